@@ -1,0 +1,5 @@
+"""`python -m tithe` is `tithe`."""
+
+from tithe.cli import main
+
+main()

@@ -1,0 +1,354 @@
+"""The command `tithe`: parse, then import what the chosen command needs, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from tithe import __version__
+from tithe.errors import InputError, TitheError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Train classifiers on all of the data, or on the tenth of it that matters, and prove what was done.",
+)  # fmt: skip
+config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, show and explain configs.")
+app.add_typer(config_app, name="config")
+
+ConfigFile = Annotated[
+    Path, typer.Argument(metavar="CONFIG", help="YAML or JSON, native or of any documented recipe.")
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting; repeatable.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+def main() -> NoReturn:
+    """Run the command line; every foreseen failure is one line on stderr and an exit code."""
+    _log_to_stderr()
+    try:
+        app(standalone_mode=False)
+        code = 0
+    except TitheError as error:
+        _say(f"error: {error}")
+        code = error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted")
+        code = 130
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  the reader has gone: nothing is left to say
+        code = 0
+    except MemoryError:
+        _say("error: out of memory: lower train.batch_size or model.max_length")
+        code = 1
+    except OSError as error:
+        _say(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        code = 1
+    except Exception as error:
+        code = _usage(error)
+    sys.exit(code)
+
+
+def _usage(error: Exception) -> int:
+    """Print what the parser found wrong in one line; anything else is a defect and keeps its traceback."""
+    import click
+
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        typer.echo(error.ctx.get_help() if error.ctx else "")
+        return 2
+    if isinstance(error, click.ClickException):
+        where = getattr(error, "ctx", None)
+        cure = f" (see {where.command_path} --help)" if where else ""
+        _say(f"error: {' '.join(error.format_message().split())}{cure}")
+        return 2
+    if isinstance(error, click.Abort):
+        _say("interrupted")
+        return 130
+    raise error
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _log_to_stderr() -> None:
+    logger = logging.getLogger("tithe")
+    logger.setLevel(logging.DEBUG)
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.INFO)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@contextlib.contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep the libraries' own bars and notes off a terminal on which ours run."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    yield
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"tithe {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog="Example: tithe quickstart")
+def quickstart(
+    out: Annotated[Path | None, typer.Option(help="Run directory; runs/quickstart-TIME when unset.")] = None,
+    settings: Set = None,
+) -> None:
+    """Fetch a small data set, train on it, evaluate, and predict one text."""
+    from tithe import config, fetch, pipeline, trained
+
+    with _quiet_libraries():
+        raw = {
+            "name": "quickstart",
+            "out": str(out) if out else None,
+            "data": {"path": str(fetch.fetch("reviews"))},
+            "model": {"max_length": 64},
+            "train": {"epochs": 1, "batch_size": 16},
+        }
+        outcome = pipeline.train(config.parse(raw, settings or (), source="quickstart"))
+        _print_scores(outcome.scores)
+        text = "A quiet, clever film that stays with you long after the credits."
+        prediction = trained.load(outcome.best).predict([text])[0]
+        typer.echo(f'\n"{text}"\n→ {prediction.label} ({prediction.probability:.0%})\n')
+        typer.echo(f"report      {outcome.home / 'report.html'}")
+        typer.echo(f"use it      tithe predict {outcome.best} 'your text'")
+
+
+@app.command(epilog="Example: tithe fetch reviews")
+def fetch(name: Annotated[str, typer.Argument(help="Known data set.")]) -> None:
+    """Download a known data set as Parquet (text, label) and print its path."""
+    from tithe import fetch as fetching
+
+    typer.echo(fetching.fetch(name))
+
+
+@app.command(epilog="Example: tithe describe rows.parquet --json")
+def describe(
+    file: Annotated[Path, typer.Argument(help="Parquet, CSV or JSONL file.")],
+    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    label_column: Annotated[str, typer.Option(help="Column of the classes.")] = "label",
+    as_json: AsJson = False,
+) -> None:
+    """Say what cleaning and splitting would make of a file, without training."""
+    from tithe import config, data
+
+    settings = config.Data(path=str(file), text_column=text_column, label_column=label_column)
+    splits = data.load(settings, seed=0)
+    if as_json:
+        _print_json(splits.report)
+        return
+    report = splits.report
+    typer.echo(f"{report['file']}: {report['rows_read']} rows read, {report['rows_kept']} kept")
+    for reason, count in report["dropped"].items():
+        typer.echo(f"  dropped as {reason}: {count}")
+    words = report["words"]
+    typer.echo(f"words of a text: mean {words['mean']}, median {words['median']}, 95 % up to {words['p95']}")
+    typer.echo(f"{len(report['classes'])} classes:")
+    for label, count in sorted(report["classes"].items(), key=lambda item: -item[1]):
+        typer.echo(f"  {count:>8}  {label}")
+    parts = report["splits"]
+    typer.echo(
+        f"split: train {parts['train']}, validation {parts['val']}, test {parts['test']} (by the defaults)"
+    )
+    if small := parts["too_small_to_split"]:
+        typer.echo(f"too small to split, in train only: {', '.join(small)}")
+    typer.echo(f"dropped rows, one by one: {splits.dropped}")
+
+
+@app.command(epilog="Example: tithe train config.yaml --set train.epochs=2 --out runs/first")
+def train(
+    config_file: ConfigFile,
+    settings: Set = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Checkpoint, folder of checkpoints, or 'auto'.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run that lies there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train, evaluate and report."""
+    from tithe import config
+
+    run = config.load(config_file, settings or ())
+    if out:
+        run = run.model_copy(update={"out": str(out)})
+    if resume:
+        run = run.model_copy(update={"checkpoint": run.checkpoint.model_copy(update={"resume": resume})})
+    from tithe import pipeline
+
+    with _quiet_libraries():
+        outcome = pipeline.train(run, overwrite)
+    if as_json:
+        _print_json({"home": str(outcome.home), "best": str(outcome.best), **outcome.scores})
+        return
+    _print_scores(outcome.scores)
+    typer.echo(f"\nbest checkpoint  {outcome.best}\nreport           {outcome.home / 'report.html'}")
+    typer.echo(f"final weights    sha256 {outcome.scores['training']['final_weights_sha256']}")
+
+
+@app.command(epilog="Example: tithe evaluate -c runs/first/checkpoints/best --out artifacts/first")
+def evaluate(
+    checkpoint: Annotated[Path, typer.Option("-c", "--checkpoint", help="Checkpoint, or a file inside one.")],
+    data: Annotated[Path | None, typer.Option(help="Labelled file; the run's own splits when unset.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for numbers and pictures; artifacts/NAME when unset.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a checkpoint on its validation and test rows, or on another file."""
+    from tithe import evaluate as evaluation
+    from tithe import trained
+
+    with _quiet_libraries():
+        model = trained.load(checkpoint)
+        folder = out or Path("artifacts") / model.run.name
+        results = evaluation.checkpoint(model, data, folder)
+    if as_json:
+        _print_json(results)
+        return
+    _print_scores(results)
+    typer.echo(f"\nnumbers and pictures in {folder}")
+
+
+@app.command(epilog="Example: tithe predict runs/first/checkpoints/best 'what a film'")
+def predict(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Checkpoint, folder of checkpoints, or a file inside one.")
+    ],
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts; standard input, a line each, when none.")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--input", "-i", help="Parquet, CSV, JSONL or plain text file.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Parquet, CSV or JSONL file to write.")
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="Column of the texts in the input file.")] = "text",
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts in memory at once.")] = 64,
+    as_json: AsJson = False,
+) -> None:
+    """Classify texts, with the probability of every class."""
+    from tithe import predictions
+
+    if texts and source:
+        raise InputError("give texts or --input, not both")
+    with _quiet_libraries():
+        stream = predictions.texts(texts, source, text_column)
+        found = predictions.predicted(checkpoint, stream, batch_size)
+        if output:
+            count = predictions.write(output, found)
+            typer.echo(f"{count} predictions in {output}", err=True)
+            return
+        for text, prediction in found:
+            if as_json:
+                typer.echo(json.dumps({"text": text, **prediction._asdict()}, ensure_ascii=False))
+            else:
+                typer.echo(f"{prediction.label}\t{prediction.probability:.4f}\t{text}")
+
+
+@app.command(epilog="Example: tithe verify runs/first")
+def verify(run: Annotated[Path, typer.Argument(help="Run directory or checkpoint.")]) -> None:
+    """Recompute the hashes of every file that a run's manifest names."""
+    from tithe import records
+
+    if not (run / records.MANIFEST).is_file():
+        raise InputError(
+            f"{run} has no {records.MANIFEST}: pass the directory of a finished run, or a checkpoint"
+        )
+    if bad := records.broken_files(run):
+        raise TitheError(f"{run} is not what was written: {', '.join(bad)}")
+    typer.echo(f"{run}: every file is as it was written")
+
+
+@app.command(epilog="Example: tithe doctor --json")
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this machine can do: device, precision, attention, trackers."""
+    from tithe import doctor as examination
+
+    found = examination.examine()
+    if as_json:
+        _print_json(found)
+        return
+    for name, value in found.items():
+        typer.echo(f"{name:<24} {', '.join(value) if isinstance(value, list) else value}")
+
+
+@config_app.command("check", epilog="Example: tithe config check config.yaml")
+def config_check(config_file: ConfigFile, settings: Set = None) -> None:
+    """Find every mistake that can be found without loading a model."""
+    from tithe import config, plugins
+    from tithe.data.ingest import find_reader
+
+    run = config.load(config_file, settings or ())
+    find_reader(Path(run.data.path), run.data.reader)
+    plugins.load("tasks", run.task).open_task(run.model)
+    typer.echo(f"{config_file}: correct")
+
+
+@config_app.command("show", epilog="Example: tithe config show config.yaml --set train.epochs=2")
+def config_show(config_file: ConfigFile, settings: Set = None) -> None:
+    """Print the resolved config, secrets masked."""
+    from tithe import config
+
+    _print_json(config.dump(config.load(config_file, settings or ())))
+
+
+@config_app.command("schema", epilog="Example: tithe config schema > tithe.schema.json")
+def config_schema(
+    recipe: Annotated[str | None, typer.Option(help="Documented format; the native one when unset.")] = None,
+) -> None:
+    """Print JSON Schema, for editors."""
+    _print_json(_config_model(recipe).model_json_schema())
+
+
+@config_app.command("explain", epilog="Example: tithe config explain --recipe classifier_training")
+def config_explain(
+    recipe: Annotated[str | None, typer.Option(help="Documented format; the native one when unset.")] = None,
+) -> None:
+    """Print every setting, its type, default and meaning, as a Markdown table."""
+    from tithe import config
+
+    typer.echo("| setting | type | default | meaning |\n|---|---|---|---|")
+    for key, kind, default, meaning in config.explain(_config_model(recipe)):
+        typer.echo(f"| `{key}` | {kind.replace('|', '·')} | `{default}` | {meaning} |")
+
+
+def _config_model(recipe: str | None) -> Any:
+    from tithe import config, plugins
+
+    return plugins.load("recipes", recipe).Config if recipe else config.Run
+
+
+def _print_scores(parts: dict[str, Any]) -> None:
+    shown = [name for name in ("validation", "test", "data") if name in parts]
+    typer.echo(f"\n{'':<20}" + "".join(f"{name:>12}" for name in shown))
+    for key in ("accuracy", "f1", "f1_weighted", "auc_roc", "auc_pr", "calibration_error", "rows"):
+        values = (parts[name][key] for name in shown)
+        cells = ("–" if v is None else f"{v}" if isinstance(v, int) else f"{v:.4f}" for v in values)
+        typer.echo(f"{key:<20}" + "".join(f"{cell:>12}" for cell in cells))

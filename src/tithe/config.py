@@ -1,0 +1,381 @@
+"""The one strict, frozen `Run`: every setting, its range, its meaning, and how files become it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from tithe import plugins
+from tithe.errors import InputError, did_you_mean
+
+Ratio = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A frozen part of a config: unknown keys and wrong types are errors, never guesses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Data(Section):
+    """Where the labelled rows are and how they are cleaned, split and balanced."""
+
+    path: str = Field(description="data file")
+    reader: str | None = Field(None, description="reader of the file; by its suffix when unset")
+    text_column: str = Field("text", description="column of the inputs")
+    label_column: str = Field("label", description="column of the classes, strings or numbers")
+    val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation")
+    test_ratio: Ratio = Field(0.1, description="share of rows held out for the test; 0 for none")
+    upsample: bool = Field(False, description="repeat training rows of small classes up to the largest")
+    downsample: bool = Field(False, description="drop training rows of large classes down to the smallest")
+    class_weights: bool = Field(False, description="weigh the training loss by inverse class frequency")
+    num_workers: Count = Field(0, description="processes that collate batches ahead of training")
+
+    @model_validator(mode="after")
+    def _leaves_training_rows(self) -> Data:
+        if self.val_ratio + self.test_ratio >= 1:
+            raise ValueError("val_ratio + test_ratio must leave rows to train on (be below 1)")
+        return self
+
+
+class Model(Section):
+    """The encoder and the head on top of it."""
+
+    encoder: str = Field("minilm", description="'minilm' (carried by a package), a folder, or a hub name")
+    pooling: Literal["auto", "cls", "mean"] = Field(
+        "auto",
+        description="how token states become one vector; auto: what the encoder says of itself, or mean",
+    )
+    head: Literal["linear", "mlp"] = Field("linear", description="classifier on the pooled vector")
+    hidden_dim: Positive = Field(256, description="width of the mlp head")
+    dropout: Ratio = Field(0.1, description="dropout before the head's layers")
+    max_length: Positive = Field(256, description="tokens kept of each text")
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
+        "auto", description="attention implementation; auto lets the encoder choose"
+    )
+
+
+class Train(Section):
+    """How long and how the weights move."""
+
+    epochs: Positive = Field(3, description="passes over the training rows")
+    batch_size: Positive = Field(16, description="rows in memory at once")
+    accumulation_steps: Positive = Field(1, description="batches per optimizer step; exact to the full batch")
+    learning_rate: float = Field(5e-5, gt=0, description="peak learning rate of AdamW")
+    weight_decay: float = Field(0.01, ge=0, description="decay of matrices; biases and norms have none")
+    schedule: Literal["linear", "cosine"] = Field("linear", description="decay after the warmup")
+    warmup_steps: Count = Field(0, description="optimizer steps from 0 to the peak")
+    schedule_steps: Positive | None = Field(
+        None, description="optimizer steps until the schedule's end; all steps of the epochs when unset"
+    )
+    num_cycles: float = Field(0.5, gt=0, description="waves of the cosine; 0.5 falls once from peak to zero")
+    precision: Literal["auto", "no", "bf16", "fp16"] = Field(
+        "auto", description="automatic mixed precision; auto: bf16 where the device computes it natively"
+    )
+    clip_norm: float = Field(1.0, ge=0, description="largest gradient norm; 0 for no clipping")
+    label_smoothing: Ratio = Field(0.0, description="share of the target spread over all classes")
+    ema_decay: Ratio = Field(
+        0.0, description="moving average of the weights, used for evaluation; 0 for none"
+    )
+    patience: Count = Field(0, description="validations without a better score before stopping; 0: never")
+    group_by_length: bool = Field(True, description="batches of similar length: less padding, same rows")
+    log_every_steps: Positive = Field(5, description="optimizer steps between two log lines")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
+
+
+class Checkpoint(Section):
+    """When the state is saved, what is kept, and where a run goes on."""
+
+    dir: str = Field("checkpoints", description="folder of the checkpoints, inside the run directory")
+    every_batches: Positive | None = Field(
+        None, description="batches between two saves; each epoch when unset"
+    )
+    keep: Positive = Field(2, description="periodic checkpoints kept; the best is kept besides")
+    best_by: Literal["loss", "accuracy", "f1"] = Field("f1", description="validation score of the best one")
+    resume: str | None = Field(
+        None, description="checkpoint, or folder of checkpoints, to go on from; 'auto': this run's, if any"
+    )
+
+
+class Neptune(Section):
+    """The offline Neptune record (the hosted service closed on 5 March 2026)."""
+
+    project: str | None = Field(None, description="workspace/project")
+    api_token: SecretStr | None = Field(None, description="never stored, never logged")
+    experiment_name: str | None = Field(None, description="name of the run")
+    run_id: str | None = Field(None, description="id of the run to continue")
+    tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="labels of the run")
+    dependencies_path: str | None = Field(None, description="requirements file to upload")
+    env_path: str | None = Field(None, description="environment file to upload, its secrets masked")
+
+
+class Track(Section):
+    """Mirrors of the history; the local JSONL file is always written."""
+
+    tensorboard: bool = Field(True, description="write TensorBoard event files")
+    neptune: Neptune | None = Field(None, description="write a Neptune offline record")
+
+
+class Run(Section):
+    """One training run, whole."""
+
+    name: str = Field("run", pattern=r"^[\w.\-]+$", description="name of the run and of its directory")
+    task: str = Field("text", description="what the inputs are")
+    seed: Count = Field(0, description="seeds the split, the head, the order of batches and dropout")
+    out: str | None = Field(None, description="run directory; runs/NAME-TIME when unset")
+    data: Data
+    model: Model = Model()
+    train: Train = Train()
+    checkpoint: Checkpoint = Checkpoint()
+    track: Track = Track()
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Run:
+    """Read a YAML or JSON file, native or of any documented recipe, into a `Run`.
+
+    Parameters
+    ----------
+    path
+        The file. `${NAME}` in its values is taken from the environment, then from `.env` beside the
+        file or in the current folder; `${NAME:-text}` has a default.
+    overrides
+        `a.b=c` settings in the file's own vocabulary or the native one; values are YAML.
+
+    Raises
+    ------
+    InputError
+        Anything that is not exactly right, in one line.
+    """
+    raw = _interpolate(_read(path), path)
+    return parse(raw, overrides, source=path.name)
+
+
+def parse(raw: Mapping[str, Any], overrides: Sequence[str] = (), source: str = "config") -> Run:
+    """Turn a mapping in any known vocabulary into a `Run`; see `load`."""
+    recipe = recognise(raw)
+    settings = [_parse_override(text) for text in overrides]
+    raw = json.loads(json.dumps(raw, default=str))
+    if recipe:
+        module = plugins.load("recipes", recipe)
+        documented = known_keys(module.Config)
+        for key, value in settings:
+            if key in documented:
+                _assign(raw, key, value)
+        raw = module.translate(_validate(module.Config, raw, source))
+        settings = [(key, value) for key, value in settings if key not in documented]
+    for key, value in settings:
+        _assign(raw, key, value)
+    return cast(Run, _validate(Run, raw, source if not settings else f"{source} and --set"))
+
+
+def recognise(raw: Mapping[str, Any]) -> str | None:
+    """Return the recipe in whose vocabulary a config is written, None for the native one."""
+    present = set(_flatten(raw))
+
+    def score(model: type[BaseModel]) -> int:
+        known = known_keys(model)
+        return sum(key in known for key in present)
+
+    scores = {name: score(plugins.load("recipes", name).Config) for name in plugins.names("recipes")}
+    best = max(scores, key=lambda name: scores[name], default=None)
+    return best if best and scores[best] > score(Run) else None
+
+
+def dump(run: Run) -> dict[str, Any]:
+    """Return the resolved config as plain values, secrets masked."""
+    return run.model_dump(mode="json")
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
+    """Return every dotted key of a config model, sections included."""
+    keys: set[str] = set()
+    for name, field in model.model_fields.items():
+        keys.add(prefix + name)
+        if section := _section(field.annotation):
+            keys |= known_keys(section, f"{prefix}{name}.")
+    return keys
+
+
+def explain(model: type[BaseModel] = Run, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Yield (key, type, default, meaning) for every setting of a config model."""
+    for name, field in model.model_fields.items():
+        if section := _section(field.annotation):
+            yield from explain(section, f"{prefix}{name}.")
+            continue
+        default = "required" if field.is_required() else json.dumps(field.default, default=str)
+        yield prefix + name, _type_name(field.annotation), default, field.description or ""
+
+
+def _type_name(annotation: Any) -> str:
+    parts = list(_parts(annotation))
+    if choices := [part for part in parts if isinstance(part, str)]:
+        return " | ".join(choices)
+    name = getattr(parts[0], "__name__", str(parts[0]))
+    return {"SecretStr": "secret"}.get(name, str(name))
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """Yield what an annotation is made of, without None, constraints and what stands in brackets of tuples."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) is tuple:
+        yield list
+    elif options := get_args(annotation):
+        for option in options:
+            yield from _parts(option)
+    elif annotation is not type(None):
+        yield annotation
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    for option in (annotation, *get_args(annotation)):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        raise InputError(f"no config file {path} (seen from {Path.cwd()}): pass its path") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file: a config is YAML or JSON") from None
+    value = _yaml(text, str(path))
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{path} holds no settings: a config is a mapping such as 'data: {{path: rows.parquet}}'"
+        )
+    return value
+
+
+def _yaml(text: str, source: str) -> Any:
+    # YAML 1.2 in pure Python: there `1e-5` is a number and `no` is a word; the C parser speaks 1.1.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise InputError(f"{source} is not YAML{where}: {error.problem or error.context}") from None
+    except YAMLError as error:
+        raise InputError(f"{source} is not YAML: {str(error).splitlines()[0]}") from None
+
+
+def _parse_override(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set '{text}' is not key=value: write for example --set train.epochs=2")
+    return key.strip(), _yaml(value, f"--set {key}")
+
+
+def _assign(raw: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        below = raw.get(parent)
+        raw[parent] = dict(below) if isinstance(below, dict) else {}
+        raw = raw[parent]
+    raw[last] = value
+
+
+def _flatten(raw: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in raw.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+
+
+def _interpolate(raw: dict[str, Any], path: Path) -> dict[str, Any]:
+    variables = {**_dotenv(Path.cwd() / ".env"), **_dotenv(path.parent / ".env"), **os.environ}
+
+    def fill(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if name in variables:
+            return variables[name]
+        if default is not None:
+            return default
+        raise InputError(f"{path.name}: ${{{name}}} is not set: export {name}, or write it to .env")
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(key): walk(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [walk(item) for item in value]
+        return (
+            re.sub(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}", fill, value)
+            if isinstance(value, str)
+            else value
+        )
+
+    return cast(dict[str, Any], walk(raw))
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    """Read `NAME=value` lines; `export`, quotes and comments are understood, nothing is executed."""
+    if not path.is_file():
+        return {}
+    pattern = r"^\s*(?:export\s+)?(\w+)\s*=\s*(?:'([^'\n]*)'|\"([^\"\n]*)\"|([^#\n]*?))\s*(?:#.*)?$"
+    found = re.findall(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: single or double or bare for name, single, double, bare in found}
+
+
+def _validate(model: type[BaseModel], raw: Mapping[str, Any], source: str) -> BaseModel:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first, *more = error.errors(include_url=False)
+        rest = f" (and {len(more)} more)" if more else ""
+        raise InputError(_explain_error(model, cast(dict[str, Any], first), source) + rest) from None
+
+
+def _explain_error(model: type[BaseModel], error: dict[str, Any], source: str) -> str:
+    loc = error["loc"]
+    key = ".".join(str(part) for part in loc)
+    if error["type"] == "extra_forbidden":
+        return f"unknown key '{key}' in {source}{_nearest(model, loc)}"
+    if error["type"] == "missing":
+        return f"{source}: '{key}' is missing: set it"
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    message = message.replace("a valid integer", "an integer").replace("a valid ", "a ")
+    if error["type"] == "value_error":
+        return f"{source}: {message}"
+    if _section_at(model, loc):
+        return f"{source}: '{key}' should be a section with keys {', '.join(sorted(_siblings(model, loc)))}"
+    shown = "a secret" if "token" in key else repr(error["input"])
+    return f"{source}: {key} = {shown} {message}"
+
+
+def _nearest(model: type[BaseModel], loc: Sequence[Any]) -> str:
+    """Look for the right key among the siblings, then anywhere in the config."""
+    *parents, last = loc
+    siblings = _siblings(model, parents)
+    near = did_you_mean(str(last), siblings)
+    if "did you mean" in near:
+        return near
+    elsewhere = {key.rpartition(".")[2]: key for key in known_keys(model)}
+    found = difflib.get_close_matches(str(last), elsewhere, n=1, cutoff=0.75)
+    return f": did you mean '{elsewhere[found[0]]}'?" if found else near
+
+
+def _section_at(model: type[BaseModel], loc: Sequence[Any]) -> type[BaseModel] | None:
+    section: type[BaseModel] | None = model
+    for part in loc:
+        field = section.model_fields.get(str(part)) if section else None
+        section = _section(field.annotation) if field else None
+    return section
+
+
+def _siblings(model: type[BaseModel], parents: Sequence[Any]) -> set[str]:
+    section = _section_at(model, parents)
+    return set(section.model_fields) if section else set()

@@ -1,0 +1,86 @@
+"""Labelled rows: read, cleaned, mapped, split, balanced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tithe import config, records
+from tithe.data.balance import class_weights, resample
+from tithe.data.dataset import Dataset
+from tithe.data.ingest import ingest
+from tithe.data.labels import Label, LabelMap
+from tithe.data.split import Split, stratified
+from tithe.errors import InputError
+
+__all__ = ["Dataset", "Label", "LabelMap", "Split", "Splits", "class_weights", "ingest", "load", "stratified"]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three parts of one dataset, and the account of how they came to be.
+
+    Attributes
+    ----------
+    everything
+        All kept rows; the parts are positions into it, so that what is computed once serves all.
+    train, val, test
+        Positions, shape (N,); train is balanced when the config says so and may repeat rows.
+    split
+        The split itself, before balancing.
+    report
+        What `data_report.json` says.
+    dropped
+        File that lists every row left out.
+    """
+
+    everything: Dataset
+    labels: LabelMap
+    train: np.ndarray[Any, np.dtype[np.int64]]
+    split: Split
+    report: dict[str, Any]
+    dropped: Path
+
+    @property
+    def val(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Positions of the validation rows."""
+        return self.split.val
+
+    @property
+    def test(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Positions of the test rows; empty when the config holds none out."""
+        return self.split.test
+
+
+def load(settings: config.Data, seed: int) -> Splits:
+    """Read, clean, split and balance; the same file, settings and seed give the same rows.
+
+    Raises
+    ------
+    InputError
+        The file can't be read or has too little in it.
+    """
+    everything, labels, folder = ingest(settings)
+    if len(labels) < 2:
+        raise InputError(
+            f"{settings.path}: one class only ('{labels.names[0]}'): a classifier needs at least two"
+        )
+    split = stratified(everything.labels, settings.val_ratio, settings.test_ratio, seed)
+    if len(split.val) == 0:
+        raise InputError(f"{settings.path}: no class has enough rows to give one to each split: add rows")
+    balanced = resample(everything.labels[split.train], settings.upsample, settings.downsample, seed)
+    train = split.train[balanced]
+    report = records.read_json(folder / "report.json")
+    report["splits"] = {
+        "train": len(split.train),
+        "val": len(split.val),
+        "test": len(split.test),
+        "train_after_balancing": len(train),
+        "seed": seed,
+        "sha256": split.hash,
+        "too_small_to_split": [str(labels.names[c]) for c in split.too_small],
+    }
+    return Splits(everything, labels, train, split, report, folder / "dropped.jsonl")

@@ -1,0 +1,65 @@
+"""Cleaned rows on disk, memory-mapped: a dataset larger than memory costs an index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tithe import records
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A view of some rows of a memory-mapped Arrow file.
+
+    Attributes
+    ----------
+    table
+        Columns `id` (position in the source, from 0) and `input`.
+    rows
+        Positions in the table, shape (N,); a row may stand more than once.
+    labels
+        Class indices of these rows, shape (N,).
+    source
+        Hash of the file and of how it was read, the same for all views of it.
+    """
+
+    table: pa.Table
+    rows: Rows
+    labels: Rows
+    source: str
+
+    @classmethod
+    def open(cls, path: Path, rows: Rows, labels: Rows, source: str) -> Dataset:
+        """Map an Arrow IPC file and view the given rows of it."""
+        return cls(pa.ipc.open_file(pa.memory_map(str(path))).read_all(), rows, labels, source)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def ids(self) -> Rows:
+        """Positions of the rows in the source file, shape (N,)."""
+        column: Rows = self.table.column("id").to_numpy()
+        return column[self.rows]
+
+    def inputs(self, start: int = 0, stop: int | None = None) -> list[str]:
+        """Return the inputs of rows start to stop of this view; only these are read."""
+        inputs: list[str] = self.table.column("input").take(pa.array(self.rows[start:stop])).to_pylist()
+        return inputs
+
+    def take(self, rows: Rows) -> Dataset:
+        """Return a view of rows of this view, in the given order."""
+        return Dataset(self.table, self.rows[rows], self.labels[rows], self.source)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of source, rows and labels: equal only for the same examples in the same order."""
+        return records.digest([self.source, self.rows.tolist(), self.labels.tolist()])

@@ -1,0 +1,104 @@
+"""The label map: classes sorted, saved, hashed, and compared wherever a model meets data again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tithe import records
+from tithe.errors import InputError
+
+Label = str | int
+
+
+def normalise(value: object) -> Label | None:
+    """Return a label as a string or an integer; None where it is missing or blank.
+
+    Whole floats are integers, because a column with one missing value turns integers into floats.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool | int | np.integer):
+        return int(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else repr(value)
+    return str(value).strip() or None
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Classes in their fixed order: numbers by value, otherwise all as strings by code point."""
+
+    names: tuple[Label, ...]
+
+    @classmethod
+    def of(cls, labels: Iterable[Label]) -> LabelMap:
+        """Return the map of the distinct labels given."""
+        distinct = set(labels)
+        if all(isinstance(label, int) for label in distinct):
+            return cls(tuple(sorted(distinct, key=int)))
+        return cls(tuple(sorted({str(label) for label in distinct})))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the names in their order."""
+        return records.digest(list(self.names))
+
+    def encode(self, labels: Sequence[Label]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return class indices, shape (N,).
+
+        Raises
+        ------
+        InputError
+            A label is not in the map; the message names it.
+        """
+        numeric = all(isinstance(name, int) for name in self.names)
+        index = {name: i for i, name in enumerate(self.names)}
+        keys: Sequence[Label] = labels if numeric else [str(label) for label in labels]
+        try:
+            return np.array([index[key] for key in keys], dtype=np.int64)
+        except KeyError as error:
+            raise InputError(f"label {error} is none of the {len(self)} known: {self.preview()}") from None
+
+    def check_same(self, other: LabelMap, where: str) -> None:
+        """Refuse data whose classes are not this map's.
+
+        Raises
+        ------
+        InputError
+            The maps differ; the message shows both.
+        """
+        if self.hash != other.hash:
+            raise InputError(f"{where} has classes {other.preview()}; the checkpoint knows {self.preview()}")
+
+    def preview(self) -> str:
+        """Return the names in one line, shortened when there are many."""
+        shown = ", ".join(str(name) for name in self.names[:8])
+        return shown if len(self) <= 8 else f"{shown}, … ({len(self)} classes)"
+
+    def save(self, path: Path) -> None:
+        """Write names and hash as JSON."""
+        records.write_json(path, {"names": list(self.names), "sha256": self.hash})
+
+    @classmethod
+    def load(cls, path: Path) -> LabelMap:
+        """Read a saved map.
+
+        Raises
+        ------
+        InputError
+            The file is missing or its hash does not hold.
+        """
+        saved = records.read_json(path)
+        labels = cls(tuple(saved["names"]))
+        if labels.hash != saved["sha256"]:
+            raise InputError(f"{path} was changed by hand: its hash does not match its names")
+        return labels

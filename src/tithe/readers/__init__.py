@@ -1,0 +1,1 @@
+"""Readers: one file format each, yielding lists of (input, label)."""

@@ -1,0 +1,46 @@
+"""Apache Parquet: one column of texts, one of labels; any other column is left unread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tithe.errors import InputError, did_you_mean
+
+SUFFIXES = (".parquet", ".pq")
+_ROWS = 8192
+
+
+def read(path: Path, text_column: str, label_column: str | None) -> Iterator[list[tuple[object, object]]]:
+    """Yield lists of (input, label) in file order; labels are None where no column is asked for.
+
+    Raises
+    ------
+    InputError
+        Not a Parquet file, a column is missing, or the text column holds no text.
+    """
+    try:
+        file = pq.ParquetFile(path, memory_map=True)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
+    with file:
+        schema = file.schema_arrow
+        for setting, column in (("text_column", text_column), ("label_column", label_column)):
+            if column is not None and column not in schema.names:
+                near = did_you_mean(column, schema.names)
+                raise InputError(f"{path} has no column '{column}' (data.{setting}){near}")
+        kind = schema.field(text_column).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+            raise InputError(f"{path}: column '{text_column}' holds {kind}, not text: set data.text_column")
+        try:
+            columns = [text_column, *([label_column] if label_column else [])]
+            for batch in file.iter_batches(_ROWS, columns=columns):
+                texts = batch.column(text_column).to_pylist()
+                labels = batch.column(label_column).to_pylist() if label_column else [None] * len(texts)
+                yield list(zip(texts, labels, strict=True))
+        except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is damaged: {str(error).splitlines()[0]}") from None

@@ -1,0 +1,1 @@
+"""Recipes: documented config formats, each translated to the one `Run`."""

@@ -1,0 +1,128 @@
+"""The documented YAML of `classifier_training`: one labelled Parquet file, one config, one checkpoint folder."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tithe.config import Count, Neptune, Positive, Ratio, Section
+
+
+class _Data(Section):
+    parquet_path: str = Field(description="labelled Parquet file (CSV and JSONL work too)")
+    val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation")
+    test_ratio: Ratio = Field(
+        0.0, description="share of rows held out for a test; an addition, off by default"
+    )
+    num_workers: Count = Field(0, description="worker processes of the data loaders")
+    upsample: bool = Field(False, description="repeat rows of small classes")
+    downsample: bool = Field(False, description="drop rows of large classes")
+
+
+class _Training(Section):
+    batch_size: Positive = 16
+    num_epochs: Positive = 3
+    gradient_accumulation_steps: Positive = 1
+    max_seq_length: Positive = 256
+    mixed_precision: Literal["no", "fp16", "bf16"] | bool | None = "no"
+    attention_implementation: Literal["auto", "sdpa", "eager", "flash_attention_2"] | None = "auto"
+    gradient_clip_val: float | None = Field(1.0, ge=0)
+    label_smoothing: Ratio = 0.0
+    seed: Count = 42
+    resume_from: str | None = Field(None, description="checkpoint, folder of checkpoints, or 'auto'")
+
+
+class _Optimizer(Section):
+    learning_rate: float = Field(2e-5, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+
+
+class _Scheduler(Section):
+    type: Literal["linear", "cosine"] = "linear"
+    warmup_steps: Count = 0
+    num_training_steps: Positive | None = Field(None, description="computed from the epochs when unset")
+    num_cycles: float = Field(0.5, gt=0)
+
+
+class _Checkpointing(Section):
+    checkpoints_dir: str = "checkpoints"
+    save_every_n_bathces: Positive | None = Field(
+        None, description="spelled as documented; each epoch when unset"
+    )
+    save_best_by: Literal["loss", "accuracy", "f1"] = "f1"
+
+
+class _Neptune(Neptune):
+    tags: Annotated[tuple[str, ...], Field(strict=False)] | str | None = ()
+
+
+class Config(Section):
+    """The documented file, key by key."""
+
+    model_name: str = Field("minilm", description="path or Hugging Face name of the encoder")
+    data: _Data
+    training: _Training = _Training()
+    optimizer: _Optimizer = _Optimizer()
+    scheduler: _Scheduler = _Scheduler()
+    checkpointing: _Checkpointing = _Checkpointing()
+    neptune: _Neptune | None = None
+
+
+def translate(config: Config) -> dict[str, Any]:
+    """Return the native settings that the documented ones mean.
+
+    The checkpoint folder is the run directory itself, so that the checkpoints lie where the document says
+    and everything else a run leaves lies beside them.
+    """
+    training, data = config.training, config.data
+    return {
+        "name": "classifier_training",
+        "seed": training.seed,
+        "out": config.checkpointing.checkpoints_dir,
+        "data": {
+            "path": data.parquet_path,
+            **data.model_dump(exclude={"parquet_path"}),
+        },
+        "model": {
+            "encoder": config.model_name,
+            "max_length": training.max_seq_length,
+            "attention": training.attention_implementation or "auto",
+        },
+        "train": {
+            "epochs": training.num_epochs,
+            "batch_size": training.batch_size,
+            "accumulation_steps": training.gradient_accumulation_steps,
+            "precision": _precision(training.mixed_precision),
+            "clip_norm": training.gradient_clip_val or 0.0,
+            "label_smoothing": training.label_smoothing,
+            "learning_rate": config.optimizer.learning_rate,
+            "weight_decay": config.optimizer.weight_decay,
+            "schedule": config.scheduler.type,
+            "warmup_steps": config.scheduler.warmup_steps,
+            "schedule_steps": config.scheduler.num_training_steps,
+            "num_cycles": config.scheduler.num_cycles,
+        },
+        "checkpoint": {
+            "dir": ".",
+            "every_batches": config.checkpointing.save_every_n_bathces,
+            "best_by": config.checkpointing.save_best_by,
+            "resume": training.resume_from,
+        },
+        "track": {"neptune": _neptune(config.neptune)},
+    }
+
+
+def _precision(value: str | bool | None) -> str:
+    """`true` asks for whatever mixed precision the device has; `false` and null for none."""
+    if isinstance(value, str):
+        return value
+    return "auto" if value else "no"
+
+
+def _neptune(section: _Neptune | None) -> dict[str, Any] | None:
+    """An absent section, or one with every value empty as in the template, means no Neptune."""
+    values = section.model_dump() if section else {}
+    if isinstance(values.get("tags"), str):
+        values["tags"] = [tag.strip() for tag in values["tags"].split(",") if tag.strip()]
+    return {key: value for key, value in values.items() if value} or None

@@ -1,0 +1,185 @@
+"""One self-contained HTML page for each run: what came out, on what data, how, and what proves it."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tithe import figures, records
+from tithe.tracking import HISTORY
+
+_STYLE = """
+:root { --ink:#1d2433; --quiet:#667085; --line:#e4e7ec; --accent:#2f5fd0; --ground:#fff; --soft:#f7f8fa; }
+* { box-sizing:border-box; }
+body { margin:0 auto; max-width:66rem; padding:2.5rem 1.5rem 4rem; background:var(--ground); color:var(--ink);
+  font:15px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+h1 { font-size:1.7rem; margin:0 0 .2rem; } h2 { font-size:1.1rem; margin:2.6rem 0 .8rem; }
+p.quiet, .quiet { color:var(--quiet); }
+.cards { display:grid; grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr)); gap:.8rem; margin:1.4rem 0; }
+.card { background:var(--soft); border-radius:.6rem; padding:.9rem 1rem; }
+.card b { display:block; font-size:1.6rem; line-height:1.2; font-variant-numeric:tabular-nums; }
+.card span { color:var(--quiet); font-size:.82rem; }
+table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; }
+th, td { text-align:left; padding:.35rem .7rem .35rem 0; border-bottom:1px solid var(--line); vertical-align:top; }
+th { color:var(--quiet); font-weight:500; } td.n, th.n { text-align:right; }
+td { overflow-wrap:anywhere; }
+.scroll { overflow-x:auto; max-height:30rem; }
+.pictures { display:grid; grid-template-columns:repeat(auto-fit,minmax(19rem,1fr)); gap:1rem; }
+img { max-width:100%; height:auto; }
+details { margin:.6rem 0; } summary { cursor:pointer; color:var(--accent); }
+pre { background:var(--soft); padding:1rem; border-radius:.6rem; overflow-x:auto; font-size:.82rem; }
+"""
+
+_SCORES = {
+    "accuracy": "accuracy",
+    "f1": "F1, macro",
+    "f1_weighted": "F1, weighted",
+    "precision": "precision, macro",
+    "recall": "recall, macro",
+    "auc_roc": "AUC-ROC",
+    "auc_pr": "AUC-PR",
+    "loss": "loss",
+    "calibration_error": "calibration error",
+    "rows": "rows",
+}
+
+
+def write(home: Path) -> Path:
+    """Write `report.html` from what the run directory holds; return its path."""
+    figures.learning_curves(home / "learning_curves.png", records.read_lines(home / HISTORY))
+    result = records.read_json(home / "metrics.json")
+    config = records.read_json(home / "config.json")
+    data = records.read_json(home / "data_report.json")
+    parts = [part for part in ("test", "validation") if part in result]
+    body = [
+        _head(config, data, result, parts[0]),
+        _section("Scores", _scores(result, parts)),
+        _section("Learning", _image(home / "learning_curves.png", "loss and validation scores by step")),
+        _section(f"Pictures, {parts[0]} rows", _pictures(home / parts[0])),
+        _section(f"Classes, {parts[0]} rows", _classes(result[parts[0]]["per_class"])),
+        _section("Data", _data(data)),
+        _section("What was run", _run(home, config, result)),
+    ]
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(config['name'])} · tithe</title><style>{_STYLE}</style></head>"
+        f"<body>{''.join(body)}</body></html>"
+    )
+    records.write_text(home / "report.html", page)
+    return home / "report.html"
+
+
+def _section(title: str, content: str) -> str:
+    return f"<h2>{html.escape(title)}</h2>{content}"
+
+
+def _head(config: Mapping[str, Any], data: Mapping[str, Any], result: Mapping[str, Any], part: str) -> str:
+    scores, training, best = result[part], result["training"], result["best"]
+    low, high = scores["interval_95"]["accuracy"]
+    cards = [
+        (f"{scores['accuracy']:.3f}", f"{part} accuracy (95 %: {low:.3f} to {high:.3f})"),
+        (f"{scores['f1']:.3f}", f"{part} F1, macro"),
+        ("–" if scores["auc_roc"] is None else f"{scores['auc_roc']:.3f}", "AUC-ROC"),
+        (f"{training['seconds']:.0f} s", f"training, {training['epochs']} epochs on {training['device']}"),
+    ]
+    shown = "".join(
+        f'<div class="card"><b>{value}</b><span>{html.escape(label)}</span></div>' for value, label in cards
+    )
+    chosen = f"Best epoch {best['epoch']} by validation {best['by']}."
+    caution = (
+        " No rows were held out for a test: the validation rows chose the best epoch, so these numbers are a little "
+        "too good."
+        if part == "validation"
+        else ""
+    )
+    encoder = Path(config["model"]["encoder"]).name
+    about = f"{encoder} on {data['file']}: {data['rows_kept']} rows, {len(data['classes'])} classes. {chosen}{caution}"
+    return f'<h1>{html.escape(config["name"])}</h1><p class="quiet">{html.escape(about)}</p><div class="cards">{shown}</div>'
+
+
+def _scores(result: Mapping[str, Any], parts: Sequence[str]) -> str:
+    rows = [(label, *(_number(result[part][key]) for part in parts)) for key, label in _SCORES.items()]
+    return _table(("", *parts), rows)
+
+
+def _number(value: float | int | None) -> str:
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
+def _classes(table: Sequence[Mapping[str, Any]]) -> str:
+    order = sorted(table, key=lambda row: row["f1"])
+    rows = [(r["class"], *(_number(r[k]) for k in ("precision", "recall", "f1", "rows"))) for r in order]
+    return f'<div class="scroll">{_table(("class, worst first", "precision", "recall", "F1", "rows"), rows)}</div>'
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    splits = data["splits"]
+    rows = [("rows read", str(data["rows_read"])), ("rows kept", str(data["rows_kept"]))]
+    rows += [(f"dropped: {reason}", str(count)) for reason, count in data["dropped"].items()]
+    rows += [(f"{part} rows", str(splits[part])) for part in ("train", "val", "test")]
+    if splits["train_after_balancing"] != splits["train"]:
+        rows.append(("train rows after balancing", str(splits["train_after_balancing"])))
+    if splits["too_small_to_split"]:
+        rows.append(("classes too small to split, in train only", ", ".join(splits["too_small_to_split"])))
+    words = data["words"]
+    rows.append(("words of a text", f"mean {words['mean']}, median {words['median']}, most {words['max']}"))
+    sizes = sorted(data["classes"].items(), key=lambda item: -item[1])
+    classes = _table(("class", "rows"), [(name, str(count)) for name, count in sizes])
+    return f"{_table(('', ''), rows)}<details><summary>rows of every class</summary>{classes}</details>"
+
+
+def _run(home: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    environment = records.read_json(home / "environment.json")
+    training = result["training"]
+    rows = [
+        ("final weights, SHA-256", training["final_weights_sha256"]),
+        ("split, SHA-256", training["split_sha256"]),
+        ("parameters", f"{training['parameters']:,}"),
+        ("precision", training["precision"]),
+        ("rows per second", str(training["rows_per_second"])),
+        ("command", " ".join(environment["command"])),
+        (
+            "machine",
+            f"{environment['platform']}, {environment['cpu_count']} cores, Python {environment['python']}",
+        ),
+        ("packages", ", ".join(f"{k} {v}" for k, v in environment["packages"].items())),
+    ]
+    shown = html.escape(json.dumps(config, indent=2, ensure_ascii=False))
+    return f"{_table(('', ''), rows)}<details><summary>resolved config</summary><pre>{shown}</pre></details>"
+
+
+def _pictures(folder: Path) -> str:
+    names = ("confusion_matrix", "confusion_matrix_normalized", "roc_curve", "pr_curve", "reliability")
+    shown = "".join(_image(folder / f"{name}.png", name.replace("_", " ")) for name in names)
+    return f'<div class="pictures">{shown}</div>'
+
+
+def _image(path: Path, description: str) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<img alt="{html.escape(description)}" src="data:image/png;base64,{data}">'
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        numeric = [
+            i > 0 and (len(head) > 2 or _is_number(cell) or tag == "th") for i, cell in enumerate(cells)
+        ]
+        shown = (
+            f"<{tag}{' class=n' if right else ''}>{html.escape(cell)}</{tag}>"
+            for cell, right in zip(cells, numeric, strict=True)
+        )
+        return f"<tr>{''.join(shown)}</tr>"
+
+    top = f"<thead>{line(head, 'th')}</thead>" if any(head) else ""
+    return f"<table>{top}<tbody>{''.join(line(row, 'td') for row in rows)}</tbody></table>"
+
+
+def _is_number(cell: str) -> bool:
+    return cell.replace(".", "", 1).replace(",", "").isdecimal()

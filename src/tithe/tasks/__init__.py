@@ -1,0 +1,1 @@
+"""Tasks: what the inputs are, how they become tensors, and the network that reads them."""

@@ -1,0 +1,273 @@
+"""Text classification: any encoder of the `AutoModel` family, a pooling, a head."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tithe import config, encoders, records
+from tithe.batches import Batch
+from tithe.data import Dataset
+from tithe.data.clean import clean_text
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+_TEXTS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class TextExamples:
+    """Tokenised texts: one flat array of token ids, memory-mapped when it came from the cache.
+
+    Attributes
+    ----------
+    tokens
+        Token ids of all texts end to end.
+    offsets
+        Text i holds tokens offsets[i] to offsets[i + 1].
+    rows, labels, ids
+        Positions of this view's texts, their class indices, their positions in the source file.
+    pad
+        Id of the padding token.
+    """
+
+    tokens: np.ndarray[Any, Any]
+    offsets: Rows
+    rows: Rows
+    labels: Rows
+    ids: Rows
+    pad: int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def lengths(self) -> Rows:
+        """Tokens of each text, shape (N,)."""
+        return self.offsets[self.rows + 1] - self.offsets[self.rows]
+
+    def take(self, rows: Rows) -> TextExamples:
+        """Return a view of rows of this view."""
+        return TextExamples(
+            self.tokens, self.offsets, self.rows[rows], self.labels[rows], self.ids[rows], self.pad
+        )
+
+    def collate(self, rows: Rows) -> Batch:
+        """Return input_ids (B, T), labels (B,), and attention_mask (B, T) where there is padding at all."""
+        texts = self.rows[rows]
+        starts, stops = self.offsets[texts], self.offsets[texts + 1]
+        longest = int((stops - starts).max())
+        ids_BT = np.full((len(texts), longest), self.pad, dtype=np.int64)
+        for i, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+            ids_BT[i, : stop - start] = self.tokens[start:stop]
+        batch = {"input_ids": torch.from_numpy(ids_BT), "labels": torch.from_numpy(self.labels[rows])}
+        if (stops - starts).min() < longest:
+            mask_BT = np.arange(longest) < (stops - starts)[:, None]
+            batch["attention_mask"] = torch.from_numpy(mask_BT.astype(np.int64))
+        return batch
+
+
+class Classifier(nn.Module):
+    """An encoder, a pooling of its token states, a head.
+
+    Parameters
+    ----------
+    encoder
+        Any model whose output has `last_hidden_state`, shape (B, T, D).
+    pooling
+        `cls` takes the first token, `mean` the average over real tokens.
+    head
+        Maps (B, D) to logits (B, C).
+    """
+
+    def __init__(self, encoder: nn.Module, pooling: str, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.pooling, self.head = encoder, pooling, head
+
+    def embed(self, batch: Batch) -> torch.Tensor:
+        """Return pooled states, shape (B, D)."""
+        mask_BT = batch.get("attention_mask")
+        states_BTD = self.encoder(input_ids=batch["input_ids"], attention_mask=mask_BT).last_hidden_state
+        if self.pooling == "cls":
+            return states_BTD[:, 0]
+        if mask_BT is None:
+            return states_BTD.mean(dim=1)
+        weights_BT1 = mask_BT.unsqueeze(-1).to(states_BTD.dtype)
+        return (states_BTD * weights_BT1).sum(dim=1) / weights_BT1.sum(dim=1)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Return logits, shape (B, C)."""
+        logits: torch.Tensor = self.head(self.embed(batch))
+        return logits
+
+
+@dataclass(frozen=True)
+class Text:
+    """The text task of one run: an encoder's configuration and tokenizer, and how they are used.
+
+    Attributes
+    ----------
+    settings
+        The config's `model` section.
+    encoder
+        The encoder's Hugging Face configuration.
+    tokenizer
+        Its tokenizer.
+    source
+        Folder or name to load pretrained weights from, None when the weights come from a checkpoint.
+    pooling
+        Resolved pooling.
+    """
+
+    settings: config.Model
+    encoder: Any
+    tokenizer: Any
+    source: str | None
+    pooling: str
+
+    def build(self, classes: int, seed: int) -> Classifier:
+        """Return the network: pretrained where there is a source, else shaped for a checkpoint's weights."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            encoder = encoders.build(self.encoder, self.source, self.settings.attention)
+            head = _head(self.settings, self.encoder.hidden_size, classes)
+        return Classifier(encoder, self.pooling, head)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what two runs must share for a checkpoint of one to fit the other."""
+        s = self.settings
+        sizes = {k: v for k, v in self.encoder.to_dict().items() if type(v) is int and not k.endswith("_id")}
+        return {
+            "encoder": self.encoder.model_type,
+            **dict(sorted(sizes.items())),
+            "pooling": self.pooling,
+            "head": s.head,
+            "hidden_dim": s.hidden_dim if s.head == "mlp" else None,
+            "max_length": s.max_length,
+            "tokenizer": _tokenizer_hash(self.tokenizer),
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write what `restore` needs beside the weights: the encoder's configuration and the tokenizer."""
+        self.encoder.save_pretrained(folder / "encoder")
+        self.tokenizer.save_pretrained(folder / "tokenizer")
+
+    def encode(self, data: Dataset, tick: Callable[[int], object] = lambda rows: None) -> TextExamples:
+        """Tokenise every row of a dataset once and keep the result in the cache.
+
+        Parameters
+        ----------
+        tick
+            Is told the number of texts done with each chunk.
+        """
+        key = records.digest([data.fingerprint, _tokenizer_hash(self.tokenizer), self.settings.max_length])
+        folder = records.cache_dir() / "tokens" / key[:32]
+        if records.broken_files(folder):
+            with records.atomic_folder(folder) as aside:
+                self._tokenise(data, aside, tick)
+        else:
+            tick(len(data))
+        tokens = np.load(folder / "tokens.npy", mmap_mode="r")
+        offsets = np.load(folder / "offsets.npy")
+        return TextExamples(tokens, offsets, np.arange(len(data)), data.labels, data.ids, self._pad)
+
+    def _tokenise(self, data: Dataset, folder: Path, tick: Callable[[int], object]) -> None:
+        lengths: list[int] = []
+        with (folder / "flat").open("wb") as file:
+            for start in range(0, len(data), _TEXTS_AT_ONCE):
+                chunk = self._token_ids(data.inputs(start, start + _TEXTS_AT_ONCE))
+                lengths += map(len, chunk)
+                np.concatenate(chunk).astype("<i4").tofile(file)
+                tick(len(chunk))
+        flat = np.memmap(folder / "flat", dtype="<i4", mode="r")
+        np.save(folder / "tokens.npy", flat)
+        (folder / "flat").unlink()
+        np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]))
+
+    def examples(self, texts: Sequence[str]) -> TextExamples:
+        """Tokenise texts in memory, for prediction; their labels are 0."""
+        chunks = self._token_ids([clean_text(text) for text in texts])
+        offsets = np.concatenate([[0], np.cumsum([len(chunk) for chunk in chunks])]).astype(np.int64)
+        tokens = np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.int64)
+        rows = np.arange(len(texts))
+        return TextExamples(tokens, offsets, rows, np.zeros(len(texts), dtype=np.int64), rows, self._pad)
+
+    def _token_ids(self, texts: list[str]) -> list[list[int]]:
+        encoded = self.tokenizer(
+            texts,
+            truncation=True,
+            max_length=self.settings.max_length,
+            return_attention_mask=False,
+            verbose=False,
+        )
+        # A tokenizer without special tokens makes nothing of an empty text; the network needs one token.
+        return [ids or [self._pad] for ids in encoded["input_ids"]]
+
+    @property
+    def _pad(self) -> int:
+        return int(self.tokenizer.pad_token_id or 0)
+
+    def criterion(
+        self, label_smoothing: float = 0.0, class_weights: np.ndarray[Any, Any] | None = None
+    ) -> Callable[[torch.Tensor, Batch], torch.Tensor]:
+        """Return the sum over rows of the cross-entropy in float32, smoothed (Szegedy et al. 2016) and weighted."""
+        weights_C = None if class_weights is None else torch.from_numpy(class_weights)
+
+        def loss(logits_BC: torch.Tensor, batch: Batch) -> torch.Tensor:
+            weights = None if weights_C is None else weights_C.to(logits_BC.device)
+            return F.cross_entropy(
+                logits_BC.float(), batch["labels"], weights, reduction="sum", label_smoothing=label_smoothing
+            )
+
+        return loss
+
+
+def open_task(settings: config.Model) -> Text:
+    """Find the encoder and check that it can do what is asked, before any weights are loaded.
+
+    Raises
+    ------
+    InputError
+        No such encoder, a text longer than its positions, an attention that can't run here.
+    """
+    source = encoders.find(settings.encoder)
+    encoder, tokenizer = encoders.open_parts(source, source, settings.encoder)
+    encoders.check(settings, encoder)
+    return Text(settings, encoder, tokenizer, source, encoders.pooling(settings.pooling, source, encoder))
+
+
+def restore(settings: config.Model, folder: Path, pooling: str) -> Text:
+    """Return the task of a checkpoint from what `Text.save` wrote into it."""
+    encoder, tokenizer = encoders.open_parts(folder / "encoder", folder / "tokenizer", str(folder))
+    return Text(settings, encoder, tokenizer, None, pooling)
+
+
+def _head(settings: config.Model, width: int, classes: int) -> nn.Sequential:
+    if settings.head == "linear":
+        out = nn.Linear(width, classes)
+        layers: list[nn.Module] = [nn.Dropout(settings.dropout), out]
+    else:
+        out = nn.Linear(settings.hidden_dim, classes)
+        inner = nn.Linear(width, settings.hidden_dim)
+        layers = [nn.Dropout(settings.dropout), inner, nn.GELU(), nn.Dropout(settings.dropout), out]
+    # Small logits at first: the loss starts at ln C whatever the scale of the encoder's states.
+    nn.init.normal_(out.weight, std=min(0.02, 1 / math.sqrt(width)))
+    nn.init.zeros_(out.bias)
+    return nn.Sequential(*layers)
+
+
+def _tokenizer_hash(tokenizer: Any) -> str:
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    if fast is None:
+        return records.digest([type(tokenizer).__name__, sorted(tokenizer.get_vocab().items())])
+    state = json.loads(fast.to_str())
+    # How the last call cut and padded is kept in the object, but is no part of what it is.
+    return records.digest({k: v for k, v in state.items() if k not in ("truncation", "padding")})

@@ -1,0 +1,1 @@
+"""Trackers: mirrors of the history that a run always keeps itself."""

@@ -1,0 +1,99 @@
+"""A trained classifier, opened from its checkpoint alone: weights, tokenizer and labels lie in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from accelerate import Accelerator
+from torch import nn
+
+from tithe import checkpoint, config, devices, plugins, predict
+from tithe.batches import Examples
+from tithe.data import Label, LabelMap
+from tithe.errors import InputError
+
+
+class Prediction(NamedTuple):
+    """The most probable class of one input, and the probability of every class."""
+
+    label: Label
+    probability: float
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with its task and labels, ready to predict.
+
+    Attributes
+    ----------
+    run
+        Resolved config of the run that trained it.
+    progress
+        What its `state.json` says.
+    """
+
+    model: nn.Module
+    task: Any
+    labels: LabelMap
+    run: config.Run
+    progress: dict[str, Any]
+    accelerator: Accelerator
+
+    def probabilities(self, examples: Examples, **how: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return class probabilities, shape (N, C)."""
+        logits_NC = predict.logits(self.model, examples, autocast=self.accelerator.autocast, **how)
+        return predict.softmax(logits_NC)
+
+    def predict(self, inputs: Sequence[str], batch_size: int = 64) -> list[Prediction]:
+        """Classify inputs, in their order."""
+        if not inputs:
+            return []
+        probs_NC = self.probabilities(self.task.examples(inputs), batch_size=batch_size)
+        names = [str(name) for name in self.labels.names]
+        return [
+            Prediction(
+                self.labels.names[int(p_C.argmax())],
+                float(p_C.max()),
+                dict(zip(names, map(float, p_C), strict=True)),
+            )
+            for p_C in probs_NC
+        ]
+
+
+def load(path: str | Path, device: str = "auto") -> Trained:
+    """Open a checkpoint, a folder of checkpoints (its best one), or a file inside a checkpoint.
+
+    Raises
+    ------
+    InputError
+        There is none, or it is not whole.
+    """
+    folder = locate(Path(path))
+    state = checkpoint.progress(folder)
+    run = config.parse(state["config"], source=str(folder / "state.json"))
+    labels = LabelMap.load(folder / "labels.json")
+    task = plugins.load("tasks", run.task).restore(run.model, folder, state["made_of"]["model"]["pooling"])
+    accelerator = devices.accelerator(device, run.train.precision)
+    model = task.build(len(labels), run.seed)
+    model.load_state_dict(checkpoint.weights(folder))
+    return Trained(model.to(accelerator.device).eval(), task, labels, run, state, accelerator)
+
+
+def locate(path: Path) -> Path:
+    """Return the whole checkpoint that a path means; a folder of checkpoints means its best one."""
+    if path.is_dir() and not checkpoint.is_checkpoint(path):
+        for best in (path / checkpoint.BEST, path / "checkpoints" / checkpoint.BEST):
+            if checkpoint.is_checkpoint(best):
+                path = best
+                break
+    found = checkpoint.find(path)
+    if found.resolve() != (path.parent if path.is_file() else path).resolve() and checkpoint.is_checkpoint(
+        path
+    ):
+        raise InputError(f"checkpoint {path} is not whole; {found} is: name that one to use it")
+    return found

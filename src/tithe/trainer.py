@@ -1,0 +1,262 @@
+"""The training loop: a generator of Steps, exact in its arithmetic and in its resumption. It knows no modality."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from tithe import optimizers
+from tithe.batches import Batch, Examples, Plan, Rows, collated
+from tithe.checkpoint import TrainState
+from tithe.config import Train
+from tithe.errors import TitheError
+from tithe.randomness import RandomStream
+
+logger = logging.getLogger("tithe")
+
+Criterion = Callable[[torch.Tensor, Batch], torch.Tensor]
+Validate = Callable[[nn.Module], Mapping[str, float]]
+
+
+class Diverged(TitheError):
+    """The loss or the gradient is no longer a number."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one optimizer step did.
+
+    Attributes
+    ----------
+    epoch
+        From 1.
+    step, batches
+        Optimizer steps and micro-batches done since the run began, resumed parts included.
+    batch_loss
+        Mean loss over the rows of the step.
+    lr
+        Learning rate of every parameter group in this step.
+    grad_norm
+        Norm of the gradient before clipping, None when clipping is off.
+    scores
+        Validation scores after the last step of an epoch, None elsewhere.
+    snapshot
+        Returns the state as of this step; valid until the generator goes on.
+    """
+
+    epoch: int
+    step: int
+    batches: int
+    batch_loss: float
+    lr: tuple[float, ...]
+    grad_norm: float | None
+    scores: Mapping[str, float] | None
+    snapshot: Callable[[], TrainState]
+
+
+def plan(examples: Examples, settings: Train, seed: int) -> Plan:
+    """Return the order of rows that `fit` will follow."""
+    lengths = examples.lengths if settings.group_by_length else None
+    return Plan(lengths, len(examples), settings.batch_size, settings.accumulation_steps, seed)
+
+
+def fit(
+    model: nn.Module,
+    criterion: Criterion,
+    train: Examples,
+    settings: Train,
+    seed: int,
+    accelerator: Accelerator,
+    validate: Validate | None = None,
+    start: TrainState | None = None,
+    num_workers: int = 0,
+) -> Iterator[Step]:
+    """Train `model` in place, yielding after every optimizer step.
+
+    Parameters
+    ----------
+    model
+        Maps a batch to logits; moved to the accelerator's device.
+    criterion
+        Maps (logits, batch) to the *sum* of the rows' losses. The loop divides by the rows of the whole
+        optimizer step, so accumulation and several processes give the full batch's gradient.
+    train
+        Rows to learn from.
+    validate
+        Called with the model (with averaged weights, if kept) after each epoch.
+    start
+        State to go on from; the remaining steps are those that the stopped run would have done.
+
+    Raises
+    ------
+    Diverged
+        A loss or gradient norm was not finite; the message names the step and its rows.
+    """
+    loop = _Loop(model, criterion, train, settings, seed, accelerator)
+    if start is not None:
+        loop.restore(start)
+    rank, world = accelerator.process_index, accelerator.num_processes
+    while loop.epoch < settings.epochs:
+        steps = loop.plan.epoch(loop.epoch, skip=loop.step_in_epoch)
+        for rows, batches in collated(train, loop.plan, steps, num_workers, rank, world):
+            yield loop.advance(rows, batches, validate)
+
+
+class _Loop:
+    """The mutable heart of `fit`: everything that a checkpoint holds, and one method that takes a step."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        criterion: Criterion,
+        train: Examples,
+        settings: Train,
+        seed: int,
+        accelerator: Accelerator,
+    ) -> None:
+        self.model = model.to(accelerator.device).train()
+        self.forward: nn.Module = self.model
+        if accelerator.num_processes > 1:
+            self.forward = nn.parallel.DistributedDataParallel(self.model)
+        self.criterion, self.train, self.settings, self.accelerator = criterion, train, settings, accelerator
+        self.plan = plan(train, settings, seed)
+        self.optimizer = optimizers.adamw(model, settings.learning_rate, settings.weight_decay)
+        factor = optimizers.schedule(settings, settings.epochs * self.plan.steps_per_epoch)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
+        self.random = RandomStream(seed + accelerator.process_index, accelerator.device)
+        self.ema = optimizers.Average(self.model, settings.ema_decay) if settings.ema_decay else None
+        self.epoch = self.step_in_epoch = self.step = self.batches = 0
+        self.pieces = 1
+
+    def advance(self, rows: Rows, batches: list[Batch], validate: Validate | None) -> Step:
+        """Take one optimizer step and, at the end of an epoch, validate."""
+        loss = self._backward(rows, batches)
+        lr = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
+        norm = self._update(rows)
+        self.scheduler.step()
+        if self.ema:
+            self.ema.update(self.model)
+        epoch = self.epoch + 1
+        self.step += 1
+        self.batches += -(-len(rows) // self.settings.batch_size)
+        self.step_in_epoch += 1
+        scores = None
+        if self.step_in_epoch == self.plan.steps_per_epoch:
+            self.epoch, self.step_in_epoch = epoch, 0
+            if validate:
+                with self.ema.applied(self.model) if self.ema else contextlib.nullcontext():
+                    scores = validate(self.model)
+        return Step(epoch, self.step, self.batches, loss, lr, norm, scores, self.snapshot)
+
+    def _backward(self, rows: Rows, batches: list[Batch]) -> float:
+        """Fill the gradients with those of the mean loss over the step's rows; return that loss."""
+        while True:
+            try:
+                with self.random.active():
+                    return self._try_backward(rows, batches)
+            except torch.OutOfMemoryError:
+                # Only the micro-batch shrinks: the optimizer batch, and so the result, stays what it was.
+                if self.pieces >= self.settings.batch_size or self.accelerator.num_processes > 1:
+                    raise
+                self.pieces *= 2
+                size = -(-self.settings.batch_size // self.pieces)
+                logger.warning(
+                    "out of memory at step %d: micro-batches of %d from here on", self.step + 1, size
+                )
+                self.optimizer.zero_grad()
+                torch.cuda.empty_cache()
+
+    def _try_backward(self, rows: Rows, batches: list[Batch]) -> float:
+        world = self.accelerator.num_processes
+        has_rows = self.accelerator.process_index < len(rows)
+        total = torch.zeros((), device=self.accelerator.device)
+        pieces = [piece for batch in batches for piece in _cut(batch, self.pieces)]
+        for i, batch in enumerate(pieces):
+            batch = {k: v.to(self.accelerator.device, non_blocking=True) for k, v in batch.items()}
+            last = i == len(pieces) - 1
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.forward):
+                with self.accelerator.autocast():
+                    logits = self.forward(batch)
+                loss = self.criterion(logits, batch) * float(has_rows)
+                total += loss.detach()
+                # Processes average their gradients; times `world` the average is the sum over all rows.
+                self.accelerator.backward(loss * (world / len(rows)))
+        if world > 1:
+            total = self.accelerator.reduce(total)
+        mean = float(total) / len(rows)
+        self._check(mean, "loss", rows)
+        return mean
+
+    def _update(self, rows: Rows) -> float | None:
+        """Clip and apply the gradients; return their norm before clipping."""
+        scaler, norm = self.accelerator.scaler, None
+        if scaler:
+            scaler.unscale_(self.optimizer)
+        if self.settings.clip_norm:
+            norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm))
+            if not scaler:  # a scaler finds overflowed gradients itself, skips the step and lowers its scale
+                self._check(norm, "gradient norm", rows)
+        if scaler:
+            scaler.step(self.optimizer)
+            scaler.update()
+        else:
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+        return norm
+
+    def _check(self, value: float, what: str, rows: Rows) -> None:
+        if math.isfinite(value):
+            return
+        ids = self.train.ids[rows]
+        named = ", ".join(str(i) for i in ids[:16]) + (", …" if len(ids) > 16 else "")
+        raise Diverged(
+            f"the {what} is {value} at epoch {self.epoch + 1}, step {self.step + 1} (rows {named} of the data file): "
+            f"lower train.learning_rate, or set train.precision to no"
+        )
+
+    def snapshot(self) -> TrainState:
+        """Return the state after the last step; its tensors are the live ones, not copies."""
+        scaler = self.accelerator.scaler
+        return TrainState(
+            model=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            scheduler=self.scheduler.state_dict(),
+            rng=self.random.gathered(),
+            scaler=scaler.state_dict() if scaler else None,
+            ema=dict(self.ema.weights) if self.ema else None,
+            progress={
+                "epoch": self.epoch,
+                "step_in_epoch": self.step_in_epoch,
+                "step": self.step,
+                "batches": self.batches,
+            },
+        )
+
+    def restore(self, state: TrainState) -> None:
+        """Put everything back to a snapshot."""
+        self.model.load_state_dict(state.model)
+        self.optimizer.load_state_dict(state.optimizer)
+        self.scheduler.load_state_dict(state.scheduler)
+        self.random.restore(state.rng)
+        if self.ema and state.ema:
+            self.ema.weights = {k: v.to(self.accelerator.device) for k, v in state.ema.items()}
+        if self.accelerator.scaler and state.scaler:  # an empty state, saved without a GPU, would be refused
+            self.accelerator.scaler.load_state_dict(state.scaler)
+        for name in ("epoch", "step_in_epoch", "step", "batches"):
+            setattr(self, name, int(state.progress[name]))
+
+
+def _cut(batch: Batch, pieces: int) -> list[Batch]:
+    """Cut a batch along its rows into at most `pieces` parts."""
+    if pieces == 1:
+        return [batch]
+    parts = {name: tensor.chunk(pieces) for name, tensor in batch.items()}
+    count = min(len(part) for part in parts.values())
+    return [{name: part[i] for name, part in parts.items()} for i in range(count)]
