@@ -129,7 +129,7 @@ def collated(
     return DataLoader(
         _Steps(examples, plan, steps, rank, world),  # type: ignore[arg-type]
         batch_size=None,
-        collate_fn=_as_it_is,
+        collate_fn=_as_it_is,  # type: ignore[arg-type]
         num_workers=num_workers,
         generator=torch.Generator().manual_seed(0),
     )

@@ -109,7 +109,7 @@ def weights_sha256(state: Mapping[str, torch.Tensor]) -> str:
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -136,9 +136,7 @@ def find(path: Path) -> Path:
         There is no whole checkpoint.
     """
     if not path.exists():
-        raise InputError(
-            f"no checkpoint at {path} (seen from {Path.cwd()}): pass a checkpoint or a folder of them"
-        )
+        raise InputError(f"no checkpoint at {path} (seen from {Path.cwd()}): pass a checkpoint or a folder of them")
     if path.is_file():
         path = path.parent
     if is_checkpoint(path):
@@ -166,7 +164,7 @@ def newest_whole(folder: Path, leave_out: Path | None = None) -> Path | None:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    names = sorted(folder.glob(f"{_PERIODIC}*")) + [folder / BEST]
+    names = [*sorted(folder.glob(f"{_PERIODIC}*")), folder / BEST]
     return [p for p in names if is_checkpoint(p)]
 
 
@@ -247,9 +245,7 @@ def check_same(saved: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> 
     }
     for key, cure in cures.items():
         if saved.get(key) != now[key]:
-            raise InputError(
-                f"checkpoint {path} has other {key} ({_differs(saved.get(key), now[key])}): {cure}"
-            )
+            raise InputError(f"checkpoint {path} has other {key} ({_differs(saved.get(key), now[key])}): {cure}")
 
 
 def _differs(saved: Any, now: Any) -> str:

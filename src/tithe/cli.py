@@ -14,22 +14,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tithe import __version__
+from tithe.cli_config import AsJson, ConfigFile, Set, config_app, print_json
 from tithe.errors import InputError, TitheError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Train classifiers on all of the data, or on the tenth of it that matters, and prove what was done.",
 )  # fmt: skip
-config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, show and explain configs.")
 app.add_typer(config_app, name="config")
-
-ConfigFile = Annotated[
-    Path, typer.Argument(metavar="CONFIG", help="YAML or JSON, native or of any documented recipe.")
-]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting; repeatable.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 
 def main() -> NoReturn:
@@ -60,22 +52,21 @@ def main() -> NoReturn:
 
 def _usage(error: Exception) -> int:
     """Print what the parser found wrong in one line; anything else is a defect and keeps its traceback."""
-    import click
-
-    if isinstance(error, click.exceptions.Exit):
-        return error.exit_code
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        typer.echo(error.ctx.get_help() if error.ctx else "")
-        return 2
-    if isinstance(error, click.ClickException):
-        where = getattr(error, "ctx", None)
-        cure = f" (see {where.command_path} --help)" if where else ""
-        _say(f"error: {' '.join(error.format_message().split())}{cure}")
-        return 2
-    if isinstance(error, click.Abort):
+    if isinstance(error, typer.Exit):
+        return int(error.exit_code)
+    if isinstance(error, typer.Abort):
         _say("interrupted")
         return 130
-    raise error
+    # The parser's own errors are known by what they can do: typer has carried two parsers so far.
+    if not hasattr(error, "format_message"):
+        raise error
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(message)
+        return 2
+    context = getattr(error, "ctx", None)
+    _say(f"error: {' '.join(message.split())}{f' (see {context.command_path} --help)' if context else ''}")
+    return 2
 
 
 def _say(text: str) -> None:
@@ -90,10 +81,6 @@ def _log_to_stderr() -> None:
         handler.setLevel(logging.INFO)
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.addHandler(handler)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 @contextlib.contextmanager
@@ -162,7 +149,7 @@ def describe(
     settings = config.Data(path=str(file), text_column=text_column, label_column=label_column)
     splits = data.load(settings, seed=0)
     if as_json:
-        _print_json(splits.report)
+        print_json(splits.report)
         return
     report = splits.report
     typer.echo(f"{report['file']}: {report['rows_read']} rows read, {report['rows_kept']} kept")
@@ -174,9 +161,7 @@ def describe(
     for label, count in sorted(report["classes"].items(), key=lambda item: -item[1]):
         typer.echo(f"  {count:>8}  {label}")
     parts = report["splits"]
-    typer.echo(
-        f"split: train {parts['train']}, validation {parts['val']}, test {parts['test']} (by the defaults)"
-    )
+    typer.echo(f"split: train {parts['train']}, validation {parts['val']}, test {parts['test']} (by the defaults)")
     if small := parts["too_small_to_split"]:
         typer.echo(f"too small to split, in train only: {', '.join(small)}")
     typer.echo(f"dropped rows, one by one: {splits.dropped}")
@@ -204,7 +189,7 @@ def train(
     with _quiet_libraries():
         outcome = pipeline.train(run, overwrite)
     if as_json:
-        _print_json({"home": str(outcome.home), "best": str(outcome.best), **outcome.scores})
+        print_json({"home": str(outcome.home), "best": str(outcome.best), **outcome.scores})
         return
     _print_scores(outcome.scores)
     typer.echo(f"\nbest checkpoint  {outcome.best}\nreport           {outcome.home / 'report.html'}")
@@ -229,7 +214,7 @@ def evaluate(
         folder = out or Path("artifacts") / model.run.name
         results = evaluation.checkpoint(model, data, folder)
     if as_json:
-        _print_json(results)
+        print_json(results)
         return
     _print_scores(results)
     typer.echo(f"\nnumbers and pictures in {folder}")
@@ -237,18 +222,12 @@ def evaluate(
 
 @app.command(epilog="Example: tithe predict runs/first/checkpoints/best 'what a film'")
 def predict(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="Checkpoint, folder of checkpoints, or a file inside one.")
-    ],
-    texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts; standard input, a line each, when none.")
-    ] = None,
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, folder of checkpoints, or a file inside one.")],
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; standard input, a line each, when none.")] = None,
     source: Annotated[
         Path | None, typer.Option("--input", "-i", help="Parquet, CSV, JSONL or plain text file.")
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Parquet, CSV or JSONL file to write.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Parquet, CSV or JSONL file to write.")] = None,
     text_column: Annotated[str, typer.Option(help="Column of the texts in the input file.")] = "text",
     batch_size: Annotated[int, typer.Option(min=1, help="Texts in memory at once.")] = 64,
     as_json: AsJson = False,
@@ -278,9 +257,7 @@ def verify(run: Annotated[Path, typer.Argument(help="Run directory or checkpoint
     from tithe import records
 
     if not (run / records.MANIFEST).is_file():
-        raise InputError(
-            f"{run} has no {records.MANIFEST}: pass the directory of a finished run, or a checkpoint"
-        )
+        raise InputError(f"{run} has no {records.MANIFEST}: pass the directory of a finished run, or a checkpoint")
     if bad := records.broken_files(run):
         raise TitheError(f"{run} is not what was written: {', '.join(bad)}")
     typer.echo(f"{run}: every file is as it was written")
@@ -293,56 +270,10 @@ def doctor(as_json: AsJson = False) -> None:
 
     found = examination.examine()
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     for name, value in found.items():
         typer.echo(f"{name:<24} {', '.join(value) if isinstance(value, list) else value}")
-
-
-@config_app.command("check", epilog="Example: tithe config check config.yaml")
-def config_check(config_file: ConfigFile, settings: Set = None) -> None:
-    """Find every mistake that can be found without loading a model."""
-    from tithe import config, plugins
-    from tithe.data.ingest import find_reader
-
-    run = config.load(config_file, settings or ())
-    find_reader(Path(run.data.path), run.data.reader)
-    plugins.load("tasks", run.task).open_task(run.model)
-    typer.echo(f"{config_file}: correct")
-
-
-@config_app.command("show", epilog="Example: tithe config show config.yaml --set train.epochs=2")
-def config_show(config_file: ConfigFile, settings: Set = None) -> None:
-    """Print the resolved config, secrets masked."""
-    from tithe import config
-
-    _print_json(config.dump(config.load(config_file, settings or ())))
-
-
-@config_app.command("schema", epilog="Example: tithe config schema > tithe.schema.json")
-def config_schema(
-    recipe: Annotated[str | None, typer.Option(help="Documented format; the native one when unset.")] = None,
-) -> None:
-    """Print JSON Schema, for editors."""
-    _print_json(_config_model(recipe).model_json_schema())
-
-
-@config_app.command("explain", epilog="Example: tithe config explain --recipe classifier_training")
-def config_explain(
-    recipe: Annotated[str | None, typer.Option(help="Documented format; the native one when unset.")] = None,
-) -> None:
-    """Print every setting, its type, default and meaning, as a Markdown table."""
-    from tithe import config
-
-    typer.echo("| setting | type | default | meaning |\n|---|---|---|---|")
-    for key, kind, default, meaning in config.explain(_config_model(recipe)):
-        typer.echo(f"| `{key}` | {kind.replace('|', '·')} | `{default}` | {meaning} |")
-
-
-def _config_model(recipe: str | None) -> Any:
-    from tithe import config, plugins
-
-    return plugins.load("recipes", recipe).Config if recipe else config.Run
 
 
 def _print_scores(parts: dict[str, Any]) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from tithe import plugins
+from tithe import configfile, plugins
 from tithe.errors import InputError, did_you_mean
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
@@ -83,9 +81,7 @@ class Train(Section):
     )
     clip_norm: float = Field(1.0, ge=0, description="largest gradient norm; 0 for no clipping")
     label_smoothing: Ratio = Field(0.0, description="share of the target spread over all classes")
-    ema_decay: Ratio = Field(
-        0.0, description="moving average of the weights, used for evaluation; 0 for none"
-    )
+    ema_decay: Ratio = Field(0.0, description="moving average of the weights, used for evaluation; 0 for none")
     patience: Count = Field(0, description="validations without a better score before stopping; 0: never")
     group_by_length: bool = Field(True, description="batches of similar length: less padding, same rows")
     log_every_steps: Positive = Field(5, description="optimizer steps between two log lines")
@@ -96,9 +92,7 @@ class Checkpoint(Section):
     """When the state is saved, what is kept, and where a run goes on."""
 
     dir: str = Field("checkpoints", description="folder of the checkpoints, inside the run directory")
-    every_batches: Positive | None = Field(
-        None, description="batches between two saves; each epoch when unset"
-    )
+    every_batches: Positive | None = Field(None, description="batches between two saves; each epoch when unset")
     keep: Positive = Field(2, description="periodic checkpoints kept; the best is kept besides")
     best_by: Literal["loss", "accuracy", "f1"] = Field("f1", description="validation score of the best one")
     resume: str | None = Field(
@@ -155,26 +149,26 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Run:
     InputError
         Anything that is not exactly right, in one line.
     """
-    raw = _interpolate(_read(path), path)
+    raw = configfile.read(path)
     return parse(raw, overrides, source=path.name)
 
 
 def parse(raw: Mapping[str, Any], overrides: Sequence[str] = (), source: str = "config") -> Run:
     """Turn a mapping in any known vocabulary into a `Run`; see `load`."""
     recipe = recognise(raw)
-    settings = [_parse_override(text) for text in overrides]
-    raw = json.loads(json.dumps(raw, default=str))
+    settings = [configfile.override(text) for text in overrides]
+    values: dict[str, Any] = json.loads(json.dumps(raw, default=str))  # a copy that --set may change
     if recipe:
         module = plugins.load("recipes", recipe)
         documented = known_keys(module.Config)
         for key, value in settings:
             if key in documented:
-                _assign(raw, key, value)
-        raw = module.translate(_validate(module.Config, raw, source))
+                _assign(values, key, value)
+        values = module.translate(_validate(module.Config, values, source))
         settings = [(key, value) for key, value in settings if key not in documented]
     for key, value in settings:
-        _assign(raw, key, value)
-    return cast(Run, _validate(Run, raw, source if not settings else f"{source} and --set"))
+        _assign(values, key, value)
+    return cast(Run, _validate(Run, values, source if not settings else f"{source} and --set"))
 
 
 def recognise(raw: Mapping[str, Any]) -> str | None:
@@ -243,43 +237,6 @@ def _section(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError):
-        raise InputError(f"no config file {path} (seen from {Path.cwd()}): pass its path") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file: a config is YAML or JSON") from None
-    value = _yaml(text, str(path))
-    if not isinstance(value, dict):
-        raise InputError(
-            f"{path} holds no settings: a config is a mapping such as 'data: {{path: rows.parquet}}'"
-        )
-    return value
-
-
-def _yaml(text: str, source: str) -> Any:
-    # YAML 1.2 in pure Python: there `1e-5` is a number and `no` is a word; the C parser speaks 1.1.
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise InputError(f"{source} is not YAML{where}: {error.problem or error.context}") from None
-    except YAMLError as error:
-        raise InputError(f"{source} is not YAML: {str(error).splitlines()[0]}") from None
-
-
-def _parse_override(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise InputError(f"--set '{text}' is not key=value: write for example --set train.epochs=2")
-    return key.strip(), _yaml(value, f"--set {key}")
-
-
 def _assign(raw: dict[str, Any], key: str, value: Any) -> None:
     *parents, last = key.split(".")
     for parent in parents:
@@ -294,40 +251,6 @@ def _flatten(raw: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
         yield f"{prefix}{key}"
         if isinstance(value, Mapping):
             yield from _flatten(value, f"{prefix}{key}.")
-
-
-def _interpolate(raw: dict[str, Any], path: Path) -> dict[str, Any]:
-    variables = {**_dotenv(Path.cwd() / ".env"), **_dotenv(path.parent / ".env"), **os.environ}
-
-    def fill(match: re.Match[str]) -> str:
-        name, default = match["name"], match["default"]
-        if name in variables:
-            return variables[name]
-        if default is not None:
-            return default
-        raise InputError(f"{path.name}: ${{{name}}} is not set: export {name}, or write it to .env")
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {str(key): walk(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [walk(item) for item in value]
-        return (
-            re.sub(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}", fill, value)
-            if isinstance(value, str)
-            else value
-        )
-
-    return cast(dict[str, Any], walk(raw))
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    """Read `NAME=value` lines; `export`, quotes and comments are understood, nothing is executed."""
-    if not path.is_file():
-        return {}
-    pattern = r"^\s*(?:export\s+)?(\w+)\s*=\s*(?:'([^'\n]*)'|\"([^\"\n]*)\"|([^#\n]*?))\s*(?:#.*)?$"
-    found = re.findall(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)
-    return {name: single or double or bare for name, single, double, bare in found}
 
 
 def _validate(model: type[BaseModel], raw: Mapping[str, Any], source: str) -> BaseModel:

@@ -42,13 +42,9 @@ def precision(asked: str, device: torch.device) -> Precision:
     if asked == "auto":
         return Precision(best)
     if asked == "fp16" and device.type != "cuda":
-        return Precision(
-            best, f"fp16 needs a CUDA GPU: training in {'bf16' if native else 'float32'} instead"
-        )
+        return Precision(best, f"fp16 needs a CUDA GPU: training in {'bf16' if native else 'float32'} instead")
     if asked == "bf16" and not native:
-        return Precision(
-            "no", f"this {device.type} has no native bf16, emulation is slower: training in float32"
-        )
+        return Precision("no", f"this {device.type} has no native bf16, emulation is slower: training in float32")
     return Precision(asked)
 
 

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import torch
-from transformers.utils import is_flash_attn_2_available
+from transformers.utils.import_utils import is_flash_attn_2_available
 
 from tithe import __version__, devices, plugins, records
 
@@ -45,9 +45,7 @@ def examine() -> dict[str, Any]:
         "readers": list(plugins.names("readers")),
         "recipes": list(plugins.names("recipes")),
         "cache": str(records.cache_dir()),
-        "hub": "offline (HF_HUB_OFFLINE is set)"
-        if os.environ.get("HF_HUB_OFFLINE") == "1"
-        else "as reachable",
+        "hub": "offline (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") == "1" else "as reachable",
     }
 
 

@@ -30,9 +30,7 @@ def find(name: str) -> str:
         return str(Path(spec.submodule_search_locations[0]) / "model")
     folder = Path(name).expanduser()
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise InputError(
-            f"model.encoder: folder {folder} has no config.json: point to a Hugging Face model folder"
-        )
+        raise InputError(f"model.encoder: folder {folder} has no config.json: point to a Hugging Face model folder")
     looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_like_path and not folder.is_dir():
         raise InputError(f"model.encoder: no folder {folder}: pass a model folder, a hub name, or 'minilm'")
@@ -64,9 +62,7 @@ def check(settings: config.Model, encoder: Any) -> None:
         Not an encoder, fewer positions than `max_length`, or an attention that can't run here.
     """
     if getattr(encoder, "is_encoder_decoder", False):
-        raise InputError(
-            f"model.encoder '{settings.encoder}' is an encoder-decoder: choose an encoder such as minilm"
-        )
+        raise InputError(f"model.encoder '{settings.encoder}' is an encoder-decoder: choose an encoder such as minilm")
     if not isinstance(getattr(encoder, "hidden_size", None), int):
         raise InputError(f"model.encoder '{settings.encoder}' states no hidden_size: choose a text encoder")
     positions = getattr(encoder, "max_position_embeddings", None)
@@ -79,7 +75,7 @@ def check(settings: config.Model, encoder: Any) -> None:
                 f"'{settings.encoder}': set it to {usable} or less"
             )
     if settings.attention == "flash_attention_2":
-        from transformers.utils import is_flash_attn_2_available
+        from transformers.utils.import_utils import is_flash_attn_2_available
 
         if not is_flash_attn_2_available():
             raise InputError(

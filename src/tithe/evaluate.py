@@ -79,9 +79,7 @@ def checkpoint(trained: Trained, data: Path | None, out: Path) -> dict[str, dict
 def _parts(trained: Trained, data: Path | None) -> dict[str, Dataset]:
     settings = trained.run.data
     if data is not None:
-        other = config.Data(
-            path=str(data), text_column=settings.text_column, label_column=settings.label_column
-        )
+        other = config.Data(path=str(data), text_column=settings.text_column, label_column=settings.label_column)
         dataset, labels, _ = ingest(other)
         codes_C = trained.labels.encode(labels.names)
         return {"data": Dataset(dataset.table, dataset.rows, codes_C[dataset.labels], dataset.source)}

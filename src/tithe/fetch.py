@@ -76,9 +76,7 @@ def _reuters(files: list[bytes]) -> Rows:
         lines = csv.reader(io.StringIO(file.decode("utf-8")), delimiter="\t")
         header = next(lines)
         next(lines), next(lines)  # Orange keeps types and roles in two more header lines
-        label_at = next(
-            i for i, name in enumerate(header) if name.strip().lower() in ("class", "category", "topic")
-        )
+        label_at = next(i for i, name in enumerate(header) if name.strip().lower() in ("class", "category", "topic"))
         text_at = 1 - label_at
         for row in lines:
             yield row[text_at], row[label_at]

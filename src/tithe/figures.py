@@ -72,9 +72,7 @@ def pr_curve(path: Path, y_true_N: Array, probs_NC: Array, names: Sequence[str])
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
     axes.set_title(
-        f"Precision and recall, area {area:.3f}"
-        if area is not None
-        else "PR: no class has both kinds of rows"
+        f"Precision and recall, area {area:.3f}" if area is not None else "PR: no class has both kinds of rows"
     )
     _save(figure, path)
 
@@ -83,14 +81,12 @@ def reliability(path: Path, y_true_N: Array, probs_NC: Array) -> None:
     """Draw accuracy against confidence (Guo et al. 2017); on the diagonal a model knows what it knows."""
     bins = metrics.reliability(y_true_N, probs_NC)
     error = metrics.calibration_error(y_true_N, probs_NC)
-    filled = bins.count > 0
+    filled = bins.rows > 0
     figure, axes = _axes(5.6, 5.0)
     axes.plot([0, 1], [0, 1], color=_QUIET, linestyle=":", linewidth=1)
-    sizes = 12 + 260 * bins.count[filled] / bins.count.max()
+    sizes = 12 + 260 * bins.rows[filled] / bins.rows.max()
     axes.plot(bins.confidence[filled], bins.accuracy[filled], color=_LINE, linewidth=1.5)
-    axes.scatter(
-        bins.confidence[filled], bins.accuracy[filled], s=sizes, color=_LINE, alpha=0.5, linewidths=0
-    )
+    axes.scatter(bins.confidence[filled], bins.accuracy[filled], s=sizes, color=_LINE, alpha=0.5, linewidths=0)
     axes.set_xlim(0, 1.02)
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("confidence of the prediction")
@@ -104,9 +100,7 @@ def learning_curves(path: Path, history: Sequence[dict[str, Any]]) -> None:
     steps = [r for r in history if r["kind"] == "train"]
     checks = [r for r in history if r["kind"] == "val"]
     figure, axes = _axes(8.6, 3.6)
-    axes.plot(
-        [r["step"] for r in steps], [r["batch_loss"] for r in steps], color=_QUIET, alpha=0.35, linewidth=0.8
-    )
+    axes.plot([r["step"] for r in steps], [r["batch_loss"] for r in steps], color=_QUIET, alpha=0.35, linewidth=0.8)
     smooth = _smoothed([r["batch_loss"] for r in steps])
     axes.plot([r["step"] for r in steps], smooth, color=_LINE, linewidth=1.6, label="training loss, smoothed")
     x = [r["step"] for r in checks]
@@ -137,9 +131,7 @@ def _draw_curves(axes: Any, y_true_N: Array, probs_NC: Array, names: Sequence[st
         x, y = points(is_c_N, probs_NC[:, c])
         many = classes > 8
         style = {"color": _LINE, "alpha": 0.35, "linewidth": 0.8} if many else {"linewidth": 1.6}
-        axes.plot(
-            x, y, label=None if many else f"{names[c]}", **({"color": _LINE} if classes == 2 else {}), **style
-        )
+        axes.plot(x, y, label=None if many else f"{names[c]}", **({"color": _LINE} if classes == 2 else {}), **style)
     if 1 < classes <= 8:
         axes.legend(frameon=False, fontsize=9)
     axes.set_xlim(-0.01, 1.01)

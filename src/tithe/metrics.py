@@ -98,7 +98,7 @@ class Reliability(NamedTuple):
 
     confidence: Array
     accuracy: Array
-    count: Array
+    rows: Array
 
 
 def reliability(y_true_N: Array, probs_NC: Array, bins: int = 15) -> Reliability:
@@ -116,7 +116,7 @@ def reliability(y_true_N: Array, probs_NC: Array, bins: int = 15) -> Reliability
 def calibration_error(y_true_N: Array, probs_NC: Array, bins: int = 15) -> float:
     """Return the expected calibration error: the mean gap of confidence and accuracy, weighted by rows."""
     r = reliability(y_true_N, probs_NC, bins)
-    return float((np.abs(r.confidence - r.accuracy) * r.count).sum() / max(r.count.sum(), 1))
+    return float((np.abs(r.confidence - r.accuracy) * r.rows).sum() / max(r.rows.sum(), 1))
 
 
 def bootstrap(y_true_N: Array, probs_NC: Array, seed: int, draws: int = 1000) -> dict[str, list[float]]:

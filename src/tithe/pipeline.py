@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
-from torch import nn
+from accelerate.utils import broadcast_object_list
 
-from tithe import (
-    checkpoint,
-    config,
-    data,
-    devices,
-    evaluate,
-    metrics,
-    plugins,
-    predict,
-    records,
-    report,
-    trainer,
-)
-from tithe.batches import Examples
-from tithe.errors import InputError, Interrupted
-from tithe.interrupts import deferred
+from tithe import checkpoint, config, data, devices, plugins, records
+from tithe.errors import InputError
 from tithe.progress import bar
-from tithe.tracking import HISTORY, Tracks
+from tithe.session import METRICS, Outcome, Session
 
 logger = logging.getLogger("tithe")
-
-METRICS = "metrics.json"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Where a finished run lies and how good it is."""
-
-    home: Path
-    best: Path
-    scores: dict[str, Any]
 
 
 def train(run: config.Run, overwrite: bool = False) -> Outcome:
@@ -79,11 +48,11 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
     with bar("tokenising", len(splits.everything), "texts") as tick, accelerator.main_process_first():
         examples = task.encode(splits.everything, tick)
     model = task.build(len(splits.labels), run.seed)
-    story = _Story(run, home, task, splits, examples, model, accelerator, made_of, start)
+    session = Session(run, home, task, splits, examples, model, accelerator, made_of, start)
     accelerator.wait_for_everyone()
-    with _logged(home, accelerator), story.tracks() as tracks:
-        seconds = story.learn(tracks)
-        outcome = story.conclude(tracks, seconds)
+    with _logged(home, accelerator), session.tracks() as tracks:
+        seconds = session.learn(tracks)
+        outcome = session.conclude(tracks, seconds)
     if accelerator.is_main_process:
         records.write_manifest(home)  # last: the mirrors write until they are closed
     return outcome
@@ -96,9 +65,7 @@ def _resumed_checkpoint(run: config.Run) -> Path | None:
     if asked != "auto":
         return checkpoint.find(Path(asked))
     if run.out is None:
-        raise InputError(
-            "checkpoint.resume 'auto' needs a fixed run directory: set out, or name the checkpoint"
-        )
+        raise InputError("checkpoint.resume 'auto' needs a fixed run directory: set out, or name the checkpoint")
     folder = Path(run.out) / run.checkpoint.dir
     return checkpoint.newest_whole(folder)
 
@@ -155,243 +122,3 @@ def _logged(home: Path, accelerator: Accelerator) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         handler.close()
-
-
-class _Story:
-    """One run under way: what it was given, and its best score so far."""
-
-    def __init__(
-        self,
-        run: config.Run,
-        home: Path,
-        task: Any,
-        splits: data.Splits,
-        examples: Any,
-        model: nn.Module,
-        accelerator: Accelerator,
-        made_of: dict[str, Any],
-        start: Path | None,
-    ) -> None:
-        self.run, self.home, self.task, self.splits, self.model = run, home, task, splits, model
-        self.accelerator, self.made_of, self.start_path = accelerator, made_of, start
-        self.start = checkpoint.load(start) if start else None
-        self.train, self.val, self.test = (
-            examples.take(rows) for rows in (splits.train, splits.val, splits.test)
-        )
-        self.keeper = checkpoint.Keeper(home / run.checkpoint.dir, run.checkpoint.keep, self._assets)
-        self.best: dict[str, Any] = {"score": None, "step": None, "epoch": None}
-        self.waited, self.seconds_before = 0, 0.0
-        if self.start and start:
-            self.keeper.adopt(start)
-            self.best, self.waited = self.start.progress["best"], self.start.progress["waited"]
-            self.seconds_before = self.start.progress["seconds"]
-        if accelerator.is_main_process:
-            self._open_home()
-
-    def _open_home(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
-        if self.start_path:
-            self._bring_history(self.start_path)
-        records.write_json(self.home / "config.json", config.dump(self.run))
-        records.write_json(self.home / "environment.json", records.environment())
-        records.write_json(self.home / "data_report.json", self.splits.report)
-        shutil.copyfile(self.splits.dropped, self.home / "dropped.jsonl")
-        self.splits.labels.save(self.home / "labels.json")
-
-    def _bring_history(self, start: Path) -> None:
-        """A run that goes on in another directory takes its history along."""
-        for folder in (start.parent, start.parent.parent):
-            old = folder / HISTORY
-            if old.exists() and not (self.home / HISTORY).exists():
-                shutil.copyfile(old, self.home / HISTORY)
-                return
-
-    def tracks(self) -> Tracks:
-        """Open history and mirrors, and tell them what is about to be trained."""
-        mirrors: dict[str, dict[str, Any]] = {}
-        if self.accelerator.is_main_process:
-            if self.run.track.tensorboard:
-                mirrors["tensorboard"] = {}
-            if self.run.track.neptune:
-                secret = self.run.track.neptune.api_token
-                token = {"api_token": secret.get_secret_value()} if secret else {}
-                mirrors["neptune"] = {**self.run.track.neptune.model_dump(exclude={"api_token"}), **token}
-        home = self.home if self.accelerator.is_main_process else None
-        tracks = Tracks(mirrors, home, self.run.name, self.start.progress["step"] if self.start else 0)
-        tracks.params(config.dump(self.run))
-        return tracks
-
-    def learn(self, tracks: Tracks) -> float:
-        """Train to the end; return the seconds it took, those before a resume included."""
-        t, begun = self.run.train, time.monotonic()
-        plan = trainer.plan(self.train, t, self.run.seed)
-        total = plan.steps_per_epoch * t.epochs
-        weights = (
-            data.class_weights(self.train.labels, len(self.splits.labels))
-            if self.run.data.class_weights
-            else None
-        )
-        steps = trainer.fit(
-            self.model,
-            self.task.criterion(t.label_smoothing, weights),
-            self.train,
-            t,
-            self.run.seed,
-            self.accelerator,
-            self._validate,
-            self.start,
-            self.run.data.num_workers,
-        )
-        logger.info("training on %s: %d rows, %d steps", self.accelerator.device, len(self.train), total)
-        batches = self.start.progress["batches"] if self.start else 0
-        with deferred() as asked, bar("training", total, "steps") as tick:
-            tick(self.start.progress["step"] if self.start else 0)
-            try:
-                for step in steps:
-                    tick(1)
-                    seconds = self.seconds_before + time.monotonic() - begun
-                    self._log(tracks, step)
-                    self._save(step, batches, seconds, last=step.step == total)
-                    batches = step.batches
-                    if signum := self._agree(asked.signum):
-                        self._stop(step, seconds, signum)
-                    if t.patience and self.waited >= t.patience:
-                        logger.info("no better %s for %d epochs: stopping early", self._by, self.waited)
-                        break
-            except trainer.Diverged as error:
-                newest = self.keeper.newest()
-                raise trainer.Diverged(f"{error}; last good checkpoint: {newest or 'none yet'}") from None
-        return self.seconds_before + time.monotonic() - begun
-
-    @property
-    def _by(self) -> str:
-        return self.run.checkpoint.best_by
-
-    def _agree(self, signum: int) -> int:
-        """Let all processes stop at the same step when one of them is asked to."""
-        if self.accelerator.num_processes == 1:
-            return signum
-        return max(gather_object([signum]))
-
-    def _stop(self, step: trainer.Step, seconds: float, signum: int) -> None:
-        path = self._periodic(self._state(step, seconds))
-        raise Interrupted(signum, f"stopped after step {step.step}: resume from {path}")
-
-    def _log(self, tracks: Tracks, step: trainer.Step) -> None:
-        if step.step % self.run.train.log_every_steps == 0 or step.scores:
-            lrs = {f"lr_{i}": lr for i, lr in enumerate(step.lr)}
-            norm = {} if step.grad_norm is None else {"grad_norm": step.grad_norm}
-            tracks.log("train", step.step, epoch=step.epoch, batch_loss=step.batch_loss, **lrs, **norm)
-            rates = ",".join(f"{lr:.3g}" for lr in dict.fromkeys(step.lr))
-            gpu = self.accelerator.device.type == "cuda"
-            memory = f" gpu_mem {torch.cuda.max_memory_allocated() / 2**20:.0f}MB" if gpu else ""
-            logger.debug(
-                "epoch %d step %d batch_loss %.4f lr %s opt_steps %d%s",
-                *(step.epoch, step.batches, step.batch_loss, rates, step.step, memory),
-            )
-        if step.scores:
-            tracks.log("val", step.step, epoch=step.epoch, **step.scores)
-            shown = ", ".join(f"{name} {step.scores[name]:.4f}" for name in metrics.DIRECTION)
-            logger.info("epoch %d of %d: validation %s", step.epoch, self.run.train.epochs, shown)
-
-    def _save(self, step: trainer.Step, batches_before: int, seconds: float, last: bool) -> None:
-        if step.scores:
-            score = step.scores[self._by]
-            if metrics.better(self._by, score, self.best["score"]):
-                self.best, self.waited = {"score": score, "step": step.step, "epoch": step.epoch}, 0
-                self._on_main(lambda state: self.keeper.best(state), self._state(step, seconds))
-            else:
-                self.waited += 1
-        every = self.run.checkpoint.every_batches
-        due = step.scores is not None if every is None else step.batches // every > batches_before // every
-        if due or last:
-            self._periodic(self._state(step, seconds))
-
-    def _periodic(self, state: checkpoint.TrainState) -> Path | None:
-        return self._on_main(self.keeper.periodic, state)
-
-    def _on_main(
-        self, save: Callable[[checkpoint.TrainState], Path], state: checkpoint.TrainState
-    ) -> Path | None:
-        path = save(state) if self.accelerator.is_main_process else None
-        self.accelerator.wait_for_everyone()
-        return path
-
-    def _state(self, step: trainer.Step, seconds: float) -> checkpoint.TrainState:
-        state = step.snapshot()
-        story = {
-            "best": self.best,
-            "waited": self.waited,
-            "seconds": round(seconds, 3),
-            "made_of": self.made_of,
-            "config": config.dump(self.run),
-        }
-        return dataclasses.replace(state, progress={**state.progress, **story})
-
-    def _assets(self, folder: Path) -> None:
-        self.splits.labels.save(folder / "labels.json")
-        self.task.save(folder)
-
-    def _validate(self, model: nn.Module) -> dict[str, float]:
-        return metrics.summary(self.val.labels, self._probabilities(model, self.val))
-
-    def _probabilities(self, model: nn.Module, examples: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Class probabilities, shape (N, C); several processes share the rows."""
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        rows = np.arange(len(examples))
-        mine: Examples = examples.take(rows[rank::world])
-        logits_NC = predict.logits(model, mine, autocast=self.accelerator.autocast)
-        if world > 1:
-            parts, logits_NC = (
-                gather_object([logits_NC]),
-                np.empty((len(rows), logits_NC.shape[1]), np.float32),
-            )
-            for r, part in enumerate(parts):
-                logits_NC[r::world] = part
-        return predict.softmax(logits_NC)
-
-    def conclude(self, tracks: Tracks, seconds: float) -> Outcome:
-        """Evaluate the best weights on validation and test, write the numbers, the pictures and the report."""
-        best = self.keeper.folder / checkpoint.BEST
-        final = checkpoint.weights_sha256(self.model.state_dict())
-        if best.exists():
-            self.model.load_state_dict(checkpoint.weights(best))
-        parts: dict[str, Any] = {}
-        for name, examples in (("validation", self.val), ("test", self.test)):
-            if len(examples):
-                probs_NC = self._probabilities(self.model, examples)
-                if self.accelerator.is_main_process:
-                    parts[name] = evaluate.write(
-                        self.home / name, examples.labels, probs_NC, self.splits.labels, self.run.seed
-                    )
-        result = {"best": {"by": self._by, **self.best}, **parts, "training": self._training(seconds, final)}
-        if self.accelerator.is_main_process:
-            self._publish(tracks, result)
-        self.accelerator.wait_for_everyone()
-        return Outcome(self.home, best, result)
-
-    def _training(self, seconds: float, final: str) -> dict[str, Any]:
-        history = records.read_lines(self.home / HISTORY) if self.accelerator.is_main_process else []
-        epochs = max((int(r["epoch"]) for r in history if r["kind"] == "val"), default=0)
-        return {
-            "seconds": round(seconds, 2),
-            "epochs": epochs,
-            "rows_per_second": round(epochs * len(self.train) / seconds, 1) if seconds else None,
-            "device": str(self.accelerator.device),
-            "processes": self.accelerator.num_processes,
-            "precision": self.accelerator.mixed_precision,
-            "parameters": sum(p.numel() for p in self.model.parameters()),
-            "final_weights_sha256": final,
-            "split_sha256": self.splits.split.hash,
-        }
-
-    def _publish(self, tracks: Tracks, result: dict[str, Any]) -> None:
-        records.write_json(self.home / METRICS, result)
-        for part in ("validation", "test"):
-            if part in result:
-                for picture in evaluate.PICTURES:
-                    tracks.figure(f"{part}/{picture}", self.home / part / f"{picture}.png")
-        tracks.final({f"{p}/{k}": v for p in ("validation", "test") for k, v in result.get(p, {}).items()})
-        report.write(self.home)
-        tracks.artifact(METRICS, self.home / METRICS)
-        tracks.artifact("report.html", self.home / "report.html")

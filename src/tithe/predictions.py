@@ -110,7 +110,5 @@ def _parquet(path: Path, rows: Rows) -> int:
         if writer:
             writer.close()
     if not count:
-        pq.write_table(
-            pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}), path
-        )
+        pq.write_table(pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}), path)
     return count

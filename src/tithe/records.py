@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 import time
@@ -196,12 +197,17 @@ _PACKAGES = ("tithe", "torch", "transformers", "accelerate", "numpy", "pyarrow",
 def environment() -> dict[str, object]:
     """Return what a reader needs to know of the machine: versions, cores, the command. No secrets, no names."""
     return {
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *map(_masked, sys.argv[1:])],
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
         "packages": {p: importlib.metadata.version(p) for p in _PACKAGES if _has(p)},
     }
+
+
+def _masked(argument: str) -> str:
+    """Hide the value of `--set some.api_token=...`."""
+    return re.sub(r"(?i)^([^=]*(?:token|secret|password|key)[^=]*=).+", r"\1***", argument, flags=re.DOTALL)
 
 
 def _has(package: str) -> bool:

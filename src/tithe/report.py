@@ -99,7 +99,8 @@ def _head(config: Mapping[str, Any], data: Mapping[str, Any], result: Mapping[st
     )
     encoder = Path(config["model"]["encoder"]).name
     about = f"{encoder} on {data['file']}: {data['rows_kept']} rows, {len(data['classes'])} classes. {chosen}{caution}"
-    return f'<h1>{html.escape(config["name"])}</h1><p class="quiet">{html.escape(about)}</p><div class="cards">{shown}</div>'
+    title = f'<h1>{html.escape(config["name"])}</h1><p class="quiet">{html.escape(about)}</p>'
+    return f'{title}<div class="cards">{shown}</div>'
 
 
 def _scores(result: Mapping[str, Any], parts: Sequence[str]) -> str:
@@ -168,9 +169,7 @@ def _image(path: Path, description: str) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     def line(cells: Sequence[str], tag: str) -> str:
-        numeric = [
-            i > 0 and (len(head) > 2 or _is_number(cell) or tag == "th") for i, cell in enumerate(cells)
-        ]
+        numeric = [i > 0 and (len(head) > 2 or _is_number(cell) or tag == "th") for i, cell in enumerate(cells)]
         shown = (
             f"<{tag}{' class=n' if right else ''}>{html.escape(cell)}</{tag}>"
             for cell, right in zip(cells, numeric, strict=True)

@@ -68,9 +68,7 @@ class Tracks:
             # Steps up to resume_step are done: the next one is the first that a mirror may see again.
             resumed = {"resume_step": resume_step + 1} if resume_step else {}
             try:
-                self._mirrors[tracker] = plugins.load("trackers", tracker).open(
-                    home, {**settings, **resumed}, name
-                )
+                self._mirrors[tracker] = plugins.load("trackers", tracker).open(home, {**settings, **resumed}, name)
             except InputError:
                 self.close("failed")
                 raise
@@ -131,6 +129,4 @@ class Tracks:
 
 def _report(name: str, error: Exception) -> None:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    logger.warning(
-        "tracker %s failed and is left out from here on (the local history goes on): %s", name, reason
-    )
+    logger.warning("tracker %s failed and is left out from here on (the local history goes on): %s", name, reason)

@@ -92,8 +92,6 @@ def locate(path: Path) -> Path:
                 path = best
                 break
     found = checkpoint.find(path)
-    if found.resolve() != (path.parent if path.is_file() else path).resolve() and checkpoint.is_checkpoint(
-        path
-    ):
+    if found.resolve() != (path.parent if path.is_file() else path).resolve() and checkpoint.is_checkpoint(path):
         raise InputError(f"checkpoint {path} is not whole; {found} is: name that one to use it")
     return found

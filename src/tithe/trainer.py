@@ -167,9 +167,7 @@ class _Loop:
                     raise
                 self.pieces *= 2
                 size = -(-self.settings.batch_size // self.pieces)
-                logger.warning(
-                    "out of memory at step %d: micro-batches of %d from here on", self.step + 1, size
-                )
+                logger.warning("out of memory at step %d: micro-batches of %d from here on", self.step + 1, size)
                 self.optimizer.zero_grad()
                 torch.cuda.empty_cache()
 

@@ -65,9 +65,7 @@ def load(settings: config.Data, seed: int) -> Splits:
     """
     everything, labels, folder = ingest(settings)
     if len(labels) < 2:
-        raise InputError(
-            f"{settings.path}: one class only ('{labels.names[0]}'): a classifier needs at least two"
-        )
+        raise InputError(f"{settings.path}: one class only ('{labels.names[0]}'): a classifier needs at least two")
     split = stratified(everything.labels, settings.val_ratio, settings.test_ratio, seed)
     if len(split.val) == 0:
         raise InputError(f"{settings.path}: no class has enough rows to give one to each split: add rows")

@@ -23,9 +23,7 @@ def resample(labels_N: Rows, upsample: bool, downsample: bool, seed: int) -> Row
     if not (upsample or downsample):
         return np.arange(len(labels_N))
     classes, sizes = np.unique(labels_N, return_counts=True)
-    target = (
-        int(np.median(sizes)) if upsample and downsample else int(sizes.max() if upsample else sizes.min())
-    )
+    target = int(np.median(sizes)) if upsample and downsample else int(sizes.max() if upsample else sizes.min())
     rng = np.random.default_rng([seed, 0xBA1A])
     chosen = []
     for c, size in zip(classes, sizes, strict=True):

@@ -56,9 +56,7 @@ def find_reader(path: Path, name: str | None) -> str:
     claims = {suffix: r for r in plugins.names("readers") for suffix in plugins.load("readers", r).SUFFIXES}
     if path.suffix.lower() not in claims:
         known = ", ".join(sorted(claims))
-        raise InputError(
-            f"{path}: no reader for '{path.suffix}' files: use one of {known}, or set data.reader"
-        )
+        raise InputError(f"{path}: no reader for '{path.suffix}' files: use one of {known}, or set data.reader")
     return claims[path.suffix.lower()]
 
 

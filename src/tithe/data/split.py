@@ -44,7 +44,7 @@ def largest_remainder(weights_C: np.ndarray[Any, Any], total: int, caps_C: Rows)
         open_C = [c for c in order_C if counts_C[c] < caps_C[c]][:short]
         counts_C[open_C] += 1
         short -= len(open_C)
-    return counts_C
+    return np.asarray(counts_C, dtype=np.int64)
 
 
 def stratified(labels_N: Rows, val_ratio: float, test_ratio: float, seed: int) -> Split:
@@ -79,7 +79,7 @@ def stratified(labels_N: Rows, val_ratio: float, test_ratio: float, seed: int) -
     return Split(**joined, too_small=too_small)
 
 
-def _quota(sizes_C: Rows, big_C: Rows, ratio: float, reserved_C: Rows | int) -> Rows:
+def _quota(sizes_C: Rows, big_C: np.ndarray[Any, Any], ratio: float, reserved_C: Rows | int) -> Rows:
     """Rows of each class for one part: one at least, and `reserved_C` left for the other parts."""
     if ratio == 0:
         return np.zeros(len(sizes_C), dtype=np.int64)

@@ -27,9 +27,7 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from _rows(file, path, text_column, label_column)
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8 (byte {error.start}): convert it, for example with iconv"
-        ) from None
+        raise InputError(f"{path} is not UTF-8 (byte {error.start}): convert it, for example with iconv") from None
     except csv.Error as error:
         raise InputError(f"{path} is not CSV: {error}") from None
 
@@ -42,9 +40,7 @@ def _rows(
     header = next(csv.reader([first], delimiter=delimiter), [])
     for setting, column in (("text_column", text_column), ("label_column", label_column)):
         if column is not None and column not in header:
-            raise InputError(
-                f"{path} has no column '{column}' (data.{setting}){did_you_mean(column, header)}"
-            )
+            raise InputError(f"{path} has no column '{column}' (data.{setting}){did_you_mean(column, header)}")
     text_at = header.index(text_column)
     label_at = header.index(label_column) if label_column else None
     rows: list[tuple[object, object]] = []

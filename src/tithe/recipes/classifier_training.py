@@ -12,9 +12,7 @@ from tithe.config import Count, Neptune, Positive, Ratio, Section
 class _Data(Section):
     parquet_path: str = Field(description="labelled Parquet file (CSV and JSONL work too)")
     val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation")
-    test_ratio: Ratio = Field(
-        0.0, description="share of rows held out for a test; an addition, off by default"
-    )
+    test_ratio: Ratio = Field(0.0, description="share of rows held out for a test; an addition, off by default")
     num_workers: Count = Field(0, description="worker processes of the data loaders")
     upsample: bool = Field(False, description="repeat rows of small classes")
     downsample: bool = Field(False, description="drop rows of large classes")
@@ -47,14 +45,12 @@ class _Scheduler(Section):
 
 class _Checkpointing(Section):
     checkpoints_dir: str = "checkpoints"
-    save_every_n_bathces: Positive | None = Field(
-        None, description="spelled as documented; each epoch when unset"
-    )
+    save_every_n_bathces: Positive | None = Field(None, description="spelled as documented; each epoch when unset")
     save_best_by: Literal["loss", "accuracy", "f1"] = "f1"
 
 
 class _Neptune(Neptune):
-    tags: Annotated[tuple[str, ...], Field(strict=False)] | str | None = ()
+    tags: Annotated[tuple[str, ...], Field(strict=False)] | str | None = ()  # type: ignore[assignment]  # wider
 
 
 class Config(Section):

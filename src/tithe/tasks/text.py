@@ -56,9 +56,7 @@ class TextExamples:
 
     def take(self, rows: Rows) -> TextExamples:
         """Return a view of rows of this view."""
-        return TextExamples(
-            self.tokens, self.offsets, self.rows[rows], self.labels[rows], self.ids[rows], self.pad
-        )
+        return TextExamples(self.tokens, self.offsets, self.rows[rows], self.labels[rows], self.ids[rows], self.pad)
 
     def collate(self, rows: Rows) -> Batch:
         """Return input_ids (B, T), labels (B,), and attention_mask (B, T) where there is padding at all."""
@@ -95,7 +93,7 @@ class Classifier(nn.Module):
     def embed(self, batch: Batch) -> torch.Tensor:
         """Return pooled states, shape (B, D)."""
         mask_BT = batch.get("attention_mask")
-        states_BTD = self.encoder(input_ids=batch["input_ids"], attention_mask=mask_BT).last_hidden_state
+        states_BTD: torch.Tensor = self.encoder(input_ids=batch["input_ids"], attention_mask=mask_BT).last_hidden_state
         if self.pooling == "cls":
             return states_BTD[:, 0]
         if mask_BT is None:

@@ -1,0 +1,120 @@
+"""Small real parts: encoders of the real classes with random weights, a real tokenizer, generated rows."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+TOPICS = {
+    "sport": "match goal team win league player coach score season cup".split(),
+    "space": "orbit rocket moon launch star planet probe crater comet lander".split(),
+    "кухня": "суп хлеб рецепт соль варить масло печь тесто сыр лук".split(),
+}
+FILLER = "the a of and to in on with for it is was new old very".split()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test has a cache of its own for what it computes."""
+    monkeypatch.setenv("TITHE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def make_texts(per_class: int, classes: int = 2, seed: int = 0) -> tuple[list[str], list[str]]:
+    """Return distinct texts of 3 to 14 words, topics recognisable from half of their words, and their labels."""
+    rng = np.random.default_rng(seed)
+    texts: dict[str, str] = {}
+    for label in list(TOPICS)[:classes]:
+        while sum(name == label for name in texts.values()) < per_class:
+            words = [str(rng.choice(TOPICS[label] if rng.random() < 0.5 else FILLER)) for _ in range(rng.integers(3, 15))]
+            texts.setdefault(" ".join(words), label)
+    order = rng.permutation(len(texts))
+    pairs = list(texts.items())
+    return [pairs[i][0] for i in order], [pairs[i][1] for i in order]
+
+
+def write_rows(path: Path, texts: list[object], labels: list[object]) -> Path:
+    pq.write_table(pa.table({"text": texts, "label": labels}), path)
+    return path
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """A Parquet file of 120 rows, two classes."""
+    return write_rows(tmp_path / "rows.parquet", *make_texts(60))
+
+
+def _tokenizer(folder: Path) -> int:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = sorted({word for topic in TOPICS.values() for word in topic} | set(FILLER))
+    vocab = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])}
+    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocab["[CLS]"]), ("[SEP]", vocab["[SEP]"])]
+    )
+    names = {f"{n}_token": f"[{n.upper()}]" for n in ("pad", "unk", "cls", "sep", "mask")}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    return len(vocab)
+
+
+def _encoder(folder: Path, kind: str) -> Path:
+    import torch
+    from transformers import BertConfig, BertModel, ModernBertConfig, ModernBertModel
+
+    vocab = _tokenizer(folder)
+    sizes = {"vocab_size": vocab, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if kind == "bert":
+            config = BertConfig(**sizes, intermediate_size=64, max_position_embeddings=64, pad_token_id=0)
+            BertModel(config).save_pretrained(folder)
+        else:
+            ids = {"pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
+            config = ModernBertConfig(**sizes, **ids, intermediate_size=64, max_position_embeddings=64)
+            ModernBertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a real BertModel of two layers and its tokenizer."""
+    return _encoder(tmp_path_factory.mktemp("bert"), "bert")
+
+
+@pytest.fixture(scope="session")
+def tiny_modernbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a real ModernBertModel of two layers and its tokenizer."""
+    return _encoder(tmp_path_factory.mktemp("modernbert"), "modernbert")
+
+
+@pytest.fixture
+def settings(rows: Path, tiny_bert: Path, tmp_path: Path) -> Callable[..., dict[str, object]]:
+    """Build a small native config; keyword arguments replace or extend its sections."""
+
+    def build(**sections: object) -> dict[str, object]:
+        raw: dict[str, object] = {
+            "name": "test",
+            "out": str(tmp_path / "run"),
+            "data": {"path": str(rows)},
+            "model": {"encoder": str(tiny_bert), "max_length": 32},
+            "train": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "precision": "no", "device": "cpu"},
+            "track": {"tensorboard": False},
+        }
+        for name, value in sections.items():
+            raw[name] = {**raw.get(name, {}), **value} if isinstance(value, dict) else value  # type: ignore[dict-item]
+        return raw
+
+    return build
