@@ -142,8 +142,8 @@ def find(path: Path) -> Path:
     if is_checkpoint(path):
         if not (bad := records.broken_files(path)):
             return path
-        logger.warning("checkpoint %s is not whole (%s): looking for an earlier one", path, ", ".join(bad))
         found = newest_whole(path.parent, leave_out=path)
+        logger.warning("checkpoint %s is not whole (%s): going on from %s", path, ", ".join(bad), found or "none")
     else:
         found = newest_whole(path) or newest_whole(path / "checkpoints")
     if found is None:
@@ -157,7 +157,6 @@ def newest_whole(folder: Path, leave_out: Path | None = None) -> Path | None:
         if candidate == leave_out:
             continue
         if not (bad := records.broken_files(candidate)):
-            logger.info("going on from checkpoint %s", candidate)
             return candidate
         logger.warning("checkpoint %s is not whole (%s): passed over", candidate, ", ".join(bad))
     return None

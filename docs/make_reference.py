@@ -1,0 +1,22 @@
+"""Write `docs/config.md` from the config models themselves; a test fails when the two differ."""
+
+from pathlib import Path
+
+from tithe import config, plugins
+
+_HEAD = "| setting | type | default | meaning |\n|---|---|---|---|\n"
+
+
+def reference() -> str:
+    """Return the page: the native settings, then those of every documented recipe."""
+    parts = ["# Settings\n\nWritten by `make docs` from the code; `tithe config explain` prints the same.\n"]
+    models = {"native": config.Run}
+    models |= {f"recipe `{name}`": plugins.load("recipes", name).Config for name in plugins.names("recipes")}
+    for title, model in models.items():
+        rows = (f"| `{k}` | {t.replace('|', '·')} | `{d}` | {m} |\n" for k, t, d, m in config.explain(model))
+        parts.append(f"\n## {title.capitalize()}\n\n{_HEAD}{''.join(rows)}")
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "config.md").write_text(reference(), encoding="utf-8")
