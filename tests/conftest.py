@@ -35,7 +35,9 @@ def make_texts(per_class: int, classes: int = 2, seed: int = 0) -> tuple[list[st
     texts: dict[str, str] = {}
     for label in list(TOPICS)[:classes]:
         while sum(name == label for name in texts.values()) < per_class:
-            words = [str(rng.choice(TOPICS[label] if rng.random() < 0.5 else FILLER)) for _ in range(rng.integers(3, 15))]
+            words = [
+                str(rng.choice(TOPICS[label] if rng.random() < 0.5 else FILLER)) for _ in range(rng.integers(3, 15))
+            ]
             texts.setdefault(" ".join(words), label)
     order = rng.permutation(len(texts))
     pairs = list(texts.items())

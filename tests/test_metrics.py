@@ -121,11 +121,11 @@ def test_calibration_error_known_answers() -> None:
 def test_reliability_bins() -> None:
     probs = np.array([[1.0, 0.0], [0.52, 0.48], [0.49, 0.51]])
     found = metrics.reliability(np.array([0, 1, 1]), probs, bins=4)
-    assert found.count.tolist() == [0, 0, 2, 1]
+    assert found.rows.tolist() == [0, 0, 2, 1]
     assert found.confidence == pytest.approx([0, 0, 0.515, 1])
     assert found.accuracy == pytest.approx([0, 0, 0.5, 1])
     y_true, probs = draw(5, [0, 1, 2, 3, 4])
-    assert metrics.reliability(y_true, probs).count.sum() == len(y_true)
+    assert metrics.reliability(y_true, probs).rows.sum() == len(y_true)
 
 
 def test_reliability_agrees_with_scikit_learn() -> None:
@@ -133,7 +133,7 @@ def test_reliability_agrees_with_scikit_learn() -> None:
     right = probs.argmax(axis=1) == y_true
     accuracy, confidence = reference_curve(right, probs.max(axis=1))
     found = metrics.reliability(y_true, probs, bins=10)
-    full = found.count > 0
+    full = found.rows > 0
     assert found.accuracy[full] == pytest.approx(accuracy)
     assert found.confidence[full] == pytest.approx(confidence)
 

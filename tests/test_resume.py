@@ -164,7 +164,9 @@ def test_a_checkpoint_of_something_else_is_refused(
     write_rows(tmp_path / "rows2.parquet", texts[:-1], labels[:-1])
     for section in change.values():
         if isinstance(section, dict) and "path" in section:
-            section["path"] = str(tmp_path / {"OTHER LABELS": "labels.parquet", "OTHER ROWS": "rows2.parquet"}[section["path"]])
+            section["path"] = str(
+                tmp_path / {"OTHER LABELS": "labels.parquet", "OTHER ROWS": "rows2.parquet"}[section["path"]]
+            )
     before = sorted(p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*"))
     with pytest.raises(InputError, match=f"has other {named}") as caught:
         run(with_out(settings(**change), tmp_path / "run", resume="auto"))

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_texts, write_rows
 from torch import nn
 
+from conftest import make_texts, write_rows
 from tithe import checkpoint, config, devices, records, trainer
 from tithe.data import Dataset, ingest
 from tithe.errors import InputError
@@ -92,13 +92,12 @@ def test_long_texts_are_cut_at_max_length_and_keep_their_end_token(tiny_bert: Pa
 
 @pytest.mark.parametrize("special_tokens", [True, False])
 def test_an_empty_text_can_be_predicted(tiny_bert: Path, tmp_path: Path, special_tokens: bool) -> None:
+    from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
 
     home = copied(tiny_bert, tmp_path / "encoder")
     if not special_tokens:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(home)
-        from tokenizers.processors import TemplateProcessing
-
         tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", special_tokens=[])
         tokenizer.save_pretrained(home)
     task = opened(home)
@@ -136,7 +135,7 @@ def test_pooling_gives_the_known_vectors(pooling: str, masked: bool, expected: l
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("attention", ["auto", "sdpa", "eager"])
 def test_padding_does_not_change_an_embedding(folder: Path, pooling: str, attention: str) -> None:
     task = opened(folder, pooling=pooling, attention=attention)
     model = task.build(2, seed=0).eval()
@@ -178,8 +177,8 @@ def test_heads_have_the_shapes_asked_for(tiny_bert: Path) -> None:
 
     assert shapes(head="linear") == [(5, 32), (5,)]
     assert shapes(head="mlp", hidden_dim=7) == [(7, 32), (7,), (5, 7), (5,)]
-    dropouts = [m.p for m in opened(tiny_bert, head="mlp", dropout=0.3).build(5, seed=0).head if type(m) is nn.Dropout]
-    assert dropouts == [0.3, 0.3]
+    head = opened(tiny_bert, head="mlp", dropout=0.3).build(5, seed=0).head
+    assert [module.p for module in head if hasattr(module, "p")] == [0.3, 0.3]
 
 
 @pytest.mark.parametrize("head", ["linear", "mlp"])
@@ -216,26 +215,23 @@ def test_an_encoder_given_by_its_path_trains(folder: Path, tmp_path: Path) -> No
     model = task.build(2, seed=0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     settings = config.Train(epochs=1, batch_size=8, precision="no", device="cpu")
-    steps = trainer.fit(
-        model, task.criterion(), task.encode(data(tmp_path)), settings, 0, devices.accelerator("cpu")
-    )
+    steps = trainer.fit(model, task.criterion(), task.encode(data(tmp_path)), settings, 0, devices.accelerator("cpu"))
     assert next(steps).batch_loss == pytest.approx(math.log(2), abs=0.2)
-    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    trained = {name for name, parameter in model.named_parameters() if parameter.grad is None}
-    assert any(name.startswith("head.") for name in moved)
-    assert any(name.startswith("encoder.") and "layers.0" in name.replace("layer.0", "layers.0") for name in moved)
-    assert {name for name, _ in model.named_parameters()} - moved <= trained, "a parameter without a gradient"
+    moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    still = set(before) - moved
+    assert "head.1.weight" in moved and not still - {n for n, p in model.named_parameters() if not p.any()}
     assert not any("pooler" in name for name in before)
 
 
-def test_eager_and_sdpa_are_really_used_and_agree(folder: Path) -> None:
+def test_attentions_are_those_asked_for_and_agree(folder: Path) -> None:
     found = {}
-    for attention in ("eager", "sdpa"):
+    for attention in ("auto", "eager", "sdpa"):
         task = opened(folder, attention=attention)
         model = task.build(3, seed=0)
-        assert model.encoder.config._attn_implementation == attention
+        assert attention in ("auto", model.encoder.config._attn_implementation)
         found[attention] = logits(model, task.examples(TEXTS).collate(np.arange(4)))
     torch.testing.assert_close(found["eager"], found["sdpa"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(found["eager"], found["auto"], rtol=0, atol=1e-5)
 
 
 # ---- errors, each one line
@@ -324,7 +320,7 @@ def test_flash_attention_that_is_not_possible_is_refused_with_the_cure(
     tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("transformers.utils.import_utils.is_flash_attn_2_available", lambda: False)
-    with pytest.raises(InputError, match="flash-attn.*: set it to auto, sdpa or eager") as error:
+    with pytest.raises(InputError, match=r"flash-attn.*: set it to auto, sdpa or eager") as error:
         opened(tiny_bert, attention="flash_attention_2")
     assert len(str(error.value).splitlines()) == 1
 
@@ -337,12 +333,32 @@ def test_missing_weights_are_one_line(tiny_bert: Path, tmp_path: Path) -> None:
     assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("damage", ["cut", "garbage"])
-def test_damaged_weights_are_one_line(tiny_bert: Path, tmp_path: Path, damage: str) -> None:
+def cut(home: Path) -> None:
+    path = home / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def garbage(home: Path) -> None:
+    (home / "model.safetensors").write_bytes(b"garbage" * 100)
+
+
+def of_another_size(home: Path) -> None:
+    path = home / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "intermediate_size": 128}))
+
+
+def of_another_network(home: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = home / "model.safetensors"
+    save_file({f"other.{name}": value for name, value in load_file(path).items()}, path, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("damage", [cut, garbage, of_another_size, of_another_network])
+def test_weights_that_do_not_fit_are_one_line(tiny_bert: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
     home = copied(tiny_bert, tmp_path / "encoder")
-    weights = home / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000] if damage == "cut" else b"garbage" * 100)
-    with pytest.raises(InputError, match="can't be loaded") as error:
+    damage(home)
+    with pytest.raises(InputError) as error:
         opened(home).build(2, seed=0)
     assert len(str(error.value).splitlines()) == 1
 
@@ -468,6 +484,7 @@ def test_a_saved_task_needs_nothing_of_its_origin(folder: Path, tmp_path: Path, 
     batch = task.examples(TEXTS).collate(np.arange(4))
     expected, weights = logits(model, batch), model.state_dict()
     task.save(tmp_path / "kept")
+    assert '"tithe"' not in (tmp_path / "kept/encoder/config.json").read_text()  # other programs read it too
     shutil.rmtree(home)
 
     again = text.restore(task.settings, tmp_path / "kept", task.pooling)

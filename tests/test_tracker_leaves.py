@@ -293,9 +293,7 @@ def test_neptune_refuses_a_file_it_cannot_read_before_it_writes(home: Path, sett
         neptune.open(home, {setting: "no/such"}, "run-name")
     wide = home.parent / "wide.txt"
     wide.write_text("API_KEY=leak", encoding="utf-16")
-    with pytest.raises(
-        InputError, match=rf"^neptune\.{setting}: '.*wide\.txt' is not UTF-8 text: save it as UTF-8$"
-    ):
+    with pytest.raises(InputError, match=rf"^neptune\.{setting}: '.*wide\.txt' is not UTF-8 text: save it as UTF-8$"):
         neptune.open(home, {setting: str(wide)}, "run-name")
     assert list(home.iterdir()) == []
 

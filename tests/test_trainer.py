@@ -301,7 +301,9 @@ def test_it_learns() -> None:
     assert np.mean(losses[-20:]) < 0.3 * math.log(2)
 
 
-@pytest.mark.parametrize("asked, native, expected", [("fp16", True, "bf16"), ("fp16", False, "no"), ("bf16", False, "no")])
+@pytest.mark.parametrize(
+    "asked, native, expected", [("fp16", True, "bf16"), ("fp16", False, "no"), ("bf16", False, "no")]
+)
 def test_precision_falls_back_with_a_note(
     asked: str, native: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ Batch = dict[str, torch.Tensor]
 
 # Steps whose rows are sorted by length together: many enough to fill batches with like lengths, few enough
 # that batches differ from epoch to epoch.
-_STEPS_PER_POOL = 64
+_STEPS_PER_POOL = 256
 
 
 class Examples(Protocol):

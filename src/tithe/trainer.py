@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from tithe import optimizers
+from tithe import kernels, optimizers
 from tithe.batches import Batch, Examples, Plan, Rows, collated
 from tithe.checkpoint import TrainState
 from tithe.config import Train
@@ -122,6 +122,8 @@ class _Loop:
         accelerator: Accelerator,
     ) -> None:
         self.model = model.to(accelerator.device).train()
+        if accelerator.device.type == "cpu":
+            kernels.keep_memory()
         self.forward: nn.Module = self.model
         if accelerator.num_processes > 1:
             self.forward = nn.parallel.DistributedDataParallel(self.model)
@@ -194,20 +196,26 @@ class _Loop:
 
     def _update(self, rows: Rows) -> float | None:
         """Clip and apply the gradients; return their norm before clipping."""
-        scaler, norm = self.accelerator.scaler, None
+        scaler, limit, norm = self.accelerator.scaler, self.settings.clip_norm, None
         if scaler:
             scaler.unscale_(self.optimizer)
-        if self.settings.clip_norm:
-            norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm))
-            if not scaler:  # a scaler finds overflowed gradients itself, skips the step and lowers its scale
-                self._check(norm, "gradient norm", rows)
+        if limit:
+            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+            norm = torch.nn.utils.get_total_norm(gradients)
+            excess = torch.clamp((norm + 1e-6) / limit, min=1.0)
+            if scaler:  # it finds overflowed gradients itself, skips the step and lowers its scale
+                torch._foreach_div_(gradients, excess)
+            else:
+                self._check(float(norm), "gradient norm", rows)
+                # The fused optimizer divides by this while it reads the gradient: no pass over memory of its own.
+                self.optimizer.grad_scale, self.optimizer.found_inf = excess, None  # type: ignore[attr-defined]
         if scaler:
             scaler.step(self.optimizer)
             scaler.update()
         else:
             self.optimizer.step()
         self.optimizer.zero_grad()
-        return norm
+        return None if norm is None else float(norm)
 
     def _check(self, value: float, what: str, rows: Rows) -> None:
         if math.isfinite(value):

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tithe import config, encoders, records
+from tithe import config, encoders, kernels, records
 from tithe.batches import Batch
 from tithe.data import Dataset
 from tithe.data.clean import clean_text
@@ -137,7 +137,9 @@ class Text:
             torch.manual_seed(seed)
             encoder = encoders.build(self.encoder, self.source, self.settings.attention)
             head = _head(self.settings, self.encoder.hidden_size, classes)
-        return Classifier(encoder, self.pooling, head)
+        model = Classifier(encoder, self.pooling, head)
+        kernels.speed_up(model, attention=self.settings.attention == "auto")
+        return model
 
     def identity(self) -> dict[str, Any]:
         """Return what two runs must share for a checkpoint of one to fit the other."""

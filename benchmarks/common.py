@@ -1,0 +1,45 @@
+"""What every benchmark needs: where data lie, and how a result is dated."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from tithe import fetch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def dataset(name: str) -> Path:
+    """Return a Parquet file from `$TITHE_DATA`, from `../shared/data`, or fetched."""
+    root = Path(__file__).resolve().parents[1]
+    for folder in (os.environ.get("TITHE_DATA"), root.parent / "shared" / "data"):
+        if folder and (path := Path(folder) / f"{name}.parquet").exists():
+            return path
+    return fetch.fetch(name)
+
+
+def stamp() -> str:
+    """Return the line that makes a number checkable: date, commit, command, machine."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    dirty = subprocess.run(["git", "status", "--porcelain", "src"], capture_output=True, text=True, check=False)
+    mark = "+changes" if dirty.stdout.strip() else ""
+    script = Path(sys.argv[0])
+    command = " ".join(["python", f"{script.parent.name}/{script.name}", *sys.argv[1:]])
+    return (
+        f"{date.today()} · commit {commit.stdout.strip()}{mark} · `{command}` · "
+        f"{os.cpu_count()} cores {platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    )
+
+
+def publish(name: str, text: str) -> None:
+    """Print a result and write it to `benchmarks/results/NAME.md`."""
+    print(text)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")

@@ -1,0 +1,185 @@
+"""Full fine-tuning speed: tithe, transformers.Trainer at its defaults and at its best, and a bare loop.
+
+The same network (MiniLM, mean pooling, linear head), rows, epochs, batch size and optimizer in one process, the
+four in turn, so that drift of the machine hits all alike. Accuracy is measured on the same test rows with the
+same code. Memory is kept by glibc for all of them (`kernels.keep_memory`), which helps the others too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from common import dataset, publish, stamp
+from torch import nn
+
+from tithe import config, data, devices, kernels, metrics, optimizers, plugins, predict, trainer
+
+
+class ForTrainer(nn.Module):
+    """The same classifier behind the keyword arguments that transformers.Trainer passes."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Return the mean loss and the logits."""
+        logits = self.model({"input_ids": input_ids, "attention_mask": attention_mask})
+        return {"loss": nn.functional.cross_entropy(logits.float(), labels), "logits": logits}
+
+
+class Bench:
+    """The rows, the networks and the four ways to train them."""
+
+    def __init__(self, path: str, rows: int, epochs: int, batch_size: int) -> None:
+        raw = {
+            "data": {"path": path},
+            "model": {"max_length": 128},
+            "train": {"epochs": epochs, "batch_size": batch_size, "device": "cpu"},
+        }
+        self.run = config.parse(raw)
+        splits = data.load(self.run.data, 0)
+        self.classes = len(splits.labels)
+        self.task = plugins.load("tasks", "text").open_task(self.run.model)
+        examples = self.task.encode(splits.everything)
+        self.train = examples.take(splits.train[:rows] if rows else splits.train)
+        self.test = examples.take(splits.test)
+        self.rows = len(self.train) * epochs
+
+    def network(self, seed: int, ours: bool) -> nn.Module:
+        """Return the classifier, with our kernels or as transformers builds it."""
+        task = self.task if ours else plugins.load("tasks", "text").open_task(self.run.model)
+        swap, kernels.speed_up = kernels.speed_up, kernels.speed_up if ours else lambda model, attention: None
+        try:
+            return task.build(self.classes, seed)
+        finally:
+            kernels.speed_up = swap
+
+    def accuracy(self, model: nn.Module) -> float:
+        """Return the accuracy on the test rows, in float32."""
+        probs = predict.softmax(predict.logits(model, self.test))
+        return metrics.summary(self.test.labels, probs)["accuracy"]
+
+    def tithe(self, seed: int) -> tuple[float, float]:
+        """Train with this project's loop; return seconds and accuracy."""
+        model, accelerator = self.network(seed, ours=True), devices.accelerator("cpu", "auto")
+        begun = time.perf_counter()
+        for _ in trainer.fit(model, self.task.criterion(), self.train, self.run.train, seed, accelerator):
+            pass
+        return time.perf_counter() - begun, self.accuracy(model)
+
+    def bare(self, seed: int) -> tuple[float, float]:
+        """Train with the shortest loop that does the same arithmetic on the same batches."""
+        model, t = self.network(seed, ours=True).train(), self.run.train
+        torch.manual_seed(seed)
+        plan = trainer.plan(self.train, t, seed)
+        optimizer = optimizers.adamw(model, t.learning_rate, t.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, optimizers.schedule(t, t.epochs * plan.steps_per_epoch))
+        native = devices.bf16_is_native(torch.device("cpu"))
+        begun = time.perf_counter()
+        for epoch in range(t.epochs):
+            for rows in plan.epoch(epoch):
+                batch = self.train.collate(rows)
+                with torch.autocast("cpu", torch.bfloat16, enabled=native):
+                    logits = model(batch)
+                nn.functional.cross_entropy(logits.float(), batch["labels"]).backward()
+                nn.utils.clip_grad_norm_(model.parameters(), t.clip_norm)
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad()
+        return time.perf_counter() - begun, self.accuracy(model)
+
+    def hf(self, seed: int, best: bool) -> tuple[float, float]:
+        """Train with transformers.Trainer."""
+        from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
+
+        t, model = self.run.train, self.network(seed, ours=False)
+        native = devices.bf16_is_native(torch.device("cpu"))
+        settings: dict[str, Any] = {"bf16": native, "train_sampling_strategy": "group_by_length"} if best else {}
+        columns = ("input_ids", "label")
+        ids = [self.train.tokens[a:b].tolist() for a, b in zip(*self._bounds(), strict=True)]
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(ids, self.train.labels.tolist(), strict=True)]
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = TrainingArguments(
+                output_dir=folder,
+                per_device_train_batch_size=t.batch_size,
+                num_train_epochs=t.epochs,
+                learning_rate=t.learning_rate,
+                weight_decay=t.weight_decay,
+                save_strategy="no",
+                report_to=[],
+                disable_tqdm=True,
+                use_cpu=True,
+                seed=seed,
+                **settings,
+            )
+            collator = DataCollatorWithPadding(self.task.tokenizer)
+            peer = Trainer(ForTrainer(model), arguments, train_dataset=rows, data_collator=collator)
+            begun = time.perf_counter()
+            peer.train()
+            seconds = time.perf_counter() - begun
+        return seconds, self.accuracy(model)
+
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.train.offsets[self.train.rows], self.train.offsets[self.train.rows + 1]
+
+
+def main() -> None:
+    """Run the four in turn and publish medians."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=0, help="training rows, 0 for all")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--name", default="finetune_vs_hf_trainer", help="name of the result file")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    kernels.keep_memory()
+    bench = Bench(str(dataset("reviews")), arguments.rows, arguments.epochs, arguments.batch_size)
+    ways: dict[str, Callable[[int], tuple[float, float]]] = {
+        "tithe": bench.tithe,
+        "bare PyTorch loop, same arithmetic": bench.bare,
+        "transformers.Trainer, best settings": lambda seed: bench.hf(seed, best=True),
+        "transformers.Trainer, defaults": lambda seed: bench.hf(seed, best=False),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    accuracy: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(arguments.repeats):
+        for name, train in ways.items():
+            took, right = train(repeat)
+            seconds[name].append(took)
+            accuracy[name].append(right)
+            print(f"repeat {repeat} {name}: {took:.1f} s, accuracy {right:.4f}", flush=True)
+    lines = [
+        "# Full fine-tuning of MiniLM on `reviews`, CPU",
+        "",
+        stamp(),
+        "",
+        f"{len(bench.train)} rows, {arguments.epochs} epoch(s), batches of {arguments.batch_size}; medians of "
+        f"{arguments.repeats} runs in turn. A ratio is the median over runs of that run's ratio.",
+        "",
+        "| way | seconds | rows/s | times as fast is tithe | test accuracy, mean |",
+        "|---|---|---|---|---|",
+    ]
+    for name in ways:
+        ratio = statistics.median(a / b for a, b in zip(seconds[name], seconds["tithe"], strict=True))
+        median = statistics.median(seconds[name])
+        mean = statistics.mean(accuracy[name])
+        lines.append(f"| {name} | {median:.1f} | {bench.rows / median:.0f} | {ratio:.2f} | {mean:.4f} |")
+    publish(arguments.name, "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
