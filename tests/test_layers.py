@@ -289,8 +289,8 @@ def house(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("file", "code", "says"), BREACHES, ids=[f"{f}: {c[:40]!r}" for f, c, _ in BREACHES])
 def test_a_breach_is_found(house: Path, file: str, code: str, says: str) -> None:
     (house / file).write_text(code, encoding="utf-8")
-    (found,) = violations(house)
-    assert says in found
+    found = violations(house)
+    assert any(says in breach for breach in found), found
 
 
 def test_a_circle_is_found(house: Path) -> None:

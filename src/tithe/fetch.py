@@ -54,15 +54,14 @@ class Source:
 
 
 def _reviews(files: list[bytes]) -> Rows:
-    """Movie review snippets with a mean rating; its sign is the label."""
+    """Movie review snippets with a mean rating; its sign is the label, and 0 counts as negative."""
     with tarfile.open(fileobj=io.BytesIO(files[0])) as archive:
         name = next(n for n in archive.getnames() if n.endswith("movieReviewSnippets_GroundTruth.txt"))
         member = archive.extractfile(name)
         text = member.read().decode("utf-8", "replace") if member else ""
     for line in text.splitlines():
         _, rating, snippet = line.split("\t", 2)
-        if float(rating) != 0:
-            yield snippet, "positive" if float(rating) > 0 else "negative"
+        yield snippet, "pos" if float(rating) > 0 else "neg"
 
 
 def _imdb(files: list[bytes]) -> Rows:

@@ -72,12 +72,15 @@ def attention(
 ) -> tuple[torch.Tensor, None]:
     """Attend as transformers' interface wants it; inputs (B, H, T, D), output (B, T, H, D).
 
-    Without dropout, off the CPU, or with options of special encoders, it is PyTorch's fused attention.
+    Without dropout, off the CPU, or where an encoder asks for more than a mask, it is PyTorch's fused attention.
     """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    plain = dropout == 0.0 or query.device.type != "cpu" or query.shape[1] != key.shape[1]
-    if plain or any(value is not None for name, value in options.items() if name in ("position_bias", "s_aux")):
+    causal = options.get("is_causal")
+    causal = getattr(module, "is_causal", True) if causal is None else causal  # as transformers itself decides
+    special = any(options.get(name) is not None for name in ("position_bias", "s_aux"))
+    shared_heads = query.shape[1] != key.shape[1]
+    if dropout == 0.0 or query.device.type != "cpu" or special or shared_heads or (causal and attention_mask is None):
         out, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
         )

@@ -85,7 +85,7 @@ def _head(config: Mapping[str, Any], data: Mapping[str, Any], result: Mapping[st
         (f"{scores['accuracy']:.3f}", f"{part} accuracy (95 %: {low:.3f} to {high:.3f})"),
         (f"{scores['f1']:.3f}", f"{part} F1, macro"),
         ("–" if scores["auc_roc"] is None else f"{scores['auc_roc']:.3f}", "AUC-ROC"),
-        (f"{training['seconds']:.0f} s", f"training, {training['epochs']} epochs on {training['device']}"),
+        (f"{training['seconds']:.0f} s", f"training, {_epochs(training)} on {training['device']}"),
     ]
     shown = "".join(
         f'<div class="card"><b>{value}</b><span>{html.escape(label)}</span></div>' for value, label in cards

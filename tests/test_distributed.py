@@ -1,0 +1,61 @@
+"""Two processes are one run: the same steps, the same losses, one set of files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tithe import checkpoint, config, pipeline, records
+from tithe.trained import load
+
+
+def torchrun(config_file: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    return subprocess.run(
+        [*command, "-m", "tithe", "train", str(config_file)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_two_processes_train_the_same_run_as_one(settings: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    # 96 rows in steps of 10: the last step has 6 rows, three for each process. Dropout off: its draws differ.
+    model = {"dropout": 0.0, "encoder": str(_without_dropout(tmp_path, Path(settings()["model"]["encoder"])))}
+    raw = settings(model=model, train={"batch_size": 5, "accumulation_steps": 2})
+    one = pipeline.train(config.parse({**raw, "out": str(tmp_path / "one")}))
+    (tmp_path / "two.json").write_text(json.dumps({**raw, "out": str(tmp_path / "two")}))
+    done = torchrun(tmp_path / "two.json")
+    assert done.returncode == 0, done.stderr[-2000:]
+    histories = [records.read_lines(tmp_path / name / "history.jsonl") for name in ("one", "two")]
+    assert len(histories[0]) == len(histories[1])
+    for a, b in zip(*histories, strict=True):
+        assert a.keys() == b.keys()
+        for key, value in a.items():
+            assert b[key] == (pytest.approx(value, rel=2e-3, abs=1e-5) if isinstance(value, float) else value)
+    result = json.loads((tmp_path / "two/metrics.json").read_text())
+    assert result["training"]["processes"] == 2
+    assert result["test"]["accuracy"] == pytest.approx(one.scores["test"]["accuracy"])
+    assert records.broken_files(tmp_path / "two") == []
+    assert len(checkpoint.load(tmp_path / "two/checkpoints/best").rng["processes"]) == 2
+    assert load(tmp_path / "two/checkpoints/best").predict(["goal team win"])[0].probability > 0.5
+
+
+def _without_dropout(tmp_path: Path, encoder: Path) -> Path:
+    folder = tmp_path / "still"
+    folder.mkdir()
+    for file in encoder.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    values = json.loads((folder / "config.json").read_text())
+    values |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps(values))
+    return folder
