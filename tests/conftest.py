@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 TOPICS = {
-    "sport": "match goal team win league player coach score season cup".split(),
-    "space": "orbit rocket moon launch star planet probe crater comet lander".split(),
-    "кухня": "суп хлеб рецепт соль варить масло печь тесто сыр лук".split(),
+    "sport": ["match", "goal", "team", "win", "league", "player", "coach", "score", "season", "cup"],
+    "space": ["orbit", "rocket", "moon", "launch", "star", "planet", "probe", "crater", "comet", "lander"],
+    "кухня": ["суп", "хлеб", "рецепт", "соль", "варить", "масло", "печь", "тесто", "сыр", "лук"],
 }
-FILLER = "the a of and to in on with for it is was new old very".split()
+FILLER = ["the", "a", "of", "and", "to", "in", "on", "with", "for", "it", "is", "was", "new", "old", "very"]
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -158,6 +159,15 @@ def written(folder: Path, name: str, content: str) -> str:
     return str(folder / name)
 
 
+def nothing(folder: Path) -> dict[str, object]:
+    return {}
+
+
+def check(mistake: Mistake) -> Mistake:
+    """The same for `tithe config check`."""
+    return lambda folder, settings: ["config", "check", *mistake(folder, settings)[1:]]
+
+
 def rows_of(texts: list[object], labels: list[object]) -> Callable[[Path], dict[str, object]]:
     return lambda folder: {"data": {"path": str(write_rows(folder / "few.parquet", texts, labels))}}
 
@@ -176,7 +186,7 @@ MISTAKES: dict[str, tuple[Mistake, str]] = {
     ),
     "missing text column": (training(lambda f: {"data": {"text_column": "txt"}}), "no column 'txt'.*'text'"),
     "missing label column": (training(lambda f: {"data": {"label_column": "class"}}), "no column 'class'"),
-    "numbers as texts": (training(lambda f: {"data": {"text_column": "label"}, **rows_of(["a"], [1])(f)}), "label"),
+    "numbers as texts": (training(rows_of([1, 2], ["a", "b"])), "column 'text' holds int64, not text"),
     "one class": (training(rows_of(["one", "two", "three"], ["a"] * 3)), r"one class only \('a'\)"),
     "all rows empty": (training(rows_of(["", " ", None], ["a", "b", "a"])), "no usable row among 3"),
     "no rows": (training(rows_of(pa.array([], pa.string()), pa.array([], pa.string()))), "the file is empty"),
@@ -189,14 +199,14 @@ MISTAKES: dict[str, tuple[Mistake, str]] = {
     "missing encoder": (training(lambda f: {"model": {"encoder": "./nowhere"}}), "no folder nowhere"),
     "uncached encoder": (training(lambda f: {"model": {"encoder": "no/body"}}), "'no/body' can't be opened"),
     "too long": (training(lambda f: {"model": {"max_length": 65}}), "more than the 64 positions"),
-    "nothing to resume": (training(dict, "--resume", "nowhere"), "no checkpoint at nowhere"),
+    "nothing to resume": (training(nothing, "--resume", "nowhere"), "no checkpoint at nowhere"),
     "resume a moving target": (
         training(lambda f: {"out": None}, "--resume", "auto"),
         "'auto' needs a fixed run directory",
     ),
-    "--set without =": (training(dict, "--set", "train.epochs"), "is not key=value"),
-    "--set unknown": (training(dict, "--set", "train.epoch=1"), "'train.epoch'.*'epochs'"),
-    "--set a section": (training(dict, "--set", "train=1"), "'train' should be a section"),
+    "--set without =": (training(nothing, "--set", "train.epochs"), "is not key=value"),
+    "--set unknown": (training(nothing, "--set", "train.epoch=1"), "'train.epoch'.*'epochs'"),
+    "--set a section": (training(nothing, "--set", "train=1"), "'train' should be a section"),
     "missing config": (command("train", "nowhere.yaml"), "no config file nowhere.yaml"),
     "config is a folder": (command("train", "TMP"), "no config file"),
     "broken YAML": (config_text("data: [1\n"), "is not YAML at line"),
@@ -215,14 +225,9 @@ MISTAKES: dict[str, tuple[Mistake, str]] = {
     "two inputs": (command("predict", "x", "text", "--input", "y.txt"), "not both"),
     "verify nothing": (command("verify", "TMP"), "has no manifest.json"),
     "unknown recipe": (command("config", "explain", "--recipe", "classifier"), "did you mean 'classifier_training'"),
-    "check missing data": (
-        lambda folder, settings: [
-            "config",
-            "check",
-            training(lambda f: {"data": {"path": "x.csv"}})(folder, settings)[1],
-        ],
-        "no data file x.csv",
-    ),
+    "check missing data": (check(training(lambda f: {"data": {"path": "x.csv"}})), "no data file x.csv"),
+    "check missing encoder": (check(training(lambda f: {"model": {"encoder": "./x"}})), "no folder x"),
+    "check unknown key": (check(training(lambda f: {"train": {"lr": 1}})), "unknown key 'train.lr'"),
 }
 
 
@@ -231,8 +236,6 @@ def assert_refused(result: Result, says: str) -> None:
     assert error.startswith("error: "), result.err
     assert result.code == 2 and result.out == ""
     assert all(line.startswith(("reading and cleaning", "checkpoint ", "going on from")) for line in log), log
-    import re
-
     assert re.search(says, error), error
 
 
@@ -284,9 +287,8 @@ def test_resuming_what_does_not_fit_is_refused(
 
 
 def test_training_leaves_every_file_and_says_where(trained: Trained) -> None:
-    last = max(p.name for p in (trained.home / "checkpoints").iterdir() if p.name.startswith("step_"))
     names = ["best", *sorted(p.name for p in (trained.home / "checkpoints").glob("step_*"))]
-    assert names == ["best", "step_00000012", "step_00000024"] and last == "step_00000024"
+    assert names == ["best", "step_00000012", "step_00000024"]
     checkpoints = {f"checkpoints/{name}/{file}" for name in names for file in CHECKPOINT_FILES}
     assert files(trained.home) == RUN_FILES | checkpoints
 
@@ -324,7 +326,8 @@ def test_training_prints_json_and_never_buries_an_earlier_run(trained: Trained, 
     result = run("train", trained.config, "--out", home, "--overwrite", "--json", "--set", "train.epochs=1")
     assert result.code == 0 and "deleting the earlier run" in result.err
     scores = json.loads(result.out)
-    assert (scores["home"] == str(home) and scores["best"] == {**scores["best"]}) or scores["best"]
+    assert scores["home"] == str(home)
+    assert f'"{home / "checkpoints/best"}"' in result.out, "a program has to find the best checkpoint"
     assert scores["training"]["epochs"] == 1
     assert not (home / "left-over.txt").exists()
 
@@ -476,9 +479,8 @@ def test_a_damaged_best_checkpoint_is_refused_with_the_cure(file: str, copy: Pat
     path = copy / "checkpoints/best" / file
     path.write_bytes(path.read_bytes()[:-100])
     for asked in (copy, copy / "checkpoints/best"):
-        assert_refused(
-            run("predict", asked, "rocket"), "best is not whole; .*step_00000024 is: name that one to use it"
-        )
+        refused = run("predict", asked, "rocket")
+        assert_refused(refused, "best is not whole; .*step_00000024 is: name that one to use it")
     assert run("predict", copy / "checkpoints/step_00000024", "rocket").code == 0
 
 
@@ -539,13 +541,27 @@ def test_unknown_labels_and_missing_data_are_refused(trained: Trained, run: Run,
 
 
 def test_evaluation_without_the_data_of_the_run_says_so(numbers: Trained, run: Run, tmp_path: Path) -> None:
-    data = Path(json.loads(numbers.config.read_text())["data"]["path"])
+    data = numbers.home.parent / "rows.parquet"
     data.rename(data.with_suffix(".away"))
     try:
         refused = run("evaluate", "-c", numbers.best, "--out", tmp_path / "out")
     finally:
         data.with_suffix(".away").rename(data)
     assert_refused(refused, "no data file .*rows.parquet.*--data")
+
+
+def test_evaluation_on_changed_data_of_the_run_is_refused(numbers: Trained, run: Run, tmp_path: Path) -> None:
+    # With other rows the split is another one: rows that were trained on would stand in the test.
+    data = numbers.home.parent / "rows.parquet"
+    before = data.read_bytes()
+    texts, names = make_texts(20, classes=3, seed=8)
+    write_rows(data, texts, [{"sport": 2, "space": 10, "кухня": 100}[name] for name in names])
+    try:
+        refused = run("evaluate", "-c", numbers.best, "--out", tmp_path / "out")
+    finally:
+        data.write_bytes(before)
+    assert_refused(refused, "rows.parquet")
+    assert not (tmp_path / "out").exists()
 
 
 # ---- describe, doctor, verify
@@ -723,6 +739,16 @@ def test_failures_have_their_exit_codes(
     assert run("fetch", "reviews") == (code, "", f"{says}\n")
 
 
+def test_a_reader_that_goes_away_is_no_failure() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tithe", "config", "explain"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
 def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(name: str) -> None:
         raise ZeroDivisionError
@@ -741,8 +767,13 @@ def test_the_documented_example_runs_as_it_stands(tiny_bert: Path, rows: Path, t
     project = tmp_path / "project"
     shutil.copytree(EXAMPLE.parent, project)
     text = (project / EXAMPLE.name).read_text(encoding="utf-8")
-    edits = {"data/train.parquet": str(rows), "minilm ": f"{tiny_bert} ", "max_seq_length: 128": "max_seq_length: 32"}
-    for before, after in {**edits, "num_epochs: 3": "num_epochs: 1"}.items():
+    edits = {
+        "data/train.parquet": str(rows),
+        "model_name: minilm ": f"model_name: {tiny_bert} ",
+        "max_seq_length: 128": "max_seq_length: 32",
+        "num_epochs: 3": "num_epochs: 1",
+    }
+    for before, after in edits.items():
         assert text.count(before) == 1
         text = text.replace(before, after)
     (project / "config.yaml").write_text(text, encoding="utf-8")

@@ -152,11 +152,11 @@ def test_reviews_are_labelled_by_the_sign_of_their_rating() -> None:
             "hutto/movieReviewSnippets_GroundTruth.txt": table.encode("latin-1"),
         }
     )
-    found = rows_of("reviews", inner)
-    assert [(text, label) for text, label in found if text != "Neither"] == [
-        ("A 'fine' film", "positive"),
-        ("Effective but\ttepid", "negative"),
-        ("No caf�", "positive"),
+    assert rows_of("reviews", inner) == [
+        ("A 'fine' film", "pos"),
+        ("Effective but\ttepid", "neg"),
+        ("Neither", "neg"),
+        ("No caf�", "pos"),
     ]
 
 

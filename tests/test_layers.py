@@ -16,7 +16,7 @@ SOURCE = Path(tithe.__file__).parent
 
 # A new module needs a place here: that is the point.
 LEVELS = {
-    0: {"errors", "plugins", "records", "config", "configfile", "progress", "interrupts"},
+    0: {"errors", "plugins", "records", "config", "configfile", "vocabulary", "progress", "interrupts"},
     1: {"data", "metrics", "tracking"},
     2: {"batches", "trainer", "optimizers", "randomness", "kernels", "devices", "encoders", "checkpoint", "predict"},
     3: {"pipeline", "session", "evaluate", "report", "figures", "trained", "predictions", "fetch", "doctor"},
@@ -29,7 +29,7 @@ FAMILIES = {"readers": 1, "tasks": 2, "trackers": 1, "recipes": 0}
 
 # Packages by the level that may import them at the top of a file, and those it may only inside functions.
 DATA_PACKAGES = {"pydantic", "numpy", "pyarrow"}
-MODEL_PACKAGES = DATA_PACKAGES | {"torch", "accelerate", "transformers"}
+MODEL_PACKAGES = DATA_PACKAGES | {"torch", "accelerate", "transformers", "safetensors"}
 ALWAYS = {0: {"pydantic"}, 1: DATA_PACKAGES, 2: MODEL_PACKAGES, 3: MODEL_PACKAGES | {"matplotlib"}, 4: {"typer"}}
 LATER = {0: {"ruamel", "rich"}, 1: {"sklearn"}, 2: set(), 3: {"sklearn"}, 4: {"transformers"}}
 OF_FAMILY = {"trackers": {"torch", "neptune", "PIL"}}

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tracemalloc
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
@@ -460,6 +461,15 @@ def test_splits_are_complete_disjoint_exact_and_stratified(sizes: tuple[int, ...
     assert (np.bincount(labels[found.train], minlength=len(sizes)) >= 1).all()
 
 
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 3, 3), (4, 9, 30)])
+def test_train_keeps_a_row_of_each_class_however_greedy_the_others(sizes: tuple[int, ...]) -> None:
+    labels = codes(*sizes)
+    found = split.stratified(labels, 0.4, 0.55, seed=0)
+    assert found.too_small == ()
+    for part in (found.train, found.val, found.test):
+        assert set(labels[part].tolist()) == set(range(len(sizes)))
+
+
 def test_small_classes_are_named_and_stay_in_train() -> None:
     labels = codes(40, 3, 2, 1)
     found = split.stratified(labels, 0.1, 0.1, seed=0)
@@ -626,12 +636,17 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_the_rows_stay_on_disk(tmp_path: Path) -> None:
+    """Neither Arrow nor Python allocates what a dataset of 9 MB would take, only what is asked for."""
     pairs = [(f"{i} " + "long words " * 400, i % 2) for i in range(2000)]
     path = write_parquet(tmp_path / "rows.parquet", pairs)
     load(path)
     before = pa.total_allocated_bytes()
+    tracemalloc.start()
     found = load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert found.everything.table.nbytes > 8_000_000
+    assert peak < 1_000_000
     assert pa.total_allocated_bytes() - before < 100_000
     assert found.everything.inputs(3, 5)[0].startswith("3 long words")
     assert pa.total_allocated_bytes() - before < 100_000

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -15,7 +16,7 @@ import torch
 from torch.nn import functional as F
 
 from conftest import make_texts, write_rows
-from tithe import checkpoint, config, data, devices, metrics, pipeline, plugins, records, trainer
+from tithe import checkpoint, config, data, devices, metrics, pipeline, plugins, records, trainer, vocabulary
 from tithe.errors import InputError
 from tithe.recipes import classifier_training
 
@@ -109,10 +110,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Callable
     def run(again: int = 0, **changes: Any) -> pipeline.Outcome:
         key = json.dumps([again, changes], sort_keys=True)
         if key not in known:
-            home = folder / f"run {len(known)}"
+            home = Path(tempfile.mkdtemp(dir=folder))
             documented(folder, tiny_bert)  # one Parquet file for all
             settings = {"data.parquet_path": str(folder / "rows.parquet"), **changes}
-            home.mkdir()
             settings.setdefault("checkpointing.checkpoints_dir", str(home / "checkpoints"))
             known[key] = pipeline.train(read(home, tiny_bert, settings))
         return known[key]
@@ -223,9 +223,10 @@ def test_batch_size(given: Given, size: int, count: int) -> None:
 
 
 @shows("training.num_epochs")
-def test_num_epochs(given: Given) -> None:
-    done = steps(given(**{"training.num_epochs": 3, "training.batch_size": 10}))
-    assert [step.epoch for step in done] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+@pytest.mark.parametrize("epochs", [1, 4])
+def test_num_epochs(given: Given, epochs: int) -> None:
+    done = steps(given(**{"training.num_epochs": epochs, "training.batch_size": 10}))
+    assert [step.epoch for step in done] == [epoch for epoch in range(1, epochs + 1) for _ in range(3)]
 
 
 @shows("training.gradient_accumulation_steps")
@@ -376,6 +377,15 @@ def test_the_seed_decides_the_head_and_the_order_of_rows(given: Given) -> None:
         orders.append(np.concatenate(trainer.plan(examples, run.train, run.seed).epoch(0)).tolist())
     assert heads[0] == heads[1] != heads[2]
     assert orders[0] == orders[1] != orders[2]
+
+
+def test_the_seed_decides_the_whole_run_as_it_does_the_loop_alone(
+    whole: Callable[..., pipeline.Outcome], given: Given
+) -> None:
+    """The records of a run with seed 2 tell the losses that the loop yields when it is given that seed."""
+    told = {line["step"]: line["batch_loss"] for line in history(whole(**{"training.seed": 2}), "train")}
+    losses = [step.batch_loss for step in steps(given(**{"training.seed": 2}))]
+    assert told == {5: losses[4], 8: losses[7]}
 
 
 @shows("training.resume_from")
@@ -565,7 +575,18 @@ NEPTUNE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def told(whole: Callable[..., pipeline.Outcome]) -> tuple[Path, dict[str, Any], dict[str, list[Any]]]:
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The two files that the section may name."""
+    folder = tmp_path_factory.mktemp("sources")
+    (folder / "requirements.txt").write_text("torch==2.6\n")
+    (folder / "prod.env").write_text(f"MODE=prod\nAPI_KEY={SECRET}\n")
+    return {"dependencies_path": str(folder / "requirements.txt"), "env_path": str(folder / "prod.env")}
+
+
+@pytest.fixture(scope="module")
+def told(
+    whole: Callable[..., pipeline.Outcome], sources: dict[str, str]
+) -> tuple[Path, dict[str, Any], dict[str, list[Any]]]:
     """Run with every documented key of Neptune; return the run's folder, what its tracker was given, what it got."""
     given: dict[str, Any] = {}
     got: dict[str, list[Any]] = {name: [] for name in ("params", "scalars", "figure", "artifact", "close")}
@@ -579,27 +600,17 @@ def told(whole: Callable[..., pipeline.Outcome]) -> tuple[Path, dict[str, Any], 
         return Mirror()
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plugins, "installed", lambda module: True)
         patch.setattr(plugins.load("trackers", "neptune"), "open", open_mirror)
-        files = {"dependencies_path": "requirements.txt", "env_path": "prod.env"}
-        outcome = whole(**{f"neptune.{key}": value for key, value in {**NEPTUNE, **files}.items()})
+        outcome = whole(**{f"neptune.{key}": value for key, value in {**NEPTUNE, **sources}.items()})
     return outcome.home, given, got
 
 
 @shows(*(f"neptune.{key}" for key in (*NEPTUNE, "dependencies_path", "env_path")))
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("project", "team/classifier"),
-        ("api_token", SECRET),
-        ("experiment_name", "first try"),
-        ("run_id", "CLS-42"),
-        ("tags", ("small", "bert")),
-        ("dependencies_path", "requirements.txt"),
-        ("env_path", "prod.env"),
-    ],
-)
-def test_what_neptune_is_given(told: tuple[Path, dict[str, Any], Any], key: str, value: object) -> None:
-    assert told[1][key] == value
+@pytest.mark.parametrize("key", [*NEPTUNE, "dependencies_path", "env_path"])
+def test_what_neptune_is_given(told: tuple[Path, dict[str, Any], Any], sources: dict[str, str], key: str) -> None:
+    expected = {**NEPTUNE, **sources, "tags": ("small", "bert")}
+    assert told[1][key] == expected[key]
 
 
 def test_what_neptune_is_told(told: tuple[Path, dict[str, Any], dict[str, list[Any]]]) -> None:
@@ -622,17 +633,24 @@ def test_the_token_is_in_no_file(told: tuple[Path, dict[str, Any], dict[str, lis
 
 
 def test_the_offline_record_holds_what_neptune_was_given(
-    whole: Callable[..., pipeline.Outcome], tmp_path: Path
+    whole: Callable[..., pipeline.Outcome], sources: dict[str, str]
 ) -> None:
     pytest.importorskip("neptune.exceptions", reason="the extra tithe[neptune] is not installed")
-    (tmp_path / "requirements.txt").write_text("torch==2.6\n")
-    (tmp_path / "prod.env").write_text(f"MODE=prod\nAPI_KEY={SECRET}\n")
-    files = {"dependencies_path": str(tmp_path / "requirements.txt"), "env_path": str(tmp_path / "prod.env")}
-    outcome = whole(**{f"neptune.{key}": value for key, value in {**NEPTUNE, **files}.items()})
+    outcome = whole(again=1, **{f"neptune.{key}": value for key, value in {**NEPTUNE, **sources}.items()})
     record = b"".join(p.read_bytes() for p in (outcome.home / ".neptune" / "offline").rglob("*") if p.is_file())
     for part in ("team/classifier", "first try", "CLS-42", "small", "bert", "torch==2.6", "MODE=prod"):
         assert part.encode() in record, part
     assert [p for p in outcome.home.rglob("*") if p.is_file() and SECRET.encode() in p.read_bytes()] == []
+
+
+@pytest.mark.parametrize("key", ["dependencies_path", "env_path"])
+def test_a_file_that_neptune_misses_is_refused_before_anything_is_written(
+    given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr(plugins, "installed", lambda module: True)
+    with pytest.raises(InputError, match=f"{key}: no file 'nowhere'"):
+        pipeline.train(given(**{f"neptune.{key}": "nowhere"}))
+    assert not (tmp_path / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("section", [None, {}, {"project": "", "api_token": None, "tags": []}, {"api_token": ""}])
@@ -650,7 +668,7 @@ def test_tags_may_be_one_string(given: Given) -> None:
 
 
 def test_every_documented_key_has_a_case() -> None:
-    keys = config.known_keys(classifier_training.Config)
+    keys = vocabulary.known_keys(classifier_training.Config)
     leaves = {key for key in keys if not any(other.startswith(f"{key}.") for other in keys)}
     assert leaves == TESTED
 

@@ -37,6 +37,40 @@ def test_an_atomic_file_appears_only_when_the_block_ends_well(tmp_path: Path) ->
     assert leftovers(tmp_path) == []
 
 
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
+    """The inode of everything that is fsynced, and whether `home` was in place by then."""
+    seen: list[tuple[int, bool]] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        seen.append((os.fstat(handle).st_ino, Path("home").exists()))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return seen
+
+
+def test_a_file_is_on_disk_before_it_is_in_place_and_its_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synced: list[tuple[int, bool]]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    records.write_text(Path("home"), "text")
+    assert synced == [(Path("home").stat().st_ino, False), (tmp_path.stat().st_ino, True)]
+
+
+def test_a_folder_is_on_disk_before_it_is_in_place_and_its_parent_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synced: list[tuple[int, bool]]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with records.atomic_folder(Path("home")) as aside:
+        (aside / "sub").mkdir()
+        (aside / "sub" / "file.txt").write_text("text")
+    inside = {path.stat().st_ino for path in (Path("home"), *Path("home").rglob("*")) if path.name != "sub"}
+    assert inside <= {inode for inode, in_place in synced if not in_place}
+    assert synced[-1] == (tmp_path.stat().st_ino, True)
+
+
 @pytest.mark.parametrize("old", [None, "old"])
 @pytest.mark.parametrize("error", [Stopped, KeyboardInterrupt, OSError])
 def test_an_interrupted_file_leaves_the_old_one(tmp_path: Path, old: str | None, error: type[BaseException]) -> None:

@@ -153,7 +153,7 @@ def find(path: Path) -> Path:
 
 def newest_whole(folder: Path, leave_out: Path | None = None) -> Path | None:
     """Return the checkpoint in a folder that got furthest and verifies, None where there is none."""
-    for candidate in sorted(_checkpoints(folder), key=_position, reverse=True):
+    for candidate in sorted(all_in(folder), key=_position, reverse=True):
         if candidate == leave_out:
             continue
         if not (bad := records.broken_files(candidate)):
@@ -162,7 +162,8 @@ def newest_whole(folder: Path, leave_out: Path | None = None) -> Path | None:
     return None
 
 
-def _checkpoints(folder: Path) -> list[Path]:
+def all_in(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, whole or not."""
     names = [*sorted(folder.glob(f"{_PERIODIC}*")), folder / BEST]
     return [p for p in names if is_checkpoint(p)]
 
@@ -219,7 +220,7 @@ class Keeper:
         """Count as this run's own what a resumed run wrote before it stopped."""
         if path.parent.resolve() == self.folder.resolve():
             position = _position(path)
-            self.own = [p for p in _checkpoints(self.folder) if p.name != BEST and _position(p) <= position]
+            self.own = [p for p in all_in(self.folder) if p.name != BEST and _position(p) <= position]
 
     def newest(self) -> Path | None:
         """Return the last checkpoint this run can go back to."""

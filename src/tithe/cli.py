@@ -28,7 +28,9 @@ def main() -> NoReturn:
     """Run the command line; every foreseen failure is one line on stderr and an exit code."""
     _log_to_stderr()
     try:
-        app(standalone_mode=False)
+        # Not app(): typer turns Ctrl-C and a closed pipe into exit codes of its own.
+        with typer.main.get_command(app).make_context("tithe", sys.argv[1:]) as context:
+            context.command.invoke(context)
         code = 0
     except TitheError as error:
         _say(f"error: {error}")
@@ -189,7 +191,7 @@ def train(
     with _quiet_libraries():
         outcome = pipeline.train(run, overwrite)
     if as_json:
-        print_json({"home": str(outcome.home), "best": str(outcome.best), **outcome.scores})
+        print_json({"home": str(outcome.home), "checkpoint": str(outcome.best), **outcome.scores})
         return
     _print_scores(outcome.scores)
     typer.echo(f"\nbest checkpoint  {outcome.best}\nreport           {outcome.home / 'report.html'}")

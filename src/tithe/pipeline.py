@@ -15,7 +15,8 @@ from accelerate.utils import broadcast_object_list
 from tithe import checkpoint, config, data, devices, plugins, records
 from tithe.errors import InputError
 from tithe.progress import bar
-from tithe.session import METRICS, Outcome, Session
+from tithe.session import FILES, METRICS, Outcome, Session
+from tithe.tracking import mirrored
 
 logger = logging.getLogger("tithe")
 
@@ -36,7 +37,7 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
         A signal asked for a stop; the state was saved first.
     """
     accelerator = devices.accelerator(run.train.device, run.train.precision)
-    task = plugins.load("tasks", run.task).open_task(run.model)
+    task = check(run)
     splits = data.load(run.data, run.seed)
     start = _resumed_checkpoint(run)
     home = _home(run, start)
@@ -44,7 +45,7 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
     if start:
         checkpoint.check_same(checkpoint.progress(start)["made_of"], made_of, start)
     elif accelerator.is_main_process:
-        _refuse_to_bury(home, overwrite)
+        _refuse_to_bury(run, home, overwrite)
     with bar("tokenising", len(splits.everything), "texts") as tick, accelerator.main_process_first():
         examples = task.encode(splits.everything, tick)
     model = task.build(len(splits.labels), run.seed)
@@ -54,8 +55,22 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
         seconds = session.learn(tracks)
         outcome = session.conclude(tracks, seconds)
     if accelerator.is_main_process:
-        records.write_manifest(home)  # last: the mirrors write until they are closed
+        records.write_manifest(home, _own(run, home))  # last: the mirrors write until they are closed
     return outcome
+
+
+def check(run: config.Run) -> Any:
+    """Find every mistake that shows without reading the data or loading weights; return the opened task.
+
+    Raises
+    ------
+    InputError
+        The first mistake.
+    """
+    data.find_reader(Path(run.data.path), run.data.reader)
+    for name, settings in mirrored(run.track).items():
+        plugins.load("trackers", name).check(settings)
+    return plugins.load("tasks", run.task).open_task(run.model)
 
 
 def _resumed_checkpoint(run: config.Run) -> Path | None:
@@ -81,15 +96,21 @@ def _home(run: config.Run, start: Path | None) -> Path:
     return fresh[0]
 
 
-def _refuse_to_bury(home: Path, overwrite: bool) -> None:
-    has_work = (home / METRICS).exists() or any(home.glob("**/state.json"))
+def _own(run: config.Run, home: Path) -> list[Path]:
+    """Everything in the run directory that a run writes: nothing else there is ours to delete or to vouch for."""
+    return [p for p in [*(home / name for name in FILES), *checkpoint.all_in(home / run.checkpoint.dir)] if p.exists()]
+
+
+def _refuse_to_bury(run: config.Run, home: Path, overwrite: bool) -> None:
+    has_work = (home / METRICS).exists() or checkpoint.all_in(home / run.checkpoint.dir)
     if has_work and not overwrite:
         raise InputError(
             f"{home} holds an earlier run: resume it, choose another directory, or pass --overwrite to delete it"
         )
     if has_work:
         logger.warning("deleting the earlier run in %s", home)
-        shutil.rmtree(home)
+        for path in _own(run, home):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _made_of(run: config.Run, task: Any, splits: data.Splits) -> dict[str, Any]:
@@ -98,7 +119,7 @@ def _made_of(run: config.Run, task: Any, splits: data.Splits) -> dict[str, Any]:
     return {
         "labels": {"classes": len(splits.labels), "sha256": splits.labels.hash},
         "model": task.identity(),
-        "data": records.digest([splits.everything.source, splits.train.tolist(), splits.val.tolist()]),
+        "data": splits.fingerprint,
         "order": {
             "seed": run.seed,
             "batch_size": t.batch_size,
@@ -112,6 +133,7 @@ def _made_of(run: config.Run, task: Any, splits: data.Splits) -> dict[str, Any]:
 def _logged(home: Path, accelerator: Accelerator) -> Iterator[None]:
     """Copy the log into the run directory while the block runs."""
     if not accelerator.is_main_process:
+        logger.setLevel(logging.WARNING)  # one voice is enough
         yield
         return
     handler = logging.FileHandler(home / "train.log", encoding="utf-8")

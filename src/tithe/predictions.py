@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tithe import plugins, records
+from tithe.data.clean import why_not_text
 from tithe.data.ingest import find_reader
 from tithe.errors import InputError, did_you_mean
 from tithe.trained import Prediction, load
@@ -28,7 +29,7 @@ _ROWS_AT_ONCE = 4096
 def texts(given: list[str] | None, source: Path | None, text_column: str) -> Iterator[str]:
     """Yield the texts given, those of a file, or the lines of standard input.
 
-    A row of a file whose text is missing is predicted as an empty text, so that rows keep their places.
+    A row of a file whose text is missing or unreadable is predicted as an empty text, so that rows keep their places.
     """
     if given:
         yield from given
@@ -42,7 +43,7 @@ def texts(given: list[str] | None, source: Path | None, text_column: str) -> Ite
     else:
         reader = plugins.load("readers", find_reader(source, None))
         for rows in reader.read(source, text_column, None):
-            yield from (text if isinstance(text, str) else "" for text, _ in rows)
+            yield from ("" if why_not_text(text) else text for text, _ in rows)
 
 
 def predicted(checkpoint: Path, stream: Iterable[str], batch_size: int) -> Predicted:

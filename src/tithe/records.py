@@ -41,6 +41,15 @@ def digest(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def digest_bytes(*parts: bytes | memoryview) -> str:
+    """Return the SHA-256 of byte strings and of where one ends and the next begins."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(memoryview(part).nbytes.to_bytes(8, "little"))
+        whole.update(part)
+    return whole.hexdigest()
+
+
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -83,7 +92,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         old = path.with_name(f"{_ASIDE}old-{os.getpid()}-{path.name}")
         if path.exists():
             path.replace(old)
-        aside.replace(path)
+        try:
+            aside.replace(path)
+        except BaseException:
+            if old.exists():
+                old.replace(path)
+            raise
         _sync(path.parent)
         shutil.rmtree(old, ignore_errors=True)
     finally:
@@ -91,7 +105,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    found = [folder] if folder.is_file() else folder.rglob("*")
+    return sorted(p for p in found if p.is_file() and p.name != MANIFEST)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -121,9 +136,10 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} is not JSON: {error}") from None
 
 
-def write_manifest(folder: Path) -> None:
-    """Record the SHA-256 of every file under a folder in its manifest."""
-    write_json(folder / MANIFEST, {str(p.relative_to(folder)): sha256_file(p) for p in _files(folder)})
+def write_manifest(folder: Path, paths: Iterable[Path] | None = None) -> None:
+    """Record the SHA-256 of every file under a folder, or under some paths in it, in its manifest."""
+    files = _files(folder) if paths is None else [file for path in paths for file in _files(path)]
+    write_json(folder / MANIFEST, {p.relative_to(folder).as_posix(): sha256_file(p) for p in files})
 
 
 def broken_files(folder: Path) -> list[str]:
@@ -132,11 +148,21 @@ def broken_files(folder: Path) -> list[str]:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return [MANIFEST]
+    if not isinstance(manifest, dict):
+        return [MANIFEST]
     return [
         name
         for name, expected in sorted(manifest.items())
         if not (folder / name).is_file() or sha256_file(folder / name) != expected
     ]
+
+
+def _cut_broken_line(path: Path) -> None:
+    """Cut what a crash left after the last whole line, so that the next record starts a line of its own."""
+    if path.exists():
+        whole = path.read_bytes().rfind(b"\n") + 1
+        with path.open("rb+") as file:
+            file.truncate(whole)
 
 
 class JsonLines:
@@ -148,6 +174,7 @@ class JsonLines:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        _cut_broken_line(path)
         self._file = path.open("a", encoding="utf-8")
 
     def append(self, record: Mapping[str, object]) -> None:
@@ -166,8 +193,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """Read the whole records of a JSON-lines file; a missing file has none."""
     records: list[dict[str, Any]] = []
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
+        for line in path.read_bytes().split(b"\n"):
+            with contextlib.suppress(ValueError):  # bad JSON or bad UTF-8: a line that a crash cut
                 records.append(json.loads(line))
     return records
 
@@ -206,8 +233,8 @@ def environment() -> dict[str, object]:
 
 
 def _masked(argument: str) -> str:
-    """Hide the value of `--set some.api_token=...`."""
-    return re.sub(r"(?i)^([^=]*(?:token|secret|password|key)[^=]*=).+", r"\1***", argument, flags=re.DOTALL)
+    """Hide the value of `--set some.api_token=...`, however it is written."""
+    return re.sub(r"(?i)((?:token|secret|password|key)[^=:]*[=:]).+", r"\1***", argument, flags=re.DOTALL)
 
 
 def _has(package: str) -> bool:

@@ -34,6 +34,7 @@ details { margin:.6rem 0; } summary { cursor:pointer; color:var(--accent); }
 pre { background:var(--soft); padding:1rem; border-radius:.6rem; overflow-x:auto; font-size:.82rem; }
 """
 
+_PARTS = {"train": "training", "val": "validation", "test": "test"}
 _SCORES = {
     "accuracy": "accuracy",
     "f1": "F1, macro",
@@ -103,6 +104,10 @@ def _head(config: Mapping[str, Any], data: Mapping[str, Any], result: Mapping[st
     return f'{title}<div class="cards">{shown}</div>'
 
 
+def _epochs(training: Mapping[str, Any]) -> str:
+    return "1 epoch" if training["epochs"] == 1 else f"{training['epochs']} epochs"
+
+
 def _scores(result: Mapping[str, Any], parts: Sequence[str]) -> str:
     rows = [(label, *(_number(result[part][key]) for part in parts)) for key, label in _SCORES.items()]
     return _table(("", *parts), rows)
@@ -124,7 +129,7 @@ def _data(data: Mapping[str, Any]) -> str:
     splits = data["splits"]
     rows = [("rows read", str(data["rows_read"])), ("rows kept", str(data["rows_kept"]))]
     rows += [(f"dropped: {reason}", str(count)) for reason, count in data["dropped"].items()]
-    rows += [(f"{part} rows", str(splits[part])) for part in ("train", "val", "test")]
+    rows += [(f"{name} rows", str(splits[part])) for part, name in _PARTS.items()]
     if splits["train_after_balancing"] != splits["train"]:
         rows.append(("train rows after balancing", str(splits["train_after_balancing"])))
     if splits["too_small_to_split"]:

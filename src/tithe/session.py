@@ -21,12 +21,18 @@ from tithe import checkpoint, config, data, evaluate, metrics, predict, records,
 from tithe.batches import Examples
 from tithe.errors import Interrupted
 from tithe.interrupts import deferred
-from tithe.progress import bar
-from tithe.tracking import HISTORY, Tracks
+from tithe.progress import Tick, bar
+from tithe.tracking import HISTORY, Tracks, mirrored
 
 logger = logging.getLogger("tithe")
 
 METRICS = "metrics.json"
+# What a run writes into its directory, besides the checkpoints.
+FILES = (
+    *("config.json", "environment.json", "labels.json", "data_report.json", "dropped.jsonl"),
+    *(HISTORY, "train.log", "tensorboard", ".neptune"),
+    *("validation", "test", "learning_curves.png", METRICS, "report.html", records.MANIFEST),
+)
 
 
 @dataclass(frozen=True)
@@ -87,14 +93,7 @@ class Session:
 
     def tracks(self) -> Tracks:
         """Open history and mirrors, and tell them what is about to be trained."""
-        mirrors: dict[str, dict[str, Any]] = {}
-        if self.accelerator.is_main_process:
-            if self.run.track.tensorboard:
-                mirrors["tensorboard"] = {}
-            if self.run.track.neptune:
-                secret = self.run.track.neptune.api_token
-                token = {"api_token": secret.get_secret_value()} if secret else {}
-                mirrors["neptune"] = {**self.run.track.neptune.model_dump(exclude={"api_token"}), **token}
+        mirrors = mirrored(self.run.track) if self.accelerator.is_main_process else {}
         home = self.home if self.accelerator.is_main_process else None
         tracks = Tracks(mirrors, home, self.run.name, self.start.progress["step"] if self.start else 0)
         tracks.params(config.dump(self.run))
@@ -120,6 +119,8 @@ class Session:
             self.run.data.num_workers,
         )
         logger.info("training on %s: %d rows, %d steps", self.accelerator.device, len(self.train), total)
+        if self.start:
+            logger.info("going on after step %d, from %s", self.start.progress["step"], self.start_path)
         batches = self.start.progress["batches"] if self.start else 0
         with deferred() as asked, bar("training", total, "steps") as tick:
             tick(self.start.progress["step"] if self.start else 0)
@@ -210,12 +211,14 @@ class Session:
     def _validate(self, model: nn.Module) -> dict[str, float]:
         return metrics.summary(self.val.labels, self._probabilities(model, self.val))
 
-    def _probabilities(self, model: nn.Module, examples: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def _probabilities(
+        self, model: nn.Module, examples: Any, tick: Tick = lambda rows: None
+    ) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Class probabilities, shape (N, C); several processes share the rows."""
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         rows = np.arange(len(examples))
         mine: Examples = examples.take(rows[rank::world])
-        logits_NC = predict.logits(model, mine, autocast=self.accelerator.autocast)
+        logits_NC = predict.logits(model, mine, autocast=self.accelerator.autocast, tick=tick)
         if world > 1:
             parts, logits_NC = (
                 gather_object([logits_NC]),
@@ -234,7 +237,8 @@ class Session:
         parts: dict[str, Any] = {}
         for name, examples in (("validation", self.val), ("test", self.test)):
             if len(examples):
-                probs_NC = self._probabilities(self.model, examples)
+                with bar(name, len(examples), "rows") as tick:
+                    probs_NC = self._probabilities(self.model, examples, tick)
                 if self.accelerator.is_main_process:
                     parts[name] = evaluate.write(
                         self.home / name, examples.labels, probs_NC, self.splits.labels, self.run.seed

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from tithe import plugins, records
+from tithe import config, plugins, records
 from tithe.errors import InputError, Interrupted
 
 logger = logging.getLogger("tithe")
@@ -33,6 +33,16 @@ class Tracker(Protocol):
 
     def close(self, status: str) -> None:
         """Learn how the run ended: finished, failed or stopped."""
+
+
+def mirrored(track: config.Track) -> dict[str, dict[str, Any]]:
+    """Return the trackers that a config asks for, each with its settings, secrets in clear."""
+    mirrors: dict[str, dict[str, Any]] = {"tensorboard": {}} if track.tensorboard else {}
+    if track.neptune:
+        token = track.neptune.api_token
+        secret = {"api_token": token.get_secret_value()} if token else {}
+        mirrors["neptune"] = {**track.neptune.model_dump(exclude={"api_token"}), **secret}
+    return mirrors
 
 
 class Tracks:
@@ -65,10 +75,10 @@ class Tracks:
         records.write_lines(path, [r for r in records.read_lines(path) if int(r["step"]) <= resume_step])
         self._history = records.JsonLines(path)
         for tracker, settings in mirrors.items():
-            # Steps up to resume_step are done: the next one is the first that a mirror may see again.
-            resumed = {"resume_step": resume_step + 1} if resume_step else {}
+            # Steps up to resume_step are done: whatever a mirror saw of later ones will be seen again.
+            first = {"resume_step": resume_step + 1}
             try:
-                self._mirrors[tracker] = plugins.load("trackers", tracker).open(home, {**settings, **resumed}, name)
+                self._mirrors[tracker] = plugins.load("trackers", tracker).open(home, {**settings, **first}, name)
             except InputError:
                 self.close("failed")
                 raise

@@ -11,12 +11,23 @@ import numpy as np
 from tithe import config, records
 from tithe.data.balance import class_weights, resample
 from tithe.data.dataset import Dataset
-from tithe.data.ingest import ingest
+from tithe.data.ingest import find_reader, ingest
 from tithe.data.labels import Label, LabelMap
 from tithe.data.split import Split, stratified
 from tithe.errors import InputError
 
-__all__ = ["Dataset", "Label", "LabelMap", "Split", "Splits", "class_weights", "ingest", "load", "stratified"]
+__all__ = [
+    "Dataset",
+    "Label",
+    "LabelMap",
+    "Split",
+    "Splits",
+    "class_weights",
+    "find_reader",
+    "ingest",
+    "load",
+    "stratified",
+]
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,11 @@ class Splits:
     split: Split
     report: dict[str, Any]
     dropped: Path
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the rows that are trained and validated on, and of where they come from."""
+        return records.digest_bytes(self.everything.source.encode(), self.train.tobytes(), self.val.tobytes())
 
     @property
     def val(self) -> np.ndarray[Any, np.dtype[np.int64]]:

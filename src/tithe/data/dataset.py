@@ -62,4 +62,4 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of source, rows and labels: equal only for the same examples in the same order."""
-        return records.digest([self.source, self.rows.tolist(), self.labels.tolist()])
+        return records.digest_bytes(self.source.encode(), self.rows.tobytes(), self.labels.tobytes())

@@ -16,7 +16,7 @@ import pyarrow as pa
 from tithe import config, plugins, records
 from tithe.data import clean
 from tithe.data.dataset import Dataset
-from tithe.data.labels import Label, LabelMap, normalise
+from tithe.data.labels import Label, LabelMap, normalise, storable
 from tithe.errors import InputError
 
 logger = logging.getLogger("tithe")
@@ -33,10 +33,11 @@ class _Account:
     labels: list[Label] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
+    words: list[int] = field(default_factory=list)
     read: int = 0
 
     def drop(self, row: int, reason: str, value: object, **more: object) -> None:
-        excerpt = {"text": value[:_EXCERPT]} if isinstance(value, str) else {}
+        excerpt = {"text": storable(value[:_EXCERPT])} if isinstance(value, str) else {}
         self.dropped.append({"row": row, "reason": reason, **more, **excerpt})
 
 
@@ -49,7 +50,9 @@ def find_reader(path: Path, name: str | None) -> str:
         There is no such file, or no reader for it.
     """
     if not path.exists():
-        raise InputError(f"no data file {path} (seen from {Path.cwd()}): set data.path to the labelled file")
+        raise InputError(f"no data file {path} (seen from {Path.cwd()}): pass the path of a Parquet, CSV or JSONL file")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: pass the path of a Parquet, CSV or JSONL file")
     if name:
         plugins.load("readers", name)
         return name
@@ -110,8 +113,7 @@ def _write(path: Path, reader: str, data: config.Data, folder: Path) -> None:
     np.save(folder / "kept.npy", kept)
     labels.save(folder / "labels.json")
     records.write_lines(folder / "dropped.jsonl", sorted(account.dropped, key=lambda d: int(str(d["row"]))))
-    words = np.array([len(text.as_py().split()) for text in table.column("input").take(pa.array(keep))])
-    records.write_json(folder / "report.json", _report(path, account, labels, codes_N, words))
+    records.write_json(folder / "report.json", _report(path, account, labels, codes_N, np.array(account.words)[keep]))
 
 
 def _cleaned(path: Path, reader: str, data: config.Data, account: _Account) -> Iterator[pa.RecordBatch]:
@@ -128,6 +130,7 @@ def _cleaned(path: Path, reader: str, data: config.Data, account: _Account) -> I
             ids.append(row)
             texts.append(text)
             account.labels.append(label)
+            account.words.append(text.count(" ") + 1)
             account.keys.append(hashlib.blake2b(text.encode(), digest_size=16).digest())
         account.read += len(rows)
         account.ids += ids

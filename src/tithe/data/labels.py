@@ -27,7 +27,12 @@ def normalise(value: object) -> Label | None:
         return int(value)
     if isinstance(value, float):
         return int(value) if value.is_integer() else repr(value)
-    return str(value).strip() or None
+    return storable(str(value)).strip() or None
+
+
+def storable(text: str) -> str:
+    """Return the text with unpaired surrogates, which no file can hold, as question marks."""
+    return text.encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,9 @@ class LabelMap:
             The file is missing or its hash does not hold.
         """
         saved = records.read_json(path)
+        if not isinstance(saved, dict) or not isinstance(saved.get("names"), list):
+            raise InputError(f"{path} is no label map: it needs names and sha256")
         labels = cls(tuple(saved["names"]))
-        if labels.hash != saved["sha256"]:
+        if labels.hash != saved.get("sha256"):
             raise InputError(f"{path} was changed by hand: its hash does not match its names")
         return labels

@@ -24,7 +24,7 @@ class Split:
     @property
     def hash(self) -> str:
         """SHA-256 of the three lists, to tell whether two runs saw the same split."""
-        return records.digest([part.tolist() for part in (self.train, self.val, self.test)])
+        return records.digest_bytes(*(part.tobytes() for part in (self.train, self.val, self.test)))
 
 
 def largest_remainder(weights_C: np.ndarray[Any, Any], total: int, caps_C: Rows) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,6 @@ def _rows(
 
 
 def _label(text: str) -> str | int:
-    """A CSV has no types: `7` was a number, `07` was not."""
+    """Return whole numbers as such: a CSV has no types. `7` was a number, and `7.0` beside a gap; `07` was not."""
     text = text.strip()
-    digits = text.removeprefix("-")
-    return int(text) if digits.isdecimal() and str(int(digits)) == digits else text
+    return int(float(text)) if re.fullmatch(r"-?(0|[1-9][0-9]{0,14})(\.0)?", text) else text

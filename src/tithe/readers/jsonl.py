@@ -38,7 +38,7 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
 def _row(line: bytes, text_column: str, label_column: str | None, seen: set[str]) -> tuple[object, object]:
     try:
         record = json.loads(line)
-    except ValueError:  # both bad JSON and bad UTF-8
+    except (ValueError, RecursionError):  # bad JSON, bad UTF-8, brackets beyond all measure
         record = None
     if not isinstance(record, dict):
         return Unreadable(line.decode("utf-8", "replace").strip()), None

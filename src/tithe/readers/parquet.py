@@ -24,17 +24,20 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
     """
     try:
         file = pq.ParquetFile(path, memory_map=True)
-    except (pa.ArrowInvalid, OSError) as error:
+        schema = file.schema_arrow
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
     with file:
-        schema = file.schema_arrow
         for setting, column in (("text_column", text_column), ("label_column", label_column)):
             if column is not None and column not in schema.names:
                 near = did_you_mean(column, schema.names)
                 raise InputError(f"{path} has no column '{column}' (data.{setting}){near}")
+            if column is not None and schema.names.count(column) > 1:
+                raise InputError(f"{path} has more than one column '{column}': rename all but one")
         kind = schema.field(text_column).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+        if not any(is_text(kind) for is_text in texts):
             raise InputError(f"{path}: column '{text_column}' holds {kind}, not text: set data.text_column")
         try:
             columns = [text_column, *([label_column] if label_column else [])]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tithe.config import Count, Neptune, Positive, Ratio, Section
+from tithe.config import Count, Neptune, Positive, Ratio, Section, Seed
 
 
 class _Data(Section):
@@ -19,38 +19,44 @@ class _Data(Section):
 
 
 class _Training(Section):
-    batch_size: Positive = 16
-    num_epochs: Positive = 3
-    gradient_accumulation_steps: Positive = 1
-    max_seq_length: Positive = 256
-    mixed_precision: Literal["no", "fp16", "bf16"] | bool | None = "no"
-    attention_implementation: Literal["auto", "sdpa", "eager", "flash_attention_2"] | None = "auto"
-    gradient_clip_val: float | None = Field(1.0, ge=0)
-    label_smoothing: Ratio = 0.0
-    seed: Count = 42
+    batch_size: Positive = Field(16, description="rows in memory at once")
+    num_epochs: Positive = Field(3, description="passes over the training rows")
+    gradient_accumulation_steps: Positive = Field(1, description="batches per optimizer step")
+    max_seq_length: Positive = Field(256, description="tokens kept of each text")
+    mixed_precision: Literal["no", "fp16", "bf16"] | bool | None = Field(
+        "no", description="true takes what the device has; fp16 becomes bf16 where there is no GPU"
+    )
+    attention_implementation: Literal["auto", "sdpa", "eager", "flash_attention_2"] | None = Field(
+        "auto", description="auto lets the encoder choose"
+    )
+    gradient_clip_val: float | None = Field(1.0, ge=0, description="largest gradient norm; null or 0 for none")
+    label_smoothing: Ratio = Field(0.0, description="share of the target spread over all classes")
+    seed: Seed = Field(42, description="seeds the split, the head, the order of batches and dropout")
     resume_from: str | None = Field(None, description="checkpoint, folder of checkpoints, or 'auto'")
 
 
 class _Optimizer(Section):
-    learning_rate: float = Field(2e-5, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
+    learning_rate: float = Field(2e-5, gt=0, description="peak learning rate of AdamW")
+    weight_decay: float = Field(0.01, ge=0, description="decay of matrices")
 
 
 class _Scheduler(Section):
-    type: Literal["linear", "cosine"] = "linear"
-    warmup_steps: Count = 0
+    type: Literal["linear", "cosine"] = Field("linear", description="decay after the warmup")
+    warmup_steps: Count = Field(0, description="optimizer steps from 0 to the peak")
     num_training_steps: Positive | None = Field(None, description="computed from the epochs when unset")
-    num_cycles: float = Field(0.5, gt=0)
+    num_cycles: float = Field(0.5, gt=0, description="waves of the cosine")
 
 
 class _Checkpointing(Section):
-    checkpoints_dir: str = "checkpoints"
+    checkpoints_dir: str = Field("checkpoints", description="folder of the checkpoints and of all results")
     save_every_n_bathces: Positive | None = Field(None, description="spelled as documented; each epoch when unset")
-    save_best_by: Literal["loss", "accuracy", "f1"] = "f1"
+    save_best_by: Literal["loss", "accuracy", "f1"] = Field("f1", description="validation score of the best one")
 
 
 class _Neptune(Neptune):
-    tags: Annotated[tuple[str, ...], Field(strict=False)] | str | None = ()  # type: ignore[assignment]  # wider
+    tags: Annotated[tuple[str, ...], Field(strict=False)] | str | None = Field(  # type: ignore[assignment]  # wider
+        (), description="labels of the run: a list, or one text with commas"
+    )
 
 
 class Config(Section):

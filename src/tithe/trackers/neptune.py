@@ -48,6 +48,19 @@ SECRET = re.compile(
 LOGIN = re.compile(r"(?<=://)[^/\s]+(?=@)")
 
 
+def check(settings: Mapping[str, Any]) -> None:
+    """Find what would stop `open`, before anything is written.
+
+    Raises
+    ------
+    InputError
+        The client is not installed, or a file named in the settings can't be read.
+    """
+    if not plugins.installed("neptune"):
+        plugins.require("neptune", extra="neptune")
+    _source_files(settings, None)
+
+
 def open(home: Path, settings: Mapping[str, Any], name: str) -> Neptune:
     """Start one process's part of a run's offline record.
 

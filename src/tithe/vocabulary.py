@@ -1,0 +1,119 @@
+"""What a config model says of itself: its keys and their meaning, and what is wrong with a value."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from tithe.errors import did_you_mean
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
+    """Return every dotted key of a config model, sections included."""
+    keys: set[str] = set()
+    for name, field in model.model_fields.items():
+        keys.add(prefix + name)
+        if section := _section(field.annotation):
+            keys |= known_keys(section, f"{prefix}{name}.")
+    return keys
+
+
+def explain(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Yield (key, type, default, meaning) for every setting of a config model."""
+    for name, field in model.model_fields.items():
+        if section := _section(field.annotation):
+            yield from explain(section, f"{prefix}{name}.")
+            continue
+        default = "required" if field.is_required() else json.dumps(field.default, default=str)
+        yield prefix + name, _type_name(field.annotation), default, field.description or ""
+
+
+def _type_name(annotation: Any) -> str:
+    parts = list(_parts(annotation))
+    if choices := [part for part in parts if isinstance(part, str)]:
+        return " | ".join(choices)
+    name = getattr(parts[0], "__name__", str(parts[0]))
+    return {"SecretStr": "secret"}.get(name, str(name))
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """Yield what an annotation is made of, without None, constraints and what stands in brackets of tuples."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) is tuple:
+        yield list
+    elif options := get_args(annotation):
+        for option in options:
+            yield from _parts(option)
+    elif annotation is not type(None):
+        yield annotation
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    for option in (annotation, *get_args(annotation)):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option
+    return None
+
+
+def explain_error(model: type[BaseModel], error: dict[str, Any], source: str, written: Mapping[str, Any]) -> str:
+    """Return one line for one of pydantic's errors: the place, the value, what it should be.
+
+    Parameters
+    ----------
+    source
+        Name of the config for the user.
+    written
+        The config before variables were filled in; a value that came from one is shown as `${NAME}`.
+    """
+    loc = error["loc"]
+    key = ".".join(str(part) for part in loc)
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {key!r} in {source}{_nearest(model, loc)}"
+    if error["type"] == "missing":
+        return f"{source}: '{key}' is missing: set it"
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    message = message.replace("a valid integer", "an integer").replace("a valid ", "a ").replace("a tuple", "a list")
+    message = message.removeprefix("String ")
+    if error["type"] == "value_error":
+        return f"{source}: {message}"
+    if _section_at(model, loc):
+        return f"{source}: '{key}' should be a section with keys {', '.join(sorted(_siblings(model, loc)))}"
+    shown = "a secret" if "token" in key else repr(_as_written(written, loc, error["input"]))
+    return f"{source}: {key} = {shown} {message}"
+
+
+def _as_written(written: Any, loc: Sequence[Any], value: Any) -> Any:
+    """Return `${NAME}` where the file says so, else the value: what a variable held may be a secret."""
+    for part in loc:
+        written = written.get(part) if isinstance(written, Mapping) else None
+    return written if isinstance(written, str) and "${" in written else value
+
+
+def _nearest(model: type[BaseModel], loc: Sequence[Any]) -> str:
+    """Look for the right key among the siblings, then anywhere in the config."""
+    *parents, last = loc
+    siblings = _siblings(model, parents)
+    near = did_you_mean(str(last), siblings)
+    if "did you mean" in near:
+        return near
+    elsewhere = {key.rpartition(".")[2]: key for key in known_keys(model)}
+    found = difflib.get_close_matches(str(last), elsewhere, n=1, cutoff=0.75)
+    return f": did you mean '{elsewhere[found[0]]}'?" if found else near
+
+
+def _section_at(model: type[BaseModel], loc: Sequence[Any]) -> type[BaseModel] | None:
+    section: type[BaseModel] | None = model
+    for part in loc:
+        field = section.model_fields.get(str(part)) if section else None
+        section = _section(field.annotation) if field else None
+    return section
+
+
+def _siblings(model: type[BaseModel], parents: Sequence[Any]) -> set[str]:
+    section = _section_at(model, parents)
+    return set(section.model_fields) if section else set()
