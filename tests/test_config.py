@@ -481,3 +481,10 @@ def test_the_schema_names_the_choices_for_an_editor() -> None:
     schema = config.Run.model_json_schema()
     assert schema["$defs"]["Train"]["properties"]["schedule"]["enum"] == ["linear", "cosine"]
     assert schema["$defs"]["Train"]["properties"]["epochs"]["exclusiveMinimum"] == 0
+
+
+def test_a_stray_section_does_not_turn_a_native_config_into_a_recipe() -> None:
+    raw = {"data": {"path": "rows.parquet"}, "neptune": {"project": "a/b", "tags": ["x"], "run_id": "r"}}
+    assert config.recognise(raw) is None
+    with pytest.raises(InputError, match="unknown key 'neptune'"):
+        config.parse(raw)

@@ -107,12 +107,14 @@ def test_periodic_checkpoints_rotate_and_the_best_stays(settings: Settings, tmp_
     assert {p.name for p in outcome.best.glob("*.pt")} == {"model.pt", "optimizer.pt", "scheduler.pt", "rng.pt"}
 
 
-def test_rotation_leaves_checkpoints_of_other_runs_alone(settings: Settings, tmp_path: Path) -> None:
-    stranger = tmp_path / "run/checkpoints/step_00000001"
-    stranger.mkdir(parents=True)
+def test_rotation_leaves_what_the_run_did_not_write(settings: Settings, tmp_path: Path) -> None:
+    run(with_out(settings(train={"epochs": 1}), tmp_path / "run"))
+    stranger = tmp_path / "run/checkpoints/step_00000099"
+    stranger.mkdir()
     (stranger / "model.pt").write_bytes(b"somebody's")
-    run(with_out(settings(), tmp_path / "run", keep=1))
+    run(with_out(settings(), tmp_path / "run", keep=1, resume="auto"))
     assert (stranger / "model.pt").read_bytes() == b"somebody's"
+    assert sorted(p.name for p in stranger.parent.glob("step_*")) == ["step_00000024", "step_00000099"]
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "delete", "no manifest"])
@@ -255,6 +257,18 @@ def test_a_save_that_fails_midway_keeps_the_old_one(tmp_path: Path) -> None:
     with pytest.raises(TitheError, match="No space left on device"):
         checkpoint.save(tmp_path / "best", checkpoint.TrainState({}, {}, {}, {}, {"step": 2}), fail)
     assert checkpoint.load(tmp_path / "best").progress["step"] == 1
+
+
+def test_killed_between_two_renames_the_moved_one_comes_back(settings: Settings, tmp_path: Path) -> None:
+    whole = run(with_out(settings(), tmp_path / "run"))
+    folder = tmp_path / "run/checkpoints"
+    for step in folder.glob("step_*"):
+        shutil.rmtree(step)
+    # What a kill leaves when the old best is aside and the new one is not yet in its place.
+    (folder / "best").rename(folder / ".partial-old-123-best")
+    (folder / ".partial-123-best").mkdir()
+    assert sha(run(with_out(settings(), tmp_path / "run", resume="auto"))) == sha(whole)
+    assert not list(folder.glob(".partial-*"))
 
 
 def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path) -> None:

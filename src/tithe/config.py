@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from tithe import configfile, plugins
 from tithe.errors import InputError
-from tithe.vocabulary import explain_error, known_keys
+from tithe.vocabulary import explain_error, known_keys, required_keys
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -190,9 +190,9 @@ def recognise(raw: Mapping[str, Any]) -> str | None:
     """Return the recipe in whose vocabulary a config is written, None for the native one."""
     present = set(_flatten(raw))
 
-    def score(model: type[BaseModel]) -> int:
+    def score(model: type[BaseModel]) -> tuple[bool, int]:
         known = known_keys(model)
-        return sum(key in known for key in present)
+        return required_keys(model) <= present, sum(key in known for key in present)
 
     scores = {name: score(plugins.load("recipes", name).Config) for name in plugins.names("recipes")}
     best = max(scores, key=lambda name: scores[name], default=None)

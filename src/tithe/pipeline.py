@@ -38,8 +38,9 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
     """
     accelerator = devices.accelerator(run.train.device, run.train.precision)
     task = check(run)
-    splits = data.load(run.data, run.seed)
-    start = _resumed_checkpoint(run)
+    with accelerator.main_process_first():  # the others find it in the cache
+        splits = data.load(run.data, run.seed)
+        start = _resumed_checkpoint(run)
     home = _home(run, start)
     made_of = _made_of(run, task, splits)
     if start:
@@ -82,6 +83,7 @@ def _resumed_checkpoint(run: config.Run) -> Path | None:
     if run.out is None:
         raise InputError("checkpoint.resume 'auto' needs a fixed run directory: set out, or name the checkpoint")
     folder = Path(run.out) / run.checkpoint.dir
+    records.recover(folder)
     return checkpoint.newest_whole(folder)
 
 

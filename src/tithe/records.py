@@ -104,6 +104,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def recover(folder: Path) -> None:
+    """Clear what a killed process left half-done; give back what it had moved aside and not yet replaced."""
+    for left in folder.glob(f"{_ASIDE}*"):
+        name = left.name.removeprefix(f"{_ASIDE}old-").partition("-")[2]
+        if left.name.startswith(f"{_ASIDE}old-") and not (folder / name).exists():
+            left.replace(folder / name)
+        elif left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
 def _files(folder: Path) -> list[Path]:
     found = [folder] if folder.is_file() else folder.rglob("*")
     return sorted(p for p in found if p.is_file() and p.name != MANIFEST)

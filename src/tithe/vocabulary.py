@@ -22,6 +22,11 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
     return keys
 
 
+def required_keys(model: type[BaseModel]) -> set[str]:
+    """Return the dotted keys that a config of this model can't do without."""
+    return {key for key, _, default, _ in explain(model) if default == "required"}
+
+
 def explain(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
     """Yield (key, type, default, meaning) for every setting of a config model."""
     for name, field in model.model_fields.items():
