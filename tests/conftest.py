@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,16 @@ FILLER = ["the", "a", "of", "and", "to", "in", "on", "with", "for", "it", "is", 
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test has a cache of its own for what it computes."""
     monkeypatch.setenv("TITHE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """The command line sets up the log of its process: put it back for the next test."""
+    logger = logging.getLogger("tithe")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers = handlers
 
 
 def make_texts(per_class: int, classes: int = 2, seed: int = 0) -> tuple[list[str], list[str]]:

@@ -178,7 +178,7 @@ def config_text(content: str) -> Mistake:
 
 MISTAKES: dict[str, tuple[Mistake, str]] = {
     "missing data": (training(lambda f: {"data": {"path": "nowhere.parquet"}}), "no data file nowhere.parquet"),
-    "data is a folder": (training(lambda f: {"data": {"path": str(f)}}), "no reader for"),
+    "data is a folder": (training(lambda f: {"data": {"path": str(f)}}), "is a folder"),
     "unknown format": (training(lambda f: {"data": {"path": written(f, "rows.xyz", "")}}), "no reader for '.xyz'"),
     "not Parquet": (
         training(lambda f: {"data": {"path": written(f, "x.parquet", "text,label")}}),
@@ -322,14 +322,16 @@ def test_training_prints_json_and_never_buries_an_earlier_run(trained: Trained, 
     assert_refused(refused, "holds an earlier run: resume it, choose another directory, or pass --overwrite")
     assert (home / "metrics.json").read_bytes() == before
 
-    (home / "left-over.txt").write_text("from the earlier run")
+    (home / "somebody.txt").write_text("not of any run")
+    (home / "test/left-over.txt").write_text("from the earlier run")
     result = run("train", trained.config, "--out", home, "--overwrite", "--json", "--set", "train.epochs=1")
     assert result.code == 0 and "deleting the earlier run" in result.err
     scores = json.loads(result.out)
     assert scores["home"] == str(home)
     assert f'"{home / "checkpoints/best"}"' in result.out, "a program has to find the best checkpoint"
     assert scores["training"]["epochs"] == 1
-    assert not (home / "left-over.txt").exists()
+    assert not (home / "test/left-over.txt").exists()
+    assert (home / "somebody.txt").exists()
 
 
 def test_a_second_training_run_is_the_first_again(trained: Trained, run: Run, tmp_path: Path) -> None:
@@ -654,7 +656,7 @@ def test_the_documented_example_is_valid_by_its_schema(run: Run) -> None:
     schema = json.loads(run("config", "schema", "--recipe", "classifier_training").out)
     validator = jsonschema.validators.validator_for(schema)
     validator.check_schema(schema)
-    example = configfile.read(EXAMPLE)
+    example, _ = configfile.read(EXAMPLE)
     assert list(validator(schema).iter_errors(example)) == []
     wrong = {**example, "training": {**example["training"], "num_epoch": 3, "batch_size": "32"}}
     assert len(list(validator(schema).iter_errors(wrong))) == 2

@@ -108,7 +108,7 @@ def test_mirrors_hear_numbers_as_kind_and_name(tmp_path: Path, mirrors: dict[str
         tracks.figure("test/roc", tmp_path / "roc.png")
         tracks.final({"test/f1": 0.5, "test/per_class": []})
         tracks.artifact("report.html", tmp_path / "report.html")
-    assert mirrors["one"].settings == {"project": "p"}
+    assert mirrors["one"].settings == {"project": "p", "resume_step": 1}
     assert mirrors["one"].told == [
         ("params", ({"seed": 1},)),
         ("scalars", ({"val/epoch": 1.0, "val/f1": 0.25}, 6)),
