@@ -15,7 +15,7 @@ import typer
 
 from tithe import __version__
 from tithe.cli_config import AsJson, ConfigFile, Set, config_app, print_json
-from tithe.errors import InputError, TitheError
+from tithe.errors import InputError, Interrupted, TitheError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -32,6 +32,9 @@ def main() -> NoReturn:
         with typer.main.get_command(app).make_context("tithe", sys.argv[1:]) as context:
             context.command.invoke(context)
         code = 0
+    except Interrupted as error:
+        _say(str(error))
+        code = error.exit_code
     except TitheError as error:
         _say(f"error: {error}")
         code = error.exit_code

@@ -37,7 +37,7 @@ def dropout(x: torch.Tensor, p: float) -> torch.Tensor:
 
     Four elements share one 64-bit draw from torch's CPU generator (Srivastava et al. 2014 for the method).
     """
-    threshold = round(p * _LEVELS)
+    threshold = min(round(p * _LEVELS), _LEVELS - 1)
     draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
     kept = draws.view(torch.int16).ge_(threshold - _LEVELS // 2)
     # 0x3F80 are the bits of 1.0 in bf16: there the draws themselves become the mask.
