@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from conftest import make_texts, write_rows
-from tithe import config, evaluate, metrics, pipeline
+from tithe import config, evaluate, figures, metrics, pipeline
 from tithe.data import LabelMap
 
 HOSTILE = "<script>alert(1)</script>"
@@ -92,8 +92,8 @@ def test_classes_without_rows_are_no_obstacle(tmp_path: Path, only: list[int]) -
 @pytest.mark.parametrize("classes", [2, 12, 53])
 def test_pictures_are_images_of_a_sensible_size(tmp_path: Path, classes: int) -> None:
     evaluate.write(tmp_path, *drawn(classes), labels(classes), seed=0)
-    assert {p.stem for p in tmp_path.glob("*.png")} == set(evaluate.PICTURES)
-    for name in evaluate.PICTURES:
+    assert {p.stem for p in tmp_path.glob("*.png")} == set(figures.PICTURES)
+    for name in figures.PICTURES:
         with Image.open(tmp_path / f"{name}.png") as image:
             image.load()
             assert image.format == "PNG"
@@ -114,7 +114,7 @@ def test_any_text_can_name_a_class(tmp_path: Path, name: str) -> None:
     y_N, probs_NC = drawn(3)
     result = evaluate.write(tmp_path, y_N, probs_NC, LabelMap(("a", "b", name)), seed=0)
     assert result["per_class"][2]["class"] == read_table(tmp_path)[2]["class"] == name
-    for picture in evaluate.PICTURES:
+    for picture in figures.PICTURES:
         with Image.open(tmp_path / f"{picture}.png") as image:
             assert all(400 <= side <= 3000 for side in image.size)
 

@@ -5,8 +5,7 @@ import sys
 from tithe.cli import main
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    if "--config" in arguments:  # the documented spelling of what `tithe train` takes as its argument
-        arguments.remove("--config")
+    # `--config` is the documented spelling of what `tithe train` takes as its argument.
+    arguments = [part.removeprefix("--config=") for part in sys.argv[1:] if part != "--config"]
     sys.argv = ["train_classifier.py", *([] if arguments == ["--help"] else ["train"]), *arguments]
     main()

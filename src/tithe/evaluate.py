@@ -15,7 +15,6 @@ from tithe.errors import InputError
 from tithe.trained import Trained
 
 Array = np.ndarray[Any, np.dtype[Any]]
-PICTURES = ("confusion_matrix", "confusion_matrix_normalized", "roc_curve", "pr_curve", "reliability")
 
 
 def scores(y_true_N: Array, probs_NC: Array, names: Sequence[str], seed: int) -> dict[str, Any]:

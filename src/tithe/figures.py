@@ -14,6 +14,9 @@ from matplotlib.figure import Figure
 from tithe import metrics, records
 
 Array = np.ndarray[Any, np.dtype[Any]]
+# What `evaluate.write` draws, in the order in which a report shows it.
+PICTURES = ("confusion_matrix", "confusion_matrix_normalized", "roc_curve", "pr_curve", "reliability")
+
 _INK, _QUIET, _LINE = "#1d2433", "#8a94a6", "#2f5fd0"
 _NAMED_CLASSES = 20  # beyond these, cells are too small for numbers and curves too many to tell apart
 

@@ -51,6 +51,7 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
         examples = task.encode(splits.everything, tick)
     model = task.build(len(splits.labels), run.seed)
     session = Session(run, home, task, splits, examples, model, accelerator, made_of, start)
+    session.open_home()
     accelerator.wait_for_everyone()
     with _logged(home, accelerator), session.tracks() as tracks:
         seconds = session.learn(tracks)

@@ -34,6 +34,8 @@ def texts(given: list[str] | None, source: Path | None, text_column: str) -> Ite
     if given:
         yield from given
     elif source is None:
+        if sys.stdin.isatty():
+            raise InputError("no text: give one after the checkpoint, or --input FILE, or lines on standard input")
         yield from (line.rstrip("\n") for line in sys.stdin)
     elif source.suffix.lower() == ".txt":
         if not source.is_file():

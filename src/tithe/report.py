@@ -162,8 +162,7 @@ def _run(home: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> st
 
 
 def _pictures(folder: Path) -> str:
-    names = ("confusion_matrix", "confusion_matrix_normalized", "roc_curve", "pr_curve", "reliability")
-    shown = "".join(_image(folder / f"{name}.png", name.replace("_", " ")) for name in names)
+    shown = "".join(_image(folder / f"{name}.png", name.replace("_", " ")) for name in figures.PICTURES)
     return f'<div class="pictures">{shown}</div>'
 
 

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import nn
 
-from tithe import checkpoint, config, data, evaluate, metrics, predict, records, report, trainer
+from tithe import checkpoint, config, data, evaluate, figures, metrics, predict, records, report, trainer
 from tithe.batches import Examples
 from tithe.errors import Interrupted
 from tithe.interrupts import deferred
@@ -70,10 +70,11 @@ class Session:
             self.keeper.adopt(start)
             self.best, self.waited = self.start.progress["best"], self.start.progress["waited"]
             self.seconds_before = self.start.progress["seconds"]
-        if accelerator.is_main_process:
-            self._open_home()
 
-    def _open_home(self) -> None:
+    def open_home(self) -> None:
+        """Make the run directory and write into it what is known before training."""
+        if not self.accelerator.is_main_process:
+            return
         self.home.mkdir(parents=True, exist_ok=True)
         if self.start_path:
             self._bring_history(self.start_path)
@@ -268,7 +269,7 @@ class Session:
         records.write_json(self.home / METRICS, result)
         for part in ("validation", "test"):
             if part in result:
-                for picture in evaluate.PICTURES:
+                for picture in figures.PICTURES:
                     tracks.figure(f"{part}/{picture}", self.home / part / f"{picture}.png")
         tracks.final({f"{p}/{k}": v for p in ("validation", "test") for k, v in result.get(p, {}).items()})
         report.write(self.home)
