@@ -42,9 +42,18 @@ def _on_terminal(label: str, total: int, unit: str) -> Iterator[Tick]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
+    plain = sys.stderr
     with Progress(*columns, console=Console(stderr=True)) as progress:
+        # The bar has put a stderr in place that prints above it: let the log write there while it stands.
+        writers = [h for h in logger.handlers if isinstance(h, logging.StreamHandler) and h.stream is plain]
+        for handler in writers:
+            handler.setStream(sys.stderr)
         task = progress.add_task(label, total=total)
-        yield lambda done: progress.advance(task, done)
+        try:
+            yield lambda done: progress.advance(task, done)
+        finally:
+            for handler in writers:
+                handler.setStream(plain)
 
 
 @contextlib.contextmanager
