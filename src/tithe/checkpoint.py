@@ -71,9 +71,14 @@ def save(folder: Path, state: TrainState, assets: Callable[[Path], None]) -> Non
             assets(aside)
             records.write_json(aside / _STATE, state.progress)
     except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        # On a full disk torch's writer reports its position in its own source instead of the system's error.
+        reason = error.strerror if isinstance(error, OSError) else "a file could not be written to its end"
+        if isinstance(error, RuntimeError) and "inline_container" not in str(error):
+            raise
+        free = shutil.disk_usage(folder.parent).free // 2**20
         raise TitheError(
-            f"could not save {folder}: {reason}; earlier checkpoints are intact: free some space and resume"
+            f"could not save {folder}: {reason} ({free} MB free there); earlier checkpoints are intact: "
+            f"free some space and resume"
         ) from error
 
 
