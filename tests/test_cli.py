@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -796,3 +796,15 @@ def test_the_documented_example_runs_as_it_stands(tiny_bert: Path, rows: Path, t
     assert {"loss", "accuracy", "precision", "recall", "f1", "confusion_matrix"} <= set(scores)
     assert "best checkpoint  checkpoints/best" in done.stdout
     assert not (checkpoints / ".neptune").exists(), "nothing of Neptune is set"
+
+
+def test_the_python_of_the_readme_runs(
+    settings: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(json.dumps(settings()), encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["model"].predict(["goal team win"])[0].label in ("sport", "space")

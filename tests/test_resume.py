@@ -96,6 +96,9 @@ def test_early_stopping_survives_a_resume(
     monkeypatch.undo()
     resumed = run(with_out(raw, tmp_path / "parts", resume="auto"))
     assert resumed.scores["training"]["epochs"] == 3 and sha(resumed) == sha(whole)
+    # Killed after the early stop, while evaluating: not a step more is taken.
+    again = run(with_out(raw, tmp_path / "whole", resume="auto"))
+    assert sha(again) == sha(whole)
 
 
 def test_periodic_checkpoints_rotate_and_the_best_stays(settings: Settings, tmp_path: Path) -> None:

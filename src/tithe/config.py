@@ -134,7 +134,7 @@ class Run(Section):
     track: Track = Track()
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Run:
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Run:
     """Read a YAML or JSON file, native or of any documented recipe, into a `Run`.
 
     Parameters
@@ -150,6 +150,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Run:
     InputError
         Anything that is not exactly right, in one line.
     """
+    path = Path(path)
     written, raw = configfile.read(path)
     return parse(raw, overrides, path.name, written)
 

@@ -103,6 +103,9 @@ class Session:
     def learn(self, tracks: Tracks) -> float:
         """Train to the end; return the seconds it took, those before a resume included."""
         t, begun = self.run.train, time.monotonic()
+        if self.start and self._out_of_patience:
+            # It had stopped early before it was interrupted: only its weights are put back.
+            t = t.model_copy(update={"epochs": self.start.progress["epoch"]})
         plan = trainer.plan(self.train, t, self.run.seed)
         total = plan.steps_per_epoch * t.epochs
         weights = (
@@ -134,7 +137,7 @@ class Session:
                     batches = step.batches
                     if signum := self._agree(asked.signum):
                         self._stop(step, seconds, signum)
-                    if t.patience and self.waited >= t.patience:
+                    if self._out_of_patience:
                         logger.info("no better %s for %d epochs: stopping early", self._by, self.waited)
                         break
             except trainer.Diverged as error:
@@ -145,6 +148,10 @@ class Session:
     @property
     def _by(self) -> str:
         return self.run.checkpoint.best_by
+
+    @property
+    def _out_of_patience(self) -> bool:
+        return 0 < self.run.train.patience <= self.waited
 
     def _agree(self, signum: int) -> int:
         """Let all processes stop at the same step when one of them is asked to."""
@@ -183,7 +190,7 @@ class Session:
                 self.waited += 1
         every = self.run.checkpoint.every_batches
         due = step.scores is not None if every is None else step.batches // every > batches_before // every
-        if due or last:
+        if due or last or self._out_of_patience:
             self._periodic(self._state(step, seconds))
 
     def _periodic(self, state: checkpoint.TrainState) -> Path | None:
