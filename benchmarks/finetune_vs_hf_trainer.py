@@ -10,33 +10,16 @@ from __future__ import annotations
 import argparse
 import logging
 import statistics
-import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
+import peers
 import torch
 from common import dataset, publish, stamp
 from torch import nn
 
 from tithe import config, data, devices, kernels, metrics, optimizers, plugins, predict, trainer
-
-
-class ForTrainer(nn.Module):
-    """The same classifier behind the keyword arguments that transformers.Trainer passes."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        """Return the mean loss and the logits."""
-        logits = self.model({"input_ids": input_ids, "attention_mask": attention_mask})
-        return {"loss": nn.functional.cross_entropy(logits.float(), labels), "logits": logits}
 
 
 class Bench:
@@ -84,7 +67,7 @@ class Bench:
         model, t = self.network(seed, ours=True).train(), self.run.train
         torch.manual_seed(seed)
         plan = trainer.plan(self.train, t, seed)
-        optimizer = optimizers.adamw(model, t.learning_rate, t.weight_decay)
+        optimizer = optimizers.adamw(model, t)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, optimizers.schedule(t, t.epochs * plan.steps_per_epoch))
         native = devices.bf16_is_native(torch.device("cpu"))
         begun = time.perf_counter()
@@ -102,34 +85,10 @@ class Bench:
 
     def hf(self, seed: int, best: bool) -> tuple[float, float]:
         """Train with transformers.Trainer."""
-        from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
-
-        t, model = self.run.train, self.network(seed, ours=False)
-        native = devices.bf16_is_native(torch.device("cpu"))
-        settings: dict[str, Any] = {"bf16": native, "train_sampling_strategy": "group_by_length"} if best else {}
-        columns = ("input_ids", "label")
-        ids = [self.train.tokens[a:b].tolist() for a, b in zip(*self._bounds(), strict=True)]
-        rows = [dict(zip(columns, row, strict=True)) for row in zip(ids, self.train.labels.tolist(), strict=True)]
-        with tempfile.TemporaryDirectory() as folder:
-            arguments = TrainingArguments(
-                output_dir=folder,
-                per_device_train_batch_size=t.batch_size,
-                num_train_epochs=t.epochs,
-                learning_rate=t.learning_rate,
-                weight_decay=t.weight_decay,
-                save_strategy="no",
-                report_to=[],
-                disable_tqdm=True,
-                use_cpu=True,
-                seed=seed,
-                **settings,
-            )
-            collator = DataCollatorWithPadding(self.task.tokenizer)
-            peer = Trainer(ForTrainer(model), arguments, train_dataset=rows, data_collator=collator)
-            begun = time.perf_counter()
-            peer.train()
-            seconds = time.perf_counter() - begun
-        return seconds, self.accuracy(model)
+        model = self.network(seed, ours=False)
+        return peers.hf_trainer(model, self.train, self.run.train, self.task.tokenizer, seed, best), self.accuracy(
+            model
+        )
 
     def limit(self) -> tuple[float, float]:
         """Return the machine's rate for the network's matrix products, FLOP/s, and rows/s if nothing else took time.
@@ -148,9 +107,6 @@ class Bench:
             times.append(time.perf_counter() - begun)
         rate = 2 * tokens * 384 * 1536 / statistics.median(times)
         return rate, rate / (6 * weights * float(self.train.lengths.mean()))
-
-    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.train.offsets[self.train.rows], self.train.offsets[self.train.rows + 1]
 
 
 def main() -> None:

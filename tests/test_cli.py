@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "recipes/classifier_training/classifier_training.example.yaml"
 
 PICTURES = ["confusion_matrix", "confusion_matrix_normalized", "roc_curve", "pr_curve", "reliability"]
-PART_FILES = {"metrics.json", "per_class.csv", *(f"{name}.png" for name in PICTURES)}
+PART_FILES = {"metrics.json", "per_class.csv", "predictions.parquet", *(f"{name}.png" for name in PICTURES)}
 CHECKPOINT_FILES = {
     *("model.pt", "optimizer.pt", "scheduler.pt", "rng.pt", "state.json", "labels.json", "manifest.json"),
     *("encoder/config.json", "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"),
@@ -40,6 +40,8 @@ RUN_FILES = {
     *("config.json", "data_report.json", "dropped.jsonl", "environment.json", "history.jsonl", "labels.json"),
     *("learning_curves.png", "manifest.json", "metrics.json", "report.html", "train.log"),
     *(f"{part}/{name}" for part in ("validation", "test") for name in PART_FILES),
+    *("assets/encoder/config.json", "assets/tokenizer/tokenizer.json", "assets/tokenizer/tokenizer_config.json"),
+    "assets/manifest.json",
 }
 
 
@@ -195,15 +197,11 @@ MISTAKES: dict[str, tuple[Mistake, str]] = {
     "unknown section": (training(lambda f: {"trian": {}}), "'trian'.*'train'"),
     "text for a number": (training(lambda f: {"train": {"epochs": "many"}}), "train.epochs = 'many'.*integer"),
     "number out of range": (training(lambda f: {"train": {"epochs": 0}}), "train.epochs = 0 should be greater"),
-    "wrong choice": (training(lambda f: {"train": {"schedule": "step"}}), "'linear' or 'cosine'"),
+    "wrong choice": (training(lambda f: {"train": {"schedule": "step"}}), "'linear', 'cosine' or 'constant'"),
     "missing encoder": (training(lambda f: {"model": {"encoder": "./nowhere"}}), "no folder nowhere"),
     "uncached encoder": (training(lambda f: {"model": {"encoder": "no/body"}}), "'no/body' can't be opened"),
     "too long": (training(lambda f: {"model": {"max_length": 65}}), "more than the 64 positions"),
     "nothing to resume": (training(nothing, "--resume", "nowhere"), "no checkpoint at nowhere"),
-    "resume a moving target": (
-        training(lambda f: {"out": None}, "--resume", "auto"),
-        "'auto' needs a fixed run directory",
-    ),
     "--set without =": (training(nothing, "--set", "train.epochs"), "is not key=value"),
     "--set unknown": (training(nothing, "--set", "train.epoch=1"), "'train.epoch'.*'epochs'"),
     "--set a section": (training(nothing, "--set", "train=1"), "'train' should be a section"),
@@ -600,7 +598,7 @@ def test_the_doctor_says_what_this_machine_can_do(run: Run) -> None:
     found = json.loads(run("doctor", "--json").out)
     assert found["tithe"] == tithe.__version__
     assert {"auto", "sdpa", "eager"} <= set(found["attention"])
-    assert found["readers"] == ["csv", "jsonl", "parquet"]
+    assert found["readers"] == ["csv", "json_parts", "jsonl", "parquet"]
     assert found["cache"] == os.environ["TITHE_CACHE"] and found["hub"].startswith("offline")
     text = run("doctor")
     assert text.code == 0
@@ -709,8 +707,8 @@ def test_every_command_helps_with_an_example(path: tuple[str, ...], run: Run) ->
 
 def test_the_commands_are_the_documented_ones() -> None:
     names = {" ".join(path) for path in every_command()}
-    documented = ["quickstart", "fetch", "describe", "train", "evaluate", "predict", "verify", "doctor"]
-    assert names == {*documented, *(f"config {name}" for name in ("check", "show", "schema", "explain"))}
+    documented = ["quickstart", "fetch", "prepare", "describe", "train", "evaluate", "compare", "predict", "verify"]
+    assert names == {*documented, "doctor", *(f"config {name}" for name in ("check", "show", "schema", "explain"))}
 
 
 def test_version_and_bare_command(run: Run) -> None:

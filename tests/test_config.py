@@ -73,7 +73,7 @@ REFUSED = [
     ("train: {clip_norm: -1}", "train.clip_norm = -1 should be"),
     ("train: {group_by_length: 1}", "train.group_by_length = 1 should be a boolean"),
     ("train: {group_by_length: yes}", "train.group_by_length = 'yes' should be a boolean"),
-    ("train: {schedule: square}", "train.schedule = 'square' should be 'linear' or 'cosine'"),
+    ("train: {schedule: square}", "train.schedule = 'square' should be 'linear', 'cosine' or 'constant'"),
     ("train: {precision: false}", "train.precision = False should be 'auto', 'no', 'bf16' or 'fp16'"),
     ('train: {schedule: "two\\nlines"}', "train.schedule ="),
     ("seed: -1", "seed = -1 should be greater than or equal to 0"),
@@ -458,7 +458,7 @@ def test_explain_shows_the_types_and_the_defaults() -> None:
             value = getattr(value, part) if value is not None else config.Neptune()
             value = config.Neptune() if part == "neptune" else value
         assert json.loads(shown) == (list(value) if isinstance(value, tuple) else value), key
-    assert told["train.schedule"] == ("linear | cosine", '"linear"')
+    assert told["train.schedule"] == ("linear | cosine | constant", '"linear"')
     assert told["train.learning_rate"] == ("float", "5e-05")
     assert told["track.neptune.tags"] == ("list", "[]")
     assert told["track.neptune.api_token"][0] == "secret"
@@ -479,7 +479,7 @@ def test_the_json_schema_is_strict_complete_and_described(name: str) -> None:
 
 def test_the_schema_names_the_choices_for_an_editor() -> None:
     schema = config.Run.model_json_schema()
-    assert schema["$defs"]["Train"]["properties"]["schedule"]["enum"] == ["linear", "cosine"]
+    assert schema["$defs"]["Train"]["properties"]["schedule"]["enum"] == ["linear", "cosine", "constant"]
     assert schema["$defs"]["Train"]["properties"]["epochs"]["exclusiveMinimum"] == 0
 
 

@@ -16,11 +16,24 @@ SOURCE = Path(tithe.__file__).parent
 
 # A new module needs a place here: that is the point.
 LEVELS = {
-    0: {"errors", "plugins", "records", "config", "configfile", "vocabulary", "progress", "interrupts"},
+    0: {
+        "errors",
+        "plugins",
+        "records",
+        "config",
+        "configfile",
+        "vocabulary",
+        "progress",
+        "interrupts",
+        "cache",
+        "proof",
+    },
     1: {"data", "metrics", "tracking"},
-    2: {"batches", "trainer", "optimizers", "randomness", "kernels", "devices", "encoders", "checkpoint", "predict"},
-    3: {"pipeline", "session", "evaluate", "report", "figures", "trained", "predictions", "fetch", "doctor"},
-    4: {"cli", "cli_config", "__main__", "__init__"},
+    2: {"batches", "trainer", "optimizers", "randomness", "kernels", "devices", "encoders", "checkpoint", "predict"}
+    | {"tensors", "freeze", "features", "tiny"},
+    3: {"pipeline", "session", "evaluate", "report", "figures", "trained", "predictions", "fetch", "doctor"}
+    | {"network", "artifacts", "runlog", "prepare", "verify", "compare"},
+    4: {"cli", "cli_config", "cli_data", "cli_proof", "__main__", "__init__"},
 }
 LEVEL = {name: level for level, modules in LEVELS.items() for name in modules}
 
@@ -29,9 +42,9 @@ FAMILIES = {"readers": 1, "tasks": 2, "trackers": 1, "recipes": 0}
 
 # Packages by the level that may import them at the top of a file, and those it may only inside functions.
 DATA_PACKAGES = {"pydantic", "numpy", "pyarrow"}
-MODEL_PACKAGES = DATA_PACKAGES | {"torch", "accelerate", "transformers", "safetensors"}
+MODEL_PACKAGES = DATA_PACKAGES | {"torch", "accelerate", "transformers", "safetensors", "filelock"}
 ALWAYS = {0: {"pydantic"}, 1: DATA_PACKAGES, 2: MODEL_PACKAGES, 3: MODEL_PACKAGES | {"matplotlib"}, 4: {"typer"}}
-LATER = {0: {"ruamel", "rich"}, 1: {"sklearn"}, 2: set(), 3: {"sklearn"}, 4: {"transformers"}}
+LATER = {0: {"ruamel", "rich"}, 1: {"sklearn"}, 2: {"tokenizers"}, 3: {"sklearn"}, 4: {"transformers"}}
 OF_FAMILY = {"trackers": {"torch", "neptune", "PIL"}}
 HEAVY = {"torch", "transformers", "accelerate"}
 

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional as F
 
 from conftest import make_texts, write_rows
-from tithe import checkpoint, config, data, devices, metrics, pipeline, plugins, records, trainer, vocabulary
+from tithe import checkpoint, config, data, devices, metrics, pipeline, plugins, records, tensors, trainer, vocabulary
 from tithe.errors import InputError
 from tithe.recipes import classifier_training
 
@@ -559,8 +559,8 @@ def test_save_best_by(
     assert [{k: line[k] for k in SCRIPT[0]} for line in history(outcome, "val")] == SCRIPT
     expected = {"by": by, "score": SCRIPT[epoch - 1][by], "step": epoch, "epoch": epoch}
     assert outcome.scores["best"] == expected
-    best = checkpoint.weights_sha256(checkpoint.weights(outcome.best))
-    assert best == checkpoint.weights_sha256(checkpoint.weights(outcome.home / f"step_{epoch:08d}"))
+    best = tensors.sha256_of_all(checkpoint.weights(outcome.best))
+    assert best == tensors.sha256_of_all(checkpoint.weights(outcome.home / f"step_{epoch:08d}"))
     assert (best == final(outcome)) is (epoch == 3)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from conftest import make_texts, write_rows
-from tithe import checkpoint, config, devices, records, trainer
+from tithe import config, devices, records, tensors, trainer
 from tithe.data import Dataset, ingest
 from tithe.errors import InputError
 from tithe.tasks import text
@@ -196,7 +196,7 @@ def test_the_seed_decides_the_head_and_nothing_else(tiny_bert: Path) -> None:
     one, same, other = (task.build(3, seed) for seed in (1, 1, 2))
 
     def sha(module: nn.Module) -> str:
-        return checkpoint.weights_sha256(module.state_dict())
+        return tensors.sha256_of_all(module.state_dict())
 
     assert sha(one.head) == sha(same.head) != sha(other.head)
     assert sha(one.encoder) == sha(other.encoder)

@@ -171,7 +171,7 @@ def test_schedule_horizon_and_cycles() -> None:
 
 
 def test_vectors_do_not_decay() -> None:
-    decayed, free = optimizers.parameter_groups(Net(), 0.1)
+    decayed, free = optimizers.parameter_groups(Net(), settings(weight_decay=0.1))
     assert decayed["weight_decay"] == 0.1 and free["weight_decay"] == 0.0
     assert {p.ndim for p in decayed["params"]} == {2} and {p.ndim for p in free["params"]} == {1}
 

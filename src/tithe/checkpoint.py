@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -13,13 +12,14 @@ from typing import Any
 
 import torch
 
-from tithe import records
-from tithe.errors import InputError, TitheError
+from tithe import records, tensors
+from tithe.errors import InputError
 
 logger = logging.getLogger("tithe")
 
 BEST = "best"
 _STATE = "state.json"
+_ENCODER = "encoder.pt"
 _PERIODIC = "step_"
 
 
@@ -62,24 +62,13 @@ def save(folder: Path, state: TrainState, assets: Callable[[Path], None]) -> Non
     TitheError
         The disk refused; what was saved earlier is intact.
     """
-    try:
-        with records.atomic_folder(folder) as aside:
-            for part in _TENSORS:
-                if (value := getattr(state, part)) is not None:
-                    with (aside / f"{part}.pt").open("wb") as file:
-                        torch.save(value, file)
-            assets(aside)
-            records.write_json(aside / _STATE, state.progress)
-    except (OSError, RuntimeError) as error:
-        # On a full disk torch's writer reports its position in its own source instead of the system's error.
-        reason = error.strerror if isinstance(error, OSError) else "a file could not be written to its end"
-        if isinstance(error, RuntimeError) and "inline_container" not in str(error):
-            raise
-        free = shutil.disk_usage(folder.parent).free // 2**20
-        raise TitheError(
-            f"could not save {folder}: {reason} ({free} MB free there); earlier checkpoints are intact: "
-            f"free some space and resume"
-        ) from error
+    with tensors.disk_explained(folder), records.atomic_folder(folder) as aside:
+        for part in _TENSORS:
+            if (value := getattr(state, part)) is not None:
+                with (aside / f"{part}.pt").open("wb") as file:
+                    torch.save(value, file)
+        assets(aside)
+        records.write_json(aside / _STATE, state.progress)
 
 
 def load(folder: Path) -> TrainState:
@@ -97,25 +86,22 @@ def load(folder: Path) -> TrainState:
 
 
 def weights(folder: Path) -> dict[str, Any]:
-    """Return the weights to predict with: the averaged ones where the run kept them."""
+    """Return the weights to predict with: the averaged ones where the run kept them, a frozen encoder's besides."""
     averaged = folder / "ema.pt"
-    return _load_part(averaged if averaged.exists() else folder / "model.pt") or {}
+    trained = _load_part(averaged if averaged.exists() else folder / "model.pt") or {}
+    return {**(_load_part(folder / _ENCODER) or {}), **trained}
+
+
+def add_encoder(folder: Path, state: Mapping[str, torch.Tensor]) -> None:
+    """Complete a checkpoint that holds a head alone with the frozen encoder under it."""
+    tensors.save(folder / _ENCODER, state)
+    records.write_manifest(folder)
 
 
 def progress(folder: Path) -> dict[str, Any]:
     """Return what `state.json` says, without loading any weights."""
     value: dict[str, Any] = records.read_json(folder / _STATE)
     return value
-
-
-def weights_sha256(state: Mapping[str, torch.Tensor]) -> str:
-    """Return one SHA-256 over names, shapes and bytes of all tensors: equal only for the same bits."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _load_part(path: Path) -> dict[str, Any] | None:
@@ -247,9 +233,10 @@ def check_same(saved: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> 
         "model": "use the model settings it was trained with, or start anew without resume",
         "data": "use the rows and seed it was trained with, or start anew without resume",
         "order": "keep batch_size, accumulation_steps, group_by_length and seed, or start anew",
+        "encoder": "use the frozen encoder it was trained with, or start anew",
     }
     for key, cure in cures.items():
-        if saved.get(key) != now[key]:
+        if key in now and saved.get(key) != now[key]:
             raise InputError(f"checkpoint {path} has other {key} ({_differs(saved.get(key), now[key])}): {cure}")
 
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from tithe import __version__
-from tithe.cli_config import AsJson, ConfigFile, Set, config_app, print_json
+from tithe.cli_config import AsJson, ConfigFile, Set, config_app, print_json, quiet_libraries
+from tithe.cli_data import data_app
+from tithe.cli_proof import proof_app
 from tithe.errors import InputError, Interrupted, TitheError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Train classifiers on all of the data, or on the tenth of it that matters, and prove what was done.",
 )  # fmt: skip
+app.add_typer(data_app)
+app.add_typer(proof_app)
 app.add_typer(config_app, name="config")
 
 
@@ -88,17 +90,6 @@ def _log_to_stderr() -> None:
         logger.addHandler(handler)
 
 
-@contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep the libraries' own bars and notes off a terminal on which ours run."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    yield
-
-
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
@@ -116,7 +107,7 @@ def quickstart(
     """Fetch a small data set, train on it, evaluate, and predict one text."""
     from tithe import config, fetch, pipeline, trained
 
-    with _quiet_libraries():
+    with quiet_libraries():
         raw = {
             "name": "quickstart",
             "out": str(out) if out else None,
@@ -131,45 +122,6 @@ def quickstart(
         typer.echo(f'\n"{text}"\n→ {prediction.label} ({prediction.probability:.0%})\n')
         typer.echo(f"report      {outcome.home / 'report.html'}")
         typer.echo(f"use it      tithe predict {outcome.best} 'your text'")
-
-
-@app.command(epilog="Example: tithe fetch reviews")
-def fetch(name: Annotated[str, typer.Argument(help="Known data set.")]) -> None:
-    """Download a known data set as Parquet (text, label) and print its path."""
-    from tithe import fetch as fetching
-
-    typer.echo(fetching.fetch(name))
-
-
-@app.command(epilog="Example: tithe describe rows.parquet --json")
-def describe(
-    file: Annotated[Path, typer.Argument(help="Parquet, CSV or JSONL file.")],
-    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
-    label_column: Annotated[str, typer.Option(help="Column of the classes.")] = "label",
-    as_json: AsJson = False,
-) -> None:
-    """Say what cleaning and splitting would make of a file, without training."""
-    from tithe import config, data
-
-    settings = config.Data(path=str(file), text_column=text_column, label_column=label_column)
-    splits = data.load(settings, seed=0)
-    if as_json:
-        print_json(splits.report)
-        return
-    report = splits.report
-    typer.echo(f"{report['file']}: {report['rows_read']} rows read, {report['rows_kept']} kept")
-    for reason, count in report["dropped"].items():
-        typer.echo(f"  dropped as {reason}: {count}")
-    words = report["words"]
-    typer.echo(f"words of a text: mean {words['mean']}, median {words['median']}, 95 % up to {words['p95']}")
-    typer.echo(f"{len(report['classes'])} classes:")
-    for label, count in sorted(report["classes"].items(), key=lambda item: -item[1]):
-        typer.echo(f"  {count:>8}  {label}")
-    parts = report["splits"]
-    typer.echo(f"split: train {parts['train']}, validation {parts['val']}, test {parts['test']} (by the defaults)")
-    if small := parts["too_small_to_split"]:
-        typer.echo(f"too small to split, in train only: {', '.join(small)}")
-    typer.echo(f"dropped rows, one by one: {splits.dropped}")
 
 
 @app.command(epilog="Example: tithe train config.yaml --set train.epochs=2 --out runs/first")
@@ -191,7 +143,7 @@ def train(
         run = run.model_copy(update={"checkpoint": run.checkpoint.model_copy(update={"resume": resume})})
     from tithe import pipeline
 
-    with _quiet_libraries():
+    with quiet_libraries():
         outcome = pipeline.train(run, overwrite)
     if as_json:
         print_json({"home": str(outcome.home), "checkpoint": str(outcome.best), **outcome.scores})
@@ -214,7 +166,7 @@ def evaluate(
     from tithe import evaluate as evaluation
     from tithe import trained
 
-    with _quiet_libraries():
+    with quiet_libraries():
         model = trained.load(checkpoint)
         folder = out or Path("artifacts") / model.run.name
         results = evaluation.checkpoint(model, data, folder)
@@ -242,7 +194,7 @@ def predict(
 
     if texts and source:
         raise InputError("give texts or --input, not both")
-    with _quiet_libraries():
+    with quiet_libraries():
         stream = predictions.texts(texts, source, text_column)
         found = predictions.predicted(checkpoint, stream, batch_size)
         if output:
@@ -254,31 +206,6 @@ def predict(
                 typer.echo(json.dumps({"text": text, **prediction._asdict()}, ensure_ascii=False))
             else:
                 typer.echo(f"{prediction.label}\t{prediction.probability:.4f}\t{text}")
-
-
-@app.command(epilog="Example: tithe verify runs/first")
-def verify(run: Annotated[Path, typer.Argument(help="Run directory or checkpoint.")]) -> None:
-    """Recompute the hashes of every file that a run's manifest names."""
-    from tithe import records
-
-    if not (run / records.MANIFEST).is_file():
-        raise InputError(f"{run} has no {records.MANIFEST}: pass the directory of a finished run, or a checkpoint")
-    if bad := records.broken_files(run):
-        raise TitheError(f"{run} is not what was written: {', '.join(bad)}")
-    typer.echo(f"{run}: every file is as it was written")
-
-
-@app.command(epilog="Example: tithe doctor --json")
-def doctor(as_json: AsJson = False) -> None:
-    """Say what this machine can do: device, precision, attention, trackers."""
-    from tithe import doctor as examination
-
-    found = examination.examine()
-    if as_json:
-        print_json(found)
-        return
-    for name, value in found.items():
-        typer.echo(f"{name:<24} {', '.join(value) if isinstance(value, list) else value}")
 
 
 def _print_scores(parts: dict[str, Any]) -> None:

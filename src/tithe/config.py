@@ -32,6 +32,9 @@ class Data(Section):
     reader: str | None = Field(None, description="reader of the file; by its suffix when unset")
     text_column: str = Field("text", description="column of the inputs")
     label_column: str = Field("label", description="column of the classes, strings or numbers")
+    label_mapping: str | None = Field(
+        None, description="JSON file of {class: symbol}, for data whose labels were replaced by symbols"
+    )
     val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation")
     test_ratio: Ratio = Field(0.1, description="share of rows held out for the test; 0 for none")
     upsample: bool = Field(False, description="repeat training rows of small classes up to the largest")
@@ -61,6 +64,9 @@ class Model(Section):
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         "auto", description="attention implementation; auto lets the encoder choose"
     )
+    freeze: Literal["none", "all"] | Positive = Field(
+        "none", description="what of the encoder stays as it is: none, all, or its embeddings and first N layers"
+    )
 
 
 class Train(Section):
@@ -70,8 +76,11 @@ class Train(Section):
     batch_size: Positive = Field(16, description="rows in memory at once")
     accumulation_steps: Positive = Field(1, description="batches per optimizer step; exact to the full batch")
     learning_rate: float = Field(5e-5, gt=0, description="peak learning rate of AdamW")
+    encoder_learning_rate: float | None = Field(
+        None, gt=0, description="peak learning rate of the encoder; learning_rate when unset"
+    )
     weight_decay: float = Field(0.01, ge=0, description="decay of matrices; biases and norms have none")
-    schedule: Literal["linear", "cosine"] = Field("linear", description="decay after the warmup")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="decay after the warmup")
     warmup_steps: Count = Field(0, description="optimizer steps from 0 to the peak")
     schedule_steps: Positive | None = Field(
         None, description="optimizer steps until the schedule's end; all steps of the epochs when unset"
@@ -86,6 +95,7 @@ class Train(Section):
     patience: Count = Field(0, description="validations without a better score before stopping; 0: never")
     group_by_length: bool = Field(True, description="batches of similar length: less padding, same rows")
     log_every_steps: Positive = Field(5, description="optimizer steps between two log lines")
+    cache_features: bool = Field(True, description="let a frozen encoder run once over the data, and keep the result")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
 
 
@@ -98,6 +108,10 @@ class Checkpoint(Section):
     best_by: Literal["loss", "accuracy", "f1"] = Field("f1", description="validation score of the best one")
     resume: str | None = Field(
         None, description="checkpoint, or folder of checkpoints, to go on from; 'auto': this run's, if any"
+    )
+    single_files: bool = Field(
+        False,
+        description="also write best_model.pt, final_model.pt, classifier_head.pt, label_to_id.json, id_to_label.json",
     )
 
 
@@ -126,7 +140,9 @@ class Run(Section):
     name: str = Field("run", pattern=r"^[\w.\-]+$", description="name of the run and of its directory")
     task: str = Field("text", description="what the inputs are")
     seed: Seed = Field(0, description="seeds the split, the head, the order of batches and dropout")
-    out: str | None = Field(None, description="run directory; runs/NAME-TIME when unset")
+    out: str | None = Field(
+        None, description="run directory; {time} in it becomes the time of the start; runs/NAME-{time} when unset"
+    )
     data: Data
     model: Model = Model()
     train: Train = Train()
@@ -152,7 +168,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Run:
     """
     path = Path(path)
     written, raw = configfile.read(path)
-    return parse(raw, overrides, path.name, written)
+    return parse(raw, overrides, path.name, written, path)
 
 
 def parse(
@@ -160,10 +176,12 @@ def parse(
     overrides: Sequence[str] = (),
     source: str = "config",
     written: Mapping[str, Any] | None = None,
+    file: Path = Path("config"),
 ) -> Run:
     """Turn a mapping in any known vocabulary into a `Run`; see `load`.
 
-    `written` is the mapping before variables were filled in: errors show `${NAME}`, never its value.
+    `written` is the mapping before variables were filled in: errors show `${NAME}`, never its value. `file` is
+    where they stand: a documented format may count its paths, and take the run's name, from there.
     """
     recipe = recognise(raw)
     settings = [configfile.override(text) for text in overrides]
@@ -179,7 +197,7 @@ def parse(
         ]
         for key, value in own:
             _assign(values, key, value)
-        values = module.translate(_validate(module.Config, values, source, written or {}))
+        values = module.translate(_validate(module.Config, values, source, written or {}), file)
         settings = [pair for pair in settings if pair not in own]
     for key, value in settings:
         _assign(values, key, value)

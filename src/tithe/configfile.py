@@ -21,7 +21,9 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, IsADirectoryError):
-        raise InputError(f"no config file {path} (seen from {Path.cwd()}): pass its path") from None
+        raise InputError(
+            f"no config file {path} (seen from {Path.cwd()}): run from where it counts from, or pass its whole path"
+        ) from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not a text file: a config is YAML or JSON") from None
     value = _yaml(text, str(path))

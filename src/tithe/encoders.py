@@ -34,7 +34,8 @@ def find(name: str) -> str:
         return str(Path(spec.submodule_search_locations[0]) / "model")
     folder = Path(name).expanduser()
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise InputError(f"model.encoder: folder {folder} has no config.json: point to a Hugging Face model folder")
+        cure = "its README.md says how" if (folder / "README.md").is_file() else "point to a Hugging Face model folder"
+        raise InputError(f"model.encoder: folder {folder} has no config.json, so no model: {cure}")
     looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_like_path and not folder.is_dir():
         raise InputError(f"model.encoder: no folder {folder}: pass a model folder, a hub name, or 'minilm'")
@@ -132,6 +133,32 @@ def build(encoder: Any, source: str | None, attention: str) -> nn.Module:
         model.pooler = None  # its output is not used: no dead weights in the optimizer and the checkpoint
     network: nn.Module = model
     return network
+
+
+def parts_to_freeze(encoder: Any, freeze: str | int) -> list[nn.Module]:
+    """Return the modules of an encoder that `model.freeze` means: none, all of it, or its embeddings and N layers.
+
+    Raises
+    ------
+    InputError
+        The encoder has fewer layers than that, or its layers can't be told.
+    """
+    if freeze == "none":
+        return []
+    if freeze == "all":
+        return [encoder]
+    depth = getattr(encoder.config, "num_hidden_layers", None)
+    stacks = [m for m in encoder.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
+    if not stacks:
+        raise InputError(
+            f"the layers of this {encoder.config.model_type} can't be told: set model.freeze to all or none"
+        )
+    if int(freeze) > len(stacks[0]):
+        raise InputError(
+            f"model.freeze {freeze} is more than the {len(stacks[0])} layers of the encoder: set it to all"
+        )
+    embeddings = getattr(encoder, "embeddings", None) or encoder.get_input_embeddings()
+    return [embeddings, *stacks[0][: int(freeze)]]
 
 
 def _first_line(error: Exception) -> str:

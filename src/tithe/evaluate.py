@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tithe import config, figures, metrics, records
 from tithe.data import Dataset, LabelMap, ingest, load
@@ -15,6 +17,16 @@ from tithe.errors import InputError
 from tithe.trained import Trained
 
 Array = np.ndarray[Any, np.dtype[Any]]
+PREDICTIONS = "predictions.parquet"
+
+
+class Labelled(Protocol):
+    """Rows whose classes are known: their class indices and positions in the data file, each of shape (N,)."""
+
+    @property
+    def labels(self) -> Array: ...  # noqa: D102
+    @property
+    def ids(self) -> Array: ...  # noqa: D102
 
 
 def scores(y_true_N: Array, probs_NC: Array, names: Sequence[str], seed: int) -> dict[str, Any]:
@@ -36,9 +48,10 @@ def scores(y_true_N: Array, probs_NC: Array, names: Sequence[str], seed: int) ->
     }
 
 
-def write(folder: Path, y_true_N: Array, probs_NC: Array, labels: LabelMap, seed: int) -> dict[str, Any]:
-    """Write `metrics.json`, `per_class.csv` and the pictures; return the numbers."""
+def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed: int) -> dict[str, Any]:
+    """Write `metrics.json`, `per_class.csv`, `predictions.parquet` and the pictures; return the numbers."""
     names = [str(name) for name in labels.names]
+    y_true_N = rows.labels
     result = scores(y_true_N, probs_NC, names, seed)
     records.write_json(folder / "metrics.json", result)
     with (
@@ -48,6 +61,7 @@ def write(folder: Path, y_true_N: Array, probs_NC: Array, labels: LabelMap, seed
         table = csv.DictWriter(file, fieldnames=list(result["per_class"][0]))
         table.writeheader()
         table.writerows(result["per_class"])
+    _write_predictions(folder / PREDICTIONS, rows, probs_NC, names)
     matrix_CC = np.array(result["confusion_matrix"])
     figures.confusion_matrix(folder / "confusion_matrix.png", matrix_CC, names, normalised=False)
     figures.confusion_matrix(folder / "confusion_matrix_normalized.png", matrix_CC, names, normalised=True)
@@ -55,6 +69,20 @@ def write(folder: Path, y_true_N: Array, probs_NC: Array, labels: LabelMap, seed
     figures.pr_curve(folder / "pr_curve.png", y_true_N, probs_NC, names)
     figures.reliability(folder / "reliability.png", y_true_N, probs_NC)
     return result
+
+
+def _write_predictions(path: Path, rows: Labelled, probs_NC: Array, names: Sequence[str]) -> None:
+    """Write what was right and wrong row by row; `row` is the position in the data file."""
+    classes, best_N = np.array(names, dtype=object), probs_NC.argmax(axis=1)
+    columns = {
+        "row": rows.ids,
+        "label": classes[rows.labels],
+        "predicted": classes[best_N],
+        "probability": probs_NC.max(axis=1),
+        "probability_of_label": probs_NC[np.arange(len(best_N)), rows.labels],
+    }
+    with records.atomic_file(path) as aside:
+        pq.write_table(pa.table(columns), aside)
 
 
 def checkpoint(trained: Trained, data: Path | None, out: Path) -> dict[str, dict[str, Any]]:
@@ -72,7 +100,7 @@ def checkpoint(trained: Trained, data: Path | None, out: Path) -> dict[str, dict
     run, results = trained.run, {}
     for part, dataset in _parts(trained, data).items():
         probs_NC = trained.probabilities(trained.task.encode(dataset))
-        results[part] = write(out / part, dataset.labels, probs_NC, trained.labels, run.seed)
+        results[part] = write(out / part, dataset, probs_NC, trained.labels, run.seed)
     return results
 
 

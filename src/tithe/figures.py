@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,10 +27,10 @@ def confusion_matrix(path: Path, matrix_CC: Array, names: Sequence[str], normali
     shown_CC = matrix_CC / np.maximum(matrix_CC.sum(axis=1, keepdims=True), 1) if normalised else matrix_CC
     classes = len(names)
     side = min(18.0, max(4.6, 0.42 * classes + 2.6))
-    figure, axes = _axes(side + 0.8, side)
+    figure, axes = canvas(side + 0.8, side)
     image = axes.imshow(shown_CC, cmap="Blues", vmin=0, vmax=1 if normalised else None)
     figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
-    short = [_short(name) for name in names]
+    short = [short_name(name) for name in names]
     axes.set_xticks(range(classes), short, rotation=90 if classes > 4 else 0)
     axes.set_yticks(range(classes), short)
     axes.set_xlabel("predicted")
@@ -53,7 +54,7 @@ def roc_curve(path: Path, y_true_N: Array, probs_NC: Array, names: Sequence[str]
         return false_rate, true_rate
 
     area = metrics.areas(y_true_N, probs_NC)["auc_roc"]
-    figure, axes = _axes(5.6, 5.0)
+    figure, axes = canvas(5.6, 5.0)
     axes.plot([0, 1], [0, 1], color=_QUIET, linestyle=":", linewidth=1)
     _draw_curves(axes, y_true_N, probs_NC, names, points)
     axes.set_xlabel("false positive rate")
@@ -71,7 +72,7 @@ def pr_curve(path: Path, y_true_N: Array, probs_NC: Array, names: Sequence[str])
         return recall, precision
 
     area = metrics.areas(y_true_N, probs_NC)["auc_pr"]
-    figure, axes = _axes(5.6, 5.0)
+    figure, axes = canvas(5.6, 5.0)
     _draw_curves(axes, y_true_N, probs_NC, names, points)
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
@@ -86,7 +87,7 @@ def reliability(path: Path, y_true_N: Array, probs_NC: Array) -> None:
     bins = metrics.reliability(y_true_N, probs_NC)
     error = metrics.calibration_error(y_true_N, probs_NC)
     filled = bins.rows > 0
-    figure, axes = _axes(5.6, 5.0)
+    figure, axes = canvas(5.6, 5.0)
     axes.plot([0, 1], [0, 1], color=_QUIET, linestyle=":", linewidth=1)
     sizes = 12 + 260 * bins.rows[filled] / bins.rows.max()
     axes.plot(bins.confidence[filled], bins.accuracy[filled], color=_LINE, linewidth=1.5)
@@ -103,7 +104,7 @@ def learning_curves(path: Path, history: Sequence[dict[str, Any]]) -> None:
     """Draw the loss of training steps and of validations, and the validation F1, against optimizer steps."""
     steps = [r for r in history if r["kind"] == "train"]
     checks = [r for r in history if r["kind"] == "val"]
-    figure, axes = _axes(8.6, 3.6)
+    figure, axes = canvas(8.6, 3.6)
     axes.plot([r["step"] for r in steps], [r["batch_loss"] for r in steps], color=_QUIET, alpha=0.35, linewidth=0.8)
     smooth = _smoothed([r["batch_loss"] for r in steps])
     axes.plot([r["step"] for r in steps], smooth, color=_LINE, linewidth=1.6, label="training loss, smoothed")
@@ -135,20 +136,23 @@ def _draw_curves(axes: Any, y_true_N: Array, probs_NC: Array, names: Sequence[st
         x, y = points(is_c_N, probs_NC[:, c])
         many = classes > 8
         style = {"color": _LINE, "alpha": 0.35, "linewidth": 0.8} if many else {"linewidth": 1.6}
-        axes.plot(x, y, label=None if many else _short(names[c]), **({"color": _LINE} if classes == 2 else {}), **style)
+        axes.plot(
+            x, y, label=None if many else short_name(names[c]), **({"color": _LINE} if classes == 2 else {}), **style
+        )
     if classes <= 8 and axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=9)
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     """A class name as a picture can hold it: matplotlib reads $…$ as mathematics and hides legends from _ on."""
     short = name if len(name) <= 18 else f"{name[:17]}…"
     return f"{' ' if name.startswith('_') else ''}{short}".replace("$", r"\$")
 
 
-def _axes(width: float, height: float) -> tuple[Figure, Any]:
+def canvas(width: float, height: float) -> tuple[Figure, Any]:
+    """Return a figure of so many inches, without pyplot's global state, and its axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -157,7 +161,15 @@ def _axes(width: float, height: float) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def _save(figure: Figure, path: Path) -> None:
-    with records.atomic_file(path) as aside, warnings.catch_warnings():
+def png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG file."""
+    file = io.BytesIO()
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)  # a box stands for it
-        figure.savefig(aside, format="png", dpi=120, bbox_inches="tight")
+        figure.savefig(file, format="png", dpi=120, bbox_inches="tight")
+    return file.getvalue()
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with records.atomic_file(path) as aside:
+        aside.write_bytes(png(figure))

@@ -12,25 +12,34 @@ from torch import nn
 from tithe.config import Train
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Split trainable parameters: matrices decay, vectors (biases, norms) do not (Loshchilov & Hutter 2019)."""
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    groups: list[dict[str, object]] = [
-        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
-    ]
+def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object]]:
+    """Split trainable parameters: matrices decay, vectors (biases, norms) do not (Loshchilov & Hutter 2019).
+
+    With `encoder_learning_rate` set, the parameters of the model's `encoder` form groups of their own, after the
+    others.
+    """
+    trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    apart = settings.encoder_learning_rate is not None
+    groups: list[dict[str, object]] = []
+    for of_encoder in (False, True) if apart else (False,):
+        own = [p for name, p in trainable if (apart and name.startswith("encoder.")) == of_encoder]
+        lr = settings.encoder_learning_rate if of_encoder else settings.learning_rate
+        groups += [
+            {"params": [p for p in own if p.ndim >= 2], "lr": lr, "weight_decay": settings.weight_decay},
+            {"params": [p for p in own if p.ndim < 2], "lr": lr, "weight_decay": 0.0},
+        ]
     return [group for group in groups if group["params"]]
 
 
-def adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+def adamw(model: nn.Module, settings: Train) -> torch.optim.AdamW:
     """Return AdamW in its fused form: one pass over memory for each step."""
-    return torch.optim.AdamW(parameter_groups(model, weight_decay), lr=learning_rate, fused=True)
+    return torch.optim.AdamW(parameter_groups(model, settings), lr=settings.learning_rate, fused=True)
 
 
 def schedule(settings: Train, total_steps: int) -> Callable[[int], float]:
     """Return the factor of the peak learning rate at an optimizer step, counted from 0.
 
-    Linear warmup from 0 over `warmup_steps`, then linear decay to 0, or the cosine
+    Linear warmup from 0 over `warmup_steps`, then linear decay to 0, nothing (`constant`), or the cosine
     ½(1 + cos(2π · num_cycles · progress)); beyond the last step the factor stays at its end. The warmup
     counts from the first step on, so that step 0 already moves: factor 1/(warmup_steps + 1).
     """
@@ -39,6 +48,8 @@ def schedule(settings: Train, total_steps: int) -> Callable[[int], float]:
     def factor(step: int) -> float:
         if step < warmup:
             return (step + 1) / (warmup + 1)
+        if settings.schedule == "constant":
+            return 1.0
         progress = min(1.0, (step - warmup) / max(1, horizon - warmup))
         if settings.schedule == "linear":
             return 1.0 - progress

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from tithe import checkpoint, config, data, devices, plugins, records
+from tithe import checkpoint, config, data, devices, network, plugins, records, runlog
 from tithe.errors import InputError
 from tithe.progress import bar
 from tithe.session import FILES, METRICS, Outcome, Session
 from tithe.tracking import mirrored
 
 logger = logging.getLogger("tithe")
+
+_TIME, _CONFIG = "{time}", "config.json"
 
 
 def train(run: config.Run, overwrite: bool = False) -> Outcome:
@@ -36,26 +37,33 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
     Interrupted
         A signal asked for a stop; the state was saved first.
     """
-    accelerator = devices.accelerator(run.train.device, run.train.precision)
-    task = check(run)
-    with accelerator.main_process_first():  # the others find it in the cache
-        splits = data.load(run.data, run.seed)
-        start = _resumed_checkpoint(run)
-    home = _home(run, start)
-    made_of = _made_of(run, task, splits)
-    if start:
-        checkpoint.check_same(checkpoint.progress(start)["made_of"], made_of, start)
-    elif accelerator.is_main_process:
-        _refuse_to_bury(run, home, overwrite)
-    with bar("tokenising", len(splits.everything), "texts") as tick, accelerator.main_process_first():
-        examples = task.encode(splits.everything, tick)
-    model = task.build(len(splits.labels), run.seed)
-    session = Session(run, home, task, splits, examples, model, accelerator, made_of, start)
-    session.open_home()
-    accelerator.wait_for_everyone()
-    with _logged(home, accelerator), session.tracks() as tracks:
-        seconds = session.learn(tracks)
-        outcome = session.conclude(tracks, seconds)
+    begun = time.monotonic()
+    with runlog.remembered() as log:
+        accelerator = devices.accelerator(run.train.device, run.train.precision)
+        task = check(run)
+        home = _home(run)
+        with accelerator.main_process_first():  # the others find it in the cache
+            splits = data.load(run.data, run.seed)
+            start = _resumed_checkpoint(run, home)
+        made_of = _made_of(run, task, splits)
+        if start:
+            checkpoint.check_same(checkpoint.progress(start)["made_of"], made_of, start)
+        elif accelerator.is_main_process:
+            _refuse_to_bury(run, home, overwrite)
+        with bar("tokenising", len(splits.everything), "texts") as tick, accelerator.main_process_first():
+            examples = task.encode(splits.everything, tick)
+        net, examples = network.build(run, task, len(splits.labels), examples, accelerator)
+        if start:
+            checkpoint.check_same(checkpoint.progress(start)["made_of"], net.identity, start)
+        session = Session(
+            run, home, task, splits, examples, net, accelerator, {**made_of, **net.identity}, start, begun
+        )
+        session.open_home()
+        accelerator.wait_for_everyone()
+        main = accelerator.is_main_process
+        with runlog.written(home, log) if main else runlog.silent(), session.tracks() as tracks:
+            seconds = session.learn(tracks)
+            outcome = session.conclude(tracks, seconds)
     if accelerator.is_main_process:
         records.write_manifest(home, _own(run, home))  # last: the mirrors write until they are closed
     return outcome
@@ -70,33 +78,52 @@ def check(run: config.Run) -> Any:
         The first mistake.
     """
     data.find_reader(Path(run.data.path), run.data.reader)
+    data.symbols_of(run.data)
     for name, settings in mirrored(run.track).items():
         plugins.load("trackers", name).check(settings)
     return plugins.load("tasks", run.task).open_task(run.model)
 
 
-def _resumed_checkpoint(run: config.Run) -> Path | None:
-    asked = run.checkpoint.resume
-    if asked is None:
-        return None
-    if asked != "auto":
-        return checkpoint.find(Path(asked))
-    if run.out is None:
-        raise InputError("checkpoint.resume 'auto' needs a fixed run directory: set out, or name the checkpoint")
-    folder = Path(run.out) / run.checkpoint.dir
-    records.recover(folder)
-    return checkpoint.newest_whole(folder)
-
-
-def _home(run: config.Run, start: Path | None) -> Path:
-    """The run directory: the one asked for, else that of the checkpoint to go on from, else a new one."""
-    if run.out is not None:
-        return Path(run.out)
-    if start is not None:
+def _home(run: config.Run) -> Path:
+    """The run directory: the one asked for, that of the work to go on with, or a new one."""
+    pattern, asked = run.out or f"runs/{run.name}-{_TIME}", run.checkpoint.resume
+    if run.out is None and asked not in (None, "auto"):
+        start = checkpoint.find(Path(str(asked)))
         return start.parent.parent if start.parent.name == run.checkpoint.dir else start.parent
-    fresh = [records.new_run_dir(Path("runs"), run.name)]
+    if _TIME not in pattern:
+        return Path(pattern)
+    left = _unfinished(run, pattern)
+    if asked == "auto" and left:
+        return left
+    if left and asked is None:
+        logger.info("a run of this config was left unfinished in %s: --resume auto goes on with it", left)
+    fresh = [records.new_run_dir(pattern)]
     broadcast_object_list(fresh)  # processes may read the clock a second apart
     return fresh[0]
+
+
+def _unfinished(run: config.Run, pattern: str) -> Path | None:
+    """The newest run directory of a pattern that has this very config and no end."""
+    asked, before, after = _lasting(config.dump(run)), *pattern.split(_TIME, 1)
+    parent, prefix = (Path(before), "") if before.endswith(("/", os.sep)) else (Path(before).parent, Path(before).name)
+    for home in sorted(parent.glob(f"{prefix}*{after}"), reverse=True):
+        unfinished = (home / _CONFIG).is_file() and not (home / records.MANIFEST).exists()
+        if unfinished and _lasting(records.read_json(home / _CONFIG)) == asked:
+            return home
+    return None
+
+
+def _lasting(values: dict[str, Any]) -> dict[str, Any]:
+    """A config without what may differ between a run and its continuation."""
+    return {**values, "checkpoint": {**values["checkpoint"], "resume": None}}
+
+
+def _resumed_checkpoint(run: config.Run, home: Path) -> Path | None:
+    asked = run.checkpoint.resume
+    if asked != "auto":
+        return checkpoint.find(Path(asked)) if asked else None
+    records.recover(home / run.checkpoint.dir)
+    return checkpoint.newest_whole(home / run.checkpoint.dir)
 
 
 def _own(run: config.Run, home: Path) -> list[Path]:
@@ -130,20 +157,3 @@ def _made_of(run: config.Run, task: Any, splits: data.Splits) -> dict[str, Any]:
             "group_by_length": t.group_by_length,
         },
     }
-
-
-@contextmanager
-def _logged(home: Path, accelerator: Accelerator) -> Iterator[None]:
-    """Copy the log into the run directory while the block runs."""
-    if not accelerator.is_main_process:
-        logger.setLevel(logging.WARNING)  # one voice is enough
-        yield
-        return
-    handler = logging.FileHandler(home / "train.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from tithe.batches import Batch, Examples
+from tithe.batches import Batch, Examples, Rows
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
+Autocast = Callable[[], AbstractContextManager[Any]]
 _PER_BATCH = 64
 
 
@@ -31,35 +32,72 @@ def forward(
     function: Callable[[Batch], torch.Tensor],
     examples: Examples,
     batch_size: int,
-    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    autocast: Autocast = nullcontext,
     tick: Callable[[int], object] = lambda rows: None,
 ) -> Array:
     """Apply a function of the model to every row, longest rows first, in evaluation mode.
 
     The model's mode is put back afterwards. `tick` is told the number of rows done with each batch.
     """
-    device = next(model.parameters()).device
+    out: Array | None = None
+    with evaluating(model):
+        for rows in batches(examples, batch_size):
+            values = one_batch(model, function, examples, rows, autocast)
+            if out is None:
+                out = np.empty((len(examples), values.shape[1]), dtype=np.float32)
+            out[rows] = values
+            tick(len(rows))
+    return out if out is not None else np.empty((0, 0), dtype=np.float32)
+
+
+def batches(examples: Examples, batch_size: int, cost: int | None = None) -> list[Rows]:
+    """Cut all rows into batches, longest rows first: memory runs out at once or never.
+
+    Parameters
+    ----------
+    batch_size
+        Rows of a batch at most.
+    cost
+        Rows times longest row of a batch at most; a row that costs more stands alone.
+    """
     lengths = examples.lengths
-    # Longest first: memory runs out at once or never.
-    order = np.arange(len(examples)) if lengths is None else np.argsort(-lengths, kind="stable")
+    if lengths is None:
+        return [np.arange(i, min(i + batch_size, len(examples))) for i in range(0, len(examples), batch_size)]
+    order, cut = np.argsort(-lengths, kind="stable"), []
+    start = 0
+    while start < len(order):
+        fits = batch_size if cost is None else max(1, min(batch_size, cost // int(lengths[order[start]])))
+        cut.append(order[start : start + fits])
+        start += fits
+    return cut
+
+
+def one_batch(
+    model: nn.Module,
+    function: Callable[[Batch], torch.Tensor],
+    examples: Examples,
+    rows: Rows,
+    autocast: Autocast = nullcontext,
+) -> Array:
+    """Apply a function of the model to some rows, without gradients; return float32 values, shape (B, …)."""
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        batch = {name: tensor.to(device) for name, tensor in examples.collate(rows).items()}
+        with autocast():
+            values: Array = function(batch).float().cpu().numpy()
+    return values
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode for the length of the block, then each of its modules back into its own."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
-    out: Array | None = None
     try:
-        with torch.inference_mode():
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
-                batch = {name: tensor.to(device) for name, tensor in examples.collate(rows).items()}
-                with autocast():
-                    values = function(batch).float().cpu().numpy()
-                if out is None:
-                    out = np.empty((len(order), values.shape[1]), dtype=np.float32)
-                out[rows] = values
-                tick(len(rows))
+        yield
     finally:
         for module, mode in modes.items():
             module.training = mode
-    return out if out is not None else np.empty((0, 0), dtype=np.float32)
 
 
 def softmax(logits_NC: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

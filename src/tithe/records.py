@@ -104,6 +104,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def link_tree(source: Path, target: Path) -> None:
+    """Put a folder's files into another without a second copy of their bytes, where the disk can do that."""
+    for file in sorted(p for p in source.rglob("*") if p.is_file()):
+        there = target / file.relative_to(source)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(file, there)
+        except OSError:
+            shutil.copyfile(file, there)
+
+
 def recover(folder: Path) -> None:
     """Clear what a killed process left half-done; give back what it had moved aside and not yet replaced."""
     for left in folder.glob(f"{_ASIDE}*"):
@@ -220,13 +231,13 @@ def write_lines(path: Path, records: Iterable[Mapping[str, object]]) -> int:
     return count
 
 
-def new_run_dir(parent: Path, name: str) -> Path:
-    """Return the path of a fresh run directory, `name-YYYYmmdd-HHMMSS`; it is not made yet."""
-    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    path, again = parent / stem, 1
+def new_run_dir(pattern: str) -> Path:
+    """Return the path of a fresh run directory, `{time}` being YYYYmmdd-HHMMSS; it is not made yet."""
+    stem = pattern.replace("{time}", time.strftime("%Y%m%d-%H%M%S"))
+    path, again = Path(stem), 1
     while path.exists():
         again += 1
-        path = parent / f"{stem}-{again}"
+        path = Path(f"{stem}-{again}")
     return path
 
 

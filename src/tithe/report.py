@@ -12,7 +12,7 @@ from typing import Any
 from tithe import figures, records
 from tithe.tracking import HISTORY
 
-_STYLE = """
+STYLE = """
 :root { --ink:#1d2433; --quiet:#667085; --line:#e4e7ec; --accent:#2f5fd0; --ground:#fff; --soft:#f7f8fa; }
 * { box-sizing:border-box; }
 body { margin:0 auto; max-width:66rem; padding:2.5rem 1.5rem 4rem; background:var(--ground); color:var(--ink);
@@ -58,24 +58,25 @@ def write(home: Path) -> Path:
     parts = [part for part in ("test", "validation") if part in result]
     body = [
         _head(config, data, result, parts[0]),
-        _section("Scores", _scores(result, parts)),
-        _section("Learning", _image(home / "learning_curves.png", "loss and validation scores by step")),
-        _section(f"Pictures, {parts[0]} rows", _pictures(home / parts[0])),
-        _section(f"Classes, {parts[0]} rows", _classes(result[parts[0]]["per_class"])),
-        _section("Data", _data(data)),
-        _section("What was run", _run(home, config, result)),
+        section("Scores", _scores(result, parts)),
+        section("Learning", _image(home / "learning_curves.png", "loss and validation scores by step")),
+        section(f"Pictures, {parts[0]} rows", _pictures(home / parts[0])),
+        section(f"Classes, {parts[0]} rows", _classes(result[parts[0]]["per_class"])),
+        section("Data", _data(data)),
+        section("What was run", _run(home, config, result)),
     ]
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(config['name'])} · tithe</title><style>{_STYLE}</style></head>"
+        f"<title>{html.escape(config['name'])} · tithe</title><style>{STYLE}</style></head>"
         f"<body>{''.join(body)}</body></html>"
     )
     records.write_text(home / "report.html", page)
     return home / "report.html"
 
 
-def _section(title: str, content: str) -> str:
+def section(title: str, content: str) -> str:
+    """Return a part of a page under a heading."""
     return f"<h2>{html.escape(title)}</h2>{content}"
 
 

@@ -17,10 +17,25 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import nn
 
-from tithe import checkpoint, config, data, evaluate, figures, metrics, predict, records, report, trainer
+from tithe import (
+    artifacts,
+    checkpoint,
+    config,
+    data,
+    evaluate,
+    figures,
+    metrics,
+    predict,
+    records,
+    report,
+    runlog,
+    tensors,
+    trainer,
+)
 from tithe.batches import Examples
 from tithe.errors import Interrupted
 from tithe.interrupts import deferred
+from tithe.network import Network
 from tithe.progress import Tick, bar
 from tithe.tracking import HISTORY, Tracks, mirrored
 
@@ -29,9 +44,10 @@ logger = logging.getLogger("tithe")
 METRICS = "metrics.json"
 # What a run writes into its directory, besides the checkpoints.
 FILES = (
-    *("config.json", "environment.json", "labels.json", "data_report.json", "dropped.jsonl"),
-    *(HISTORY, "train.log", "tensorboard", ".neptune"),
+    *("config.json", "environment.json", "labels.json", "data_report.json", "dropped.jsonl", "assets"),
+    *(HISTORY, runlog.FILE, "tensorboard", ".neptune"),
     *("validation", "test", "learning_curves.png", METRICS, "report.html", records.MANIFEST),
+    *artifacts.FILES,
 )
 
 
@@ -54,18 +70,20 @@ class Session:
         task: Any,
         splits: data.Splits,
         examples: Any,
-        model: nn.Module,
+        network: Network,
         accelerator: Accelerator,
         made_of: dict[str, Any],
         start: Path | None,
+        begun: float,
     ) -> None:
-        self.run, self.home, self.task, self.splits, self.model = run, home, task, splits, model
+        self.run, self.home, self.task, self.splits = run, home, task, splits
+        self.network, self.model = network, network.learner
         self.accelerator, self.made_of, self.start_path = accelerator, made_of, start
         self.start = checkpoint.load(start) if start else None
         self.train, self.val, self.test = (examples.take(rows) for rows in (splits.train, splits.val, splits.test))
         self.keeper = checkpoint.Keeper(home / run.checkpoint.dir, run.checkpoint.keep, self._assets)
         self.best: dict[str, Any] = {"score": None, "step": None, "epoch": None}
-        self.waited, self.seconds_before = 0, 0.0
+        self.waited, self.seconds_before, self.begun, self.prepared = 0, 0.0, begun, 0.0
         if self.start and start:
             self.keeper.adopt(start)
             self.best, self.waited = self.start.progress["best"], self.start.progress["waited"]
@@ -79,10 +97,13 @@ class Session:
         if self.start_path:
             self._bring_history(self.start_path)
         records.write_json(self.home / "config.json", config.dump(self.run))
-        records.write_json(self.home / "environment.json", records.environment())
+        environment = {**records.environment(), "threads": torch.get_num_threads()}
+        records.write_json(self.home / "environment.json", environment)
         records.write_json(self.home / "data_report.json", self.splits.report)
         shutil.copyfile(self.splits.dropped, self.home / "dropped.jsonl")
         self.splits.labels.save(self.home / "labels.json")
+        with records.atomic_folder(self.home / "assets") as aside:
+            self.task.save(aside)
 
     def _bring_history(self, start: Path) -> None:
         """A run that goes on in another directory takes its history along."""
@@ -103,6 +124,7 @@ class Session:
     def learn(self, tracks: Tracks) -> float:
         """Train to the end; return the seconds it took, those before a resume included."""
         t, begun = self.run.train, time.monotonic()
+        self.prepared = begun - self.begun
         if self.start and self._out_of_patience:
             # It had stopped early before it was interrupted: only its weights are put back.
             t = t.model_copy(update={"epochs": self.start.progress["epoch"]})
@@ -171,7 +193,7 @@ class Session:
             rates = ",".join(f"{lr:.3g}" for lr in dict.fromkeys(step.lr))
             gpu = self.accelerator.device.type == "cuda"
             memory = f" gpu_mem {torch.cuda.max_memory_allocated() / 2**20:.0f}MB" if gpu else ""
-            logger.debug(
+            runlog.steps.debug(
                 "epoch %d step %d batch_loss %.4f lr %s opt_steps %d%s",
                 *(step.epoch, step.batches, step.batch_loss, rates, step.step, memory),
             )
@@ -214,7 +236,8 @@ class Session:
 
     def _assets(self, folder: Path) -> None:
         self.splits.labels.save(folder / "labels.json")
-        self.task.save(folder)
+        for part in ("encoder", "tokenizer"):
+            records.link_tree(self.home / "assets" / part, folder / part)
 
     def _validate(self, model: nn.Module) -> dict[str, float]:
         return metrics.summary(self.val.labels, self._probabilities(model, self.val))
@@ -239,9 +262,12 @@ class Session:
     def conclude(self, tracks: Tracks, seconds: float) -> Outcome:
         """Evaluate the best weights on validation and test, write the numbers, the pictures and the report."""
         best = self.keeper.folder / checkpoint.BEST
-        final = checkpoint.weights_sha256(self.model.state_dict())
+        final = tensors.sha256_of_all(self.model.state_dict())
+        if self.run.checkpoint.single_files and self.accelerator.is_main_process:
+            artifacts.final(self.home, self.network)
         if best.exists():
-            self.model.load_state_dict(checkpoint.weights(best))
+            weights = checkpoint.weights(best)
+            self.model.load_state_dict({name: weights[name] for name in self.model.state_dict()})
         parts: dict[str, Any] = {}
         for name, examples in (("validation", self.val), ("test", self.test)):
             if len(examples):
@@ -249,10 +275,18 @@ class Session:
                     probs_NC = self._probabilities(self.model, examples, tick)
                 if self.accelerator.is_main_process:
                     parts[name] = evaluate.write(
-                        self.home / name, examples.labels, probs_NC, self.splits.labels, self.run.seed
+                        self.home / name, examples, probs_NC, self.splits.labels, self.run.seed
                     )
-        result = {"best": {"by": self._by, **self.best}, **parts, "training": self._training(seconds, final)}
+        result = {
+            "score": self._by,
+            "best_val_score": self.best["score"],
+            "test_score": parts.get("test", {}).get(self._by),
+            "best": {"by": self._by, **self.best},
+            **parts,
+            "training": self._training(seconds, final),
+        }
         if self.accelerator.is_main_process:
+            result |= artifacts.conclude(self.home, self.run, self.network, self.splits, best)
             self._publish(tracks, result)
         self.accelerator.wait_for_everyone()
         return Outcome(self.home, best, result)
@@ -262,12 +296,14 @@ class Session:
         epochs = max((int(r["epoch"]) for r in history if r["kind"] == "val"), default=0)
         return {
             "seconds": round(seconds, 2),
+            "preparation_seconds": round(self.prepared, 2),
             "epochs": epochs,
             "rows_per_second": round(epochs * len(self.train) / seconds, 1) if seconds else None,
             "device": str(self.accelerator.device),
             "processes": self.accelerator.num_processes,
             "precision": self.accelerator.mixed_precision,
-            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "parameters": sum(p.numel() for p in self.network.whole.parameters()),
+            "parameters_trained": sum(p.numel() for p in self.network.whole.parameters() if p.requires_grad),
             "final_weights_sha256": final,
             "split_sha256": self.splits.split.hash,
         }

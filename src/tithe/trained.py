@@ -11,7 +11,7 @@ import numpy as np
 from accelerate import Accelerator
 from torch import nn
 
-from tithe import checkpoint, config, devices, plugins, predict
+from tithe import artifacts, checkpoint, config, devices, freeze, plugins, predict, tensors
 from tithe.batches import Examples
 from tithe.data import Label, LabelMap
 from tithe.errors import InputError
@@ -66,22 +66,49 @@ class Trained:
 
 
 def load(path: str | Path, device: str = "auto") -> Trained:
-    """Open a checkpoint, a folder of checkpoints (its best one), or a file inside a checkpoint.
+    """Open a run, a checkpoint, a folder of checkpoints (its best one), a file inside one, or a file of weights.
+
+    A checkpoint that holds a head alone, as one of an unfinished run does, is put on the encoder it was trained with.
 
     Raises
     ------
     InputError
-        There is none, or it is not whole.
+        There is none, it is not whole, or its encoder has gone or changed.
     """
-    folder = locate(Path(path))
+    path = Path(path)
+    single = _single_file(path)
+    folder = locate(path.parent if path == single else path)
     state = checkpoint.progress(folder)
     run = config.parse(state["config"], source=str(folder / "state.json"))
     labels = LabelMap.load(folder / "labels.json")
-    task = plugins.load("tasks", run.task).restore(run.model, folder, state["made_of"]["model"]["pooling"])
+    weights = tensors.load(single) if single else checkpoint.weights(folder)
+    family = plugins.load("tasks", run.task)
+    if any(name.startswith("encoder.") for name in weights):
+        task = family.restore(run.model, folder, state["made_of"]["model"]["pooling"])
+    else:
+        task = family.open_task(run.model)
     accelerator = devices.accelerator(device, run.train.precision)
     model = task.build(len(labels), run.seed)
-    model.load_state_dict(checkpoint.weights(folder))
+    if task.source:
+        _check_encoder(model, state, run)
+    try:
+        model.load_state_dict({**model.state_dict(), **weights})
+    except RuntimeError:
+        raise InputError(f"{single or folder} holds no weights of this classifier: pass {folder}") from None
     return Trained(model.to(accelerator.device).eval(), task, labels, run, state, accelerator)
+
+
+def _single_file(path: Path) -> Path | None:
+    """Return the file of weights that a path means: itself, or the best one in a run directory that has one."""
+    if path.is_dir():
+        path = path / artifacts.BEST
+    return path if path.is_file() and path.suffix == ".pt" and not checkpoint.is_checkpoint(path.parent) else None
+
+
+def _check_encoder(model: nn.Module, state: dict[str, Any], run: config.Run) -> None:
+    expected = state["made_of"].get("encoder", {}).get("sha256")
+    if freeze.Proof.begin(model, run.model.freeze).sha256 != expected:
+        raise InputError(f"the encoder '{run.model.encoder}' is not the one that this head was trained on: put it back")
 
 
 def locate(path: Path) -> Path:

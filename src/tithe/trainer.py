@@ -129,7 +129,7 @@ class _Loop:
             self.forward = nn.parallel.DistributedDataParallel(self.model)
         self.criterion, self.train, self.settings, self.accelerator = criterion, train, settings, accelerator
         self.plan = plan(train, settings, seed)
-        self.optimizer = optimizers.adamw(model, settings.learning_rate, settings.weight_decay)
+        self.optimizer = optimizers.adamw(model, settings)
         factor = optimizers.schedule(settings, settings.epochs * self.plan.steps_per_epoch)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
         self.random = RandomStream(seed + accelerator.process_index, accelerator.device)

@@ -11,7 +11,7 @@ import numpy as np
 from tithe import config, records
 from tithe.data.balance import class_weights, resample
 from tithe.data.dataset import Dataset
-from tithe.data.ingest import find_reader, ingest
+from tithe.data.ingest import find_reader, ingest, symbols_of
 from tithe.data.labels import Label, LabelMap
 from tithe.data.split import Split, stratified
 from tithe.errors import InputError
@@ -27,6 +27,7 @@ __all__ = [
     "ingest",
     "load",
     "stratified",
+    "symbols_of",
 ]
 
 
@@ -46,6 +47,8 @@ class Splits:
         What `data_report.json` says.
     dropped
         File that lists every row left out.
+    symbols
+        The symbol that stands for each class in the data file; empty where classes stand for themselves.
     """
 
     everything: Dataset
@@ -54,6 +57,7 @@ class Splits:
     split: Split
     report: dict[str, Any]
     dropped: Path
+    symbols: dict[str, str]
 
     @property
     def fingerprint(self) -> str:
@@ -97,4 +101,4 @@ def load(settings: config.Data, seed: int) -> Splits:
         "sha256": split.hash,
         "too_small_to_split": [str(labels.names[c]) for c in split.too_small],
     }
-    return Splits(everything, labels, train, split, report, folder / "dropped.jsonl")
+    return Splits(everything, labels, train, split, report, folder / "dropped.jsonl", symbols_of(settings))

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tithe import config, plugins, records
-from tithe.data import clean
+from tithe import cache, config, plugins, records
+from tithe.data import clean, json_stream
 from tithe.data.dataset import Dataset
 from tithe.data.labels import Label, LabelMap, normalise, storable
 from tithe.errors import InputError
@@ -35,6 +35,12 @@ class _Account:
     ids: list[int] = field(default_factory=list)
     words: list[int] = field(default_factory=list)
     read: int = 0
+    classes: dict[str, str] = field(default_factory=dict)
+
+    def label(self, raw: object) -> Label | None:
+        """Return a row's class; None where it has none, or one that no symbol stands for."""
+        label = normalise(raw)
+        return self.classes.get(str(label)) if self.classes else label
 
     def drop(self, row: int, reason: str, value: object, **more: object) -> None:
         excerpt = {"text": storable(value[:_EXCERPT])} if isinstance(value, str) else {}
@@ -50,9 +56,11 @@ def find_reader(path: Path, name: str | None) -> str:
         There is no such file, or no reader for it.
     """
     if not path.exists():
-        raise InputError(f"no data file {path} (seen from {Path.cwd()}): pass the path of a Parquet, CSV or JSONL file")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: pass the path of a Parquet, CSV or JSONL file")
+        cure = "'tithe prepare' makes one from raw parts" if path.suffix == ".json" else "pass the path of one"
+        raise InputError(f"no data file {path} (seen from {Path.cwd()}): {cure}")
+    of_folders = [r for r in plugins.names("readers") if getattr(plugins.load("readers", r), "FOLDER", False)]
+    if path.is_dir() and name not in of_folders:
+        raise InputError(f"{path} is a folder: pass a file, or set data.reader to one of {', '.join(of_folders)}")
     if name:
         plugins.load("readers", name)
         return name
@@ -78,21 +86,42 @@ def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
     """
     path = Path(data.path)
     reader = find_reader(path, data.reader)
-    identity = [records.sha256_file(path), reader, data.text_column, data.label_column, clean.VERSION]
+    symbols = symbols_of(data)
+    content = [records.sha256_file(part) for part in (json_stream.parts(path) if path.is_dir() else [path])]
+    identity = [content, reader, data.text_column, data.label_column, clean.VERSION, symbols]
     source = records.digest(identity)
-    folder = records.cache_dir() / "data" / source[:32]
-    if records.broken_files(folder):
+    folder = cache.place("data", source)
+    if not cache.is_whole(folder):
         logger.info("reading and cleaning %s", path)
         with records.atomic_folder(folder) as aside:
-            _write(path, reader, data, aside)
+            _write(path, reader, data, {symbol: name for name, symbol in symbols.items()}, aside)
+        cache.make_room()
     labels = LabelMap.load(folder / "labels.json")
     kept = np.load(folder / "kept.npy")
     dataset = Dataset.open(folder / "rows.arrow", kept["row"], kept["label"], source)
     return dataset, labels, folder
 
 
-def _write(path: Path, reader: str, data: config.Data, folder: Path) -> None:
-    account = _Account()
+def symbols_of(data: config.Data) -> dict[str, str]:
+    """Return the symbol that stands for each class in the data file; empty where classes stand for themselves.
+
+    Raises
+    ------
+    InputError
+        The file of the mapping is missing, or is none.
+    """
+    if data.label_mapping is None:
+        return {}
+    path = Path(data.label_mapping)
+    mapping = records.read_json(path)
+    texts = isinstance(mapping, dict) and all(isinstance(symbol, str) for symbol in mapping.values())
+    if not texts or len(set(mapping.values())) != len(mapping):
+        raise InputError(f"{path} is no mapping of classes to distinct symbols: make it anew with 'tithe prepare'")
+    return dict(mapping)
+
+
+def _write(path: Path, reader: str, data: config.Data, classes: dict[str, str], folder: Path) -> None:
+    account = _Account(classes=classes)
     with pa.ipc.new_file(str(folder / "rows.arrow"), _SCHEMA) as sink:
         for batch in _cleaned(path, reader, data, account):
             sink.write_batch(batch)
@@ -113,7 +142,9 @@ def _write(path: Path, reader: str, data: config.Data, folder: Path) -> None:
     np.save(folder / "kept.npy", kept)
     labels.save(folder / "labels.json")
     records.write_lines(folder / "dropped.jsonl", sorted(account.dropped, key=lambda d: int(str(d["row"]))))
-    records.write_json(folder / "report.json", _report(path, account, labels, codes_N, np.array(account.words)[keep]))
+    content = records.digest_bytes(*(account.keys[row] for row in keep), codes_N.tobytes())
+    report = _report(path, account, labels, codes_N, np.array(account.words)[keep])
+    records.write_json(folder / "report.json", {**report, "rows_sha256": content})
 
 
 def _cleaned(path: Path, reader: str, data: config.Data, account: _Account) -> Iterator[pa.RecordBatch]:
@@ -121,10 +152,11 @@ def _cleaned(path: Path, reader: str, data: config.Data, account: _Account) -> I
         ids: list[int] = []
         texts: list[str] = []
         for row, (value, raw) in enumerate(rows, start=account.read):
-            label = normalise(raw)
+            label = account.label(raw)
             problem = clean.why_not_text(value)
             if problem or label is None:
-                account.drop(row, problem or "missing_label", value)
+                missing = "missing_label" if normalise(raw) is None else "unknown_symbol"
+                account.drop(row, problem or missing, value)
                 continue
             text = clean.clean_text(value)
             ids.append(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -71,11 +72,11 @@ class Config(Section):
     neptune: _Neptune | None = None
 
 
-def translate(config: Config) -> dict[str, Any]:
+def translate(config: Config, file: Path) -> dict[str, Any]:
     """Return the native settings that the documented ones mean.
 
     The checkpoint folder is the run directory itself, so that the checkpoints lie where the document says
-    and everything else a run leaves lies beside them.
+    and everything else a run leaves lies beside them. Paths count from the current folder.
     """
     training, data = config.training, config.data
     return {

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tithe import config, encoders, kernels, records
+from tithe import cache, config, encoders, freeze, kernels, records
 from tithe.batches import Batch
 from tithe.data import Dataset
 from tithe.data.clean import clean_text
@@ -53,6 +53,12 @@ class TextExamples:
     def lengths(self) -> Rows:
         """Tokens of each text, shape (N,)."""
         return self.offsets[self.rows + 1] - self.offsets[self.rows]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what an encoder is given for these rows; labels are no part of it."""
+        parts = (self.tokens, self.offsets, self.rows)
+        return records.digest_bytes(*(np.ascontiguousarray(part).data for part in parts))
 
     def take(self, rows: Rows) -> TextExamples:
         """Return a view of rows of this view."""
@@ -132,13 +138,14 @@ class Text:
     pooling: str
 
     def build(self, classes: int, seed: int) -> Classifier:
-        """Return the network: pretrained where there is a source, else shaped for a checkpoint's weights."""
+        """Return the network, frozen as asked: pretrained where there is a source, else shaped for a checkpoint."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             encoder = encoders.build(self.encoder, self.source, self.settings.attention)
             head = _head(self.settings, self.encoder.hidden_size, classes)
         model = Classifier(encoder, self.pooling, head)
         kernels.speed_up(model, attention=self.settings.attention == "auto")
+        freeze.freeze(encoders.parts_to_freeze(encoder, self.settings.freeze))
         return model
 
     def identity(self) -> dict[str, Any]:
@@ -153,6 +160,7 @@ class Text:
             "hidden_dim": s.hidden_dim if s.head == "mlp" else None,
             "max_length": s.max_length,
             "tokenizer": _tokenizer_hash(self.tokenizer),
+            **({} if s.freeze == "none" else {"freeze": s.freeze}),
         }
 
     def save(self, folder: Path) -> None:
@@ -169,10 +177,11 @@ class Text:
             Is told the number of texts done with each chunk.
         """
         key = records.digest([data.fingerprint, _tokenizer_hash(self.tokenizer), self.settings.max_length])
-        folder = records.cache_dir() / "tokens" / key[:32]
-        if records.broken_files(folder):
+        folder = cache.place("tokens", key)
+        if not cache.is_whole(folder):
             with records.atomic_folder(folder) as aside:
                 self._tokenise(data, aside, tick)
+            cache.make_room()
         else:
             tick(len(data))
         tokens = np.load(folder / "tokens.npy", mmap_mode="r")

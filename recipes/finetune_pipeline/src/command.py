@@ -1,0 +1,14 @@
+"""The one door from this project to the `tithe` command."""
+
+import sys
+from typing import NoReturn
+
+
+def tithe(*arguments: str) -> NoReturn:
+    """Run `tithe` with these arguments and exit as it does."""
+    try:
+        from tithe.cli import main
+    except ModuleNotFoundError as missing:
+        sys.exit(f"error: {missing.name} is not installed in this Python: run 'make install' in the repository's root")
+    sys.argv = [sys.argv[0], *arguments]
+    main()

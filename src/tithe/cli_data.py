@@ -1,0 +1,71 @@
+"""The commands about data: fetch, prepare, describe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tithe.cli_config import AsJson, print_json
+
+data_app = typer.Typer(rich_markup_mode=None)
+
+
+@data_app.command(epilog="Example: tithe fetch reviews")
+def fetch(name: Annotated[str, typer.Argument(help="Known data set.")]) -> None:
+    """Download a known data set as Parquet (text, label) and print its path."""
+    from tithe import fetch as fetching
+
+    typer.echo(fetching.fetch(name))
+
+
+@data_app.command(epilog="Example: tithe prepare data/raw --out data/combined_processed")
+def prepare(
+    raw: Annotated[Path, typer.Argument(help="Folder of *.json parts, or one part.")],
+    out: Annotated[Path, typer.Option(help="Folder for the merged data set and its mapping.")],
+    skip_wrong: Annotated[
+        bool, typer.Option("--skip-wrong", help="Leave wrong records out, and list them in rejected.jsonl.")
+    ] = False,
+) -> None:
+    """Merge raw JSON parts into one data set with symbols for classes."""
+    from tithe import prepare as preparation
+
+    merged = preparation.merge(raw, out, skip_wrong)
+    for part, count in merged.parts.items():
+        typer.echo(f"{count:>9}  {part}")
+    typer.echo(f"{merged.records:>9}  records of {len(merged.classes)} classes in {merged.dataset}")
+    if merged.wrong:
+        typer.echo(f"{merged.wrong:>9}  wrong records left out, see {out / 'rejected.jsonl'}")
+    typer.echo(f"classes and their symbols in {merged.mapping}")
+
+
+@data_app.command(epilog="Example: tithe describe rows.parquet --json")
+def describe(
+    file: Annotated[Path, typer.Argument(help="Parquet, CSV or JSONL file.")],
+    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    label_column: Annotated[str, typer.Option(help="Column of the classes.")] = "label",
+    as_json: AsJson = False,
+) -> None:
+    """Say what cleaning and splitting would make of a file, without training."""
+    from tithe import config, data
+
+    settings = config.Data(path=str(file), text_column=text_column, label_column=label_column)
+    splits = data.load(settings, seed=0)
+    if as_json:
+        print_json(splits.report)
+        return
+    report = splits.report
+    typer.echo(f"{report['file']}: {report['rows_read']} rows read, {report['rows_kept']} kept")
+    for reason, count in report["dropped"].items():
+        typer.echo(f"  dropped as {reason}: {count}")
+    words = report["words"]
+    typer.echo(f"words of a text: mean {words['mean']}, median {words['median']}, 95 % up to {words['p95']}")
+    typer.echo(f"{len(report['classes'])} classes:")
+    for label, count in sorted(report["classes"].items(), key=lambda item: -item[1]):
+        typer.echo(f"  {count:>8}  {label}")
+    parts = report["splits"]
+    typer.echo(f"split: train {parts['train']}, validation {parts['val']}, test {parts['test']} (by the defaults)")
+    if small := parts["too_small_to_split"]:
+        typer.echo(f"too small to split, in train only: {', '.join(small)}")
+    typer.echo(f"dropped rows, one by one: {splits.dropped}")

@@ -1,0 +1,157 @@
+"""The values of a JSON file, one by one and in flat memory: of an array, or one after another."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from tithe.errors import InputError
+
+SUFFIX = ".json"
+_CHUNK = 1 << 20
+# The longest thing that reads otherwise when its end is cut off: -Infinity, an escape, the exponent of a number.
+_MARGIN = 16
+_SPACE = " \t\n\r"
+_NOT_SPACE = re.compile(f"[^{_SPACE}]")
+_DECODER = json.JSONDecoder()
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
+def parts(path: Path) -> list[Path]:
+    """Return the JSON files of a folder in the order of their names; of a file, itself."""
+    if not path.is_dir():
+        return [path]
+    # A hidden file is no part: it was written aside and not finished, or belongs to the system.
+    found = (p for p in path.iterdir() if p.suffix.lower() == SUFFIX and not p.name.startswith(".") and p.is_file())
+    return sorted(found, key=lambda part: part.name)
+
+
+def values(path: Path) -> Iterator[object]:
+    """Yield the elements of the file's one array, or else its values, which white space keeps apart.
+
+    The file is UTF-8, with a byte order mark or without; an empty one has no values. Memory holds the largest value
+    and a chunk of the file. What `json.loads` takes and refuses in a value is taken and refused here.
+
+    Raises
+    ------
+    InputError
+        The file is not JSON; the message names the line and the column, or the byte that is not UTF-8.
+    """
+    with path.open("rb") as file:
+        window = _Window(path, file)
+        yield from _elements(window) if window.peek() == "[" else _sequence(window)
+
+
+def excerpt(value: object, length: int) -> str:
+    """Return how a value begins, as JSON; what lies behind is not encoded, however deep it is."""
+    text = ""
+    for piece in _ENCODER.iterencode(value):
+        text += piece
+        if len(text) >= length:
+            break
+    return text[:length]
+
+
+def _elements(window: _Window) -> Iterator[object]:
+    window.at += 1
+    if window.peek() != "]":
+        yield window.value()
+        while window.peek() == ",":
+            window.at += 1
+            window.peek()
+            yield window.value()
+    if window.peek() != "]":
+        raise window.broken(window.at, "Expecting ',' delimiter" if window.peek() else "the array is never closed")
+    window.at += 1
+    if window.peek():
+        raise window.broken(window.at, "Extra data")
+
+
+def _sequence(window: _Window) -> Iterator[object]:
+    while window.peek():
+        yield window.value()
+        if window.text[window.at : window.at + 1] not in _SPACE:
+            raise window.broken(window.at, "Extra data")
+
+
+class _Window:
+    """The text of a file that is in memory.
+
+    Attributes
+    ----------
+    text, at
+        The text, and the position in it up to which everything is read.
+    ended
+        Whether the text goes on to the end of the file.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.text, self.at, self.ended = "", 0, False
+        self._path, self._file = path, file
+        self._line = self._column = 1
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            file.seek(0)
+        self._bytes = file.tell()
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def peek(self) -> str:
+        """Skip white space and return the next character, nothing at the end of the file."""
+        while not (found := _NOT_SPACE.search(self.text, self.at)):
+            self.at = len(self.text)
+            if self.ended:
+                return ""
+            self._read_on()
+        self.at = found.start()
+        return found.group()
+
+    def value(self) -> object:
+        """Return the value that begins here, and move behind it.
+
+        While the file goes on, the character that follows is in the window too.
+        """
+        while True:
+            try:
+                found, end = _DECODER.raw_decode(self.text, self.at)
+            except json.JSONDecodeError as error:
+                cut = error.msg.startswith("Unterminated string") or error.pos >= len(self.text) - _MARGIN
+                if self.ended or not cut:
+                    raise self.broken(error.pos, error.msg.removesuffix(" at").removesuffix(" starting")) from None
+            except RecursionError:
+                raise self.broken(self.at, "brackets are nested too deep") from None
+            except ValueError:  # Python refuses to spend quadratic time on it
+                raise self.broken(self.at, "a number has too many digits") from None
+            else:
+                # 12 may be the beginning of 123: only what stands clear of the end is known to be whole.
+                if self.ended or end < len(self.text) - _MARGIN:
+                    self.at = end
+                    return found
+            self._read_on()
+
+    def broken(self, at: int, problem: str) -> InputError:
+        """Return the error that says what is wrong at a position of the text."""
+        line, column = self._place(at)
+        return InputError(f"{self._path} is not JSON at line {line}, column {column}: {problem}: repair the file")
+
+    def _place(self, at: int) -> tuple[int, int]:
+        newlines = self.text.count("\n", 0, at)
+        if not newlines:
+            return self._line, self._column + at
+        return self._line + newlines, at - self.text.rfind("\n", 0, at)
+
+    def _read_on(self) -> None:
+        """Let go of what is read, and read more."""
+        self._line, self._column = self._place(self.at)
+        self.text, self.at = self.text[self.at :], 0
+        # At least as much as there is: a huge value is then tried a few times, not once for every chunk of it.
+        data = self._file.read(max(_CHUNK, len(self.text)))
+        self._bytes += len(data)
+        self.ended = not data
+        try:
+            self.text += self._decoder.decode(data, final=self.ended)
+        except UnicodeDecodeError as error:
+            byte = self._bytes - len(error.object) + error.start
+            raise InputError(f"{self._path} is not UTF-8 at byte {byte}: save it as UTF-8") from None

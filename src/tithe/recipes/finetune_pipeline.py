@@ -1,0 +1,124 @@
+"""The documented JSON of `finetune_pipeline`: symbols for classes, an encoder that may stay frozen, an MLP head."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from tithe.config import Count, Positive, Ratio, Section, Seed
+
+
+class _Paths(Section):
+    base_model_dir: str = Field(description="folder of the encoder and its tokenizer, or a name")
+    dataset_path: str = Field(description="combined_dataset.json")
+    label_mapping_path: str | None = Field(None, description="output_to_symbol.json; null: labels stand for themselves")
+    output_dir: str = Field("finetune_pipeline/artifacts", description="folder in which each run gets one of its own")
+
+
+class _Data(Section):
+    max_length: Positive = Field(256, description="tokens kept of each text")
+    train_ratio: Ratio = Field(0.8, gt=0, description="share of rows for training")
+    val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation; what is left is the test")
+    seed: Seed = Field(42, description="fixes the split, the head's first weights and the order of batches")
+
+    @model_validator(mode="after")
+    def _fits(self) -> _Data:
+        if self.train_ratio + self.val_ratio > 1 + 1e-9:
+            raise ValueError("data.train_ratio + data.val_ratio must be at most 1: the rest is the test")
+        return self
+
+
+class _Model(Section):
+    hidden_dim: Positive = Field(256, description="width of the head's hidden layer")
+    dropout: Ratio = Field(0.1, description="dropout in the head")
+
+
+class _Training(Section):
+    epochs: Positive = Field(3, description="passes over the training rows")
+    batch_size: Positive = Field(1, description="rows in memory at once")
+    gradient_accumulation_steps: Positive = Field(8, description="batches per optimizer step")
+    num_workers: Count = Field(0, description="worker processes of the data loaders")
+    learning_rate: float = Field(1e-3, gt=0, description="learning rate of the head")
+    encoder_learning_rate: float = Field(5e-6, gt=0, description="learning rate of the encoder where it is not frozen")
+    weight_decay: float = Field(0.01, ge=0, description="decay of matrices")
+    max_grad_norm: float = Field(1.0, ge=0, description="largest gradient norm; 0 for no clipping")
+    freeze_backbone: bool = Field(True, description="train the head alone")
+    freeze_layers: Count = Field(0, description="where the encoder is trained: its first layers that stay; an addition")
+    mixed_precision: Literal["no", "fp16", "bf16", False] | None = Field(
+        "fp16", description="no switches it off; fp16 becomes bf16 or float32 where there is no CUDA GPU"
+    )
+    log_every_steps: Positive = Field(5, description="optimizer steps between two log lines")
+
+
+class Config(Section):
+    """The documented file, key by key."""
+
+    paths: _Paths
+    data: _Data = _Data()
+    model: _Model = _Model()
+    training: _Training = _Training()
+
+
+def translate(config: Config, file: Path) -> dict[str, Any]:
+    """Return the native settings that the documented ones mean.
+
+    Relative paths count from the repository: the current folder, or the first folder above the config file in which
+    the data set, or else the model, is found. The run is named after the file.
+    """
+    paths, data, training = config.paths, config.data, config.training
+    root = _root(file.parent, paths.dataset_path, paths.base_model_dir)
+    frozen: str | int = training.freeze_layers or "none"
+    return {
+        "name": re.sub(r"[^\w.\-]", "_", file.stem),
+        "seed": data.seed,
+        "out": f"{root / paths.output_dir}/{{time}}",
+        "data": {
+            "path": str(root / paths.dataset_path),
+            "reader": "json_parts" if paths.dataset_path.endswith(".json") else None,
+            "text_column": "input",
+            "label_column": "output",
+            "label_mapping": str(root / paths.label_mapping_path) if paths.label_mapping_path else None,
+            "val_ratio": data.val_ratio,
+            "test_ratio": round(max(0.0, 1 - data.train_ratio - data.val_ratio), 9),
+            "num_workers": training.num_workers,
+        },
+        "model": {
+            "encoder": _encoder(root, paths.base_model_dir),
+            "head": "mlp",
+            **config.model.model_dump(),
+            "max_length": data.max_length,
+            "freeze": "all" if training.freeze_backbone else frozen,
+        },
+        "train": {
+            "epochs": training.epochs,
+            "batch_size": training.batch_size,
+            "accumulation_steps": training.gradient_accumulation_steps,
+            "learning_rate": training.learning_rate,
+            "encoder_learning_rate": training.encoder_learning_rate,
+            "weight_decay": training.weight_decay,
+            "schedule": "constant",
+            "clip_norm": training.max_grad_norm,
+            "precision": training.mixed_precision or "no",
+            "log_every_steps": training.log_every_steps,
+        },
+        "checkpoint": {"single_files": True},
+    }
+
+
+def _root(folder: Path, *paths: str) -> Path:
+    """The folder from which the documented relative paths count; the current one is the empty path."""
+    candidates = [Path(), folder.resolve(), *folder.resolve().parents]
+    for path in paths:
+        for candidate in candidates:
+            if not Path(path).is_absolute() and (candidate / path).exists():
+                return candidate
+    return Path()
+
+
+def _encoder(root: Path, name: str) -> str:
+    """A folder where there is one, or where a folder is meant and missing; else a name for the hub, or `minilm`."""
+    means_folder = (root / name).exists() or name.count("/") > 1
+    return str(root / name) if means_folder else name

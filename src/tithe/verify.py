@@ -1,0 +1,85 @@
+"""Verification of what a run left: every file's hash, and the freeze proof, recomputed from the saved weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tithe import artifacts, checkpoint, config, freeze, plugins, proof, records, tensors
+from tithe.errors import InputError, TitheError
+
+
+def verify(home: Path) -> list[str]:
+    """Recompute everything that a run or a checkpoint claims of itself; return what was found, a line each.
+
+    Raises
+    ------
+    InputError
+        There is no finished run and no checkpoint.
+    TitheError
+        Something is not as it was written, or a frozen tensor is not what it was; the message names it.
+    """
+    if not (home / records.MANIFEST).is_file():
+        raise InputError(f"{home} has no {records.MANIFEST}: pass the directory of a finished run, or a checkpoint")
+    if bad := records.broken_files(home):
+        raise TitheError(f"{home} is not what was written: {', '.join(bad)}")
+    return [f"{home}: every file is as it was written", *_freeze_proof(home)]
+
+
+def _freeze_proof(home: Path) -> Iterator[str]:
+    if not (home / "config.json").is_file():
+        return  # a checkpoint: its proof lies with its run
+    run = config.parse(records.read_json(home / "config.json"), source=str(home / "config.json"))
+    path = home / proof.FILE
+    if not path.is_file():
+        if run.model.freeze != "none":
+            raise TitheError(f"{home} has no {proof.FILE}, though its config freezes the encoder")
+        return
+    found = records.read_json(path)
+    if not isinstance(found, dict) or not proof.agrees(found, run.model.freeze):
+        raise TitheError(f"{path} does not follow from its own digests, or is of another config: it was changed")
+    if found["holds"] is False:
+        raise TitheError(f"{path}: {found['verdict']} ({', '.join(found['changed'][:3])})")
+    for file, weights, is_final in _saved(home, run):
+        _compare(found, weights, file, frozen_only=is_final)
+        yield f"{file.relative_to(home)}: the encoder is the one in the proof, {_count(found)}"
+    yield _source(found, run, home)
+
+
+def _saved(home: Path, run: config.Run) -> Iterator[tuple[Path, dict[str, Any], bool]]:
+    """Yield each file or folder of saved weights that holds the encoder, and whether they are the last step's."""
+    for name in (artifacts.BEST, artifacts.FINAL):
+        if run.checkpoint.single_files:
+            yield home / name, dict(tensors.load(home / name)), name == artifacts.FINAL
+    best = home / run.checkpoint.dir / checkpoint.BEST
+    weights = checkpoint.weights(best)
+    if any(name.startswith("encoder.") for name in weights):
+        yield best, weights, False
+
+
+def _compare(found: dict[str, Any], weights: dict[str, Any], file: Path, frozen_only: bool) -> None:
+    for name, entry in found["tensors"].items():
+        if entry["kind"] == "buffer, not saved" or (frozen_only and not entry["frozen"]):
+            continue
+        if name not in weights:
+            raise TitheError(f"{file} lacks {name}, which the freeze proof names")
+        if tensors.sha256(weights[name]) != entry["after"]:
+            raise TitheError(f"{file}: {name} is not the tensor of the freeze proof: the weights were changed")
+
+
+def _source(found: dict[str, Any], run: config.Run, home: Path) -> str:
+    """Hold the proof's `before` against the encoder it came from, where that still lies there."""
+    try:
+        task = plugins.load("tasks", run.task).open_task(run.model)
+        model = task.build(2, run.seed)
+    except InputError as error:
+        return f"the encoder before training could not be read again ({error}): the proof's word stands for it"
+    now = freeze.Proof.begin(model, run.model.freeze)
+    if changed := [name for name, entry in found["tensors"].items() if now.before.get(name) != entry["before"]]:
+        raise TitheError(f"{run.model.encoder}: {changed[0]} is not what the freeze proof of {home} says it was before")
+    return f"{run.model.encoder}: its tensors are the proof's 'before'; {found['verdict']}"
+
+
+def _count(found: dict[str, Any]) -> str:
+    return f"{found['tensors_frozen']} of {found['tensors_in_encoder']} tensors frozen"
