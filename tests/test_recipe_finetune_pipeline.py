@@ -16,7 +16,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer, ModernBertModel
 
 from conftest import make_texts
-from tithe import config, data, freeze, pipeline, prepare, records, tiny, trained, vocabulary
+from tithe import config, data, pipeline, prepare, proof, records, tiny, trained, vocabulary
 from tithe.errors import InputError
 from tithe.recipes import finetune_pipeline
 
@@ -227,23 +227,23 @@ def test_rates_are_constant_and_the_encoder_has_its_own_when_it_is_trained(read:
 
 @shows("training.freeze_backbone")
 def test_freezing_is_proved_and_full_finetuning_says_so(read: Read) -> None:
-    frozen = records.read_json(pipeline.train(read()).home / freeze.FILE)
+    frozen = records.read_json(pipeline.train(read()).home / proof.FILE)
     assert frozen["holds"] is True and frozen["tensors_frozen"] == frozen["tensors_in_encoder"] > 10
     assert frozen["overall"]["before"] == frozen["overall"]["after"] and frozen["tensors_that_moved"] == 0
-    trained_ = records.read_json(pipeline.train(read(training__freeze_backbone=False)).home / freeze.FILE)
+    trained_ = records.read_json(pipeline.train(read(training__freeze_backbone=False)).home / proof.FILE)
     assert trained_["holds"] is None and trained_["verdict"].startswith("not frozen")
     assert trained_["tensors_that_moved"] > 5 and trained_["overall"]["before"] != trained_["overall"]["after"]
 
 
 @shows("training.freeze_layers")
 def test_the_first_layers_alone_can_stay(read: Read) -> None:
-    proof = records.read_json(
-        pipeline.train(read(training__freeze_backbone=False, training__freeze_layers=1)).home / freeze.FILE
+    found = records.read_json(
+        pipeline.train(read(training__freeze_backbone=False, training__freeze_layers=1)).home / proof.FILE
     )
-    frozen = {name for name, entry in proof["tensors"].items() if entry["frozen"]}
-    assert proof["holds"] is True and 0 < len(frozen) < proof["tensors_in_encoder"]
+    frozen = {name for name, entry in found["tensors"].items() if entry["frozen"]}
+    assert found["holds"] is True and 0 < len(frozen) < found["tensors_in_encoder"]
     assert all(name.startswith(("encoder.embeddings.", "encoder.layers.0.")) for name in frozen)
-    moved = {name for name, entry in proof["tensors"].items() if entry["before"] != entry["after"]}
+    moved = {name for name, entry in found["tensors"].items() if entry["before"] != entry["after"]}
     assert any(name.startswith("encoder.layers.1.") for name in moved)
 
 

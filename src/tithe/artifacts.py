@@ -1,4 +1,4 @@
-"""What a run leaves for use elsewhere: the freeze proof, and the single files of a documented run."""
+"""What a run leaves: every name in its directory, the freeze proof, the single files of a documented run."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from typing import Any
 
 from torch import nn
 
-from tithe import checkpoint, config, data, proof, records, tensors
+from tithe import checkpoint, config, data, proof, records, runlog, tensors
 from tithe.network import Network
+from tithe.tracking import HISTORY
 
 BEST, FINAL, HEAD = "best_model.pt", "final_model.pt", "classifier_head.pt"
 TO_ID, FROM_ID = "label_to_id.json", "id_to_label.json"
-FILES = (BEST, FINAL, HEAD, TO_ID, FROM_ID, "tokenizer", proof.FILE)
+METRICS = "metrics.json"
+# What a run writes into its directory, besides the checkpoints.
+FILES = (
+    *("config.json", "environment.json", "labels.json", "data_report.json", "dropped.jsonl", "assets"),
+    *(HISTORY, runlog.FILE, "tensorboard", ".neptune"),
+    *("validation", "test", "learning_curves.png", METRICS, "report.html", records.MANIFEST),
+    *(BEST, FINAL, HEAD, TO_ID, FROM_ID, "tokenizer", proof.FILE),
+)
 
 
 def final(home: Path, network: Network) -> None:

@@ -29,9 +29,12 @@ class Entry(NamedTuple):
     age: float
 
 
-def place(kind: str, key: str) -> Path:
-    """Return the folder of an entry, which may not exist, and count it as in use by this process."""
-    path = records.cache_dir() / kind / key[:32]
+def place(kind: str, key: str, state: str = "") -> Path:
+    """Return the folder of an entry, which may not exist, and count it as in use by this process.
+
+    `state` is appended to the name of one that is not finished.
+    """
+    path = records.cache_dir() / kind / f"{key[:32]}{state}"
     _in_use.add(path)
     return path
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,12 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from accelerate import Accelerator
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import nn
 
 from tithe import cache, predict, records
 from tithe.batches import Batch, Examples, Rows
-from tithe.errors import Interrupted
+from tithe.errors import Interrupted, TitheError
 from tithe.interrupts import deferred
 from tithe.progress import bar
 
@@ -138,7 +141,7 @@ def cached(model: nn.Module, examples: Encodable, made_by: dict[str, Any], accel
     rows = np.arange(len(examples))
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Whoever comes second, another process of this run or another run, waits and finds the work done.
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
+    with _waiting(FileLock(folder.with_name(f".{folder.name}.lock"))):
         if cache.is_whole(folder):
             logger.info("the encoder does not run: features of %d rows are in the cache (%s)", len(rows), folder.name)
         elif not _compute(model, examples, folder, accelerator):
@@ -146,17 +149,31 @@ def cached(model: nn.Module, examples: Encodable, made_by: dict[str, Any], accel
     return Features(np.load(folder / _FEATURES, mmap_mode="r"), rows, examples)
 
 
+@contextlib.contextmanager
+def _waiting(lock: FileLock) -> Iterator[None]:
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        logger.info("another process is computing the same features: waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _compute(model: Any, examples: Encodable, folder: Path, accelerator: Accelerator) -> bool:
     model.to(accelerator.device)
     cuts = predict.batches(examples, _ROWS, _COST[accelerator.device.type == "cuda"])
     width = predict.one_batch(model, model.embed, examples, cuts[-1][:1], accelerator.autocast).shape[1]
-    if not cache.make_room(len(examples) * width * 4):
+    work = cache.place("features", folder.name, "-unfinished")
+    # What was begun has its whole room already.
+    if not cache.make_room(0 if _is_begun(work) else len(examples) * width * 4):
         logger.warning(
             "no room to cache %d features of width %d (%s has room for %.1f GB): the encoder runs in every epoch",
             *(len(examples), width, records.cache_dir(), cache.limit() / 1e9),
         )
         return False
-    work = folder.with_name(f"{folder.name}-unfinished")
     values, done = _open(work, len(examples), width)
     if done:
         logger.info("going on with the features after batch %d of %d", done, len(cuts))
@@ -171,16 +188,23 @@ def _compute(model: Any, examples: Encodable, folder: Path, accelerator: Acceler
                 synced = time.monotonic()
             if asked.signum:
                 raise Interrupted(asked.signum, "stopped; the features so far are kept: run again to go on")
+    if not _is_begun(work):
+        raise TitheError("the cache was cleared while the encoder ran over the data: run again")
     _sync(work, values, done=len(cuts))
     records.write_manifest(work, [work / _FEATURES])
+    shutil.rmtree(folder, ignore_errors=True)  # one that was damaged
     work.replace(folder)
     (folder / _DONE).unlink()
     return True
 
 
+def _is_begun(work: Path) -> bool:
+    return (work / _DONE).is_file() and (work / _FEATURES).is_file()
+
+
 def _open(work: Path, rows: int, width: int) -> tuple[np.memmap[Any, Any], int]:
     """Open an unfinished pass, or begin one; return its array and the number of batches that are done."""
-    if (work / _DONE).exists():
+    if _is_begun(work):
         return np.lib.format.open_memmap(work / _FEATURES, mode="r+"), int((work / _DONE).read_text())
     work.mkdir(parents=True, exist_ok=True)
     values = np.lib.format.open_memmap(work / _FEATURES, mode="w+", dtype=np.float32, shape=(rows, width))

@@ -76,7 +76,7 @@ class Proof:
         parameters, saved = dict(model.named_parameters()), model.state_dict().keys()
         about = {
             name: {
-                "kind": "parameter" if name in parameters else "buffer" if name in saved else "buffer, not saved",
+                "kind": proof.PARAMETER if name in parameters else proof.BUFFER if name in saved else proof.NOT_SAVED,
                 "dtype": str(tensor.dtype).removeprefix("torch."),
                 "shape": list(tensor.shape),
             }

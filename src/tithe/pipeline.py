@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import shutil
@@ -12,9 +13,10 @@ from typing import Any
 from accelerate.utils import broadcast_object_list
 
 from tithe import checkpoint, config, data, devices, network, plugins, records, runlog
+from tithe.artifacts import FILES, METRICS
 from tithe.errors import InputError
 from tithe.progress import bar
-from tithe.session import FILES, METRICS, Outcome, Session
+from tithe.session import Outcome, Session
 from tithe.tracking import mirrored
 
 logger = logging.getLogger("tithe")
@@ -106,11 +108,19 @@ def _unfinished(run: config.Run, pattern: str) -> Path | None:
     """The newest run directory of a pattern that has this very config and no end."""
     asked, before, after = _lasting(config.dump(run)), *pattern.split(_TIME, 1)
     parent, prefix = (Path(before), "") if before.endswith(("/", os.sep)) else (Path(before).parent, Path(before).name)
-    for home in sorted(parent.glob(f"{prefix}*{after}"), reverse=True):
+    for home in sorted(parent.glob(f"{glob.escape(prefix)}*{glob.escape(after)}"), reverse=True):
         unfinished = (home / _CONFIG).is_file() and not (home / records.MANIFEST).exists()
-        if unfinished and _lasting(records.read_json(home / _CONFIG)) == asked:
+        if unfinished and _written_config(home) == asked:
             return home
     return None
+
+
+def _written_config(home: Path) -> dict[str, Any] | None:
+    """The config that a run directory holds; None where another program's `config.json` stands."""
+    try:
+        return _lasting(records.read_json(home / _CONFIG))
+    except (InputError, KeyError, TypeError):
+        return None
 
 
 def _lasting(values: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 from tithe import records
 
 FILE = "freeze_proof.json"
+PARAMETER, BUFFER, NOT_SAVED = "parameter", "buffer", "buffer, not saved"
+KINDS = (PARAMETER, BUFFER, NOT_SAVED)
 ALGORITHM = "SHA-256 over the dtype, the shape and the bytes in row-major order of each tensor"
 
 
@@ -50,6 +52,8 @@ def agrees(found: Mapping[str, Any], asked: str | int) -> bool:
     """Say whether a proof is of what was asked for, and follows from the digests of its own tensors."""
     tensors = found.get("tensors")
     if not isinstance(tensors, dict) or not tensors:
+        return False
+    if not all(isinstance(entry, dict) and entry.get("kind") in KINDS for entry in tensors.values()):
         return False
     try:
         return found == content(asked, tensors) and (found["tensors_frozen"] > 0) == (asked != "none")

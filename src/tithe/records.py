@@ -94,9 +94,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             path.replace(old)
         try:
             aside.replace(path)
-        except BaseException:
+        except BaseException as error:
             if old.exists():
                 old.replace(path)
+            elif isinstance(error, OSError) and not broken_files(path):
+                return  # another process has just put its own there
             raise
         _sync(path.parent)
         shutil.rmtree(old, ignore_errors=True)
@@ -129,7 +131,7 @@ def recover(folder: Path) -> None:
 
 def _files(folder: Path) -> list[Path]:
     found = [folder] if folder.is_file() else folder.rglob("*")
-    return sorted(p for p in found if p.is_file() and p.name != MANIFEST)
+    return sorted(p for p in found if p.is_file())
 
 
 def write_text(path: Path, text: str) -> None:
@@ -161,8 +163,8 @@ def read_json(path: Path) -> Any:
 
 def write_manifest(folder: Path, paths: Iterable[Path] | None = None) -> None:
     """Record the SHA-256 of every file under a folder, or under some paths in it, in its manifest."""
-    files = _files(folder) if paths is None else [file for path in paths for file in _files(path)]
-    write_json(folder / MANIFEST, {p.relative_to(folder).as_posix(): sha256_file(p) for p in files})
+    files = {file for path in ([folder] if paths is None else paths) for file in _files(path)} - {folder / MANIFEST}
+    write_json(folder / MANIFEST, {p.relative_to(folder).as_posix(): sha256_file(p) for p in sorted(files)})
 
 
 def broken_files(folder: Path) -> list[str]:

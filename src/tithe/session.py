@@ -41,15 +41,6 @@ from tithe.tracking import HISTORY, Tracks, mirrored
 
 logger = logging.getLogger("tithe")
 
-METRICS = "metrics.json"
-# What a run writes into its directory, besides the checkpoints.
-FILES = (
-    *("config.json", "environment.json", "labels.json", "data_report.json", "dropped.jsonl", "assets"),
-    *(HISTORY, runlog.FILE, "tensorboard", ".neptune"),
-    *("validation", "test", "learning_curves.png", METRICS, "report.html", records.MANIFEST),
-    *artifacts.FILES,
-)
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -79,7 +70,7 @@ class Session:
         self.run, self.home, self.task, self.splits = run, home, task, splits
         self.network, self.model = network, network.learner
         self.accelerator, self.made_of, self.start_path = accelerator, made_of, start
-        self.start = checkpoint.load(start) if start else None
+        self.start = network.fitted(checkpoint.load(start)) if start else None
         self.train, self.val, self.test = (examples.take(rows) for rows in (splits.train, splits.val, splits.test))
         self.keeper = checkpoint.Keeper(home / run.checkpoint.dir, run.checkpoint.keep, self._assets)
         self.best: dict[str, Any] = {"score": None, "step": None, "epoch": None}
@@ -94,6 +85,7 @@ class Session:
         if not self.accelerator.is_main_process:
             return
         self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / records.MANIFEST).unlink(missing_ok=True)  # it is the sign of a run that is finished
         if self.start_path:
             self._bring_history(self.start_path)
         records.write_json(self.home / "config.json", config.dump(self.run))
@@ -309,12 +301,12 @@ class Session:
         }
 
     def _publish(self, tracks: Tracks, result: dict[str, Any]) -> None:
-        records.write_json(self.home / METRICS, result)
+        records.write_json(self.home / artifacts.METRICS, result)
         for part in ("validation", "test"):
             if part in result:
                 for picture in figures.PICTURES:
                     tracks.figure(f"{part}/{picture}", self.home / part / f"{picture}.png")
         tracks.final({f"{p}/{k}": v for p in ("validation", "test") for k, v in result.get(p, {}).items()})
         report.write(self.home)
-        tracks.artifact(METRICS, self.home / METRICS)
+        tracks.artifact(artifacts.METRICS, self.home / artifacts.METRICS)
         tracks.artifact("report.html", self.home / "report.html")

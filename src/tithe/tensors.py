@@ -48,6 +48,8 @@ def load(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(f"no weights {path}: pass a run directory, a checkpoint or a file of weights") from None
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise InputError(f"{path} holds no weights: {str(error).splitlines()[0]}") from None
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise InputError(f"{path} holds no weights: pass a file of named tensors, such as best_model.pt")
     return state
 
 

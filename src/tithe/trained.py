@@ -11,7 +11,7 @@ import numpy as np
 from accelerate import Accelerator
 from torch import nn
 
-from tithe import artifacts, checkpoint, config, devices, freeze, plugins, predict, tensors
+from tithe import artifacts, checkpoint, config, devices, network, plugins, predict, tensors
 from tithe.batches import Examples
 from tithe.data import Label, LabelMap
 from tithe.errors import InputError
@@ -89,8 +89,10 @@ def load(path: str | Path, device: str = "auto") -> Trained:
         task = family.open_task(run.model)
     accelerator = devices.accelerator(device, run.train.precision)
     model = task.build(len(labels), run.seed)
+    if single and not any(name.startswith("head.") for name in weights):
+        raise InputError(f"{single} holds no weights of a whole classifier: pass {single.parent / artifacts.BEST}")
     if task.source:
-        _check_encoder(model, state, run)
+        _check_encoder(model, task, state["made_of"], run)
     try:
         model.load_state_dict({**model.state_dict(), **weights})
     except RuntimeError:
@@ -105,9 +107,9 @@ def _single_file(path: Path) -> Path | None:
     return path if path.is_file() and path.suffix == ".pt" and not checkpoint.is_checkpoint(path.parent) else None
 
 
-def _check_encoder(model: nn.Module, state: dict[str, Any], run: config.Run) -> None:
-    expected = state["made_of"].get("encoder", {}).get("sha256")
-    if freeze.Proof.begin(model, run.model.freeze).sha256 != expected:
+def _check_encoder(model: nn.Module, task: Any, made_of: dict[str, Any], run: config.Run) -> None:
+    same = made_of.get("encoder") == network.encoder_identity(model, task) and made_of["model"] == task.identity()
+    if not same:
         raise InputError(f"the encoder '{run.model.encoder}' is not the one that this head was trained on: put it back")
 
 

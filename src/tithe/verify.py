@@ -54,13 +54,18 @@ def _saved(home: Path, run: config.Run) -> Iterator[tuple[Path, dict[str, Any], 
             yield home / name, dict(tensors.load(home / name)), name == artifacts.FINAL
     best = home / run.checkpoint.dir / checkpoint.BEST
     weights = checkpoint.weights(best)
-    if any(name.startswith("encoder.") for name in weights):
+    whole = any(name.startswith("encoder.") for name in weights)
+    if not whole and not run.checkpoint.single_files:
+        raise TitheError(f"{best} has lost the encoder that was saved with it")
+    if whole:
         yield best, weights, False
 
 
 def _compare(found: dict[str, Any], weights: dict[str, Any], file: Path, frozen_only: bool) -> None:
+    if unknown := [name for name in weights if name.startswith("encoder.") and name not in found["tensors"]]:
+        raise TitheError(f"{file}: {unknown[0]} is not in the freeze proof: it was changed")
     for name, entry in found["tensors"].items():
-        if entry["kind"] == "buffer, not saved" or (frozen_only and not entry["frozen"]):
+        if entry["kind"] == proof.NOT_SAVED or (frozen_only and not entry["frozen"]):
             continue
         if name not in weights:
             raise TitheError(f"{file} lacks {name}, which the freeze proof names")
@@ -76,6 +81,9 @@ def _source(found: dict[str, Any], run: config.Run, home: Path) -> str:
     except InputError as error:
         return f"the encoder before training could not be read again ({error}): the proof's word stands for it"
     now = freeze.Proof.begin(model, run.model.freeze)
+    frozen = {name for name, entry in found["tensors"].items() if entry["frozen"]}
+    if now.frozen != frozen or now.before.keys() != found["tensors"].keys():
+        raise TitheError(f"{home / proof.FILE} is of other tensors than the config freezes: it was changed")
     if changed := [name for name, entry in found["tensors"].items() if now.before.get(name) != entry["before"]]:
         raise TitheError(f"{run.model.encoder}: {changed[0]} is not what the freeze proof of {home} says it was before")
     return f"{run.model.encoder}: its tensors are the proof's 'before'; {found['verdict']}"

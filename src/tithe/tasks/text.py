@@ -21,6 +21,7 @@ from tithe.data.clean import clean_text
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 _TEXTS_AT_ONCE = 4096
+_NOT_THE_ENCODER = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,12 @@ class Text:
             "tokenizer": _tokenizer_hash(self.tokenizer),
             **({} if s.freeze == "none" else {"freeze": s.freeze}),
         }
+
+    @property
+    def encoder_sha256(self) -> str:
+        """SHA-256 of the encoder's configuration, without where and by what version it was saved."""
+        written = self.encoder.to_dict()
+        return records.digest({key: value for key, value in written.items() if key not in _NOT_THE_ENCODER})
 
     def save(self, folder: Path) -> None:
         """Write what `restore` needs beside the weights: the encoder's configuration and the tokenizer."""
