@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -111,6 +113,38 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_modernbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a real ModernBertModel of two layers and its tokenizer."""
     return _encoder(tmp_path_factory.mktemp("modernbert"), "modernbert")
+
+
+def asked_after(step: int) -> type:
+    """A stand-in for `interrupts.Asked`: SIGINT arrives exactly after a step, where a real one would come at any."""
+    from tithe import interrupts
+
+    class At(interrupts.Asked):
+        asked = 0
+
+        @property
+        def signum(self) -> int:  # read once after every step
+            type(self).asked += 1
+            return signal.SIGINT if type(self).asked >= step else 0
+
+    return At
+
+
+@pytest.fixture
+def tithe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Call the command in this process; return its exit code, its output and its lines on stderr."""
+    from tithe import cli
+
+    def call(*arguments: object) -> tuple[Any, str, list[str]]:
+        monkeypatch.setattr("sys.argv", ["tithe", *map(str, arguments)])
+        logging.getLogger("tithe").handlers[:] = []  # the command's own keeps the stderr of the moment it was made
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        out, err = capsys.readouterr()
+        return exit_.value.code, out, err.splitlines()
+
+    return call
 
 
 @pytest.fixture

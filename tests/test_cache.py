@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 
 from conftest import make_texts, write_rows
-from tithe import cache, cli, config, data, pipeline, records
+from tithe import cache, config, data, pipeline, records
 from tithe.errors import InputError
 
 KB = 1000
@@ -40,22 +38,6 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """No entry is in use by this process, and the limit is the default one."""
     monkeypatch.setattr(cache, "_in_use", set())
     monkeypatch.delenv("TITHE_CACHE_GB", raising=False)
-
-
-@pytest.fixture
-def tithe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tithe:
-    """Call the command in this process; return its exit code, its output and its lines on stderr."""
-
-    def call(*arguments: object) -> tuple[Any, str, list[str]]:
-        monkeypatch.setattr(sys, "argv", ["tithe", *map(str, arguments)])
-        logging.getLogger("tithe").handlers[:] = []  # the command's own keeps the stderr of the moment it was made
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        out, err = capsys.readouterr()
-        return exit_.value.code, out, err.splitlines()
-
-    return call
 
 
 # ---- what is there

@@ -455,8 +455,8 @@ def test_explain_shows_the_types_and_the_defaults() -> None:
     for key, (_, shown) in told.items():
         value: Any = run
         for part in key.split("."):
-            value = getattr(value, part) if value is not None else config.Neptune()
-            value = config.Neptune() if part == "neptune" else value
+            value = getattr(value, part)
+            value = {"neptune": config.Neptune(), "select": config.Select()}.get(part, value)
         assert json.loads(shown) == (list(value) if isinstance(value, tuple) else value), key
     assert told["train.schedule"] == ("linear | cosine | constant", '"linear"')
     assert told["train.learning_rate"] == ("float", "5e-05")

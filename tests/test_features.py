@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from conftest import make_texts, write_rows
+from conftest import asked_after, make_texts, write_rows
 from test_resume import run, sha, wait_for
 from test_text_task import copied
 from tithe import (
@@ -511,16 +511,8 @@ def unfinished(raw: dict[str, Any], step: int, monkeypatch: pytest.MonkeyPatch) 
     """Stop a run exactly after a training step; return its newest checkpoint."""
     built(raw)  # so that it is asked for a stop while it trains, and not while the encoder runs
 
-    class At(interrupts.Asked):
-        asked = 0
-
-        @property
-        def signum(self) -> int:  # read once after every step
-            type(self).asked += 1
-            return signal.SIGINT if type(self).asked >= step else 0
-
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        patch.setattr(interrupts, "Asked", At)
+        patch.setattr(interrupts, "Asked", asked_after(step))
         run(raw)
     newest = checkpoint.newest_whole(Path(raw["out"]) / "checkpoints")
     assert newest is not None and newest.name == f"step_{step:08d}"

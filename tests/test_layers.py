@@ -15,36 +15,26 @@ import tithe
 SOURCE = Path(tithe.__file__).parent
 
 # A new module needs a place here: that is the point.
-LEVELS = {
-    0: {
-        "errors",
-        "plugins",
-        "records",
-        "config",
-        "configfile",
-        "vocabulary",
-        "progress",
-        "interrupts",
-        "cache",
-        "proof",
-    },
-    1: {"data", "metrics", "tracking"},
-    2: {"batches", "trainer", "optimizers", "randomness", "kernels", "devices", "encoders", "checkpoint", "predict"}
-    | {"tensors", "freeze", "features", "tiny"},
-    3: {"pipeline", "session", "evaluate", "report", "figures", "trained", "predictions", "fetch", "doctor"}
-    | {"network", "artifacts", "runlog", "prepare", "verify", "compare"},
-    4: {"cli", "cli_config", "cli_data", "cli_proof", "__main__", "__init__"},
+_ROOMS = {
+    0: "errors plugins records cache proof config configfile vocabulary progress interrupts",
+    1: "data metrics tracking pool ranking selection rounds geometry proxies textstats ngrams",
+    2: "batches trainer optimizers randomness kernels devices encoders tensors freeze features checkpoint "
+    "predict signals causal tiny",
+    3: "pipeline network session rundirs runlog artifacts selecting rescoring suite standings maps evaluate "
+    "figures report compare verify trained predictions prepare fetch doctor",
+    4: "cli cli_config cli_data cli_select cli_proof __main__ __init__",
 }
+LEVELS = {level: set(rooms.split()) for level, rooms in _ROOMS.items()}
 LEVEL = {name: level for level, modules in LEVELS.items() for name in modules}
 
 # Leaves: the highest level that a family may import, and the packages it may.
-FAMILIES = {"readers": 1, "tasks": 2, "trackers": 1, "recipes": 0}
+FAMILIES = {"readers": 1, "tasks": 2, "trackers": 1, "recipes": 0, "strategies": 1}
 
 # Packages by the level that may import them at the top of a file, and those it may only inside functions.
 DATA_PACKAGES = {"pydantic", "numpy", "pyarrow"}
 MODEL_PACKAGES = DATA_PACKAGES | {"torch", "accelerate", "transformers", "safetensors", "filelock"}
 ALWAYS = {0: {"pydantic"}, 1: DATA_PACKAGES, 2: MODEL_PACKAGES, 3: MODEL_PACKAGES | {"matplotlib"}, 4: {"typer"}}
-LATER = {0: {"ruamel", "rich"}, 1: {"sklearn"}, 2: {"tokenizers"}, 3: {"sklearn"}, 4: {"transformers"}}
+LATER = {0: {"ruamel", "rich"}, 1: {"sklearn"}, 2: {"tokenizers"}, 3: {"sklearn", "scipy"}, 4: {"transformers"}}
 OF_FAMILY = {"trackers": {"torch", "neptune", "PIL"}}
 HEAVY = {"torch", "transformers", "accelerate"}
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conftest import make_texts, write_rows
+from conftest import asked_after, make_texts, write_rows
 from tithe import checkpoint, config, interrupts, pipeline, records
 from tithe.errors import InputError, Interrupted, TitheError
 
@@ -41,15 +41,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Let SIGINT arrive exactly at a step: a real signal would come at any."""
 
     def arrange(step: int) -> None:
-        class At(interrupts.Asked):
-            asked = 0
-
-            @property
-            def signum(self) -> int:  # read once after every step
-                type(self).asked += 1
-                return signal.SIGINT if type(self).asked >= step else 0
-
-        monkeypatch.setattr(interrupts, "Asked", At)
+        monkeypatch.setattr(interrupts, "Asked", asked_after(step))
 
     return arrange
 

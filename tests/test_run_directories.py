@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import re
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import asked_after
 from test_features import built
 from test_resume import run, sha
-from tithe import checkpoint, config, interrupts, pipeline, records
-from tithe.errors import Interrupted
+from tithe import checkpoint, config, devices, interrupts, pipeline, records, rundirs
+from tithe.errors import InputError, Interrupted
 
 Settings = Callable[..., dict[str, Any]]
 STAMP = re.compile(r"\d{8}-\d{6}(-\d+)?")
@@ -46,16 +46,8 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any], int], 
     def stop(raw: dict[str, Any], step: int) -> Path:
         built(raw)  # so that it is asked for a stop while it trains, and not while the encoder runs
 
-        class At(interrupts.Asked):
-            asked = 0
-
-            @property
-            def signum(self) -> int:  # read once after every step
-                type(self).asked += 1
-                return signal.SIGINT if type(self).asked >= step else 0
-
         with monkeypatch.context() as patch, pytest.raises(Interrupted) as caught:
-            patch.setattr(interrupts, "Asked", At)
+            patch.setattr(interrupts, "Asked", asked_after(step))
             run(raw)
         found = re.search(r"resume from (.+)/checkpoints/", str(caught.value))
         assert found
@@ -91,10 +83,10 @@ def test_the_time_stands_where_the_pattern_says(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     parsed = config.parse(settings(out=out))
-    home = pipeline._home(parsed)
+    home = rundirs.choose(parsed)
     assert re.fullmatch(expected.replace("STAMP", STAMP.pattern), home.as_posix()) and not home.exists()
     on = parsed.model_copy(update={"checkpoint": config.Checkpoint(resume="auto")})
-    assert re.fullmatch(expected.replace("STAMP", STAMP.pattern), pipeline._home(on).as_posix())
+    assert re.fullmatch(expected.replace("STAMP", STAMP.pattern), rundirs.choose(on).as_posix())
 
 
 def test_two_runs_of_one_pattern_lie_side_by_side(frozen: Settings, tmp_path: Path) -> None:
@@ -153,7 +145,7 @@ def test_another_config_does_not_go_on_with_it(change: dict[str, Any], frozen: S
     kept = {**change.get("checkpoint", {}), "resume": "auto"}
 
     def home(raw: dict[str, Any]) -> Path:
-        return pipeline._home(config.parse(raw))
+        return rundirs.choose(config.parse(raw))
 
     assert home(frozen(checkpoint={"resume": "auto"})) == left
     assert home(frozen(**{**change, "checkpoint": kept})) != left
@@ -169,8 +161,8 @@ def test_a_folder_that_is_no_run_of_ours_is_passed_over(content: str, frozen: Se
     stranger.mkdir()
     (stranger / "config.json").write_text(content)  # an encoder's folder has one, too
     (tmp_path / "runs/a-file").touch()
-    assert pipeline._home(config.parse(frozen(checkpoint={"resume": "auto"}))) == left
-    assert pipeline._home(config.parse(frozen())).parent == left.parent
+    assert rundirs.choose(config.parse(frozen(checkpoint={"resume": "auto"}))) == left
+    assert rundirs.choose(config.parse(frozen())).parent == left.parent
 
 
 @pytest.mark.parametrize("out", ["runs/[1]-{time}", "runs [1]/a-{time}", "{time}", "deep/{time}/model"])
@@ -178,7 +170,19 @@ def test_any_pattern_finds_its_own(out: str, frozen: Settings, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     left = Path(out.replace("{time}", "20250101-000000"))
     records.write_json(left / "config.json", config.dump(config.parse(frozen(out=out))))
-    assert pipeline._home(config.parse(frozen(out=out, checkpoint={"resume": "auto"}))) == left
+    assert rundirs.choose(config.parse(frozen(out=out, checkpoint={"resume": "auto"}))) == left
+
+
+def test_a_directory_in_which_a_run_is_under_way_is_taken(frozen: Settings, tmp_path: Path) -> None:
+    left = tmp_path / "runs/a-20250101-000000"
+    records.write_json(left / "config.json", config.dump(config.parse(frozen())))
+    accelerator = devices.accelerator("cpu")
+    with rundirs.alone(left, accelerator):
+        assert rundirs.choose(config.parse(frozen(checkpoint={"resume": "auto"}))) != left
+        with pytest.raises(InputError, match="a run is under way in") as caught:
+            run({**frozen(), "out": str(left)})
+        assert "\n" not in str(caught.value) and sorted(p.name for p in left.iterdir()) == ["config.json"]
+    assert rundirs.choose(config.parse(frozen(checkpoint={"resume": "auto"}))) == left
 
 
 def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_in_its_directory(
@@ -236,7 +240,7 @@ def test_a_run_that_fails_before_its_directory_leaves_nothing_and_no_handler(
 ) -> None:
     logger = logging.getLogger("tithe")
     before = list(logger.handlers)
-    with pytest.raises(pipeline.InputError):
+    with pytest.raises(InputError):
         run(frozen(data={"path": str(tmp_path / "nowhere.parquet")}))
     assert logger.handlers == before and not (tmp_path / "runs").exists()
     run(json.loads(json.dumps(settings(train={"epochs": 1}))))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +14,7 @@ import torch
 
 from conftest import make_texts, write_rows
 from test_text_task import copied
-from tithe import artifacts, checkpoint, cli, config, pipeline, predict, records, tensors, trained, verify
+from tithe import artifacts, checkpoint, config, pipeline, predict, records, tensors, trained, verify
 from tithe.errors import InputError, TitheError
 from tithe.proof import content
 from tithe.tasks import text
@@ -368,22 +366,6 @@ def test_an_encoder_that_changed_after_training_is_noticed(
 
 
 # ---- the command
-
-
-@pytest.fixture
-def tithe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """Call the command in this process; return its exit code, its output and its lines on stderr."""
-
-    def call(*arguments: object) -> tuple[Any, str, list[str]]:
-        monkeypatch.setattr(sys, "argv", ["tithe", *map(str, arguments)])
-        logging.getLogger("tithe").handlers[:] = []  # the command's own keeps the stderr of the moment it was made
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        out, err = capsys.readouterr()
-        return exit_.value.code, out, err.splitlines()
-
-    yield call
 
 
 def nowhere(home: Path) -> Path:

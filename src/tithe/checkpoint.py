@@ -232,6 +232,7 @@ def check_same(saved: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> 
         "labels": "use the data it was trained on, or start anew without resume",
         "model": "use the model settings it was trained with, or start anew without resume",
         "data": "use the rows and seed it was trained with, or start anew without resume",
+        "select": "use the selection it was trained with, or start anew without resume",
         "order": "keep batch_size, accumulation_steps, group_by_length and seed, or start anew",
         "encoder": "use the frozen encoder it was trained with, or start anew",
     }

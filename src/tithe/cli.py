@@ -15,6 +15,7 @@ from tithe import __version__
 from tithe.cli_config import AsJson, ConfigFile, Set, config_app, print_json, quiet_libraries
 from tithe.cli_data import data_app
 from tithe.cli_proof import proof_app
+from tithe.cli_select import select_app
 from tithe.errors import InputError, Interrupted, TitheError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
     help="Train classifiers on all of the data, or on the tenth of it that matters, and prove what was done.",
 )  # fmt: skip
 app.add_typer(data_app)
+app.add_typer(select_app)
 app.add_typer(proof_app)
 app.add_typer(config_app, name="config")
 

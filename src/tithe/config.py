@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -13,6 +13,7 @@ from tithe import configfile, plugins
 from tithe.errors import InputError
 from tithe.vocabulary import explain_error, known_keys, required_keys
 
+S = TypeVar("S", bound="Section")
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -67,6 +68,26 @@ class Model(Section):
     freeze: Literal["none", "all"] | Positive = Field(
         "none", description="what of the encoder stays as it is: none, all, or its embeddings and first N layers"
     )
+
+
+class Select(Section):
+    """Which training rows are used: a part of them, chosen by a strategy."""
+
+    strategy: str = Field("random", description="file name in strategies/; 'all' takes every row")
+    budget: float = Field(0.1, gt=0, le=1, description="share of the training rows")
+    balance: Literal["stratified", "uniform", "none"] = Field(
+        "stratified", description="how the budget is shared among classes: by their size, equally, or not at all"
+    )
+    floor: Count = Field(1, description="rows that each class gets before anything is scored")
+    seed: Seed | None = Field(None, description="of the strategy's random draws; the run's seed when unset")
+    folds: Annotated[int, Field(ge=2)] = Field(5, description="parts for signals from models that did not see the row")
+    proxy_runs: Positive = Field(10, description="short proxy runs whose errors are averaged")
+    language_model: str | None = Field(
+        None, description="causal model (folder or .gguf) for perplexity and ifd; an own n-gram model when unset"
+    )
+    rounds: Positive = Field(1, description="parts of the budget; a model trained on the rows so far scores the next")
+    first: str = Field("random", description="strategy of the first of several rounds, when there is no model yet")
+    options: dict[str, Any] = Field({}, description="the strategy's own settings, named in its file")
 
 
 class Train(Section):
@@ -145,6 +166,7 @@ class Run(Section):
     )
     data: Data
     model: Model = Model()
+    select: Select | None = Field(None, description="train on a part of the training rows")
     train: Train = Train()
     checkpoint: Checkpoint = Checkpoint()
     track: Track = Track()
@@ -216,6 +238,17 @@ def recognise(raw: Mapping[str, Any]) -> str | None:
     scores = {name: score(plugins.load("recipes", name).Config) for name in plugins.names("recipes")}
     best = max(scores, key=lambda name: scores[name], default=None)
     return best if best and scores[best] > score(Run) else None
+
+
+def section(model: type[S], raw: Mapping[str, Any], source: str) -> S:
+    """Check the values of one section.
+
+    Raises
+    ------
+    InputError
+        Anything that is not exactly right, in one line.
+    """
+    return cast(S, _validate(model, raw, source, {}))
 
 
 def dump(run: Run) -> dict[str, Any]:

@@ -32,6 +32,17 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return value, _interpolate(value, path)
 
 
+def is_one(path: Path) -> bool:
+    """Say whether a file is a config, by its name and, where data have the same suffix, by its first words."""
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return True
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        beginning = file.read(4096).lstrip("\ufeff \t\r\n")
+    return beginning.startswith("{") and re.search(r'"(data|paths)"\s*:\s*\{', beginning) is not None
+
+
 def _yaml(text: str, source: str) -> Any:
     # YAML 1.2 in pure Python: there `1e-5` is a number and `no` is a word; the C parser speaks 1.1.
     from ruamel.yaml import YAML

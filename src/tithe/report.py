@@ -63,6 +63,7 @@ def write(home: Path) -> Path:
         section(f"Pictures, {parts[0]} rows", _pictures(home / parts[0])),
         section(f"Classes, {parts[0]} rows", _classes(result[parts[0]]["per_class"])),
         section("Data", _data(data)),
+        section("Selection", _selection(home)) if (home / "selection.json").exists() else "",
         section("What was run", _run(home, config, result)),
     ]
     page = (
@@ -131,7 +132,9 @@ def _data(data: Mapping[str, Any]) -> str:
     rows = [("rows read", str(data["rows_read"])), ("rows kept", str(data["rows_kept"]))]
     rows += [(f"dropped: {reason}", str(count)) for reason, count in data["dropped"].items()]
     rows += [(f"{name} rows", str(splits[part])) for part, name in _PARTS.items()]
-    if splits["train_after_balancing"] != splits["train"]:
+    if "train_selected" in splits:
+        rows.append(("train rows chosen", str(splits["train_selected"])))
+    if splits["train_after_balancing"] != splits.get("train_selected", splits["train"]):
         rows.append(("train rows after balancing", str(splits["train_after_balancing"])))
     if splits["too_small_to_split"]:
         rows.append(("classes too small to split, in train only", ", ".join(splits["too_small_to_split"])))
@@ -142,13 +145,22 @@ def _data(data: Mapping[str, Any]) -> str:
     return f"{_table(('', ''), rows)}<details><summary>rows of every class</summary>{classes}</details>"
 
 
+def _selection(home: Path) -> str:
+    account = records.read_json(home / "selection.json")
+    picture = _image(home / "selection.png", "the chosen rows among all")
+    seconds = sum(account["seconds"].values())
+    said = f"{account['strategy']} chose {account['rows']} of {account['pool']} rows, which took {seconds:.1f} s."
+    return f"<p>{html.escape(said)}</p>{picture}"
+
+
 def _run(home: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     environment = records.read_json(home / "environment.json")
     training = result["training"]
     rows = [
         ("final weights, SHA-256", training["final_weights_sha256"]),
         ("split, SHA-256", training["split_sha256"]),
-        ("parameters", f"{training['parameters']:,}"),
+        ("parameters", f"{training['parameters']:,}, of which {training['parameters_trained']:,} were trained"),
+        *([("encoder", result["freeze"]["verdict"])] if "freeze" in result else []),
         ("precision", training["precision"]),
         ("rows per second", str(training["rows_per_second"])),
         ("command", " ".join(environment["command"])),

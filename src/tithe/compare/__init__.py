@@ -151,7 +151,7 @@ def _compared(first: runs.RunFiles, files: runs.RunFiles) -> Compared:
     return Compared(
         files,
         _differing(first.settings, files.settings),
-        steadiness.stability([record["batch_loss"] for record in files.steps]),
+        steadiness.stability([record["batch_loss"] for record in files.steps], len(files.data["classes"])),
         steadiness.overfitting([record["loss"] for record in files.checks]),
         None if files is first else _difference(first, files),
     )

@@ -56,8 +56,8 @@ _LEGEND = {
         "for that, repeat both runs with other seeds. Of twenty runs that are equally good, one will seem to differ."
     ),
     "stability of the loss": (
-        "How far the loss of single batches strays from its running median, as a share of the mean loss; a spike is "
-        "more than twice the median. Small batches scatter more by nature: compare runs of the same batch size. "
+        "How far the loss of single batches strays from its running median, as a share of the loss of guessing, ln C; "
+        "a spike strays by more than that. Small batches scatter more by nature: compare runs of the same batch size. "
         "A loss that jumps often means that the learning rate is too high."
     ),
     "overfitting": (

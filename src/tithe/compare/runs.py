@@ -89,7 +89,7 @@ class RunFiles:
         flat["data"] = self.content
         if self.metrics:
             flat["train.precision"] = self.metrics["training"]["precision"]
-        elif flat["train.precision"] == "auto":
+        elif flat["train.precision"] != "no":
             del flat["train.precision"]  # what it came to is not on record yet
         return {key: value for key, value in flat.items() if _matters(key, flat)}
 

@@ -10,11 +10,10 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 
 WINDOW = 11  # logged steps of the running median
-_FLOOR = 0.1  # nats; near a loss of 0, twice nothing is still nothing
-# The batches of a healthy run differ: at 16 rows a batch they scatter by about a quarter of the loss, with a spike in
-# 200 steps; a learning rate a hundred times too high makes seven spikes in 100.
-_RESTLESS = (0.3, 0.01)  # from this scatter, or this share of spikes
-_JUMPY = (0.5, 0.05)
+# The batches of a healthy run differ: 16 rows a batch scatter by a sixth of the loss of a guess, 8 rows by a tenth
+# where classes are many; a learning rate a hundred times too high scatters by 0.4, with spikes in 20 steps of 1,000.
+_RESTLESS = (0.25, 0.01)  # from this scatter, or this share of spikes
+_JUMPY = (0.4, 0.03)
 # Below this a validation loss is as good as nothing, and what it rises by is no longer measured against it.
 _SMALL_LOSS = 1e-3
 
@@ -25,9 +24,9 @@ class Stability(NamedTuple):
     Attributes
     ----------
     scatter
-        Mean distance from the running median, as a share of the mean loss.
+        Mean distance from the running median, as a share of the loss of a guess.
     spikes
-        Logged steps whose loss is above twice the running median and 0.1.
+        Logged steps whose loss is above the running median by more than the loss of a guess.
     word
         steady, restless or jumpy.
     """
@@ -52,14 +51,18 @@ def running_median(loss_N: Array, window: int = WINDOW) -> Array:
     return median_N
 
 
-def stability(losses: Sequence[float]) -> Stability | None:
-    """Judge the training loss of logged steps; None where they are fewer than a window."""
+def stability(losses: Sequence[float], classes: int) -> Stability | None:
+    """Judge the training loss of logged steps; None where they are fewer than a window.
+
+    The measure is the loss of guessing among the classes, ln C: against the loss itself, a run that learns well, and
+    whose loss is small, would look restless.
+    """
     if len(losses) < WINDOW:
         return None
-    loss_N = np.asarray(losses, dtype=np.float64)
+    loss_N, guess = np.asarray(losses, dtype=np.float64), float(np.log(max(2, classes)))
     median_N = running_median(loss_N)
-    scatter = float(np.abs(loss_N - median_N).mean() / max(loss_N.mean(), 1e-12))
-    spikes = int((loss_N > 2 * median_N + _FLOOR).sum())
+    scatter = float(np.abs(loss_N - median_N).mean() / guess)
+    spikes = int((loss_N > median_N + guess).sum())
     return Stability(scatter, spikes, _word(scatter, spikes / len(loss_N)))
 
 

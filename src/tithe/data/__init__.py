@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,14 @@ class Splits:
     report: dict[str, Any]
     dropped: Path
     symbols: dict[str, str]
+
+    def narrowed(self, rows: np.ndarray[Any, Any], settings: config.Data, seed: int) -> Splits:
+        """Return the same splits with only some rows to train on, given as positions into the unbalanced ones."""
+        train = self.split.train[rows]
+        balanced = resample(self.everything.labels[train], settings.upsample, settings.downsample, seed)
+        counts = {"train_selected": len(rows), "train_after_balancing": len(balanced)}
+        report = {**self.report, "splits": {**self.report["splits"], **counts}}
+        return replace(self, train=train[balanced], report=report)
 
     @property
     def fingerprint(self) -> str:

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tithe.data import columns
 from tithe.data.clean import Unreadable
-from tithe.errors import InputError, did_you_mean
+from tithe.errors import InputError
 
 SUFFIXES = (".csv", ".tsv")
 _ROWS = 8192
@@ -39,9 +40,7 @@ def _rows(
     first = next(file, "")
     delimiter = max(",;\t", key=first.count)
     header = next(csv.reader([first], delimiter=delimiter), [])
-    for setting, column in (("text_column", text_column), ("label_column", label_column)):
-        if column is not None and column not in header:
-            raise InputError(f"{path} has no column '{column}' (data.{setting}){did_you_mean(column, header)}")
+    columns.check(path, text_column, label_column, header)
     text_at = header.index(text_column)
     label_at = header.index(label_column) if label_column else None
     rows: list[tuple[object, object]] = []

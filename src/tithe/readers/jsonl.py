@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from tithe.data import columns
 from tithe.data.clean import Unreadable
-from tithe.errors import InputError, did_you_mean
 
 SUFFIXES = (".jsonl", ".ndjson")
 _ROWS = 8192
@@ -30,9 +30,8 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
                 yield rows
                 rows = []
     yield rows
-    for setting, column in (("text_column", text_column), ("label_column", label_column)):
-        if seen and column is not None and column not in seen:
-            raise InputError(f"{path} has no key '{column}' (data.{setting}){did_you_mean(column, seen)}")
+    if seen:
+        columns.check(path, text_column, label_column, seen, "key")
 
 
 def _row(line: bytes, text_column: str, label_column: str | None, seen: set[str]) -> tuple[object, object]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tithe.errors import InputError, did_you_mean
+from tithe.data import columns
+from tithe.errors import InputError
 
 SUFFIXES = (".parquet", ".pq")
 _ROWS = 8192
@@ -28,10 +29,8 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
     with file:
-        for setting, column in (("text_column", text_column), ("label_column", label_column)):
-            if column is not None and column not in schema.names:
-                near = did_you_mean(column, schema.names)
-                raise InputError(f"{path} has no column '{column}' (data.{setting}){near}")
+        columns.check(path, text_column, label_column, schema.names)
+        for column in (text_column, label_column):
             if column is not None and schema.names.count(column) > 1:
                 raise InputError(f"{path} has more than one column '{column}': rename all but one")
         kind = schema.field(text_column).type
@@ -40,8 +39,8 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
         if not any(is_text(kind) for is_text in texts):
             raise InputError(f"{path}: column '{text_column}' holds {kind}, not text: set data.text_column")
         try:
-            columns = [text_column, *([label_column] if label_column else [])]
-            for batch in file.iter_batches(_ROWS, columns=columns):
+            read = [text_column, *([label_column] if label_column else [])]
+            for batch in file.iter_batches(_ROWS, columns=read):
                 texts = batch.column(text_column).to_pylist()
                 labels = batch.column(label_column).to_pylist() if label_column else [None] * len(texts)
                 yield list(zip(texts, labels, strict=True))

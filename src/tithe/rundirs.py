@@ -1,0 +1,142 @@
+"""Which directory a run gets: the one asked for, that of the work to go on with, or a new one; and it alone."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from filelock import FileLock, Timeout
+
+from tithe import checkpoint, config, records
+from tithe.artifacts import FILES, METRICS
+from tithe.errors import InputError
+
+logger = logging.getLogger("tithe")
+
+_TIME, _CONFIG = "{time}", "config.json"
+
+
+def choose(run: config.Run) -> Path:
+    """Return the directory of a run; nothing is made yet.
+
+    Raises
+    ------
+    InputError
+        The checkpoint to go on from is not there.
+    """
+    pattern, asked = run.out or f"runs/{run.name}-{_TIME}", run.checkpoint.resume
+    if run.out is None and asked not in (None, "auto"):
+        start = checkpoint.find(Path(str(asked)))
+        return start.parent.parent if start.parent.name == run.checkpoint.dir else start.parent
+    if _TIME not in pattern:
+        return Path(pattern)
+    left = _unfinished(run, pattern)
+    if asked == "auto" and left:
+        return left
+    if left and asked is None:
+        logger.info("a run of this config was left unfinished in %s: --resume auto goes on with it", left)
+    fresh = [records.new_run_dir(pattern)]
+    broadcast_object_list(fresh)  # processes may read the clock a second apart
+    return fresh[0]
+
+
+def start_of(run: config.Run, home: Path) -> Path | None:
+    """Return the checkpoint that a run goes on from, None where it begins."""
+    asked = run.checkpoint.resume
+    if asked != "auto":
+        return checkpoint.find(Path(asked)) if asked else None
+    records.recover(home / run.checkpoint.dir)
+    return checkpoint.newest_whole(home / run.checkpoint.dir)
+
+
+@contextmanager
+def alone(home: Path, accelerator: Accelerator) -> Iterator[None]:
+    """Keep every other run out of a directory while the block runs.
+
+    Raises
+    ------
+    InputError
+        A run is under way there.
+    """
+    if not accelerator.is_main_process:
+        yield
+        return
+    lock = _lock(home)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"a run is under way in {home}: wait for its end, or choose another directory") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def own(run: config.Run, home: Path) -> list[Path]:
+    """Return everything in the directory that a run writes: nothing else there is ours to delete or to vouch for."""
+    return [p for p in [*(home / name for name in FILES), *checkpoint.all_in(home / run.checkpoint.dir)] if p.exists()]
+
+
+def refuse_to_bury(run: config.Run, home: Path, overwrite: bool) -> None:
+    """Delete an earlier run in the directory, if that is allowed.
+
+    Raises
+    ------
+    InputError
+        It is not.
+    """
+    has_work = (home / METRICS).exists() or checkpoint.all_in(home / run.checkpoint.dir)
+    if has_work and not overwrite:
+        raise InputError(
+            f"{home} holds an earlier run: resume it, choose another directory, or pass --overwrite to delete it"
+        )
+    if has_work:
+        logger.warning("deleting the earlier run in %s", home)
+        for path in own(run, home):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _lock(home: Path) -> FileLock:
+    folder = records.cache_dir() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{records.digest(str(home.resolve()))[:32]}.lock")
+
+
+def _is_under_way(home: Path) -> bool:
+    try:
+        with _lock(home).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _unfinished(run: config.Run, pattern: str) -> Path | None:
+    """The newest run directory of a pattern that has this very config, no end, and nobody at work in it."""
+    asked, before, after = _lasting(config.dump(run)), *pattern.split(_TIME, 1)
+    parent, prefix = (Path(before), "") if before.endswith(("/", os.sep)) else (Path(before).parent, Path(before).name)
+    for home in sorted(parent.glob(f"{glob.escape(prefix)}*{glob.escape(after)}"), reverse=True):
+        unfinished = (home / _CONFIG).is_file() and not (home / records.MANIFEST).exists()
+        if unfinished and _written_config(home) == asked and not _is_under_way(home):
+            return home
+    return None
+
+
+def _written_config(home: Path) -> dict[str, Any] | None:
+    """The config that a run directory holds; None where another program's `config.json` stands."""
+    try:
+        return _lasting(records.read_json(home / _CONFIG))
+    except (InputError, KeyError, TypeError):
+        return None
+
+
+def _lasting(values: dict[str, Any]) -> dict[str, Any]:
+    """A config without what may differ between a run and its continuation."""
+    return {**values, "checkpoint": {**values["checkpoint"], "resume": None}}

@@ -1,0 +1,236 @@
+"""From a run's training rows to the part of them that a strategy chooses, with an account of how."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from accelerate import Accelerator
+from torch import nn
+
+from tithe import cache, config, data, devices, features, maps, network, plugins, records, rounds, selection, signals
+from tithe.errors import InputError
+from tithe.pool import Pool
+from tithe.progress import bar
+from tithe.rescoring import Rescore, by_model
+
+logger = logging.getLogger("tithe")
+
+FILE, ACCOUNT, PICTURE = "selection.parquet", "selection.json", "selection.png"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A selection, the pool it is from, and what it cost.
+
+    Attributes
+    ----------
+    seconds
+        Of the signals when they were computed, and of the choice itself.
+    rounds
+        Number, strategy and the scoring model's SHA-256 of each round.
+    """
+
+    pool: Pool
+    selection: selection.Selection
+    settings: config.Select
+    seed: int
+    seconds: dict[str, float]
+    rounds: tuple[dict[str, Any], ...]
+
+
+def source(
+    run: config.Run,
+    settings: config.Select,
+    everything: data.Dataset,
+    labels: data.LabelMap,
+    rows: Any,
+    examples: Any,
+    task: Any,
+    model: nn.Module,
+    accelerator: Accelerator,
+) -> signals.Source:
+    """Return what signals are computed from.
+
+    Parameters
+    ----------
+    rows
+        Positions of the training rows in `everything`; no other row is looked at but by the encoder.
+    examples
+        Everything as the task encodes it.
+    model
+        Its encoder gives the embeddings, as it is.
+    """
+    seed = run.seed if settings.seed is None else settings.seed
+    made_by = {**network.encoder_identity(model, task), "pooling": task.pooling, "attention": run.model.attention}
+
+    def embeddings() -> Any:
+        found = features.cached(model, examples, made_by, accelerator)
+        if found is None:
+            raise InputError("the cache has no room for embeddings: raise TITHE_CACHE_GB, or choose another strategy")
+        return found.values[rows]
+
+    return signals.Source(
+        everything.take(rows),
+        labels,
+        examples.take(rows),
+        embeddings,
+        records.digest([made_by, accelerator.mixed_precision]),
+        {name: getattr(run, name).model_dump(mode="json") for name in ("model", "train")},
+        settings,
+        seed,
+        accelerator,
+    )
+
+
+def choose(origin: signals.Source, rescore: Rescore) -> Chosen:
+    """Compute what the strategy needs and let it choose, in as many rounds as the settings say.
+
+    A choice in rounds that was stopped goes on after the last round that was finished.
+
+    Parameters
+    ----------
+    rescore
+        Called between two rounds with the rows chosen so far.
+
+    Raises
+    ------
+    InputError
+        The strategy, an option, a signal or the budget is wrong.
+    """
+    settings, story = origin.settings, _Story.of(origin)
+    history = story.history()
+    pool, cost = signals.gather(origin, list({rounds.strategy_of(settings, 0), settings.strategy}))
+    begun = time.monotonic()
+    rounds_ = 1 if settings.strategy == "all" else settings.rounds
+    for number in range(history.done, rounds_):
+        current, model = rescore(history.rows) if number else ({}, None)
+        scored = pool.with_signals({name: array for name, array in current.items() if name in pool.signals})
+        history = rounds.choose(scored, settings, origin.seed, history)
+        story.add(number, history, model)
+    found = history.selection()
+    seconds = {"signals": round(cost, 3), "choice": round(time.monotonic() - begun, 3)}
+    share = f"{len(found)} of {len(pool)} training rows"
+    logger.info("%s chose %s in %.1f s", settings.strategy, share, sum(seconds.values()))
+    return Chosen(pool, found, settings, origin.seed, seconds, tuple(story.told))
+
+
+@dataclass
+class _Story:
+    """What happened in each round, kept in the cache while a choice in several rounds is under way."""
+
+    folder: Path
+    settings: config.Select
+    told: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, origin: signals.Source) -> _Story:
+        """Open the story of a choice, as far as it has been told."""
+        settings = origin.settings
+        made_of = [origin.data.fingerprint, origin.identity, origin.trained_as, settings.model_dump(mode="json")]
+        folder = cache.place("rounds", records.digest([*made_of, origin.seed]))
+        files = [folder / f"{number}.json" for number in range(settings.rounds if settings.rounds > 1 else 0)]
+        there = itertools.takewhile(Path.is_file, files)
+        return cls(folder, settings, [records.read_json(file) for file in there])
+
+    def history(self) -> rounds.History:
+        """Return what the last finished round left."""
+        return rounds.History.from_json(self.told[-1]["history"]) if self.told else rounds.History.empty()
+
+    def add(self, number: int, history: rounds.History, model: str | None) -> None:
+        """Tell one more round: which strategy, by which model's thoughts, and what there is now."""
+        name = rounds.strategy_of(self.settings, number)
+        self.told.append({"round": number, "strategy": name, "model_sha256": model, "history": history.as_json()})
+        if self.settings.rounds > 1:
+            records.write_json(self.folder / f"{number}.json", self.told[-1])
+            logger.info("round %d of %d: %s, %d rows so far", number + 1, self.settings.rounds, name, len(history.rows))
+
+
+def save(file: Path, chosen: Chosen) -> None:
+    """Write the chosen rows as Parquet: `id` is the position in the data file, `rank` 0 was chosen first."""
+    found = chosen.selection
+    table = pa.table({
+        "id": chosen.pool.ids[found.rows],
+        "rank": found.rank,
+        "score": found.score,
+        "round": found.round,
+    })  # fmt: skip
+    table = table.replace_schema_metadata({"tithe": json.dumps(account(chosen))})
+    with records.atomic_file(file) as aside:
+        pq.write_table(table, aside)
+
+
+def of_file(path: Path, settings: config.Select, columns: dict[str, str], encoder: str, max_length: int) -> Chosen:
+    """Choose from all usable rows of a labelled file.
+
+    Raises
+    ------
+    InputError
+        The file, the encoder or the settings are wrong.
+    """
+    model = {"encoder": encoder, "max_length": max_length, "freeze": "all"}
+    run = config.parse({"data": {"path": str(path), **columns}, "model": model})
+    everything, labels, _ = data.ingest(run.data)
+    return _chosen_of(run, settings, everything, labels, np.arange(len(everything)))
+
+
+def of_config(run: config.Run, settings: config.Select) -> Chosen:
+    """Choose from the training rows of a config's split, as a run of it would.
+
+    Raises
+    ------
+    InputError
+        The data, the encoder or the settings are wrong.
+    """
+    splits = data.load(run.data, run.seed)
+    return _chosen_of(run, settings, splits.everything, splits.labels, splits.split.train)
+
+
+def _chosen_of(
+    run: config.Run, settings: config.Select, everything: data.Dataset, labels: data.LabelMap, rows: Any
+) -> Chosen:
+    selection.options_of(plugins.load("strategies", settings.strategy), settings)
+    accelerator = devices.accelerator(run.train.device, run.train.precision)
+    task = plugins.load("tasks", run.task).open_task(run.model)
+    with bar("tokenising", len(everything), "texts") as tick:
+        encoded = task.encode(everything, tick)
+    net, examples = network.build(run, task, max(2, len(labels)), encoded, accelerator)
+    origin = source(run, settings, everything, labels, rows, encoded, task, net.whole, accelerator)
+    return choose(origin, by_model(run, task, len(labels), examples.take(rows), accelerator))
+
+
+def write(home: Path, chosen: Chosen) -> None:
+    """Write the rows, the account and the picture of a selection into a folder."""
+    save(home / FILE, chosen)
+    records.write_json(home / ACCOUNT, account(chosen))
+    maps.draw(home / PICTURE, chosen.pool, chosen.selection.rows)
+
+
+def account(chosen: Chosen) -> dict[str, Any]:
+    """Return what `selection.json` says."""
+    found, labels = chosen.selection, chosen.pool.labels
+    return {
+        "strategy": chosen.settings.strategy,
+        "settings": chosen.settings.model_dump(mode="json"),
+        "seed": chosen.seed,
+        "rows": len(found),
+        "pool": len(chosen.pool),
+        "rows_sha256": records.digest_bytes(chosen.pool.ids[found.rows].tobytes()),
+        "classes": {
+            "pool": np.bincount(labels).tolist(),
+            "chosen": np.bincount(labels[found.rows], minlength=int(labels.max()) + 1).tolist(),
+        },
+        "seconds": chosen.seconds,
+        "rounds": [
+            {**{key: told[key] for key in ("round", "strategy", "model_sha256")}, "rows": int(count)}
+            for told, count in zip(chosen.rounds, np.bincount(found.round), strict=True)
+        ],
+    }

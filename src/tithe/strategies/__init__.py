@@ -1,0 +1,1 @@
+"""Strategies: one rule each by which training rows are chosen."""
