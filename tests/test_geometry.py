@@ -324,10 +324,17 @@ def test_what_cannot_be_is_refused(options: dict[str, Any], says: str) -> None:
         geometry.greedy(**{"x_ND": np.eye(5), "k": 2, **options})
 
 
-def test_memory_stays_below_twice_the_embeddings() -> None:
+@pytest.mark.parametrize("rows", [4, 6])
+def test_a_quality_of_other_rows_is_refused(rows: int) -> None:
+    with pytest.raises(ValueError, match="broadcast"):
+        geometry.greedy(np.eye(5), 2, np.ones(rows), 0.5, start=0)
+
+
+@pytest.mark.parametrize("chosen", [0, 5000])
+def test_memory_stays_below_twice_the_embeddings(chosen: int) -> None:
     x_ND = np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32)
     tracemalloc.start()
-    geometry.greedy(x_ND, 500)
+    geometry.greedy(x_ND, 500, centres=x_ND[:chosen])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert x_ND.nbytes + peak < 2 * x_ND.nbytes + (6 << 20)  # all distances would take 38 MB
+    assert peak < x_ND.nbytes + x_ND[:chosen].nbytes + (6 << 20)  # all distances would take 38 or 419 MB

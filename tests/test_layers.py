@@ -17,10 +17,10 @@ SOURCE = Path(tithe.__file__).parent
 # A new module needs a place here: that is the point.
 _ROOMS = {
     0: "errors plugins records cache proof config configfile vocabulary progress interrupts",
-    1: "data metrics tracking pool ranking selection rounds geometry proxies textstats ngrams",
+    1: "data metrics tracking pool ranking selection rounds reasons geometry proxies textstats ngrams",
     2: "batches trainer optimizers randomness kernels devices encoders tensors freeze features checkpoint "
     "predict signals causal tiny",
-    3: "pipeline network session rundirs runlog artifacts selecting rescoring suite standings maps evaluate "
+    3: "pipeline network session rundirs runlog artifacts selecting rescoring suite suite_page standings maps evaluate "
     "figures report compare verify trained predictions prepare fetch doctor",
     4: "cli cli_config cli_data cli_select cli_proof __main__ __init__",
 }

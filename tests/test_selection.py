@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tithe import config, geometry, plugins, rounds, selection
+from tithe import config, geometry, plugins, reasons, rounds, selection
 from tithe.errors import InputError
 from tithe.pool import Pool
 from tithe.ranking import entropy, length_bins, ranks
@@ -202,6 +202,31 @@ def test_shares_of_rounds_end_with_the_whole_budget(rows: int, share: float, num
     assert rounds.totals(rows, config.Select(budget=share, rounds=number)) == after
     with pytest.raises(InputError, match=r"select.rounds 99 is more than the \d+ rows of the budget"):
         rounds.totals(rows, config.Select(budget=share, rounds=99))
+
+
+# ---- reasons
+
+
+def test_a_row_is_told_why() -> None:
+    found, names = pool(), ("a", "b", "c")
+    asked = config.Select(strategy="perplexity", budget=0.1)
+    got = selection.select(found, asked, 0)
+    chosen, left = int(got.rows[3]), int(np.setdiff1d(np.arange(120), got.rows)[0])
+    said = reasons.explain(found, got, asked, 0, names, chosen * 10)
+    assert said.startswith(
+        f"row {chosen * 10} (class {names[found.labels[chosen]]}) was chosen: rank {got.rank[3] + 1} of 12"
+    )
+    score_N = selection.scores(found, asked, 0)
+    assert score_N is not None
+    said = reasons.explain(found, got, asked, 0, names, left * 10)
+    label = found.labels[left]
+    lowest = score_N[got.rows[found.labels[got.rows] == label]].min()
+    assert f"down to a score of {lowest:.4f}; it has {score_N[left]:.4f}" in said and lowest >= score_N[left]
+    near = config.Select(strategy="k_center", budget=0.1)
+    said = reasons.explain(found, selection.select(found, near, 0), near, 0, names, left * 10)
+    assert "the nearest of them is row" in said or "was chosen" in said
+    with pytest.raises(InputError, match="row 7 is not among the 120 rows"):
+        reasons.explain(found, got, asked, 0, names, 7)
 
 
 # ---- known answers

@@ -31,6 +31,9 @@ def select(
     label_column: LabelColumn = "label",
     encoder: Encoder = "minilm",
     max_length: MaxLength = 256,
+    explain: Annotated[
+        list[int] | None, typer.Option(metavar="ROW", help="Say why a row of the file was chosen or not; repeatable.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Choose the part of the rows that a strategy keeps."""
@@ -46,10 +49,11 @@ def select(
             columns = {"text_column": text_column, "label_column": label_column}
             chosen = selecting.of_file(source, settings, columns, encoder, max_length)
         selecting.save(out, chosen)
+    reasons = [selecting.explain(chosen, row) for row in explain or ()]
     if as_json:
-        print_json(selecting.account(chosen))
+        print_json({**selecting.account(chosen), "reasons": reasons})
         return
-    typer.echo(f"{len(chosen.selection)} of {len(chosen.pool)} rows in {out}")
+    typer.echo("\n".join([f"{len(chosen.selection)} of {len(chosen.pool)} rows in {out}", *reasons]))
 
 
 @select_app.command(epilog="Example: tithe suite rows.parquet --strategies k_center --seeds 0,1,2 --out suites/first")
@@ -71,7 +75,7 @@ def suite(
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies over seeds with training on all rows and on random ones."""
-    from tithe import config, configfile, plugins, records, standings
+    from tithe import config, configfile, plugins, records, standings, suite_page
     from tithe import suite as suites
 
     if configfile.is_one(source):
@@ -90,11 +94,15 @@ def suite(
     page = standings.text(lines, equal_steps)
     records.write_json(out / suites.FILE, {"equal_steps": equal_steps, "standings": lines, "trials": results})
     records.write_text(out / "suite.md", page + "\n")
+    about = (
+        f"{Path(base.model.encoder).name} on {Path(base.data.path).name}, {len(draws)} seeds, {len(results)} trials."
+    )
+    suite_page.write(out, lines, equal_steps, about)
     if as_json:
         print_json(lines)
         return
     typer.echo(page)
-    typer.echo(f"\nnumbers in {out / suites.FILE}")
+    typer.echo(f"\nnumbers in {out / suites.FILE}, page {out / 'suite.html'}")
 
 
 def _numbers(text: str, option: str, kind: type[Any]) -> list[Any]:

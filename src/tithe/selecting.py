@@ -16,7 +16,21 @@ import pyarrow.parquet as pq
 from accelerate import Accelerator
 from torch import nn
 
-from tithe import cache, config, data, devices, features, maps, network, plugins, records, rounds, selection, signals
+from tithe import (
+    cache,
+    config,
+    data,
+    devices,
+    features,
+    maps,
+    network,
+    plugins,
+    reasons,
+    records,
+    rounds,
+    selection,
+    signals,
+)
 from tithe.errors import InputError
 from tithe.pool import Pool
 from tithe.progress import bar
@@ -33,6 +47,8 @@ class Chosen:
 
     Attributes
     ----------
+    names
+        The classes.
     seconds
         Of the signals when they were computed, and of the choice itself.
     rounds
@@ -43,6 +59,7 @@ class Chosen:
     selection: selection.Selection
     settings: config.Select
     seed: int
+    names: tuple[str, ...]
     seconds: dict[str, float]
     rounds: tuple[dict[str, Any], ...]
 
@@ -120,7 +137,8 @@ def choose(origin: signals.Source, rescore: Rescore) -> Chosen:
     seconds = {"signals": round(cost, 3), "choice": round(time.monotonic() - begun, 3)}
     share = f"{len(found)} of {len(pool)} training rows"
     logger.info("%s chose %s in %.1f s", settings.strategy, share, sum(seconds.values()))
-    return Chosen(pool, found, settings, origin.seed, seconds, tuple(story.told))
+    names = tuple(map(str, origin.labels.names))
+    return Chosen(pool, found, settings, origin.seed, names, seconds, tuple(story.told))
 
 
 @dataclass
@@ -205,6 +223,11 @@ def _chosen_of(
     net, examples = network.build(run, task, max(2, len(labels)), encoded, accelerator)
     origin = source(run, settings, everything, labels, rows, encoded, task, net.whole, accelerator)
     return choose(origin, by_model(run, task, len(labels), examples.take(rows), accelerator))
+
+
+def explain(chosen: Chosen, row: int) -> str:
+    """Return why a row of the data file was chosen or was not; see `reasons.explain`."""
+    return reasons.explain(chosen.pool, chosen.selection, chosen.settings, chosen.seed, chosen.names, row)
 
 
 def write(home: Path, chosen: Chosen) -> None:

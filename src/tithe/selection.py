@@ -66,15 +66,11 @@ def select(
     TitheError
         The strategy broke its contract.
     """
-    strategy = plugins.load("strategies", settings.strategy)
-    options = options_of(strategy, settings)
-    own = pool.only(strategy.NEEDS)
-    rng = np.random.default_rng([seed, 0x5E1EC7, len(taken)])
     if settings.strategy == "all":
         every = np.arange(len(pool))
         return Selection(every, every, np.zeros(len(pool)), np.zeros_like(every))
     total = budget(len(pool), settings.budget) if total is None else total
-    asked = _Asked(strategy, own, taken, total, settings, rng, options)
+    asked = _asked(pool, settings, seed, taken, total)
     if settings.balance == "none":
         order, score = asked.of(np.arange(len(pool)), total - len(taken))
         order, score = _with_floor(asked, order, score)
@@ -82,6 +78,18 @@ def select(
     else:
         order, score, fraction = _by_class(asked)
     return _finished(pool, order, score, fraction, total - len(taken), settings.strategy)
+
+
+def scores(pool: Pool, settings: config.Select, seed: int) -> Array | None:
+    """Return what a strategy thinks of every row, shape (N,); None for one that picks instead of scoring."""
+    return _asked(pool, settings, seed, NOTHING, 0).scores
+
+
+def _asked(pool: Pool, settings: config.Select, seed: int, taken: Rows, total: int) -> _Asked:
+    strategy = plugins.load("strategies", settings.strategy)
+    rng = np.random.default_rng([seed, 0x5E1EC7, len(taken)])
+    own = pool.only(strategy.NEEDS)
+    return _Asked(strategy, own, taken, total, settings, rng, options_of(strategy, settings))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 
 BASELINE, RIVAL = "all", "random"
+HEAD = (
+    *("strategy", "rows", "accuracy", "macro F1", "worst class", "of all"),
+    *("against random", "p", "selection s", "training s"),
+)
 
 
 def standings(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -80,24 +84,26 @@ def _against(own: dict[int, float], rival: dict[int, float]) -> dict[str, float 
 def text(lines: Sequence[dict[str, Any]], equal_steps: bool) -> str:
     """Return the table as Markdown, readable in a terminal."""
     how = "as many optimizer steps as on all rows" if equal_steps else "as many epochs as on all rows"
-    head = [
-        *("strategy", "rows", "accuracy", "macro F1", "worst class", "of all"),
-        *("against random", "p", "selection s", "training s"),
-    ]
-    rows = [_cells(line) for line in lines]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    table = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [head, *rows]]
+    grid = [list(HEAD), *(cells(line) for line in lines)]
+    widths = [max(len(row[i]) for row in grid) for i in range(len(HEAD))]
+    table = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in grid]
     rule = " | ".join("-" * width for width in widths)
     seeds = lines[0]["seeds"]
     note = f"{seeds} seed{'s' if seeds > 1 else ''}, {how}; mean ± 95 % interval over seeds; p of the paired t-test."
     return "\n".join([f"| {row} |" for row in [table[0], rule, *table[1:]]] + ["", note])
 
 
-def _cells(line: dict[str, Any]) -> list[str]:
+def name_of(line: dict[str, Any]) -> str:
+    """Return what a line is called: the strategy, and its budget where it has one."""
+    return BASELINE if line["strategy"] == BASELINE else f"{line['strategy']} {100 * line['budget']:g} %"
+
+
+def cells(line: dict[str, Any]) -> list[str]:
+    """Return a line as it is shown, a cell for each column of `HEAD`."""
     against = line["against_random"] or {}
     p = against.get("p")
     return [
-        line["strategy"] if line["strategy"] == BASELINE else f"{line['strategy']} {100 * line['budget']:g} %",
+        name_of(line),
         str(line["rows"]),
         _plus_minus(line["accuracy"]),
         _plus_minus(line["f1"]),
