@@ -10,7 +10,7 @@ close to an early pick is never looked at again, so most distances are never com
 Products run where the embeddings lie, a numpy array or a torch tensor on any device that has float64; the rest runs in
 numpy. Squared distances are |x|² + |p|² − 2x·p in float32, worthless near 0: rows are centred, which keeps the norms
 small, and what lies within the rounding error of 0 is computed again from differences, so that a copy of a pick is at
-distance 0 and is not picked while a row elsewhere is left. All other ties are decided to the rounding of float32.
+distance 0 and is not picked while a row elsewhere is left. Other near ties are decided by float32.
 """
 
 from __future__ import annotations
