@@ -11,6 +11,7 @@ from pathlib import Path
 from common import dataset, publish, stamp
 
 from tithe import config, plugins, records, standings, suite
+from tithe.cli_config import quiet_libraries
 
 # The documents' own numbers (test accuracy, on a data set they don't name; see recipes/data_efficiency).
 DOCUMENTED = {
@@ -30,8 +31,9 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     page = ["# Eleven strategies at 10 %, frozen MiniLM", "", stamp(), ""]
-    for name in arguments.sets.split(","):
-        page += _table(name, arguments.seeds, arguments.out / name)
+    with quiet_libraries():
+        for name in arguments.sets.split(","):
+            page += _table(name, arguments.seeds, arguments.out / name)
     publish("selection_table", "\n".join(page) + "\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 import multiprocessing
@@ -9,7 +10,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tithe import (
     config,
     data,
     devices,
+    features,
     metrics,
     network,
     plugins,
@@ -136,7 +138,7 @@ class _Ground:
     accelerator: Any
 
 
-@cache
+@lru_cache(maxsize=1)  # trials come seed by seed
 def _ground(written: str, seed: int) -> _Ground:
     base = config.Run.model_validate_json(written)
     run_ = base.model_copy(update={"seed": seed})
@@ -188,8 +190,9 @@ def _run_trial(job: tuple[config.Run, Trial, bool]) -> dict[str, Any]:
 def _trained(ground: _Ground, rows: Any, equal_steps: bool) -> tuple[int, Any, Any]:
     """Train fresh weights on some rows; return the steps taken, and the test rows' probabilities and labels."""
     run_, classes = ground.run, len(ground.splits.labels)
-    model = ground.task.build(classes, run_.seed)
-    learner = type(ground.net.learner)(model.head) if ground.net.on_features else model
+    # The ground's own head is never trained: a copy of it is what a fresh classifier of this seed would have.
+    head = copy.deepcopy(ground.net.whole.get_submodule("head"))
+    learner = features.Probe(head) if ground.net.on_features else ground.task.build(classes, run_.seed)
     full = trainer.plan(ground.examples.take(ground.splits.train), run_.train, run_.seed).steps_per_epoch
     train = ground.examples.take(rows)
     own = trainer.plan(train, run_.train, run_.seed).steps_per_epoch
