@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -26,7 +27,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", default="reviews", help="names with commas")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("/tmp/tithe-selection-table"), help="folder of the trials")
+    parser.add_argument(
+        "--out", type=Path, default=Path(tempfile.gettempdir()) / "selection-table", help="folder of the trials"
+    )
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
