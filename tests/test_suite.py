@@ -87,6 +87,20 @@ def test_a_run_trains_on_what_was_chosen_and_on_nothing_else(settings: Settings)
     assert again.scores["training"]["final_weights_sha256"] == outcome.scores["training"]["final_weights_sha256"]
 
 
+@pytest.mark.parametrize(
+    "asked, says",
+    [
+        ({"strategy": "k_centre"}, "did you mean 'k_center'"),
+        ({"rounds": 2, "first": "rando"}, "did you mean 'random'"),
+        ({"strategy": "el2n", "options": {"drop_hardest": 2.0}}, "drop_hardest = 2.0 should be less than 1"),
+    ],
+)
+def test_a_wrong_selection_shows_before_anything_is_read(asked: dict[str, Any], says: str, settings: Settings) -> None:
+    with pytest.raises(InputError) as caught:
+        pipeline.check(config.parse(settings(select=asked)))
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_all_rows_chosen_is_no_selection(settings: Settings, tmp_path: Path) -> None:
     hashes = {
         pipeline.train(config.parse(settings(out=str(tmp_path / name), **chosen))).scores["training"][

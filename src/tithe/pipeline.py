@@ -10,7 +10,20 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from tithe import checkpoint, config, data, devices, network, plugins, records, rescoring, rundirs, runlog, selecting
+from tithe import (
+    checkpoint,
+    config,
+    data,
+    devices,
+    network,
+    plugins,
+    records,
+    rescoring,
+    rundirs,
+    runlog,
+    selecting,
+    selection,
+)
 from tithe.progress import bar
 from tithe.session import Outcome, Session
 from tithe.tracking import mirrored
@@ -63,12 +76,8 @@ def _train(
     net, examples = network.build(run, task, len(splits.labels), encoded, accelerator)
     if start:
         checkpoint.check_same(checkpoint.progress(start)["made_of"], net.identity, start)
-    chosen = None
-    if run.select:
-        pool = splits.everything, splits.labels, splits.split.train
-        origin = selecting.source(run, run.select, *pool, encoded, task, net.whole, accelerator)
-        mine = examples.take(splits.split.train)
-        chosen = selecting.choose(origin, rescoring.by_model(run, task, len(splits.labels), mine, accelerator))
+    chosen = _choose(run, splits, encoded, examples, task, net, accelerator)
+    if chosen:
         splits = splits.narrowed(chosen.selection.rows, run.data, run.seed)
     session = Session(run, home, task, splits, examples, net, accelerator, {**made_of, **net.identity}, start, begun)
     session.open_home()
@@ -83,6 +92,24 @@ def _train(
     return outcome
 
 
+def _choose(
+    run: config.Run,
+    splits: data.Splits,
+    encoded: Any,
+    examples: Any,
+    task: Any,
+    net: network.Network,
+    accelerator: Accelerator,
+) -> selecting.Chosen | None:
+    """Let the config's strategy choose among the training rows; None where it names none."""
+    if run.select is None:
+        return None
+    pool = splits.everything, splits.labels, splits.split.train
+    origin = selecting.source(run, run.select, *pool, encoded, task, net.whole, accelerator)
+    mine = examples.take(splits.split.train)
+    return selecting.choose(origin, rescoring.by_model(run, task, len(splits.labels), mine, accelerator))
+
+
 def check(run: config.Run) -> Any:
     """Find every mistake that shows without reading the data or loading weights; return the opened task.
 
@@ -93,6 +120,9 @@ def check(run: config.Run) -> Any:
     """
     data.find_reader(Path(run.data.path), run.data.reader)
     data.symbols_of(run.data)
+    if run.select:
+        selection.options_of(plugins.load("strategies", run.select.strategy), run.select)
+        plugins.load("strategies", run.select.first)
     for name, settings in mirrored(run.track).items():
         plugins.load("trackers", name).check(settings)
     return plugins.load("tasks", run.task).open_task(run.model)
