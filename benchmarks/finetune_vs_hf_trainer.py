@@ -34,7 +34,7 @@ class Bench:
         self.run = config.parse(raw)
         splits = data.load(self.run.data, 0)
         self.classes = len(splits.labels)
-        self.task = plugins.load("tasks", "text").open_task(self.run.model)
+        self.task = plugins.load("tasks", "text").open_task(self.run)
         examples = self.task.encode(splits.everything)
         self.train = examples.take(splits.train[:rows] if rows else splits.train)
         self.test = examples.take(splits.test)
@@ -42,7 +42,7 @@ class Bench:
 
     def network(self, seed: int, ours: bool) -> nn.Module:
         """Return the classifier, with our kernels or as transformers builds it."""
-        task = self.task if ours else plugins.load("tasks", "text").open_task(self.run.model)
+        task = self.task if ours else plugins.load("tasks", "text").open_task(self.run)
         swap, kernels.speed_up = kernels.speed_up, kernels.speed_up if ours else lambda model, attention: None
         try:
             return task.build(self.classes, seed)

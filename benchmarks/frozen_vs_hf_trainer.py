@@ -40,7 +40,7 @@ class Bench:
         splits = data.load(self.run.data, 0)
         self.train_rows, self.test_rows = splits.train[:rows] if rows else splits.train, splits.test
         self.classes = len(splits.labels)
-        self.task = plugins.load("tasks", "text").open_task(self.run.model)
+        self.task = plugins.load("tasks", "text").open_task(self.run)
         self.everything = self.task.encode(splits.everything)
 
     def _accuracy(self, model: Any, test: Any) -> float:
@@ -83,7 +83,7 @@ class Bench:
         accelerator = devices.accelerator("cpu", "auto")
         model_settings = self.run.model.model_copy(update={"head": "linear" if kind == "linear" else "mlp"})
         run = self.run.model_copy(update={"seed": seed, "model": model_settings})
-        task = plugins.load("tasks", "text").open_task(model_settings)
+        task = plugins.load("tasks", "text").open_task(run)
         net, examples = network.build(run, task, self.classes, self.everything, accelerator)
         rows, test = examples.take(self.train_rows), examples.take(self.test_rows)
         if kind == "regression":

@@ -24,7 +24,7 @@ def frozen(run: config.Run) -> tuple[float, float]:
     """Return test accuracy and seconds of the regression on frozen, mean-pooled embeddings."""
     begun = time.perf_counter()
     splits = data.load(run.data, run.seed)
-    task = plugins.load("tasks", run.task).open_task(run.model)
+    task = plugins.load("tasks", run.task).open_task(run)
     examples = task.encode(splits.everything)
     accelerator = devices.accelerator("cpu", "auto")
     x = predict.embeddings(task.build(len(splits.labels), run.seed), examples, autocast=accelerator.autocast)

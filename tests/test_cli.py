@@ -178,6 +178,10 @@ def config_text(content: str) -> Mistake:
     return lambda folder, settings: ["train", written(folder, "config.yaml", content)]
 
 
+def evaluation(content: str) -> Mistake:
+    return lambda folder, settings: ["evaluate", "--config", written(folder, "eval.yaml", content)]
+
+
 MISTAKES: dict[str, tuple[Mistake, str]] = {
     "missing data": (training(lambda f: {"data": {"path": "nowhere.parquet"}}), "no data file nowhere.parquet"),
     "data is a folder": (training(lambda f: {"data": {"path": str(f)}}), "is a folder"),
@@ -214,10 +218,19 @@ MISTAKES: dict[str, tuple[Mistake, str]] = {
     "unknown command": (command("trian"), "No such command 'trian'"),
     "unknown option": (command("train", "config.yaml", "--epoch", "1"), "No such option.*--epoch.*tithe train --help"),
     "missing argument": (command("train"), "Missing argument 'CONFIG'.*tithe train --help"),
-    "missing option": (command("evaluate"), "Missing option.*-c"),
+    "missing option": (command("prepare", "raw"), "Missing option '--out'"),
     "wrong option value": (command("predict", "x", "--batch-size", "0"), "Invalid value for '--batch-size'"),
     "describe nothing": (command("describe", "TMP/rows.csv"), "no data file"),
     "evaluate nothing": (command("evaluate", "-c", "TMP/nowhere", "--out", "TMP/run"), "no checkpoint at"),
+    "evaluate without a checkpoint": (command("evaluate"), "pass -c CHECKPOINT, or --config FILE"),
+    "evaluate by no config": (command("evaluate", "--config", "x.json"), "no config file x.json"),
+    "evaluation without a checkpoint": (evaluation("{splits: [test]}"), "or checkpoint_path in eval.yaml"),
+    "unknown key of an evaluation": (evaluation("{checkpoint_path: x, split: [test]}"), "'split'.*'splits'"),
+    "unknown split": (evaluation("{checkpoint_path: x, splits: [train]}"), "'train' should be 'validation' or 'test'"),
+    "no splits": (evaluation("{checkpoint_path: x, splits: []}"), "splits = .*at least 1 item"),
+    "one split as a text": (evaluation("{checkpoint_path: x, splits: test}"), "splits = 'test' should be a list"),
+    "artifacts elsewhere": (evaluation("{checkpoint_path: x, name: ../y}"), "name = '../y' should match"),
+    "evaluation of nothing": (evaluation("{checkpoint_path: nowhere}"), "no checkpoint at nowhere"),
     "predict by nothing": (command("predict", "TMP/nowhere", "text"), "no checkpoint at"),
     "predict by a folder": (command("predict", "TMP", "text"), "no whole checkpoint in"),
     "two inputs": (command("predict", "x", "text", "--input", "y.txt"), "not both"),
@@ -499,7 +512,42 @@ def test_evaluating_a_checkpoint_gives_the_numbers_of_its_run(
         assert found[part]["confusion_matrix"] == expected[part]["confusion_matrix"]
         assert found[part]["loss"] == pytest.approx(expected[part]["loss"], abs=1e-4)
         assert json.loads((tmp_path / f"out/{part}/metrics.json").read_text()) == found[part]
-    assert files(tmp_path / "out") == {f"{part}/{name}" for part in found for name in PART_FILES}
+    assert files(tmp_path / "out") == {"metrics.csv", *(f"{part}/{name}" for part in found for name in PART_FILES)}
+    with (tmp_path / "out/metrics.csv").open(encoding="utf-8", newline="") as table:
+        lines = {line["part"]: line for line in csv.DictReader(table)}
+    for part, line in lines.items():
+        assert line["checkpoint"] == str(trained.home / inside)
+        for key in ("accuracy", "f1", "f1_weighted", "auc_roc", "auc_pr", "calibration_error", "rows"):
+            assert float(line[key]) == found[part][key]
+
+
+def test_an_evaluation_is_a_file_that_options_may_change(
+    trained: Trained, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = {"checkpoint_path": str(trained.best), "splits": ["test"], "artifacts_dir": "kept", "name": "again"}
+    file = write_config(tmp_path / "eval.json", {**asked, "dataset_path": None})
+    result = run("evaluate", "--config", file)
+    assert result.code == 0 and "numbers and pictures in kept/again" in result.out
+    assert files(tmp_path / "kept/again") == {"metrics.csv", *(f"test/{name}" for name in PART_FILES)}
+    changed = run("evaluate", "--config", file, "--set", "splits=[validation]", "--set", "name=other", "--json")
+    assert set(json.loads(changed.out)) == {"validation"} and (tmp_path / "kept/other/validation").is_dir()
+    refused = run("evaluate", "--config", file, "-c", tmp_path / "nowhere", "--set", "name=third")
+    assert_refused(refused, "no checkpoint at .*nowhere")  # what is given besides the file counts
+    path = write_rows(tmp_path / "other.parquet", *make_texts(5, seed=9))
+    whole = run("evaluate", "--config", write_config(file, {**asked, "dataset_path": str(path)}), "--json")
+    assert json.loads(whole.out)["data"]["rows"] == 10 and (tmp_path / "kept/again/data/roc_curve.png").is_file()
+
+
+def test_a_split_that_the_run_does_not_have_is_refused(
+    settings: Callable[..., dict[str, Any]], run: Run, tmp_path: Path
+) -> None:
+    raw = settings(data={"test_ratio": 0.0}, train={"epochs": 1})
+    assert run("train", write_config(tmp_path / "config.json", raw)).code == 0
+    best = tmp_path / "run/checkpoints/best"
+    refused = run("evaluate", "-c", best, "--set", "splits=[test]", "--out", tmp_path / "out")
+    assert_refused(refused, "the run held no rows out for test: choose another split")
+    assert run("evaluate", "-c", best, "--out", tmp_path / "out").code == 0  # by default what there is
 
 
 def test_evaluation_goes_to_artifacts_by_the_name_of_the_run(
@@ -508,7 +556,7 @@ def test_evaluation_goes_to_artifacts_by_the_name_of_the_run(
     monkeypatch.chdir(tmp_path)
     result = run("evaluate", "-c", trained.best)
     assert result.code == 0 and "numbers and pictures in artifacts/first" in result.out
-    assert {p.name for p in (tmp_path / "artifacts/first").iterdir()} == {"validation", "test"}
+    assert {p.name for p in (tmp_path / "artifacts/first").iterdir()} == {"metrics.csv", "validation", "test"}
 
 
 def test_another_file_is_evaluated_whole(trained: Trained, run: Run, tmp_path: Path) -> None:
@@ -520,7 +568,7 @@ def test_another_file_is_evaluated_whole(trained: Trained, run: Run, tmp_path: P
     predicted = run("predict", trained.best, *texts, "--json").out.splitlines()
     right = sum(json.loads(line)["label"] == label for line, label in zip(predicted, labels, strict=True))
     assert found["accuracy"] == pytest.approx(right / 20)
-    assert files(tmp_path / "out") == {f"data/{name}" for name in PART_FILES}
+    assert files(tmp_path / "out") == {"metrics.csv", *(f"data/{name}" for name in PART_FILES)}
 
 
 def test_a_file_with_some_of_the_classes_is_counted_under_the_right_ones(

@@ -48,7 +48,7 @@ REFUSED = [
     ("lerning_rate: 1", "unknown key 'lerning_rate' in run.yaml: did you mean 'train.learning_rate'?"),
     ("model: {epochs: 1}", "unknown key 'model.epochs' in run.yaml: did you mean 'train.epochs'?"),
     ("train: {api_tokn: x}", "did you mean 'track.neptune.api_token'?"),
-    ("zzzz: 1", "unknown key 'zzzz' in run.yaml: choose one of checkpoint, data, model, name"),
+    ("zzzz: 1", "unknown key 'zzzz' in run.yaml: choose one of checkpoint, data, images, model"),
     ("1: 2", "unknown key '1'"),
     ("null: 2", "unknown key 'None'"),
     ('"two\\nlines": 1', "unknown key"),
@@ -452,12 +452,14 @@ def test_explain_shows_the_types_and_the_defaults() -> None:
     told = {key: (kind, default) for key, kind, default, _ in vocabulary.explain(config.Run)}
     run = config.parse({"data": {"path": "rows.parquet"}})
     assert told.pop("data.path") == ("str", "required")
+    optional: dict[str, Any] = {"neptune": config.Neptune, "select": config.Select, "tune": config.Tune}
+    optional |= {"mlflow": config.MLflow, "clearml": config.ClearML}
     for key, (_, shown) in told.items():
         value: Any = run
         for part in key.split("."):
             value = getattr(value, part)
-            value = {"neptune": config.Neptune(), "select": config.Select()}.get(part, value)
-        assert json.loads(shown) == (list(value) if isinstance(value, tuple) else value), key
+            value = optional[part]() if part in optional else value
+        assert json.loads(shown) == json.loads(json.dumps(value)), key
     assert told["train.schedule"] == ("linear | cosine | constant", '"linear"')
     assert told["train.learning_rate"] == ("float", "5e-05")
     assert told["track.neptune.tags"] == ("list", "[]")

@@ -21,7 +21,7 @@ from tithe.batches import Batch
 from tithe.data import ingest
 from tithe.errors import InputError
 from tithe.tasks import text
-from tithe.tasks.text import Classifier
+from tithe.classifier import Classifier
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -45,7 +45,9 @@ def named(request: pytest.FixtureRequest) -> tuple[str, Path]:
 
 
 def opened(folder: Path, **model: object) -> text.Text:
-    return text.open_task(config.Model(encoder=str(folder), **{"max_length": 32, **model}))
+    return text.open_task(
+        config.parse({"data": {"path": "unread"}, "model": {"encoder": str(folder), "max_length": 32, **model}})
+    )
 
 
 def built(folder: Path, **model: object) -> Classifier:

@@ -16,26 +16,34 @@ SOURCE = Path(tithe.__file__).parent
 
 # A new module needs a place here: that is the point.
 _ROOMS = {
-    0: "errors plugins records cache proof config configfile vocabulary progress interrupts",
-    1: "data metrics tracking pool ranking selection rounds reasons geometry proxies textstats ngrams",
+    0: "errors plugins records cache proof config sections configfile vocabulary progress interrupts",
+    1: "data metrics tracking pool ranking selection rounds reasons geometry proxies textstats ngrams "
+    "photos authenticity calibration",
     2: "batches trainer optimizers randomness kernels devices encoders tensors freeze features checkpoint "
-    "predict signals causal tiny",
+    "predict signals causal tiny classifier epochfiles forensics",
     3: "pipeline network session rundirs runlog artifacts selecting rescoring suite suite_page standings maps evaluate "
-    "figures report compare verify trained predictions prepare fetch doctor",
+    "figures report compare verify trained predictions prepare fetch doctor "
+    "closing judging robustness scoring authenticity_figures heatmaps",
     4: "cli cli_config cli_data cli_select cli_proof __main__ __init__",
 }
 LEVELS = {level: set(rooms.split()) for level, rooms in _ROOMS.items()}
 LEVEL = {name: level for level, modules in LEVELS.items() for name in modules}
 
 # Leaves: the highest level that a family may import, and the packages it may.
-FAMILIES = {"readers": 1, "tasks": 2, "trackers": 1, "recipes": 0, "strategies": 1}
+FAMILIES = {"readers": 1, "tasks": 2, "trackers": 1, "recipes": 0, "strategies": 1, "galleries": 1}
 
 # Packages by the level that may import them at the top of a file, and those it may only inside functions.
 DATA_PACKAGES = {"pydantic", "numpy", "pyarrow"}
 MODEL_PACKAGES = DATA_PACKAGES | {"torch", "accelerate", "transformers", "safetensors", "filelock"}
 ALWAYS = {0: {"pydantic"}, 1: DATA_PACKAGES, 2: MODEL_PACKAGES, 3: MODEL_PACKAGES | {"matplotlib"}, 4: {"typer"}}
-LATER = {0: {"ruamel", "rich"}, 1: {"sklearn"}, 2: {"tokenizers"}, 3: {"sklearn", "scipy"}, 4: {"transformers"}}
-OF_FAMILY = {"trackers": {"torch", "neptune", "PIL"}}
+LATER = {
+    0: {"ruamel", "rich"},
+    1: {"sklearn", "cv2", "PIL"},
+    2: {"tokenizers"},
+    3: {"sklearn", "scipy"},
+    4: {"transformers"},
+}
+OF_FAMILY = {"trackers": {"torch", "neptune", "mlflow", "clearml", "PIL"}}
 HEAVY = {"torch", "transformers", "accelerate"}
 
 LINES = 320

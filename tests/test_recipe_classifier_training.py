@@ -70,7 +70,7 @@ def given(tmp_path: Path, tiny_bert: Path) -> Given:
 
 def start(run: config.Run) -> tuple[torch.nn.Module, Iterator[trainer.Step]]:
     """Return the model and the steps of its training, without the records of a whole run."""
-    task = plugins.load("tasks", run.task).open_task(run.model)
+    task = plugins.load("tasks", run.task).open_task(run)
     splits = data.load(run.data, run.seed)
     examples = task.encode(splits.everything).take(splits.train)
     model = task.build(len(splits.labels), run.seed)
@@ -140,7 +140,7 @@ def saved(outcome: pipeline.Outcome) -> list[str]:
 def test_model_name(given: Given, tiny_modernbert: Path) -> None:
     kinds = []
     for run in (given(), given(model_name=str(tiny_modernbert))):
-        task = plugins.load("tasks", run.task).open_task(run.model)
+        task = plugins.load("tasks", run.task).open_task(run)
         kinds.append(type(task.build(2, 0).encoder).__name__)
     assert kinds == ["BertModel", "ModernBertModel"]
 
@@ -251,7 +251,7 @@ def test_gradient_accumulation_steps(given: Given) -> None:
 def test_max_seq_length(given: Given, length: int) -> None:
     run = given(**{"training.max_seq_length": length})
     everything = data.load(run.data, 0).everything
-    lengths = plugins.load("tasks", "text").open_task(run.model).encode(everything).lengths
+    lengths = plugins.load("tasks", "text").open_task(run).encode(everything).lengths
     words = np.array([len(text.split()) for text in everything.inputs()])
     assert lengths.tolist() == np.minimum(words + 2, length).tolist()  # every word is a token, and two frame them
 
@@ -341,7 +341,7 @@ def test_without_a_gradient_clip_val_the_norm_is_not_measured(given: Given, clip
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 def test_label_smoothing(given: Given, smoothing: float) -> None:
     run = given(**{"training.label_smoothing": smoothing})
-    criterion = plugins.load("tasks", run.task).open_task(run.model).criterion(run.train.label_smoothing)
+    criterion = plugins.load("tasks", run.task).open_task(run).criterion(run.train.label_smoothing)
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 2, 0, 1, 2])
     log_p = F.log_softmax(logits, dim=1)
@@ -372,7 +372,7 @@ def test_the_seed_decides_the_head_and_the_order_of_rows(given: Given) -> None:
     for seed in (1, 1, 2):
         run = given(**{"training.seed": seed})
         splits = data.load(run.data, 0)
-        task = plugins.load("tasks", run.task).open_task(run.model)
+        task = plugins.load("tasks", run.task).open_task(run)
         heads.append(weights(task.build(2, run.seed).head)["1.weight"].tolist())
         examples = task.encode(splits.everything).take(splits.train)
         orders.append(np.concatenate(trainer.plan(examples, run.train, run.seed).epoch(0)).tolist())
@@ -562,6 +562,29 @@ def test_save_best_by(
     best = tensors.sha256_of_all(checkpoint.weights(outcome.best))
     assert best == tensors.sha256_of_all(checkpoint.weights(outcome.home / f"step_{epoch:08d}"))
     assert (best == final(outcome)) is (epoch == 3)
+
+
+# ---- the selection, an addition
+
+
+@shows(*(f"select.{key}" for key in config.Select.model_fields))
+def test_the_native_section_select_is_taken_as_it_is(given: Given) -> None:
+    asked = {
+        **{"strategy": "entropy_diversity", "budget": 0.5, "balance": "none", "floor": 2, "seed": 3, "folds": 2},
+        **{"proxy_runs": 4, "language_model": "lm.gguf", "rounds": 2, "first": "all", "options": {"weight": 0.3}},
+    }
+    assert asked.keys() == config.Select.model_fields.keys()
+    assert given(select=asked).select == config.Select(**asked) and given().select is None
+    assert given("select.strategy=k_center", select=asked).select == config.Select(**{**asked, "strategy": "k_center"})
+    assert given("select.strategy=k_center").select == config.Select(strategy="k_center")
+    with pytest.raises(InputError, match=r"unknown key 'select.strateg' in config.yaml: did you mean 'strategy'"):
+        given(select={"strateg": "all"})
+
+
+def test_a_run_trains_on_what_was_selected(whole: Callable[..., pipeline.Outcome]) -> None:
+    outcome = whole(select={"strategy": "k_center", "budget": 0.4})
+    assert records.read_json(outcome.home / "selection.json")["rows"] == 12
+    assert history(outcome, "train")[-1]["step"] == 3  # 12 rows in batches of 4
 
 
 # ---- Neptune

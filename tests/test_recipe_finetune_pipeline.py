@@ -286,6 +286,26 @@ def test_the_step_log_has_the_documented_fields(finished: pipeline.Outcome) -> N
     assert "gpu_mem" not in log  # it is there with CUDA alone
 
 
+@shows(*(f"select.{key}" for key in config.Select.model_fields))
+def test_the_native_section_select_is_taken_as_it_is(read: Read, tmp_path: Path) -> None:
+    asked = {
+        **{"strategy": "qdit_lite", "budget": 0.5, "balance": "none", "floor": 2, "seed": 3, "folds": 2},
+        **{"proxy_runs": 4, "language_model": "lm.gguf", "rounds": 2, "first": "all", "options": {"weight": 0.3}},
+    }
+    assert asked.keys() == config.Select.model_fields.keys() and read().select is None
+    documented = json.loads((tmp_path / "train_config.json").read_text())
+    (tmp_path / "train_config.json").write_text(json.dumps({**documented, "select": asked}))
+    assert config.load(tmp_path / "train_config.json").select == config.Select(**asked)
+    changed = config.load(tmp_path / "train_config.json", ["select.strategy=k_center"]).select
+    assert changed == config.Select(**{**asked, "strategy": "k_center"})
+
+
+def test_a_run_trains_on_what_was_selected(read: Read, tmp_path: Path) -> None:
+    home = pipeline.train(read(select__strategy="k_center", select__budget=0.5)).home
+    assert records.read_json(home / "selection.json")["rows"] == TRAIN // 2
+    assert history(home)[-1]["step"] == 2 * TRAIN // 2 // 8  # two epochs of half of the rows
+
+
 def test_every_documented_key_is_tested() -> None:
     keys = {key for key in vocabulary.known_keys(finetune_pipeline.Config) if "." in key}
     assert keys == TESTED

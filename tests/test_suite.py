@@ -45,6 +45,9 @@ def test_the_command_writes_what_each_strategy_keeps(
     assert sorted(table.column("rank").to_pylist()) == list(range(count))
     told = json.loads(table.schema.metadata[b"tithe"])
     assert told["strategy"] == name and told["pool"] == 120 and set(told["seconds"]) == {"signals", "choice"}
+    assert records.read_json(tmp_path / "picks.json") == told
+    with Image.open(tmp_path / "picks.png") as picture:
+        assert picture.width > 3 * picture.height - 200, "a map and two histograms, whatever the strategy reads"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,8 @@ def test_the_command_writes_what_each_strategy_keeps(
         (["--budget", "1.5"], "budget = 1.5 should be less than or equal to 1"),
         (["--strategy", "el2n", "--option", "drop=1"], "unknown key 'drop' in select.options of el2n"),
         (["--budget", "0.001"], "fewer than the 2 that 2 classes need"),
+        (["--explain", "120"], "row 120 is not among the 120 rows"),
+        (["--out", "picks.json"], "--out picks.json is no .parquet file: write for example --out picks.parquet"),
     ],
 )
 def test_a_wrong_question_is_one_line(
@@ -67,7 +72,15 @@ def test_a_wrong_question_is_one_line(
 ) -> None:
     asked = ["select", rows, "--out", tmp_path / "picks.parquet", "--encoder", tiny_bert, "--max-length", 32, *more]
     code, _, err = tithe(*asked)
-    assert code == 2 and says in err[-1] and not (tmp_path / "picks.parquet").exists()
+    assert code == 2 and says in err[-1] and not list(tmp_path.glob("picks.*"))
+
+
+def test_a_selection_buries_nothing(settings: Settings, tmp_path: Path, tithe: Tithe) -> None:
+    file = tmp_path / "small.json"
+    file.write_text(json.dumps(settings()))
+    code, _, err = tithe("select", file, "--out", tmp_path / "small.parquet")
+    assert code == 2 and err == [f"error: --out {tmp_path}/small.parquet would overwrite {file}: choose another name"]
+    assert json.loads(file.read_text()) == settings() and not (tmp_path / "small.png").exists()
 
 
 def test_a_run_trains_on_what_was_chosen_and_on_nothing_else(settings: Settings) -> None:

@@ -18,7 +18,8 @@ from tithe import config, devices, records, tensors, trainer
 from tithe.data import Dataset, ingest
 from tithe.errors import InputError
 from tithe.tasks import text
-from tithe.tasks.text import Classifier, Text
+from tithe.classifier import Classifier
+from tithe.tasks.text import Text
 
 TEXTS = ["goal", "the team and the coach of the cup", "rocket to the moon", "a star of the season was new"]
 FOLDERS = ["tiny_bert", "tiny_modernbert"]
@@ -31,7 +32,9 @@ def folder(request: pytest.FixtureRequest) -> Path:
 
 
 def opened(folder: Path, **model: object) -> Text:
-    return text.open_task(config.Model(encoder=str(folder), **{"max_length": 32, **model}))
+    return text.open_task(
+        config.parse({"data": {"path": "unread"}, "model": {"encoder": str(folder), "max_length": 32, **model}})
+    )
 
 
 def copied(folder: Path, to: Path, **changes: object) -> Path:
@@ -302,7 +305,7 @@ def test_an_encoder_that_cannot_be_used_is_one_line(
     tiny_bert: Path, tmp_path: Path, wrong: Callable[[Path, Path], dict[str, object]], says: str
 ) -> None:
     with pytest.raises(InputError, match=says) as error:
-        text.open_task(config.Model(**wrong(tiny_bert, tmp_path)))
+        text.open_task(config.parse({"data": {"path": "unread"}, "model": wrong(tiny_bert, tmp_path)}))
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -487,7 +490,7 @@ def test_a_saved_task_needs_nothing_of_its_origin(folder: Path, tmp_path: Path, 
     assert '"tithe"' not in (tmp_path / "kept/encoder/config.json").read_text()  # other programs read it too
     shutil.rmtree(home)
 
-    again = text.restore(task.settings, tmp_path / "kept", task.pooling)
+    again = text.restore(task.run, tmp_path / "kept", task.identity())
     rebuilt = again.build(3, seed=99)
     rebuilt.load_state_dict(weights)
     assert {p.dtype for p in rebuilt.parameters()} == {torch.float32}

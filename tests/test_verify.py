@@ -409,7 +409,7 @@ def home(request: pytest.FixtureRequest, finished: Finished) -> Path:
 
 
 def task_of(home: Path) -> Any:
-    return text.open_task(config.parse(records.read_json(home / "config.json")).model)
+    return text.open_task(config.parse(records.read_json(home / "config.json")))
 
 
 def test_a_run_leaves_the_single_files_when_asked(finished: Finished) -> None:

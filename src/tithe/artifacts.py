@@ -14,7 +14,7 @@ from tithe.tracking import HISTORY
 BEST, FINAL, HEAD = "best_model.pt", "final_model.pt", "classifier_head.pt"
 TO_ID, FROM_ID = "label_to_id.json", "id_to_label.json"
 METRICS = "metrics.json"
-# What a run writes into its directory, besides the checkpoints.
+# What a run writes into its directory, besides the checkpoints and the documented single ones.
 FILES = (
     *("config.json", "environment.json", "labels.json", "data_report.json", "dropped.jsonl", "assets"),
     *(HISTORY, runlog.FILE, "tensorboard", ".neptune"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property, lru_cache
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
+
+from tithe.errors import InputError
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 Batch = dict[str, torch.Tensor]
@@ -42,6 +46,23 @@ class Examples(Protocol):
         ...
 
 
+@runtime_checkable
+class Varied(Examples, Protocol):
+    """Examples that look different in every epoch, some of which belong together.
+
+    Attributes
+    ----------
+    groups
+        Number of the group of each row, shape (N,): rows of one group stand in one batch where they fit.
+    """
+
+    @property
+    def groups(self) -> Rows: ...  # noqa: D102
+    def at_epoch(self, epoch: int) -> Examples:
+        """Return the same rows as they look in an epoch; the same epoch gives the same tensors."""
+        ...
+
+
 @dataclass(frozen=True)
 class Plan:
     """Which rows make up which optimizer step, for every epoch.
@@ -58,6 +79,15 @@ class Plan:
         Micro-batches of an optimizer step. A step's rows do not depend on how it is cut into micro-batches.
     seed
         With the epoch, decides the order.
+    drop_last
+        Leave out an epoch's last step where it is short of rows.
+    groups
+        Group of each row, shape (N,), to keep together in micro-batches; None where rows stand alone.
+
+    Raises
+    ------
+    InputError
+        With `drop_last` no step would be left.
     """
 
     lengths: Rows | None
@@ -65,24 +95,39 @@ class Plan:
     batch_size: int
     accumulation_steps: int
     seed: int
+    drop_last: bool = False
+    groups: Rows | None = None
+
+    def __post_init__(self) -> None:
+        if self.rows and not self.steps_per_epoch:
+            raise InputError(
+                f"{self.rows} training rows are fewer than the {self._step_rows} of a step: lower the batch size, "
+                f"or set train.drop_last to false"
+            )
+
+    @property
+    def _step_rows(self) -> int:
+        return self.batch_size * self.accumulation_steps
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps of one epoch; the last may be smaller, no row is left out."""
-        return -(-self.rows // (self.batch_size * self.accumulation_steps))
+        """Optimizer steps of one epoch; unless it is dropped, the last may be smaller and no row is left out."""
+        whole, rest = divmod(self.rows, self._step_rows)
+        return whole + (rest > 0 and not self.drop_last)
 
     def epoch(self, epoch: int, skip: int = 0) -> list[Rows]:
         """Return the rows of each optimizer step without the first `skip` steps."""
         rng = np.random.default_rng([self.seed, 0xE90C, epoch])
-        step_rows = self.batch_size * self.accumulation_steps
         order = rng.permutation(self.rows)
         if self.lengths is not None:
-            order = _grouped(order, self.lengths, step_rows, rng)
-        return [order[start : start + step_rows] for start in range(skip * step_rows, self.rows, step_rows)]
+            order = _grouped(order, self.lengths, self._step_rows, rng)
+        if self.groups is not None:
+            order = _together(order, self.groups, self.batch_size)
+        return [order[i * self._step_rows : (i + 1) * self._step_rows] for i in range(skip, self.steps_per_epoch)]
 
     def micro(self, step: Rows, rank: int = 0, world: int = 1) -> list[Rows]:
         """Cut one step's rows into this process's micro-batches; none where there are fewer rows than processes."""
-        share = step[rank::world]
+        share = step[rank::world] if self.groups is None else np.array_split(step, world)[rank]
         if self.lengths is not None:
             share = share[np.argsort(self.lengths[share], kind="stable")]
         return [share[i : i + self.batch_size] for i in range(0, len(share), self.batch_size)]
@@ -98,39 +143,82 @@ def _grouped(order: Rows, lengths: Rows, step_rows: int, rng: np.random.Generato
     return np.concatenate([steps[rng.permutation(whole)].ravel(), by_length[whole * step_rows :]])
 
 
+def _together(order: Rows, groups: Rows, room: int) -> Rows:
+    """Keep the shuffled order of groups, and each whole in one batch of `room` rows where it fits into one."""
+    members: dict[int, list[int]] = {}
+    for row in order.tolist():
+        members.setdefault(int(groups[row]), []).append(row)
+    waiting = list(members.values())[::-1]
+    out: list[int] = []
+    while waiting:
+        free = room - len(out) % room
+        # The next group that still fits; where none does, the next one is cut.
+        look = range(len(waiting) - 1, max(-1, len(waiting) - 1 - room), -1)
+        fits = next((i for i in look if len(waiting[i]) <= free), len(waiting) - 1)
+        out += waiting.pop(fits)
+    return np.array(out, dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class _Steps:
-    """A map-style view of planned steps for the loader's workers; an item is one collated step."""
+    """A map-style view of the steps still to do, for the loader's workers; an item is one collated step."""
 
     examples: Examples
     plan: Plan
-    steps: list[Rows]
+    first: int
+    last: int
     rank: int
     world: int
 
     def __len__(self) -> int:
-        return len(self.steps)
+        return self.last - self.first
 
     def __getitem__(self, index: int) -> tuple[Rows, list[Batch]]:
-        step = self.steps[index]
+        epoch, number = divmod(self.first + index, self.plan.steps_per_epoch)
+        steps, examples = self._in(epoch)
+        step = steps[number]
         # A process without rows in a small last step still has to join the others: it runs one row, unweighted.
         micro = self.plan.micro(step, self.rank, self.world) or [step[:1]]
-        return step, [self.examples.collate(rows) for rows in micro]
+        return step, [examples.collate(rows) for rows in micro]
+
+    @cached_property
+    def _in(self) -> Callable[[int], tuple[list[Rows], Examples]]:
+        """Takes an epoch; returns its steps and its examples, remembered until the next."""
+
+        examples = self.examples
+
+        @lru_cache(maxsize=1)
+        def of(epoch: int) -> tuple[list[Rows], Examples]:
+            return self.plan.epoch(epoch), examples.at_epoch(epoch) if isinstance(examples, Varied) else examples
+
+        return of
 
 
 def collated(
-    examples: Examples, plan: Plan, steps: list[Rows], num_workers: int = 0, rank: int = 0, world: int = 1
+    examples: Examples,
+    plan: Plan,
+    steps: range,
+    num_workers: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    pin_memory: bool = False,
 ) -> DataLoader[tuple[Rows, list[Batch]]]:
     """Return a loader of (rows of the whole step, this process's micro-batches), in order.
 
-    The loader gets a generator of its own: otherwise its iterator would draw from the global one even
-    without workers.
+    One loader serves all epochs: its workers stay, and read on over an epoch's end. It gets a generator of its own:
+    otherwise its iterator would draw from the global one even without workers.
+
+    Parameters
+    ----------
+    steps
+        Steps to do, counted over all epochs from 0.
     """
     return DataLoader(
-        _Steps(examples, plan, steps, rank, world),  # type: ignore[arg-type]
+        _Steps(examples, plan, steps.start, steps.stop, rank, world),  # type: ignore[arg-type]
         batch_size=None,
         collate_fn=_as_it_is,  # type: ignore[arg-type]
         num_workers=num_workers,
+        pin_memory=pin_memory,
         generator=torch.Generator().manual_seed(0),
     )
 

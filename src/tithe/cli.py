@@ -157,21 +157,30 @@ def train(
 
 @app.command(epilog="Example: tithe evaluate -c runs/first/checkpoints/best --out artifacts/first")
 def evaluate(
-    checkpoint: Annotated[Path, typer.Option("-c", "--checkpoint", help="Checkpoint, or a file inside one.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option("-c", "--checkpoint", help="Checkpoint, or a file inside one.")
+    ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="CONFIG", help="The same as a file; what is given besides counts before it."),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Labelled file; the run's own splits when unset.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for numbers and pictures; artifacts/NAME when unset.")
     ] = None,
+    settings: Set = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a checkpoint on its validation and test rows, or on another file."""
     from tithe import evaluate as evaluation
     from tithe import trained
 
+    given = {"checkpoint_path": checkpoint, "dataset_path": data}
+    asked = evaluation.asked(config_file, settings or (), given)
     with quiet_libraries():
-        model = trained.load(checkpoint)
-        folder = out or Path("artifacts") / model.run.name
-        results = evaluation.checkpoint(model, data, folder)
+        model = trained.load(asked.checkpoint_path)
+        folder = out or Path(asked.artifacts_dir) / (asked.name or model.run.name)
+        results = evaluation.checkpoint(model, asked, folder)
     if as_json:
         print_json(results)
         return

@@ -22,7 +22,10 @@ LabelColumn = Annotated[str, typer.Option(help="Column of the classes.")]
 @select_app.command(epilog="Example: tithe select rows.parquet --strategy k_center --budget 0.1 --out picks.parquet")
 def select(
     source: Source,
-    out: Annotated[Path, typer.Option(help="Parquet file for id, rank, score and round of the chosen rows.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Parquet file for the chosen rows; their account (.json) and picture (.png) lie beside."),
+    ],
     strategy: Annotated[str, typer.Option(help="Rule by which rows are chosen.")] = "random",
     budget: Annotated[float, typer.Option(help="Share of the rows.")] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Of the strategy's random draws.")] = 0,
@@ -39,6 +42,7 @@ def select(
     """Choose the part of the rows that a strategy keeps."""
     from tithe import config, configfile, selecting
 
+    _refuse_to_bury(source, out)
     options = dict(configfile.override(text) for text in option or ())
     asked = {"strategy": strategy, "budget": budget, "seed": seed, "options": options}
     settings = config.section(config.Select, asked, "tithe select")
@@ -48,12 +52,22 @@ def select(
         else:
             columns = {"text_column": text_column, "label_column": label_column}
             chosen = selecting.of_file(source, settings, columns, encoder, max_length)
+        reasons = [selecting.explain(chosen, row) for row in explain or ()]
         selecting.save(out, chosen)
-    reasons = [selecting.explain(chosen, row) for row in explain or ()]
     if as_json:
         print_json({**selecting.account(chosen), "reasons": reasons})
         return
-    typer.echo("\n".join([f"{len(chosen.selection)} of {len(chosen.pool)} rows in {out}", *reasons]))
+    beside = f"account and picture in {out.with_suffix('.json')} and {out.with_suffix('.png')}"
+    typer.echo("\n".join([f"{len(chosen.selection)} of {len(chosen.pool)} rows in {out}", beside, *reasons]))
+
+
+def _refuse_to_bury(source: Path, out: Path) -> None:
+    """Keep the three files of a selection from landing on each other, or on what they are chosen from."""
+    if out.suffix != ".parquet":
+        raise InputError(f"--out {out} is no .parquet file: write for example --out {out.with_suffix('.parquet')}")
+    written = {out.with_suffix(suffix).resolve() for suffix in (".parquet", ".json", ".png")}
+    if source.resolve() in written:
+        raise InputError(f"--out {out} would overwrite {source}: choose another name")
 
 
 @select_app.command(epilog="Example: tithe suite rows.parquet --strategies k_center --seeds 0,1,2 --out suites/first")

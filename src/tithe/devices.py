@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import GradScalerKwargs
 
 from tithe.errors import InputError
 
@@ -48,7 +49,11 @@ def precision(asked: str, device: torch.device) -> Precision:
     return Precision(asked)
 
 
-def accelerator(device: str = "auto", asked: str = "no") -> Accelerator:
+# fp16's loss scale for networks that overflow easily: a low start, slow growth, a quick retreat.
+_CAREFUL = GradScalerKwargs(init_scale=128.0, growth_factor=1.5, backoff_factor=0.75, growth_interval=100)
+
+
+def accelerator(device: str = "auto", asked: str = "no", careful_scaling: bool = False) -> Accelerator:
     """Return a fresh Accelerator for this process: its device, its rank among processes, its precision.
 
     Raises
@@ -63,7 +68,8 @@ def accelerator(device: str = "auto", asked: str = "no") -> Accelerator:
     decided = precision(asked, state.device)
     if decided.note:
         logger.warning(decided.note)
-    return Accelerator(cpu=device == "cpu", mixed_precision=decided.name)
+    handlers = [_CAREFUL] if careful_scaling else []
+    return Accelerator(cpu=device == "cpu", mixed_precision=decided.name, kwargs_handlers=handlers)
 
 
 def _check(device: str) -> None:

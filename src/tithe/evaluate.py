@@ -3,21 +3,54 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field
 
-from tithe import config, figures, metrics, records
+from tithe import config, configfile, figures, metrics, records
 from tithe.data import Dataset, LabelMap, ingest, load
 from tithe.errors import InputError
 from tithe.trained import Trained
 
 Array = np.ndarray[Any, np.dtype[Any]]
 PREDICTIONS = "predictions.parquet"
+TABLE = "metrics.csv"
+
+
+class Evaluation(config.Section):
+    """What an evaluation is asked for; the file of `tithe evaluate --config`."""
+
+    checkpoint_path: str = Field(description="checkpoint, folder of checkpoints, or a file inside one")
+    dataset_path: str | None = Field(None, description="labelled file to evaluate whole; the run's own rows when unset")
+    splits: Annotated[tuple[Literal["validation", "test"], ...], Field(strict=False, min_length=1)] = Field(
+        ("validation", "test"), description="which of the run's own rows"
+    )
+    artifacts_dir: str = Field("artifacts", description="folder in which each evaluation gets one of its own")
+    name: Annotated[str, Field(pattern=r"^\w[\w.\-]*$")] | None = Field(
+        None, description="folder of this evaluation; the name of the run when unset"
+    )
+
+
+def asked(file: Path | None, overrides: Sequence[str], given: Mapping[str, Path | None]) -> Evaluation:
+    """Read what an evaluation is asked for: a file, then `key=value` settings, then what was given besides.
+
+    Raises
+    ------
+    InputError
+        Anything that is not exactly right, in one line.
+    """
+    raw = configfile.read(file)[1] if file else {}
+    raw |= dict(map(configfile.override, overrides))
+    raw |= {key: str(path) for key, path in given.items() if path}
+    if "checkpoint_path" not in raw:
+        where = f"checkpoint_path in {file.name}" if file else "--config FILE"
+        raise InputError(f"no checkpoint to evaluate: pass -c CHECKPOINT, or {where}")
+    return config.section(Evaluation, raw, file.name if file else "tithe evaluate")
 
 
 class Labelled(Protocol):
@@ -54,13 +87,7 @@ def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed:
     y_true_N = rows.labels
     result = scores(y_true_N, probs_NC, names, seed)
     records.write_json(folder / "metrics.json", result)
-    with (
-        records.atomic_file(folder / "per_class.csv") as aside,
-        aside.open("w", encoding="utf-8", newline="") as file,
-    ):
-        table = csv.DictWriter(file, fieldnames=list(result["per_class"][0]))
-        table.writeheader()
-        table.writerows(result["per_class"])
+    write_table(folder / "per_class.csv", result["per_class"])
     _write_predictions(folder / PREDICTIONS, rows, probs_NC, names)
     matrix_CC = np.array(result["confusion_matrix"])
     figures.confusion_matrix(folder / "confusion_matrix.png", matrix_CC, names, normalised=False)
@@ -69,6 +96,14 @@ def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed:
     figures.pr_curve(folder / "pr_curve.png", y_true_N, probs_NC, names)
     figures.reliability(folder / "reliability.png", y_true_N, probs_NC)
     return result
+
+
+def write_table(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write lines with the keys of the first as CSV."""
+    with records.atomic_file(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, fieldnames=list(lines[0]))
+        table.writeheader()
+        table.writerows(lines)
 
 
 def _write_predictions(path: Path, rows: Labelled, probs_NC: Array, names: Sequence[str]) -> None:
@@ -85,8 +120,10 @@ def _write_predictions(path: Path, rows: Labelled, probs_NC: Array, names: Seque
         pq.write_table(pa.table(columns), aside)
 
 
-def checkpoint(trained: Trained, data: Path | None, out: Path) -> dict[str, dict[str, Any]]:
+def checkpoint(trained: Trained, asked: Evaluation, out: Path) -> dict[str, dict[str, Any]]:
     """Evaluate a checkpoint on its own validation and test rows, or on every row of another file.
+
+    A folder for each part holds what `write` writes; `metrics.csv` above them has a line for each.
 
     Returns
     -------
@@ -95,19 +132,28 @@ def checkpoint(trained: Trained, data: Path | None, out: Path) -> dict[str, dict
     Raises
     ------
     InputError
-        A label of the file is unknown to the checkpoint, or the run's own data have changed.
+        A label of the file is unknown to the checkpoint, the run's own data have changed, or they have no such part.
     """
-    run, results = trained.run, {}
-    for part, dataset in _parts(trained, data).items():
+    results: dict[str, dict[str, Any]] = {}
+    for part, dataset in _parts(trained, asked).items():
         probs_NC = trained.probabilities(trained.task.encode(dataset))
-        results[part] = write(out / part, dataset, probs_NC, trained.labels, run.seed)
+        results[part] = write(out / part, dataset, probs_NC, trained.labels, trained.run.seed)
+    write_table(out / TABLE, [_line(part, asked, result) for part, result in results.items()])
     return results
 
 
-def _parts(trained: Trained, data: Path | None) -> dict[str, Dataset]:
+def _line(part: str, asked: Evaluation, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the single numbers of a part, without its tables, intervals and matrix."""
+    numbers = {key: value for key, value in result.items() if not isinstance(value, list | dict)}
+    return {"part": part, "checkpoint": asked.checkpoint_path, **numbers}
+
+
+def _parts(trained: Trained, asked: Evaluation) -> dict[str, Dataset]:
     settings = trained.run.data
-    if data is not None:
-        other = config.Data(path=str(data), text_column=settings.text_column, label_column=settings.label_column)
+    if asked.dataset_path is not None:
+        other = config.Data(
+            path=asked.dataset_path, text_column=settings.text_column, label_column=settings.label_column
+        )
         dataset, labels, _ = ingest(other)
         codes_C = trained.labels.encode(labels.names)
         return {"data": Dataset(dataset.table, dataset.rows, codes_C[dataset.labels], dataset.source)}
@@ -120,4 +166,7 @@ def _parts(trained: Trained, data: Path | None) -> dict[str, Dataset]:
     if splits.fingerprint != trained.progress["made_of"]["data"]:
         raise InputError(f"{settings.path} has other rows than at training: pass a labelled file with --data")
     parts = {"validation": splits.everything.take(splits.val), "test": splits.everything.take(splits.test)}
-    return {name: part for name, part in parts.items() if len(part)}
+    found: dict[str, Dataset] = {name: part for name, part in parts.items() if name in asked.splits and len(part)}
+    if not found:
+        raise InputError(f"the run held no rows out for {' and '.join(asked.splits)}: choose another split")
+    return found

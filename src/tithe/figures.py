@@ -42,7 +42,7 @@ def confusion_matrix(path: Path, matrix_CC: Array, names: Sequence[str], normali
             text = f"{value:.2f}" if normalised else f"{int(value)}"
             colour = "white" if value > middle else _INK
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def roc_curve(path: Path, y_true_N: Array, probs_NC: Array, names: Sequence[str]) -> None:
@@ -60,7 +60,7 @@ def roc_curve(path: Path, y_true_N: Array, probs_NC: Array, names: Sequence[str]
     axes.set_xlabel("false positive rate")
     axes.set_ylabel("true positive rate")
     axes.set_title(f"ROC, area {area:.3f}" if area is not None else "ROC: no class has both kinds of rows")
-    _save(figure, path)
+    save(figure, path)
 
 
 def pr_curve(path: Path, y_true_N: Array, probs_NC: Array, names: Sequence[str]) -> None:
@@ -79,7 +79,7 @@ def pr_curve(path: Path, y_true_N: Array, probs_NC: Array, names: Sequence[str])
     axes.set_title(
         f"Precision and recall, area {area:.3f}" if area is not None else "PR: no class has both kinds of rows"
     )
-    _save(figure, path)
+    save(figure, path)
 
 
 def reliability(path: Path, y_true_N: Array, probs_NC: Array) -> None:
@@ -97,7 +97,7 @@ def reliability(path: Path, y_true_N: Array, probs_NC: Array) -> None:
     axes.set_xlabel("confidence of the prediction")
     axes.set_ylabel("share that is right")
     axes.set_title(f"Calibration, expected error {error:.3f}")
-    _save(figure, path)
+    save(figure, path)
 
 
 def learning_curves(path: Path, history: Sequence[dict[str, Any]]) -> None:
@@ -114,7 +114,7 @@ def learning_curves(path: Path, history: Sequence[dict[str, Any]]) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("optimizer step")
     axes.legend(frameon=False, fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _smoothed(values: Sequence[float], keep: float = 0.9) -> list[float]:
@@ -170,6 +170,7 @@ def png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, atomically."""
     with records.atomic_file(path) as aside:
         aside.write_bytes(png(figure))

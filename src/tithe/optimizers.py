@@ -33,19 +33,32 @@ def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object
 
 def adamw(model: nn.Module, settings: Train) -> torch.optim.AdamW:
     """Return AdamW in its fused form: one pass over memory for each step."""
-    return torch.optim.AdamW(parameter_groups(model, settings), lr=settings.learning_rate, fused=True)
+    groups = parameter_groups(model, settings)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
 
 
-def schedule(settings: Train, total_steps: int) -> Callable[[int], float]:
+def schedule(settings: Train, total_steps: int, steps_per_epoch: int = 1) -> Callable[[int], float]:
     """Return the factor of the peak learning rate at an optimizer step, counted from 0.
 
     Linear warmup from 0 over `warmup_steps`, then linear decay to 0, nothing (`constant`), or the cosine
-    ½(1 + cos(2π · num_cycles · progress)); beyond the last step the factor stays at its end. The warmup
-    counts from the first step on, so that step 0 already moves: factor 1/(warmup_steps + 1).
+    ½(1 + cos(2π · num_cycles · progress)), raised so that it ends at `min_learning_rate`; beyond the last step the
+    factor stays at its end. The warmup counts from the first step on, so that step 0 already moves: factor
+    1/(warmup_steps + 1). The schedule begins after `schedule_from` epochs; before it the factor is that of its start.
+
+    Parameters
+    ----------
+    total_steps
+        Optimizer steps of the run, the schedule's end where the settings name no other.
+    steps_per_epoch
+        What the settings in epochs count in.
     """
-    horizon, warmup = settings.schedule_steps or total_steps, settings.warmup_steps
+    begin = settings.schedule_from * steps_per_epoch
+    horizon = settings.schedule_steps or (settings.schedule_epochs or 0) * steps_per_epoch or total_steps - begin
+    warmup = settings.warmup_steps or settings.warmup_epochs * steps_per_epoch
+    floor = settings.min_learning_rate / settings.learning_rate
 
     def factor(step: int) -> float:
+        step = max(0, step - begin)
         if step < warmup:
             return (step + 1) / (warmup + 1)
         if settings.schedule == "constant":
@@ -53,7 +66,8 @@ def schedule(settings: Train, total_steps: int) -> Callable[[int], float]:
         progress = min(1.0, (step - warmup) / max(1, horizon - warmup))
         if settings.schedule == "linear":
             return 1.0 - progress
-        return max(0.0, 0.5 * (1.0 + math.cos(2.0 * math.pi * settings.num_cycles * progress)))
+        wave = max(0.0, 0.5 * (1.0 + math.cos(2.0 * math.pi * settings.num_cycles * progress)))
+        return floor + (1.0 - floor) * wave
 
     return factor
 

@@ -12,9 +12,11 @@ from accelerate import Accelerator
 
 from tithe import (
     checkpoint,
+    closing,
     config,
     data,
     devices,
+    epochfiles,
     network,
     plugins,
     records,
@@ -24,8 +26,9 @@ from tithe import (
     selecting,
     selection,
 )
+from tithe.closing import Outcome
 from tithe.progress import bar
-from tithe.session import Outcome, Session
+from tithe.session import Session
 from tithe.tracking import mirrored
 
 
@@ -45,8 +48,9 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
         A signal asked for a stop; the state was saved first.
     """
     begun = time.monotonic()
+    run = epochfiles.continued(run)
     with runlog.remembered() as log:
-        accelerator = devices.accelerator(run.train.device, run.train.precision)
+        accelerator = devices.accelerator(run.train.device, run.train.precision, run.train.careful_scaling)
         task = check(run)
         home = rundirs.choose(run)
         with rundirs.alone(home, accelerator):
@@ -64,17 +68,18 @@ def _train(
 ) -> Outcome:
     main = accelerator.is_main_process
     with accelerator.main_process_first():  # the others find it in the cache
-        splits = data.load(run.data, run.seed)
+        splits = task.load()
         start = rundirs.start_of(run, home)
     made_of = _made_of(run, task, splits)
-    if start:
+    if start and start.is_dir():
         checkpoint.check_same(checkpoint.progress(start)["made_of"], made_of, start)
-    elif main:
+    elif not start and main:
         rundirs.refuse_to_bury(run, home, overwrite)
-    with bar("tokenising", len(splits.everything), "texts") as tick, accelerator.main_process_first():
+    doing, unit = task.doing
+    with bar(doing, len(splits.everything), unit) as tick, accelerator.main_process_first():
         encoded = task.encode(splits.everything, tick)
     net, examples = network.build(run, task, len(splits.labels), encoded, accelerator)
-    if start:
+    if start and start.is_dir():
         checkpoint.check_same(checkpoint.progress(start)["made_of"], net.identity, start)
     chosen = _choose(run, splits, encoded, examples, task, net, accelerator)
     if chosen:
@@ -86,7 +91,7 @@ def _train(
     accelerator.wait_for_everyone()
     with runlog.written(home, log) if main else runlog.silent(), session.tracks() as tracks:
         seconds = session.learn(tracks)
-        outcome = session.conclude(tracks, seconds)
+        outcome = closing.conclude(session, tracks, seconds)
     if main:
         records.write_manifest(home, rundirs.own(run, home))  # last: the mirrors write until they are closed
     return outcome
@@ -118,14 +123,14 @@ def check(run: config.Run) -> Any:
     InputError
         The first mistake.
     """
-    data.find_reader(Path(run.data.path), run.data.reader)
-    data.symbols_of(run.data)
+    task = plugins.load("tasks", run.task).open_task(run)
+    task.check()
     if run.select:
         selection.options_of(plugins.load("strategies", run.select.strategy), run.select)
         plugins.load("strategies", run.select.first)
     for name, settings in mirrored(run.track).items():
         plugins.load("trackers", name).check(settings)
-    return plugins.load("tasks", run.task).open_task(run.model)
+    return task
 
 
 def _made_of(run: config.Run, task: Any, splits: data.Splits) -> dict[str, Any]:

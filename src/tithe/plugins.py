@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,8 @@ def load(family: str, name: str) -> ModuleType:
 
 def installed(module: str) -> bool:
     """Say whether a top-level module can be imported, without importing it."""
+    if module in sys.modules:  # one that has replaced itself while it was imported may have lost its spec
+        return sys.modules[module] is not None
     return importlib.util.find_spec(module) is not None
 
 

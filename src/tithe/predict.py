@@ -80,11 +80,18 @@ def one_batch(
     autocast: Autocast = nullcontext,
 ) -> Array:
     """Apply a function of the model to some rows, without gradients; return float32 values, shape (B, …)."""
+    return of_batch(model, function, examples.collate(rows), autocast)
+
+
+def of_batch(
+    model: nn.Module, function: Callable[[Batch], torch.Tensor], batch: Batch, autocast: Autocast = nullcontext
+) -> Array:
+    """Apply a function of the model to a batch, without gradients; return float32 values, shape (B, …)."""
     device = next(model.parameters()).device
     with torch.inference_mode():
-        batch = {name: tensor.to(device) for name, tensor in examples.collate(rows).items()}
+        there = {name: tensor.to(device) for name, tensor in batch.items()}
         with autocast():
-            values: Array = function(batch).float().cpu().numpy()
+            values: Array = function(there).float().cpu().numpy()
     return values
 
 

@@ -61,6 +61,9 @@ def write(home: Path) -> Path:
         section("Scores", _scores(result, parts)),
         section("Learning", _image(home / "learning_curves.png", "loss and validation scores by step")),
         section(f"Pictures, {parts[0]} rows", _pictures(home / parts[0])),
+        section(f"Real or fake, {parts[0]} rows", _authenticity(home / parts[0], result[parts[0]]["authenticity"]))
+        if "authenticity" in result[parts[0]]
+        else "",
         section(f"Classes, {parts[0]} rows", _classes(result[parts[0]]["per_class"])),
         section("Data", _data(data)),
         section("Selection", _selection(home)) if (home / "selection.json").exists() else "",
@@ -100,8 +103,9 @@ def _head(config: Mapping[str, Any], data: Mapping[str, Any], result: Mapping[st
         if part == "validation"
         else ""
     )
-    encoder = Path(config["model"]["encoder"]).name
-    about = f"{encoder} on {data['file']}: {data['rows_kept']} rows, {len(data['classes'])} classes. {chosen}{caution}"
+    detector = f"{config['images']['mode']} detector"
+    network = Path(config["model"]["encoder"]).name if config["task"] == "text" else detector
+    about = f"{network} on {data['file']}: {data['rows_kept']} rows, {len(data['classes'])} classes. {chosen}{caution}"
     title = f'<h1>{html.escape(config["name"])}</h1><p class="quiet">{html.escape(about)}</p>'
     return f'{title}<div class="cards">{shown}</div>'
 
@@ -127,6 +131,33 @@ def _classes(table: Sequence[Mapping[str, Any]]) -> str:
     return f'<div class="scroll">{_table(("class, worst first", "precision", "recall", "F1", "rows"), rows)}</div>'
 
 
+def _authenticity(folder: Path, found: Mapping[str, Any]) -> str:
+    named = {
+        "auc": "AUC",
+        "ap_fake": "average precision, fake is positive",
+        "ap_real": "average precision, real is positive",
+        "eer": "equal error rate",
+        "tpr_at_fpr_1": "fakes caught where 1 % of reals are called fake",
+        "tpr_at_fpr_5": "fakes caught where 5 % of reals are called fake",
+        "accuracy": "accuracy at a score of 0.5",
+        "accuracy_best_threshold": "accuracy at the threshold that suits these rows best",
+        "brier": "Brier score",
+        "ece": "expected calibration error of the score",
+    }
+    numbers = _table(("", ""), [(label, _number(found[key])) for key, label in named.items()])
+    keys = ("fakes", "auc", "ap_fake", "eer", "tpr_at_fpr_5")
+    lines = [(r["generator"], *(_number(r[k]) for k in keys)) for r in found["per_generator"]]
+    by_generator = _table(("generator", "fakes", "AUC", "AP", "EER", "caught at 5 % FPR"), lines)
+    verdicts = [(name, *(str(count) for count in said.values())) for name, said in found.get("verdicts", {}).items()]
+    judged = _table(("truly", "called fake", "unsure", "called real"), verdicts) if verdicts else ""
+    shown = [_image(folder / f"{n}.png", n) for n in ("scores", "roc_by_generator", "calibration") if _is(folder, n)]
+    return f'{numbers}{judged}{by_generator}<div class="pictures">{"".join(shown)}</div>'
+
+
+def _is(folder: Path, name: str) -> bool:
+    return (folder / f"{name}.png").exists()
+
+
 def _data(data: Mapping[str, Any]) -> str:
     splits = data["splits"]
     rows = [("rows read", str(data["rows_read"])), ("rows kept", str(data["rows_kept"]))]
@@ -138,8 +169,14 @@ def _data(data: Mapping[str, Any]) -> str:
         rows.append(("train rows after balancing", str(splits["train_after_balancing"])))
     if splits["too_small_to_split"]:
         rows.append(("classes too small to split, in train only", ", ".join(splits["too_small_to_split"])))
-    words = data["words"]
-    rows.append(("words of a text", f"mean {words['mean']}, median {words['median']}, most {words['max']}"))
+    if words := data.get("words"):
+        rows.append(("words of a text", f"mean {words['mean']}, median {words['median']}, most {words['max']}"))
+    if sizes := data.get("sizes"):
+        shown = (f"{side} {found['min']} to {found['max']}" for side, found in sizes.items())
+        rows.append(("pixels of an image", ", ".join(shown)))
+    if leak := splits.get("format_leak"):
+        told = f"AUC {leak['auc']:.3f}; up to {leak['chance']:.3f} may be chance"
+        rows.append(("classes told apart by file format alone", told))
     sizes = sorted(data["classes"].items(), key=lambda item: -item[1])
     classes = _table(("class", "rows"), [(name, str(count)) for name, count in sizes])
     return f"{_table(('', ''), rows)}<details><summary>rows of every class</summary>{classes}</details>"

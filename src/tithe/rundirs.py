@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from filelock import FileLock, Timeout
 
-from tithe import checkpoint, config, records
+from tithe import checkpoint, config, epochfiles, records
 from tithe.artifacts import FILES, METRICS
 from tithe.errors import InputError
 
@@ -33,6 +33,8 @@ def choose(run: config.Run) -> Path:
         The checkpoint to go on from is not there.
     """
     pattern, asked = run.out or f"runs/{run.name}-{_TIME}", run.checkpoint.resume
+    if run.out is None and asked and epochfiles.is_one(Path(asked)):
+        return Path(asked).parent
     if run.out is None and asked not in (None, "auto"):
         start = checkpoint.find(Path(str(asked)))
         return start.parent.parent if start.parent.name == run.checkpoint.dir else start.parent
@@ -49,8 +51,10 @@ def choose(run: config.Run) -> Path:
 
 
 def start_of(run: config.Run, home: Path) -> Path | None:
-    """Return the checkpoint that a run goes on from, None where it begins."""
+    """Return the checkpoint that a run goes on from, a directory or a single file; None where it begins."""
     asked = run.checkpoint.resume
+    if asked and epochfiles.is_one(Path(asked)):
+        return Path(asked)
     if asked != "auto":
         return checkpoint.find(Path(asked)) if asked else None
     records.recover(home / run.checkpoint.dir)
@@ -82,7 +86,10 @@ def alone(home: Path, accelerator: Accelerator) -> Iterator[None]:
 
 def own(run: config.Run, home: Path) -> list[Path]:
     """Return everything in the directory that a run writes: nothing else there is ours to delete or to vouch for."""
-    return [p for p in [*(home / name for name in FILES), *checkpoint.all_in(home / run.checkpoint.dir)] if p.exists()]
+    names = dict.fromkeys([*FILES, epochfiles.LATEST, epochfiles.HISTORY, run.track.tensorboard_dir])
+    found = [*(home / name for name in names), *checkpoint.all_in(home / run.checkpoint.dir)]
+    found += home.glob(epochfiles.NUMBERED.format("*"))
+    return [path for path in found if path.exists() and path.resolve().is_relative_to(home.resolve())]
 
 
 def refuse_to_bury(run: config.Run, home: Path, overwrite: bool) -> None:

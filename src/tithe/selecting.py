@@ -6,7 +6,7 @@ import itertools
 import json
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from tithe.rescoring import Rescore, by_model
 
 logger = logging.getLogger("tithe")
 
-FILE, ACCOUNT, PICTURE = "selection.parquet", "selection.json", "selection.png"
+FILE = "selection.parquet"
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,10 @@ class _Story:
 
 
 def save(file: Path, chosen: Chosen) -> None:
-    """Write the chosen rows as Parquet: `id` is the position in the data file, `rank` 0 was chosen first."""
+    """Write the chosen rows as Parquet, and beside them, under the same name, the account and the picture.
+
+    `id` is the position in the data file, `rank` 0 was chosen first.
+    """
     found = chosen.selection
     table = pa.table({
         "id": chosen.pool.ids[found.rows],
@@ -184,6 +187,8 @@ def save(file: Path, chosen: Chosen) -> None:
     table = table.replace_schema_metadata({"tithe": json.dumps(account(chosen))})
     with records.atomic_file(file) as aside:
         pq.write_table(table, aside)
+    records.write_json(file.with_suffix(".json"), account(chosen))
+    maps.draw(file.with_suffix(".png"), chosen.pool, found.rows, chosen.names)
 
 
 def of_file(path: Path, settings: config.Select, columns: dict[str, str], encoder: str, max_length: int) -> Chosen:
@@ -217,12 +222,15 @@ def _chosen_of(
 ) -> Chosen:
     selection.options_of(plugins.load("strategies", settings.strategy), settings)
     accelerator = devices.accelerator(run.train.device, run.train.precision)
-    task = plugins.load("tasks", run.task).open_task(run.model)
+    task = plugins.load("tasks", run.task).open_task(run)
     with bar("tokenising", len(everything), "texts") as tick:
         encoded = task.encode(everything, tick)
     net, examples = network.build(run, task, max(2, len(labels)), encoded, accelerator)
     origin = source(run, settings, everything, labels, rows, encoded, task, net.whole, accelerator)
-    return choose(origin, by_model(run, task, len(labels), examples.take(rows), accelerator))
+    chosen = choose(origin, by_model(run, task, len(labels), examples.take(rows), accelerator))
+    if isinstance(examples, features.Features):  # at hand anyway: there is a map whatever the strategy reads
+        return replace(chosen, pool=chosen.pool.with_signals({"embeddings": examples.values[rows]}))
+    return chosen
 
 
 def explain(chosen: Chosen, row: int) -> str:
@@ -231,14 +239,12 @@ def explain(chosen: Chosen, row: int) -> str:
 
 
 def write(home: Path, chosen: Chosen) -> None:
-    """Write the rows, the account and the picture of a selection into a folder."""
+    """Write the rows, the account and the picture of a selection into a run directory."""
     save(home / FILE, chosen)
-    records.write_json(home / ACCOUNT, account(chosen))
-    maps.draw(home / PICTURE, chosen.pool, chosen.selection.rows)
 
 
 def account(chosen: Chosen) -> dict[str, Any]:
-    """Return what `selection.json` says."""
+    """Return what the JSON beside the rows says: what was asked, what came of it, what it cost in seconds."""
     found, labels = chosen.selection, chosen.pool.labels
     return {
         "strategy": chosen.settings.strategy,

@@ -7,9 +7,8 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,37 +17,25 @@ from accelerate.utils import gather_object
 from torch import nn
 
 from tithe import (
-    artifacts,
     checkpoint,
     config,
     data,
-    evaluate,
-    figures,
+    epochfiles,
     metrics,
     predict,
     records,
-    report,
     runlog,
-    tensors,
     trainer,
 )
 from tithe.batches import Examples
-from tithe.errors import Interrupted
+from tithe.errors import InputError, Interrupted
 from tithe.interrupts import deferred
 from tithe.network import Network
 from tithe.progress import Tick, bar
 from tithe.tracking import HISTORY, Tracks, mirrored
 
 logger = logging.getLogger("tithe")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Where a finished run lies and how good it is."""
-
-    home: Path
-    best: Path
-    scores: dict[str, Any]
+Saved = TypeVar("Saved")
 
 
 class Session:
@@ -70,15 +57,31 @@ class Session:
         self.run, self.home, self.task, self.splits = run, home, task, splits
         self.network, self.model = network, network.learner
         self.accelerator, self.made_of, self.start_path = accelerator, made_of, start
-        self.start = network.fitted(checkpoint.load(start)) if start else None
+        self.start = network.fitted(self._opened(start)) if start else None
         self.train, self.val, self.test = (examples.take(rows) for rows in (splits.train, splits.val, splits.test))
         self.keeper = checkpoint.Keeper(home / run.checkpoint.dir, run.checkpoint.keep, self._assets)
         self.best: dict[str, Any] = {"score": None, "step": None, "epoch": None}
         self.waited, self.seconds_before, self.begun, self.prepared = 0, 0.0, begun, 0.0
+        self.sums: dict[str, float] = {}
         if self.start and start:
             self.keeper.adopt(start)
             self.best, self.waited = self.start.progress["best"], self.start.progress["waited"]
             self.seconds_before = self.start.progress["seconds"]
+            self.sums = dict(self.start.progress.get("sums", {}))
+
+    def _opened(self, start: Path) -> checkpoint.TrainState:
+        """Read a checkpoint; the best score of a file counts where this run has the weights that it belongs to."""
+        if not start.is_file():
+            return checkpoint.load(start)
+        state = epochfiles.read(start)
+        shapes = {name: value.shape for name, value in self.model.state_dict().items()}
+        if {name: value.shape for name, value in state.model.items()} != shapes:
+            raise InputError(f"{start} holds another network: use the model settings that it was trained with")
+        own = start.parent.resolve() == self.home.resolve()
+        if own and checkpoint.is_checkpoint(self.home / self.run.checkpoint.dir / checkpoint.BEST):
+            return state
+        fresh = {"best": {"score": None, "step": None, "epoch": None}, "waited": 0}
+        return dataclasses.replace(state, progress={**state.progress, **fresh})
 
     def open_home(self) -> None:
         """Make the run directory and write into it what is known before training."""
@@ -96,6 +99,16 @@ class Session:
         self.splits.labels.save(self.home / "labels.json")
         with records.atomic_folder(self.home / "assets") as aside:
             self.task.save(aside)
+        if self.start_path and self.start_path.is_file():
+            self._adopt_file(self.start_path)
+
+    def _adopt_file(self, start: Path) -> None:
+        """Keep the state of a single file as this run's own; what a run before it saved later is no part of it."""
+        for later in checkpoint.all_in(self.keeper.folder):
+            if later.name != checkpoint.BEST or start.parent.resolve() != self.home.resolve():
+                shutil.rmtree(later)
+        if self.start:
+            self.keeper.periodic(self._told(self.start, self.seconds_before))
 
     def _bring_history(self, start: Path) -> None:
         """A run that goes on in another directory takes its history along."""
@@ -178,10 +191,11 @@ class Session:
         raise Interrupted(signum, f"stopped after step {step.step}: resume from {path}")
 
     def _log(self, tracks: Tracks, step: trainer.Step) -> None:
-        if step.step % self.run.train.log_every_steps == 0 or step.scores:
+        means = self._means(step)
+        if step.step % self.run.train.log_every_steps == 0 or step.ends_epoch:
             lrs = {f"lr_{i}": lr for i, lr in enumerate(step.lr)}
             norm = {} if step.grad_norm is None else {"grad_norm": step.grad_norm}
-            tracks.log("train", step.step, epoch=step.epoch, batch_loss=step.batch_loss, **lrs, **norm)
+            tracks.log("train", step.step, epoch=step.epoch, batch_loss=step.batch_loss, **lrs, **norm, **means)
             rates = ",".join(f"{lr:.3g}" for lr in dict.fromkeys(step.lr))
             gpu = self.accelerator.device.type == "cuda"
             memory = f" gpu_mem {torch.cuda.max_memory_allocated() / 2**20:.0f}MB" if gpu else ""
@@ -194,35 +208,60 @@ class Session:
             shown = ", ".join(f"{name} {step.scores[name]:.4f}" for name in metrics.DIRECTION)
             logger.info("epoch %d of %d: validation %s", step.epoch, self.run.train.epochs, shown)
 
+    def _means(self, step: trainer.Step) -> dict[str, float]:
+        """At an epoch's end, its mean loss and what that was made of, where the criterion names it."""
+        if not step.parts:
+            return {}
+        for name, value in {"total": step.batch_loss, **step.parts, "rows": 1.0}.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * step.rows
+        if not step.ends_epoch:
+            return {}
+        sums, self.sums = self.sums, {}
+        rows = sums.pop("rows")
+        return {"learning_rate": step.lr[0], **{name: value / rows for name, value in sums.items()}}
+
     def _save(self, step: trainer.Step, batches_before: int, seconds: float, last: bool) -> None:
+        improved = False
         if step.scores:
             score = step.scores[self._by]
-            if metrics.better(self._by, score, self.best["score"]):
+            improved = metrics.better(self._by, score, self.best["score"])
+            if improved:
                 self.best, self.waited = {"score": score, "step": step.step, "epoch": step.epoch}, 0
                 self._on_main(lambda state: self.keeper.best(state), self._state(step, seconds))
             else:
                 self.waited += 1
         every = self.run.checkpoint.every_batches
-        due = step.scores is not None if every is None else step.batches // every > batches_before // every
+        due = step.ends_epoch if every is None else step.batches // every > batches_before // every
         if due or last or self._out_of_patience:
             self._periodic(self._state(step, seconds))
+        if step.ends_epoch and self.run.checkpoint.epoch_files:
+            numbered = last or step.epoch % self.run.checkpoint.epoch_files == 0
+            history = records.read_lines(self.home / HISTORY) if self.accelerator.is_main_process else []
+            self._on_main(
+                lambda state: epochfiles.write(self.home, state, numbered, improved, history),
+                self._state(step, seconds),
+            )
 
     def _periodic(self, state: checkpoint.TrainState) -> Path | None:
         return self._on_main(self.keeper.periodic, state)
 
-    def _on_main(self, save: Callable[[checkpoint.TrainState], Path], state: checkpoint.TrainState) -> Path | None:
+    def _on_main(self, save: Callable[[checkpoint.TrainState], Saved], state: checkpoint.TrainState) -> Saved | None:
         path = save(state) if self.accelerator.is_main_process else None
         self.accelerator.wait_for_everyone()
         return path
 
     def _state(self, step: trainer.Step, seconds: float) -> checkpoint.TrainState:
-        state = step.snapshot()
+        return self._told(step.snapshot(), seconds)
+
+    def _told(self, state: checkpoint.TrainState, seconds: float) -> checkpoint.TrainState:
+        """Complete a state with the story so far."""
         story = {
             "best": self.best,
             "waited": self.waited,
             "seconds": round(seconds, 3),
             "made_of": self.made_of,
             "config": config.dump(self.run),
+            **({"sums": dict(self.sums)} if self.sums else {}),
         }
         return dataclasses.replace(state, progress={**state.progress, **story})
 
@@ -232,16 +271,16 @@ class Session:
             records.link_tree(self.home / "assets" / part, folder / part)
 
     def _validate(self, model: nn.Module) -> dict[str, float]:
-        return metrics.summary(self.val.labels, self._probabilities(model, self.val))
+        scores: dict[str, float] = self.task.scores(self.val.labels, self.outputs(model, self.val))
+        return scores
 
-    def _probabilities(
-        self, model: nn.Module, examples: Any, tick: Tick = lambda rows: None
-    ) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Class probabilities, shape (N, C); several processes share the rows."""
+    def outputs(self, model: nn.Module, examples: Any, tick: Tick = lambda rows: None) -> predict.Array:
+        """What the network gives for every row, shape (N, …); several processes share the rows."""
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         rows = np.arange(len(examples))
         mine: Examples = examples.take(rows[rank::world])
-        logits_NC = predict.logits(model, mine, autocast=self.accelerator.autocast, tick=tick)
+        autocast, at_once = self.accelerator.autocast, self.task.rows_at_once
+        logits_NC = predict.logits(model, mine, at_once, autocast=autocast, tick=tick)
         if world > 1:
             parts, logits_NC = (
                 gather_object([logits_NC]),
@@ -249,64 +288,4 @@ class Session:
             )
             for r, part in enumerate(parts):
                 logits_NC[r::world] = part
-        return predict.softmax(logits_NC)
-
-    def conclude(self, tracks: Tracks, seconds: float) -> Outcome:
-        """Evaluate the best weights on validation and test, write the numbers, the pictures and the report."""
-        best = self.keeper.folder / checkpoint.BEST
-        final = tensors.sha256_of_all(self.model.state_dict())
-        if self.run.checkpoint.single_files and self.accelerator.is_main_process:
-            artifacts.final(self.home, self.network)
-        if best.exists():
-            weights = checkpoint.weights(best)
-            self.model.load_state_dict({name: weights[name] for name in self.model.state_dict()})
-        parts: dict[str, Any] = {}
-        for name, examples in (("validation", self.val), ("test", self.test)):
-            if len(examples):
-                with bar(name, len(examples), "rows") as tick:
-                    probs_NC = self._probabilities(self.model, examples, tick)
-                if self.accelerator.is_main_process:
-                    parts[name] = evaluate.write(
-                        self.home / name, examples, probs_NC, self.splits.labels, self.run.seed
-                    )
-        result = {
-            "score": self._by,
-            "best_val_score": self.best["score"],
-            "test_score": parts.get("test", {}).get(self._by),
-            "best": {"by": self._by, **self.best},
-            **parts,
-            "training": self._training(seconds, final),
-        }
-        if self.accelerator.is_main_process:
-            result |= artifacts.conclude(self.home, self.run, self.network, self.splits, best)
-            self._publish(tracks, result)
-        self.accelerator.wait_for_everyone()
-        return Outcome(self.home, best, result)
-
-    def _training(self, seconds: float, final: str) -> dict[str, Any]:
-        history = records.read_lines(self.home / HISTORY) if self.accelerator.is_main_process else []
-        epochs = max((int(r["epoch"]) for r in history if r["kind"] == "val"), default=0)
-        return {
-            "seconds": round(seconds, 2),
-            "preparation_seconds": round(self.prepared, 2),
-            "epochs": epochs,
-            "rows_per_second": round(epochs * len(self.train) / seconds, 1) if seconds else None,
-            "device": str(self.accelerator.device),
-            "processes": self.accelerator.num_processes,
-            "precision": self.accelerator.mixed_precision,
-            "parameters": sum(p.numel() for p in self.network.whole.parameters()),
-            "parameters_trained": sum(p.numel() for p in self.network.whole.parameters() if p.requires_grad),
-            "final_weights_sha256": final,
-            "split_sha256": self.splits.split.hash,
-        }
-
-    def _publish(self, tracks: Tracks, result: dict[str, Any]) -> None:
-        records.write_json(self.home / artifacts.METRICS, result)
-        for part in ("validation", "test"):
-            if part in result:
-                for picture in figures.PICTURES:
-                    tracks.figure(f"{part}/{picture}", self.home / part / f"{picture}.png")
-        tracks.final({f"{p}/{k}": v for p in ("validation", "test") for k, v in result.get(p, {}).items()})
-        report.write(self.home)
-        tracks.artifact(artifacts.METRICS, self.home / artifacts.METRICS)
-        tracks.artifact("report.html", self.home / "report.html")
+        return logits_NC

@@ -143,7 +143,7 @@ def _ground(written: str, seed: int) -> _Ground:
     base = config.Run.model_validate_json(written)
     run_ = base.model_copy(update={"seed": seed})
     accelerator = devices.accelerator(run_.train.device, run_.train.precision)
-    task = plugins.load("tasks", run_.task).open_task(run_.model)
+    task = plugins.load("tasks", run_.task).open_task(run_)
     splits = data.load(run_.data, seed)
     encoded = task.encode(splits.everything)
     net, examples = network.build(run_, task, len(splits.labels), encoded, accelerator)

@@ -37,11 +37,16 @@ class Tracker(Protocol):
 
 def mirrored(track: config.Track) -> dict[str, dict[str, Any]]:
     """Return the trackers that a config asks for, each with its settings, secrets in clear."""
-    mirrors: dict[str, dict[str, Any]] = {"tensorboard": {}} if track.tensorboard else {}
+    mirrors: dict[str, dict[str, Any]] = {}
+    if track.tensorboard:
+        mirrors["tensorboard"] = {"folder": track.tensorboard_dir}
     if track.neptune:
         token = track.neptune.api_token
         secret = {"api_token": token.get_secret_value()} if token else {}
         mirrors["neptune"] = {**track.neptune.model_dump(exclude={"api_token"}), **secret}
+    for name, settings in (("mlflow", track.mlflow), ("clearml", track.clearml)):
+        if settings:
+            mirrors[name] = settings.model_dump()
     return mirrors
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from accelerate import Accelerator
 from torch import nn
 
-from tithe import artifacts, checkpoint, config, devices, network, plugins, predict, tensors
-from tithe.batches import Examples
+from tithe import artifacts, checkpoint, config, devices, epochfiles, network, plugins, predict, tensors
+from tithe.batches import Batch, Examples
 from tithe.data import Label, LabelMap
 from tithe.errors import InputError
 
@@ -35,6 +35,8 @@ class Trained:
         Resolved config of the run that trained it.
     progress
         What its `state.json` says.
+    folder
+        The checkpoint that it was opened from.
     """
 
     model: nn.Module
@@ -43,11 +45,20 @@ class Trained:
     run: config.Run
     progress: dict[str, Any]
     accelerator: Accelerator
+    folder: Path
 
     def probabilities(self, examples: Examples, **how: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return class probabilities, shape (N, C)."""
-        logits_NC = predict.logits(self.model, examples, autocast=self.accelerator.autocast, **how)
-        return predict.softmax(logits_NC)
+        how = {"batch_size": self.task.rows_at_once, **how}
+        outputs_NC = predict.logits(self.model, examples, autocast=self.accelerator.autocast, **how)
+        probs: np.ndarray[Any, np.dtype[np.float64]] = self.task.probabilities(outputs_NC)
+        return probs
+
+    def outputs(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the class probabilities of one batch, shape (B, C)."""
+        values_BC = predict.of_batch(self.model, self.model, batch, self.accelerator.autocast)
+        probs: np.ndarray[Any, np.dtype[np.float64]] = self.task.probabilities(values_BC)
+        return probs
 
     def predict(self, inputs: Sequence[str], batch_size: int = 64) -> list[Prediction]:
         """Classify inputs, in their order."""
@@ -81,12 +92,12 @@ def load(path: str | Path, device: str = "auto") -> Trained:
     state = checkpoint.progress(folder)
     run = config.parse(state["config"], source=str(folder / "state.json"))
     labels = LabelMap.load(folder / "labels.json")
-    weights = tensors.load(single) if single else checkpoint.weights(folder)
+    weights = _weights(single) if single else checkpoint.weights(folder)
     family = plugins.load("tasks", run.task)
     if any(name.startswith("encoder.") for name in weights):
-        task = family.restore(run.model, folder, state["made_of"]["model"]["pooling"])
+        task = family.restore(run, folder, state["made_of"]["model"])
     else:
-        task = family.open_task(run.model)
+        task = family.open_task(run)
     accelerator = devices.accelerator(device, run.train.precision)
     model = task.build(len(labels), run.seed)
     if single and not any(name.startswith("head.") for name in weights):
@@ -97,7 +108,7 @@ def load(path: str | Path, device: str = "auto") -> Trained:
         model.load_state_dict({**model.state_dict(), **weights})
     except RuntimeError:
         raise InputError(f"{single or folder} holds no weights of this classifier: pass {folder}") from None
-    return Trained(model.to(accelerator.device).eval(), task, labels, run, state, accelerator)
+    return Trained(model.to(accelerator.device).eval(), task, labels, run, state, accelerator, folder)
 
 
 def _single_file(path: Path) -> Path | None:
@@ -105,6 +116,10 @@ def _single_file(path: Path) -> Path | None:
     if path.is_dir():
         path = path / artifacts.BEST
     return path if path.is_file() and path.suffix == ".pt" and not checkpoint.is_checkpoint(path.parent) else None
+
+
+def _weights(single: Path) -> dict[str, Any]:
+    return epochfiles.weights(single) if epochfiles.is_one(single) else tensors.load(single)
 
 
 def _check_encoder(model: nn.Module, task: Any, made_of: dict[str, Any], run: config.Run) -> None:

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from tithe import kernels, optimizers
-from tithe.batches import Batch, Examples, Plan, Rows, collated
+from tithe.batches import Batch, Examples, Plan, Rows, Varied, collated
 from tithe.checkpoint import TrainState
 from tithe.config import Train
 from tithe.errors import TitheError
@@ -21,7 +21,9 @@ from tithe.randomness import RandomStream
 
 logger = logging.getLogger("tithe")
 
-Criterion = Callable[[torch.Tensor, Batch], torch.Tensor]
+# A criterion's parts are what its loss is made of, for people to read.
+Parts = dict[str, torch.Tensor]
+Criterion = Callable[[torch.Tensor, Batch], torch.Tensor | tuple[torch.Tensor, Parts]]
 Validate = Callable[[nn.Module], Mapping[str, float]]
 
 
@@ -45,6 +47,12 @@ class Step:
         Learning rate of every parameter group in this step.
     grad_norm
         Norm of the gradient before clipping, None when clipping is off.
+    parts
+        What `batch_loss` is made of, where the criterion says so: means over the rows of the step.
+    rows
+        Rows of the step.
+    ends_epoch
+        Whether it was the last step of its epoch.
     scores
         Validation scores after the last step of an epoch, None elsewhere.
     snapshot
@@ -57,6 +65,9 @@ class Step:
     batch_loss: float
     lr: tuple[float, ...]
     grad_norm: float | None
+    parts: Mapping[str, float]
+    rows: int
+    ends_epoch: bool
     scores: Mapping[str, float] | None
     snapshot: Callable[[], TrainState]
 
@@ -64,7 +75,9 @@ class Step:
 def plan(examples: Examples, settings: Train, seed: int) -> Plan:
     """Return the order of rows that `fit` will follow."""
     lengths = examples.lengths if settings.group_by_length else None
-    return Plan(lengths, len(examples), settings.batch_size, settings.accumulation_steps, seed)
+    groups = examples.groups if isinstance(examples, Varied) else None
+    sizes = settings.batch_size, settings.accumulation_steps
+    return Plan(lengths, len(examples), *sizes, seed, settings.drop_last, groups)
 
 
 def fit(
@@ -85,12 +98,13 @@ def fit(
     model
         Maps a batch to logits; moved to the accelerator's device.
     criterion
-        Maps (logits, batch) to the *sum* of the rows' losses. The loop divides by the rows of the whole
-        optimizer step, so accumulation and several processes give the full batch's gradient.
+        Maps (logits, batch) to the *sum* of the rows' losses, and may name the sums that it is made of. The loop
+        divides by the rows of the whole optimizer step, so accumulation and several processes give the full batch's
+        gradient.
     train
         Rows to learn from.
     validate
-        Called with the model (with averaged weights, if kept) after each epoch.
+        Called with the model (with averaged weights, if kept) after every `validate_every`-th epoch and the last.
     start
         State to go on from; the remaining steps are those that the stopped run would have done.
 
@@ -103,9 +117,11 @@ def fit(
     if start is not None:
         loop.restore(start)
     rank, world = accelerator.process_index, accelerator.num_processes
-    while loop.epoch < settings.epochs:
-        steps = loop.plan.epoch(loop.epoch, skip=loop.step_in_epoch)
-        for rows, batches in collated(train, loop.plan, steps, num_workers, rank, world):
+    per_epoch = loop.plan.steps_per_epoch
+    left = range(loop.epoch * per_epoch + loop.step_in_epoch, settings.epochs * per_epoch)
+    if left:
+        pinned = accelerator.device.type == "cuda"
+        for rows, batches in collated(train, loop.plan, left, num_workers, rank, world, pinned):
             yield loop.advance(rows, batches, validate)
 
 
@@ -130,7 +146,8 @@ class _Loop:
         self.criterion, self.train, self.settings, self.accelerator = criterion, train, settings, accelerator
         self.plan = plan(train, settings, seed)
         self.optimizer = optimizers.adamw(model, settings)
-        factor = optimizers.schedule(settings, settings.epochs * self.plan.steps_per_epoch)
+        per_epoch = self.plan.steps_per_epoch
+        factor = optimizers.schedule(settings, settings.epochs * per_epoch, per_epoch)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
         self.random = RandomStream(seed + accelerator.process_index, accelerator.device)
         self.ema = optimizers.Average(self.model, settings.ema_decay) if settings.ema_decay else None
@@ -139,7 +156,7 @@ class _Loop:
 
     def advance(self, rows: Rows, batches: list[Batch], validate: Validate | None) -> Step:
         """Take one optimizer step and, at the end of an epoch, validate."""
-        loss = self._backward(rows, batches)
+        loss, parts = self._backward(rows, batches)
         lr = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
         norm = self._update(rows)
         self.scheduler.step()
@@ -149,16 +166,16 @@ class _Loop:
         self.step += 1
         self.batches += -(-len(rows) // self.settings.batch_size)
         self.step_in_epoch += 1
-        scores = None
-        if self.step_in_epoch == self.plan.steps_per_epoch:
+        scores, ends = None, self.step_in_epoch == self.plan.steps_per_epoch
+        if ends:
             self.epoch, self.step_in_epoch = epoch, 0
-            if validate:
+            if validate and (epoch % self.settings.validate_every == 0 or epoch == self.settings.epochs):
                 with self.ema.applied(self.model) if self.ema else contextlib.nullcontext():
                     scores = validate(self.model)
-        return Step(epoch, self.step, self.batches, loss, lr, norm, scores, self.snapshot)
+        return Step(epoch, self.step, self.batches, loss, lr, norm, parts, len(rows), ends, scores, self.snapshot)
 
-    def _backward(self, rows: Rows, batches: list[Batch]) -> float:
-        """Fill the gradients with those of the mean loss over the step's rows; return that loss."""
+    def _backward(self, rows: Rows, batches: list[Batch]) -> tuple[float, dict[str, float]]:
+        """Fill the gradients with those of the mean loss over the step's rows; return that loss and its parts."""
         while True:
             try:
                 with self.random.active():
@@ -173,10 +190,11 @@ class _Loop:
                 self.optimizer.zero_grad()
                 torch.cuda.empty_cache()
 
-    def _try_backward(self, rows: Rows, batches: list[Batch]) -> float:
+    def _try_backward(self, rows: Rows, batches: list[Batch]) -> tuple[float, dict[str, float]]:
         world = self.accelerator.num_processes
-        has_rows = self.accelerator.process_index < len(rows)
+        has_rows = float(self.accelerator.process_index < len(rows))
         total = torch.zeros((), device=self.accelerator.device)
+        totals: Parts = {}
         pieces = [piece for batch in batches for piece in _cut(batch, self.pieces)]
         for i, batch in enumerate(pieces):
             batch = {k: v.to(self.accelerator.device, non_blocking=True) for k, v in batch.items()}
@@ -184,15 +202,19 @@ class _Loop:
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.forward):
                 with self.accelerator.autocast():
                     logits = self.forward(batch)
-                loss = self.criterion(logits, batch) * float(has_rows)
+                found = self.criterion(logits, batch)
+                loss, parts = found if isinstance(found, tuple) else (found, {})
+                loss = loss * has_rows
                 total += loss.detach()
+                for name, part in parts.items():
+                    totals[name] = totals.get(name, 0) + part.detach() * has_rows
                 # Processes average their gradients; times `world` the average is the sum over all rows.
                 self.accelerator.backward(loss * (world / len(rows)))
         if world > 1:
-            total = self.accelerator.reduce(total)
+            total, totals = self.accelerator.reduce((total, totals))
         mean = float(total) / len(rows)
         self._check(mean, "loss", rows)
-        return mean
+        return mean, {name: float(part) / len(rows) for name, part in totals.items()}
 
     def _update(self, rows: Rows) -> float | None:
         """Clip and apply the gradients; return their norm before clipping."""
@@ -248,9 +270,14 @@ class _Loop:
     def restore(self, state: TrainState) -> None:
         """Put everything back to a snapshot."""
         self.model.load_state_dict(state.model)
+        rates = [group["initial_lr"] for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state.optimizer)
-        self.scheduler.load_state_dict(state.scheduler)
-        self.random.restore(state.rng)
+        self.scheduler.load_state_dict({**state.scheduler, "base_lrs": rates})
+        for group, peak, factor in zip(self.optimizer.param_groups, rates, self.scheduler.lr_lambdas, strict=True):
+            # The config's rate holds, and its schedule: for a run that goes on unchanged they are the saved ones.
+            group["initial_lr"], group["lr"] = peak, peak * factor(self.scheduler.last_epoch)
+        if state.rng:  # a file for people's own use holds none, where nothing is drawn at random
+            self.random.restore(state.rng)
         if self.ema and state.ema:
             self.ema.weights = {k: v.to(self.accelerator.device) for k, v in state.ema.items()}
         if self.accelerator.scaler and state.scaler:  # an empty state, saved without a GPU, would be refused

@@ -76,7 +76,7 @@ def _compare(found: dict[str, Any], weights: dict[str, Any], file: Path, frozen_
 def _source(found: dict[str, Any], run: config.Run, home: Path) -> str:
     """Hold the proof's `before` against the encoder it came from, where that still lies there."""
     try:
-        task = plugins.load("tasks", run.task).open_task(run.model)
+        task = plugins.load("tasks", run.task).open_task(run)
         model = task.build(2, run.seed)
     except InputError as error:
         return f"the encoder before training could not be read again ({error}): the proof's word stands for it"

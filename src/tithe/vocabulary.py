@@ -84,9 +84,10 @@ def explain_error(model: type[BaseModel], error: dict[str, Any], source: str, wr
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
     message = message.replace("a valid integer", "an integer").replace("a valid ", "a ").replace("a tuple", "a list")
     message = message.removeprefix("String ")
-    if error["type"] == "value_error":
-        return f"{source}: {message}"
-    if _section_at(model, loc):
+    of_section = not loc or _section_at(model, loc)
+    if error["type"] == "value_error" and of_section:
+        return f"{source}: {message}"  # it names its keys itself
+    if of_section:
         return f"{source}: '{key}' should be a section with keys {', '.join(sorted(_siblings(model, loc)))}"
     shown = "a secret" if "token" in key else repr(_as_written(written, loc, error["input"]))
     return f"{source}: {key} = {shown} {message}"
@@ -106,7 +107,8 @@ def _nearest(model: type[BaseModel], loc: Sequence[Any]) -> str:
     near = did_you_mean(str(last), siblings)
     if "did you mean" in near:
         return near
-    elsewhere = {key.rpartition(".")[2]: key for key in known_keys(model)}
+    keys = [key for key, *_ in explain(model)]
+    elsewhere = {key.rpartition(".")[2]: key for key in reversed(keys)}  # of two equal names the first counts
     found = difflib.get_close_matches(str(last), elsewhere, n=1, cutoff=0.75)
     return f": did you mean '{elsewhere[found[0]]}'?" if found else near
 

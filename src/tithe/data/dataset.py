@@ -22,7 +22,7 @@ class Dataset:
     Attributes
     ----------
     table
-        Columns `id` (position in the source, from 0) and `input`.
+        Columns `id` (position in the source, from 0) and `input`, and what else is known of each row.
     rows
         Positions in the table, shape (N,); a row may stand more than once.
     labels
@@ -52,8 +52,12 @@ class Dataset:
 
     def inputs(self, start: int = 0, stop: int | None = None) -> list[str]:
         """Return the inputs of rows start to stop of this view; only these are read."""
-        inputs: list[str] = self.table.column("input").take(pa.array(self.rows[start:stop])).to_pylist()
-        return inputs
+        return self.column("input", start, stop)
+
+    def column(self, name: str, start: int = 0, stop: int | None = None) -> list[Any]:
+        """Return a column's values for rows start to stop of this view, None where there is none."""
+        values: list[Any] = self.table.column(name).take(pa.array(self.rows[start:stop])).to_pylist()
+        return values
 
     def take(self, rows: Rows) -> Dataset:
         """Return a view of rows of this view, in the given order."""

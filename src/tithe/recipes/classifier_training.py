@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tithe.config import Count, Neptune, Positive, Ratio, Section, Seed
+from tithe.config import Count, Neptune, Positive, Ratio, Section, Seed, Select
 
 
 class _Data(Section):
@@ -69,6 +69,7 @@ class Config(Section):
     optimizer: _Optimizer = _Optimizer()
     scheduler: _Scheduler = _Scheduler()
     checkpointing: _Checkpointing = _Checkpointing()
+    select: Select | None = Field(None, description="train on a part of the training rows; an addition")
     neptune: _Neptune | None = None
 
 
@@ -92,6 +93,7 @@ def translate(config: Config, file: Path) -> dict[str, Any]:
             "max_length": training.max_seq_length,
             "attention": training.attention_implementation or "auto",
         },
+        "select": config.select.model_dump() if config.select else None,
         "train": {
             "epochs": training.num_epochs,
             "batch_size": training.batch_size,

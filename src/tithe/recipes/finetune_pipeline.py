@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tithe.config import Count, Positive, Ratio, Section, Seed
+from tithe.config import Count, Positive, Ratio, Section, Seed, Select
 
 
 class _Paths(Section):
@@ -60,6 +60,7 @@ class Config(Section):
     data: _Data = _Data()
     model: _Model = _Model()
     training: _Training = _Training()
+    select: Select | None = Field(None, description="train on a part of the training rows; an addition")
 
 
 def translate(config: Config, file: Path) -> dict[str, Any]:
@@ -92,6 +93,7 @@ def translate(config: Config, file: Path) -> dict[str, Any]:
             "max_length": data.max_length,
             "freeze": "all" if training.freeze_backbone else frozen,
         },
+        "select": config.select.model_dump() if config.select else None,
         "train": {
             "epochs": training.epochs,
             "batch_size": training.batch_size,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from tithe import cache, config, encoders, freeze, kernels, records
+from tithe import cache, classifier, config, data, encoders, freeze, kernels, metrics, predict, records
 from tithe.batches import Batch
+from tithe.classifier import Classifier
 from tithe.data import Dataset
 from tithe.data.clean import clean_text
 
@@ -80,48 +79,14 @@ class TextExamples:
         return batch
 
 
-class Classifier(nn.Module):
-    """An encoder, a pooling of its token states, a head.
-
-    Parameters
-    ----------
-    encoder
-        Any model whose output has `last_hidden_state`, shape (B, T, D).
-    pooling
-        `cls` takes the first token, `mean` the average over real tokens.
-    head
-        Maps (B, D) to logits (B, C).
-    """
-
-    def __init__(self, encoder: nn.Module, pooling: str, head: nn.Module) -> None:
-        super().__init__()
-        self.encoder, self.pooling, self.head = encoder, pooling, head
-
-    def embed(self, batch: Batch) -> torch.Tensor:
-        """Return pooled states, shape (B, D)."""
-        mask_BT = batch.get("attention_mask")
-        states_BTD: torch.Tensor = self.encoder(input_ids=batch["input_ids"], attention_mask=mask_BT).last_hidden_state
-        if self.pooling == "cls":
-            return states_BTD[:, 0]
-        if mask_BT is None:
-            return states_BTD.mean(dim=1)
-        weights_BT1 = mask_BT.unsqueeze(-1).to(states_BTD.dtype)
-        return (states_BTD * weights_BT1).sum(dim=1) / weights_BT1.sum(dim=1)
-
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """Return logits, shape (B, C)."""
-        logits: torch.Tensor = self.head(self.embed(batch))
-        return logits
-
-
 @dataclass(frozen=True)
 class Text:
     """The text task of one run: an encoder's configuration and tokenizer, and how they are used.
 
     Attributes
     ----------
-    settings
-        The config's `model` section.
+    run
+        The config; its `model` section says what is built.
     encoder
         The encoder's Hugging Face configuration.
     tokenizer
@@ -132,18 +97,35 @@ class Text:
         Resolved pooling.
     """
 
-    settings: config.Model
+    doing: ClassVar = ("tokenising", "texts")
+    rows_at_once: ClassVar = 64
+
+    run: config.Run
     encoder: Any
     tokenizer: Any
     source: str | None
     pooling: str
+
+    @property
+    def settings(self) -> config.Model:
+        """The config's `model` section."""
+        return self.run.model
+
+    def check(self) -> None:
+        """Find what is wrong with the config's data before they are read; see `data.load`."""
+        data.find_reader(Path(self.run.data.path), self.run.data.reader)
+        data.symbols_of(self.run.data)
+
+    def load(self) -> data.Splits:
+        """Return the config's rows, cleaned and split; see `data.load`."""
+        return data.load(self.run.data, self.run.seed)
 
     def build(self, classes: int, seed: int) -> Classifier:
         """Return the network, frozen as asked: pretrained where there is a source, else shaped for a checkpoint."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             encoder = encoders.build(self.encoder, self.source, self.settings.attention)
-            head = _head(self.settings, self.encoder.hidden_size, classes)
+            head = classifier.head(self.settings, self.encoder.hidden_size, classes)
         model = Classifier(encoder, self.pooling, head)
         kernels.speed_up(model, attention=self.settings.attention == "auto")
         freeze.freeze(encoders.parts_to_freeze(encoder, self.settings.freeze))
@@ -175,7 +157,7 @@ class Text:
         self.encoder.save_pretrained(folder / "encoder")
         self.tokenizer.save_pretrained(folder / "tokenizer")
 
-    def encode(self, data: Dataset, tick: Callable[[int], object] = lambda rows: None) -> TextExamples:
+    def encode(self, dataset: Dataset, tick: Callable[[int], object] = lambda rows: None) -> TextExamples:
         """Tokenise every row of a dataset once and keep the result in the cache.
 
         Parameters
@@ -183,23 +165,23 @@ class Text:
         tick
             Is told the number of texts done with each chunk.
         """
-        key = records.digest([data.fingerprint, _tokenizer_hash(self.tokenizer), self.settings.max_length])
+        key = records.digest([dataset.fingerprint, _tokenizer_hash(self.tokenizer), self.settings.max_length])
         folder = cache.place("tokens", key)
         if not cache.is_whole(folder):
             with records.atomic_folder(folder) as aside:
-                self._tokenise(data, aside, tick)
+                self._tokenise(dataset, aside, tick)
             cache.make_room()
         else:
-            tick(len(data))
+            tick(len(dataset))
         tokens = np.load(folder / "tokens.npy", mmap_mode="r")
         offsets = np.load(folder / "offsets.npy")
-        return TextExamples(tokens, offsets, np.arange(len(data)), data.labels, data.ids, self._pad)
+        return TextExamples(tokens, offsets, np.arange(len(dataset)), dataset.labels, dataset.ids, self._pad)
 
-    def _tokenise(self, data: Dataset, folder: Path, tick: Callable[[int], object]) -> None:
+    def _tokenise(self, dataset: Dataset, folder: Path, tick: Callable[[int], object]) -> None:
         lengths: list[int] = []
         with (folder / "flat").open("wb") as file:
-            for start in range(0, len(data), _TEXTS_AT_ONCE):
-                chunk = self._token_ids(data.inputs(start, start + _TEXTS_AT_ONCE))
+            for start in range(0, len(dataset), _TEXTS_AT_ONCE):
+                chunk = self._token_ids(dataset.inputs(start, start + _TEXTS_AT_ONCE))
                 lengths += map(len, chunk)
                 np.concatenate(chunk).astype("<i4").tofile(file)
                 tick(len(chunk))
@@ -231,6 +213,14 @@ class Text:
     def _pad(self) -> int:
         return int(self.tokenizer.pad_token_id or 0)
 
+    def probabilities(self, outputs_NC: predict.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return class probabilities, shape (N, C), of what the network gives."""
+        return predict.softmax(outputs_NC)
+
+    def scores(self, labels_N: Rows, outputs_NC: predict.Array) -> dict[str, float]:
+        """Return the validation scores of what the network gives; `metrics.DIRECTION` names those that decide."""
+        return metrics.summary(labels_N, self.probabilities(outputs_NC))
+
     def criterion(
         self, label_smoothing: float = 0.0, class_weights: np.ndarray[Any, Any] | None = None
     ) -> Callable[[torch.Tensor, Batch], torch.Tensor]:
@@ -246,7 +236,7 @@ class Text:
         return loss
 
 
-def open_task(settings: config.Model) -> Text:
+def open_task(run: config.Run) -> Text:
     """Find the encoder and check that it can do what is asked, before any weights are loaded.
 
     Raises
@@ -254,30 +244,17 @@ def open_task(settings: config.Model) -> Text:
     InputError
         No such encoder, a text longer than its positions, an attention that can't run here.
     """
+    settings = run.model
     source = encoders.find(settings.encoder)
     encoder, tokenizer = encoders.open_parts(source, source, settings.encoder)
     encoders.check(settings, encoder)
-    return Text(settings, encoder, tokenizer, source, encoders.pooling(settings.pooling, source, encoder))
+    return Text(run, encoder, tokenizer, source, encoders.pooling(settings.pooling, source, encoder))
 
 
-def restore(settings: config.Model, folder: Path, pooling: str) -> Text:
-    """Return the task of a checkpoint from what `Text.save` wrote into it."""
+def restore(run: config.Run, folder: Path, identity: Mapping[str, Any]) -> Text:
+    """Return the task of a checkpoint from what `Text.save` wrote into it, and from what it was made of."""
     encoder, tokenizer = encoders.open_parts(folder / "encoder", folder / "tokenizer", str(folder))
-    return Text(settings, encoder, tokenizer, None, pooling)
-
-
-def _head(settings: config.Model, width: int, classes: int) -> nn.Sequential:
-    if settings.head == "linear":
-        out = nn.Linear(width, classes)
-        layers: list[nn.Module] = [nn.Dropout(settings.dropout), out]
-    else:
-        out = nn.Linear(settings.hidden_dim, classes)
-        inner = nn.Linear(width, settings.hidden_dim)
-        layers = [nn.Dropout(settings.dropout), inner, nn.GELU(), nn.Dropout(settings.dropout), out]
-    # Small logits at first: the loss starts at ln C whatever the scale of the encoder's states.
-    nn.init.normal_(out.weight, std=min(0.02, 1 / math.sqrt(width)))
-    nn.init.zeros_(out.bias)
-    return nn.Sequential(*layers)
+    return Text(run, encoder, tokenizer, None, identity["pooling"])
 
 
 def _tokenizer_hash(tokenizer: Any) -> str:

@@ -1,4 +1,4 @@
-"""TensorBoard: event files under `<home>/tensorboard`, read by `tensorboard --logdir <home>`."""
+"""TensorBoard: event files in a folder of the run directory, read by `tensorboard --logdir <home>`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> TensorBoard:
     Parameters
     ----------
     home
-        The run's directory; the events land in `home / "tensorboard"`.
+        The run's directory.
     settings
-        Optional `resume_step`: the first step this process writes. What an earlier process of the same
+        Optional `folder`: where the events land, counted from `home`; `tensorboard` when unset. Optional
+        `resume_step`: the first step this process writes. What an earlier process of the same
         run wrote at that step or later is hidden by TensorBoard, so nothing is drawn twice.
     name
         The run's name, the title of its configuration.
@@ -35,7 +36,8 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> TensorBoard:
     from torch.utils.tensorboard import SummaryWriter
 
     resume = settings.get("resume_step")
-    writer = SummaryWriter(str(home / "tensorboard"), purge_step=resume, flush_secs=FLUSH_SECONDS)
+    folder = home / settings.get("folder", "tensorboard")
+    writer = SummaryWriter(str(folder), purge_step=resume, flush_secs=FLUSH_SECONDS)
     return TensorBoard(writer, home, name, resume or 0)
 
 

@@ -1,0 +1,92 @@
+"""Photographs for the authenticity benchmark, out of Debian packages: downloaded once, nothing is installed or run.
+
+`authenticity_photos.txt` names what is taken. A member with other bytes than those that were looked at, as another
+release may have, is left out; so is a package that the release does not have.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from tithe import records
+from tithe.errors import TitheError
+
+Image = np.ndarray[Any, np.dtype[np.uint8]]  # (H, W, 3), blue first as OpenCV has it
+
+CACHE = records.cache_dir() / "benchmarks"
+SIDE = 256  # of a crop
+_LIST = Path(__file__).with_suffix(".txt")
+_DIGITS = 16  # of a file's SHA-256: enough to know it again
+_SHRINK = (2.0, 2.4)
+
+
+def photographs() -> dict[str, Path]:
+    """Return the files by the first digits of their SHA-256, in the order of the list; download what is not cached.
+
+    Raises
+    ------
+    TitheError
+        Not one package could be had.
+    """
+    wanted: dict[str, dict[str, str]] = {}
+    for line in _LIST.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            package, member, key = line.split("\t")
+            wanted.setdefault(package, {})[member] = key
+    found: dict[str, Path] = {}
+    for package, members in wanted.items():
+        folder = CACHE / "photos" / package
+        if records.broken_files(folder):
+            _fetch(package, members, folder)
+        found |= {key: folder / key for key in members.values() if (folder / key).is_file()}
+    if not found:
+        raise TitheError("no photograph could be downloaded: this needs apt-get and dpkg-deb, and a Debian mirror")
+    print(f"{len(found)} of {sum(map(len, wanted.values()))} photographs are here", flush=True)
+    return found
+
+
+def _fetch(package: str, members: dict[str, str], folder: Path) -> None:
+    """Put the members that are as they were looked at into a folder, each under its key."""
+    with tempfile.TemporaryDirectory() as aside:
+        try:
+            subprocess.run(["apt-get", "download", package], cwd=aside, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            print(f"{package}: cannot be downloaded", flush=True)
+            return
+        (archive,) = Path(aside).glob("*.deb")
+        with records.atomic_folder(folder) as out, (Path(aside) / "files").open("w+b") as files:
+            subprocess.run(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=files, check=True)
+            files.seek(0)
+            _take(files, members, out)
+
+
+def _take(files: Any, members: dict[str, str], out: Path) -> None:
+    with tarfile.open(fileobj=files) as tree:
+        for entry in tree:
+            key = members.get(entry.name.removeprefix("./"))
+            if key and (content := tree.extractfile(entry)):
+                (out / key).write_bytes(content.read())
+                if not records.sha256_file(out / key).startswith(key):
+                    (out / key).unlink()
+
+
+def shrunk(path: Path, rng: np.random.Generator) -> Image:
+    """Read a photograph and make it at least two times smaller, which removes what an earlier JPEG left in it.
+
+    The factor is drawn, so that the 8-pixel grid does not become one of 4 pixels; where the shorter side would fall
+    below a crop it is smaller.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise TitheError(f"{path} cannot be read: delete it, and it is downloaded again")
+    height, width = image.shape[:2]
+    factor = min(rng.uniform(*_SHRINK), min(height, width) / SIDE)
+    small: Image = cv2.resize(image, (round(width / factor), round(height / factor)), interpolation=cv2.INTER_AREA)
+    return small

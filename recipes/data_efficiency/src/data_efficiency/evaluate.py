@@ -1,0 +1,15 @@
+"""Evaluate: `uv run evaluate -c checkpoints/my_run/best/model.pt`, or `python -m data_efficiency.evaluate -c ...`."""
+
+import sys
+
+from tithe.cli import main as tithe
+
+
+def main() -> None:
+    """Evaluate a checkpoint, or what `--config` says; the arguments are those of `tithe evaluate`."""
+    sys.argv = ["evaluate", "evaluate", *sys.argv[1:]]
+    tithe()
+
+
+if __name__ == "__main__":
+    main()

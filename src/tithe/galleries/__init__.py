@@ -1,0 +1,1 @@
+"""Where photographs and their labels come from: one layout a file, found by its name."""

@@ -1,0 +1,10 @@
+"""Photographs as pixels: read, cut, changed, recognised again, and what their files give away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+# uint8, shape (H, W, 3), RGB, as stored: no orientation applied.
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]

@@ -1,0 +1,255 @@
+"""Real or fake: photographs in, a score of how real each is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from tithe import authenticity, config, metrics, predict
+from tithe.batches import Batch
+from tithe.data import Dataset, Splits, images
+from tithe.errors import InputError
+from tithe.forensics import Detector, losses
+from tithe.photos import augment, crops, decode, degrade
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class ImageExamples:
+    """Photographs, read from their files when they are collated.
+
+    Attributes
+    ----------
+    root
+        Folder that the inputs of the data set count from.
+    dataset
+        The view of the data set that these are.
+    settings
+        The config's `images` section.
+    seed
+        With the epoch, decides what is cut out of a photograph and how it is changed.
+    epoch
+        None outside training: then crops lie evenly and nothing is changed.
+    change
+        Name of a processing that each crop goes through, one of `degrade.NAMES`.
+    """
+
+    lengths: ClassVar[None] = None  # a crop costs what any crop costs
+
+    root: Path
+    dataset: Dataset
+    settings: config.Images
+    seed: int
+    epoch: int | None = None
+    change: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    @property
+    def ids(self) -> Rows:
+        """Positions in the gallery, shape (N,)."""
+        return self.dataset.ids
+
+    @property
+    def labels(self) -> Rows:
+        """1 real, 0 fake; shape (N,)."""
+        return self.dataset.labels
+
+    @property
+    def paths(self) -> list[str]:
+        """Paths of the files, from `root`."""
+        return self.dataset.inputs()
+
+    @cached_property
+    def generators(self) -> Array:
+        """What made each fake, and beside whose fakes each real one lies; shape (N,)."""
+        return self._column("generator")
+
+    @cached_property
+    def groups(self) -> Rows:
+        """A number that a real photograph and its fake twin share, shape (N,)."""
+        pairs_N = self._column("pair") if self.settings.twins else np.full(len(self), None)
+        known = {pair: i for i, pair in enumerate(dict.fromkeys(p for p in pairs_N if p is not None))}
+        alone_N = len(known) + self.dataset.rows
+        return np.array([known.get(pair, alone) for pair, alone in zip(pairs_N, alone_N, strict=True)], dtype=np.int64)
+
+    def _column(self, name: str) -> Array:
+        found: Array = self.dataset.table.column(name).to_numpy()[self.dataset.rows]
+        return found
+
+    def take(self, rows: Rows) -> ImageExamples:
+        """Return a view of rows of this view."""
+        return replace(self, dataset=self.dataset.take(rows))
+
+    def at_epoch(self, epoch: int) -> ImageExamples:
+        """Return the same photographs as an epoch of training shows them."""
+        return replace(self, epoch=epoch)
+
+    def changed(self, change: str | None) -> ImageExamples:
+        """Return the centres of the same photographs, processed in a named way."""
+        return replace(self, change=change, settings=self.settings.model_copy(update={"crops": 1}))
+
+    def whole(self, row: int) -> Array:
+        """Return a photograph of this view, uint8, shape (H, W, 3)."""
+        path = self.root / self.dataset.inputs(row, row + 1)[0]
+        try:
+            return decode.read(path, self.settings.max_pixels)
+        except decode.Unreadable as error:
+            raise InputError(f"{path} could be read before and can't be now ({error}): put it back") from None
+
+    def centre(self, row: int) -> Array:
+        """Return the centre crop of a photograph of this view, uint8, shape (S, S, 3)."""
+        centre: Array = crops.even(self.whole(row), self.settings.size, 1)[0]
+        return centre
+
+    def collate(self, rows: Rows) -> Batch:
+        """Return images uint8 (B, 3, S, S), or (B, K, 3, S, S) outside training, and labels (B,)."""
+        pieces = [self._pieces(int(row)) for row in rows]
+        return {"images": _channels_first(pieces), "labels": torch.from_numpy(self.labels[rows])}
+
+    def _pieces(self, row: int) -> Array:
+        image_HW3, size = self.whole(row), self.settings.size
+        if self.epoch is None:
+            pieces = crops.even(image_HW3, size, self.settings.crops)
+            if self.change:
+                pieces = np.stack([degrade.by_name(self.change)(piece) for piece in pieces])
+            return pieces[0] if self.settings.crops == 1 else pieces
+        # Twins share the generator: they are cut at the same place and changed in the same way.
+        rng = np.random.default_rng([self.seed, 0x1A6E, self.epoch, int(self.groups[row])])
+        piece = crops.random(image_HW3, size, rng)
+        if self.settings.augment == "none":
+            return piece
+        recipe = augment.draw(rng)
+        return augment.apply(
+            recipe if self.settings.augment == "all" else augment.Recipe(recipe.flip, recipe.turns), piece
+        )
+
+
+@dataclass(frozen=True)
+class Image:
+    """The image task of one run.
+
+    Attributes
+    ----------
+    run
+        The config; its `images` section says what is built.
+    """
+
+    doing: ClassVar = ("listing", "images")
+    source: ClassVar[None] = None  # nothing is pretrained
+
+    run: config.Run
+
+    @property
+    def rows_at_once(self) -> int:
+        """Images of an evaluation's batch: their crops take about a gigabyte."""
+        return max(1, 32 // self.settings.crops)
+
+    @property
+    def settings(self) -> config.Images:
+        """The config's `images` section."""
+        return self.run.images
+
+    def check(self) -> None:
+        """Find what is wrong with the config's data before they are read."""
+        images.find_gallery(Path(self.run.data.path), self.run.data.reader)
+        if self.run.data.class_weights:
+            raise InputError("data.class_weights is for texts: set data.upsample to balance images")
+
+    def load(self) -> Splits:
+        """Return the config's photographs, sifted and split; see `images.load`."""
+        return images.load(self.run.data, self.settings, self.run.seed)
+
+    def build(self, classes: int, seed: int) -> Detector:
+        """Return a fresh detector; its two classes are fake and real."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return Detector(self.settings.mode)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what two runs must share for a checkpoint of one to fit the other."""
+        return {"detector": self.settings.mode}
+
+    def save(self, folder: Path) -> None:
+        """Write nothing: the config says all that rebuilds a detector."""
+
+    def encode(self, dataset: Dataset, tick: Callable[[int], object] = lambda rows: None) -> ImageExamples:
+        """Return a data set's photographs as examples; no file is opened."""
+        tick(len(dataset))
+        return ImageExamples(images.root(Path(self.run.data.path)), dataset, self.settings, self.run.seed)
+
+    def batch(self, photographs: Sequence[Array]) -> Batch:
+        """Return the evenly laid crops of photographs in memory, uint8 (B, K, 3, S, S)."""
+        s = self.settings
+        return {"images": _channels_first([crops.even(image_HW3, s.size, s.crops) for image_HW3 in photographs])}
+
+    def probabilities(self, outputs_N3: predict.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the probabilities of fake and real, shape (N, 2): that of real is the score."""
+        real_N = _score(outputs_N3)
+        return np.stack([1 - real_N, real_N], axis=1)
+
+    def scores(self, labels_N: Rows, outputs_N3: predict.Array) -> dict[str, float]:
+        """Return the validation scores: the loss and its parts over the whole set, all its pairs among them."""
+        outputs = torch.from_numpy(np.asarray(outputs_N3))
+        parts = losses.parts(outputs, torch.from_numpy(labels_N), self.settings.margin)
+        total = float(losses.total(parts, self._weights))
+        probs_N2 = self.probabilities(outputs_N3)
+        told = {name: float(part) for name, part in parts.items()}
+        auc = authenticity.summary(labels_N, probs_N2[:, 1])["auc"]
+        # `total` is the documents' name of what decides as `loss`.
+        return {**metrics.summary(labels_N, probs_N2), **told, "total": total, "loss": total, "auc": float(auc or 0)}
+
+    def criterion(
+        self, label_smoothing: float = 0.0, class_weights: Array | None = None
+    ) -> Callable[[torch.Tensor, Batch], tuple[torch.Tensor, dict[str, torch.Tensor]]]:
+        """Return the loss of a batch times its rows, and the three parts likewise.
+
+        Pairs are those of a batch: of a step that is cut into several, the ranking part is not that of the whole.
+        """
+
+        def loss(outputs_B3: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+            parts, rows = losses.parts(outputs_B3, batch["labels"], self.settings.margin), len(outputs_B3)
+            return losses.total(parts, self._weights) * rows, {name: part * rows for name, part in parts.items()}
+
+        return loss
+
+    @property
+    def _weights(self) -> Mapping[str, float]:
+        s = self.settings
+        return {
+            "regression": s.regression_weight,
+            "classification": s.classification_weight,
+            "ranking": s.ranking_weight,
+        }
+
+
+def open_task(run: config.Run) -> Image:
+    """Return the task of a config."""
+    return Image(run)
+
+
+def restore(run: config.Run, folder: Path, identity: Mapping[str, Any]) -> Image:
+    """Return the task of a checkpoint."""
+    return Image(run)
+
+
+def _channels_first(pieces: Sequence[Array]) -> torch.Tensor:
+    """Stack arrays (…, S, S, 3) to a tensor (B, …, 3, S, S)."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.stack(pieces), -1, -3)))
+
+
+def _score(outputs_N3: predict.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the sigmoid of the first output, shape (N,)."""
+    real_N: np.ndarray[Any, np.dtype[np.float64]] = (
+        torch.from_numpy(np.asarray(outputs_N3[:, 0])).double().sigmoid().numpy()
+    )
+    return real_N
