@@ -38,22 +38,20 @@ def copy_move(image: Image, donor: Image, rng: np.random.Generator) -> Image:
 
 def inpainting(image: Image, donor: Image, rng: np.random.Generator) -> Image:
     """Fill a hole from its border (Telea 2004)."""
-    filled: Image = cv2.inpaint(image, _ellipse(rng, 24, 48), 3, cv2.INPAINT_TELEA)
-    return filled
+    return cv2.inpaint(image, _ellipse(rng, 24, 48), 3, cv2.INPAINT_TELEA)
 
 
 def upscale(image: Image, donor: Image, rng: np.random.Generator) -> Image:
     """Halve the image and double it, bicubic."""
     half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    double: Image = cv2.resize(half, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    return double
+    return cv2.resize(half, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
 
 
 def double_jpeg(image: Image, donor: Image, rng: np.random.Generator) -> Image:
     """Compress once; the set's own codec is the second time."""
     quality = int(rng.integers(_QUALITY[0], _QUALITY[1] + 1))
-    once: Image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
-    return once
+    content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR))
 
 
 # Name: what it does to an image and another photograph's, its label, its family.

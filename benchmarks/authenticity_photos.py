@@ -18,7 +18,7 @@ import numpy as np
 from tithe import records
 from tithe.errors import TitheError
 
-Image = np.ndarray[Any, np.dtype[np.uint8]]  # (H, W, 3), blue first as OpenCV has it
+Image = np.ndarray[Any, np.dtype[Any]]  # uint8, shape (H, W, 3), blue first as OpenCV has it
 
 CACHE = records.cache_dir() / "benchmarks"
 SIDE = 256  # of a crop
@@ -77,16 +77,27 @@ def _take(files: Any, members: dict[str, str], out: Path) -> None:
                     (out / key).unlink()
 
 
+def read(path: Path) -> Image:
+    """Return the pixels of a file as they are stored.
+
+    Raises
+    ------
+    TitheError
+        It is no image.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise TitheError(f"{path} cannot be read: delete its folder, and it is made again")
+    return image
+
+
 def shrunk(path: Path, rng: np.random.Generator) -> Image:
     """Read a photograph and make it at least two times smaller, which removes what an earlier JPEG left in it.
 
     The factor is drawn, so that the 8-pixel grid does not become one of 4 pixels; where the shorter side would fall
     below a crop it is smaller.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise TitheError(f"{path} cannot be read: delete it, and it is downloaded again")
+    image = read(path)
     height, width = image.shape[:2]
     factor = min(rng.uniform(*_SHRINK), min(height, width) / SIDE)
-    small: Image = cv2.resize(image, (round(width / factor), round(height / factor)), interpolation=cv2.INTER_AREA)
-    return small
+    return cv2.resize(image, (round(width / factor), round(height / factor)), interpolation=cv2.INTER_AREA)

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 import torch
 from authenticity_edits import KINDS
-from authenticity_photos import CACHE, SIDE, Image, photographs, shrunk
+from authenticity_photos import CACHE, SIDE, Image, photographs, read, shrunk
 
 from tithe import records
 
@@ -31,7 +31,7 @@ ALPHAS, CODECS = (1.0, 0.5, 0.25, 0.1), ("png", "jpeg")
 
 _PARTS = {"train": 0.6, "val": 0.15, "test": 0.25}
 _SEEN, _UNSEEN = ("transposed4", "bilinear", "pixel_shuffle"), ("transposed3", "nearest", "vae")
-_STEPS = 1500
+_STEPS = 1000
 _STRIDE, _MOST = 160, 16  # pixels from crop to crop, and crops of one photograph
 _BLANK = 6.0  # a crop whose grey levels have a smaller standard deviation is sky or water and shows nothing
 _MARGIN = 32  # pixels around a crop that the autoencoders see too, so that their borders are not in it
@@ -134,7 +134,7 @@ def _pairs(seed: int) -> Iterator[Pair]:
     if records.broken_files(folder):
         _make(folder, files, seed)
     for line in records.read_lines(folder / "pairs.jsonl"):
-        images = [cv2.imread(str(folder / f"{line['name']}_{kind}.png")) for kind in ("real", "made")]
+        images = [read(folder / f"{line['name']}_{kind}.png") for kind in ("real", "made")]
         yield Pair(*line.values(), *images)
 
 
@@ -178,7 +178,7 @@ def _parted(names: Sequence[str], rng: np.random.Generator) -> dict[str, str]:
 def _windows(image: Image, rng: np.random.Generator) -> list[Image]:
     """Cut a photograph at even offsets, each crop with its margin; leave out blank ones; of too many, draw some."""
     rows, columns = (np.linspace(0, n - SIDE, (n - SIDE) // _STRIDE + 1).astype(int) for n in image.shape[:2])
-    wide = cv2.copyMakeBorder(image, *[_MARGIN] * 4, cv2.BORDER_REFLECT_101)
+    wide = cv2.copyMakeBorder(image, _MARGIN, _MARGIN, _MARGIN, _MARGIN, cv2.BORDER_REFLECT_101)
     side = SIDE + 2 * _MARGIN
     found = [wide[y : y + side, x : x + side] for y in rows for x in columns]
     found = [window for window in found if cv2.cvtColor(_middle(window), cv2.COLOR_BGR2GRAY).std() >= _BLANK]

@@ -7,6 +7,7 @@ Every generator that decodes a latent image enlarges it, and each way to do so l
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from tithe import records
+from tithe.errors import TitheError
 
 _WIDTHS = (32, 64, 96)  # channels after each halving
 _LATENT = 12  # channels of the latent image, of which one pixel stands for 8 × 8
 _PATCH, _BATCH = 64, 16
-_RATE = 3e-3
+_LEAST = 22.0  # dB; what is worse has not learnt
+_RATE, _LARGEST = 2e-3, 0.1  # of steps, and of a gradient's norm: without a bound some trainings collapse
 _PRIOR = 1e-5  # weight of the variational term, per pixel of the latent image
 
 
@@ -58,7 +61,7 @@ UPSAMPLERS: dict[str, tuple[Callable[[int, int], nn.Module], str]] = {
 
 
 class Autoencoder(nn.Module):
-    """Three halvings and three doublings; `vae` draws its latent image while it learns, and decodes the mean of it afterwards."""
+    """Three halvings and three doublings; `vae` draws its latent image while it learns, later decodes its mean."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -91,12 +94,20 @@ class Autoencoder(nn.Module):
 
 
 def trained(name: str, images: Sequence[Image], steps: int, seed: int, path: Path) -> Autoencoder:
-    """Return an autoencoder that has learnt from these images, from its file where there is one."""
+    """Return an autoencoder that has learnt from these images, from its file where there is one.
+
+    Raises
+    ------
+    TitheError
+        It does not reconstruct them.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Autoencoder(name)
     if not path.exists():
         _train(model, images, steps, seed)
+        if (quality := _quality(model, images)) < _LEAST:
+            raise TitheError(f"{name} reconstructs at {quality:.1f} dB, {_LEAST:.0f} are needed: choose another seed")
         with records.atomic_file(path) as aside:
             torch.save(model.state_dict(), aside)
     model.load_state_dict(torch.load(path, weights_only=True))
@@ -108,13 +119,20 @@ def _train(model: Autoencoder, images: Sequence[Image], steps: int, seed: int) -
     optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps)
     for _ in range(steps):
-        x_BCHW = _tensor([_patch(images[rng.integers(len(images))], rng) for _ in range(_BATCH)])
+        x_BCHW = _tensor([_patch(images[int(rng.integers(len(images)))], rng) for _ in range(_BATCH)])
         made_BCHW, divergence = model(x_BCHW, noise)
         loss = F.l1_loss(made_BCHW, x_BCHW) + _PRIOR * divergence
         optimizer.zero_grad()
         loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), _LARGEST)
         optimizer.step()
         schedule.step()
+
+
+def _quality(model: Autoencoder, images: Sequence[Image]) -> float:
+    """Return the mean PSNR of a corner of each image, dB."""
+    corners = [image[: 2 * _PATCH, : 2 * _PATCH] for image in images]
+    return statistics.mean(psnr(corner, reconstruct(model, corner)) for corner in corners)
 
 
 def _patch(image: Image, rng: np.random.Generator) -> Image:

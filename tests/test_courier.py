@@ -93,3 +93,12 @@ def test_a_file_in_the_current_folder_passes_for_no_module(alone: Path, closed: 
     track = Courier("mlflow", alone, settings(closed), "run", {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"})
     with pytest.raises(ConnectionError, match="Connection refused"):
         track.close("finished")
+
+
+def test_the_run_imports_no_client() -> None:
+    code = (
+        "import sys; from tithe import courier; from tithe.trackers import clearml, mlflow;"
+        "print(sorted({'mlflow', 'clearml', 'requests', 'numpy', 'pydantic', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -290,6 +290,16 @@ def test_a_map_of_one_column_has_its_gradient_in_bf16(height: int) -> None:
         block.zero_grad()
 
 
+def test_every_gray_level_survives_bf16() -> None:
+    branch, seen = built("fast").encoder.perceptual, []
+    branch.trunk.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    levels = (torch.arange(256, dtype=torch.uint8).float() / 255).expand(1, 3, 8, 256)
+    with torch.no_grad():
+        branch(levels)
+    kept = seen[0][0, 0, 0].bfloat16().float()
+    torch.testing.assert_close(kept, (torch.arange(256.0) - 127.5) / 64, rtol=0, atol=0)
+
+
 # ---- residuals
 
 
@@ -320,6 +330,8 @@ def test_srm_is_clamped_at_three_gray_levels() -> None:
     assert line[4, 3:6].tolist() == [1, -1, 1]
     ramp = torch.arange(9.0).expand(1, 1, 9, 9) * GRAY
     assert residuals.srm(ramp)[..., 2:-2].abs().max() < 1e-5  # a slope is no residual
+    level = torch.full((1, 2, 5, 6), 0.3)
+    assert max(f(level).abs().max() for f in (residuals.npr, residuals.srm, residuals.high_pass)) < 1e-5  # to its edges
 
 
 @pytest.mark.parametrize("name", ["npr", "srm", "high_pass"])
@@ -396,6 +408,17 @@ def test_the_spectral_branch_is_finite_in_bf16(size: tuple[int, int]) -> None:
 # ---- statistics
 
 
+def test_statistics_are_exact_under_autocast() -> None:
+    branch, x, seen = built("full").encoder.statistical, images(2, 3, 20, 21).float() * GRAY, []
+    for layer in (branch.histograms, branch.covariances, branch.moments):
+        layer.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    for enabled in (True, False):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            branch(x)
+    for rounded, exact in zip(seen[:3], seen[3:], strict=True):
+        assert rounded.dtype == torch.float32 and torch.equal(rounded, exact)
+
+
 def test_a_histogram_by_hand() -> None:
     # Centres are 2/15 apart: one value at the first, one at the last, one a quarter of the way from the second on.
     x = torch.tensor([-1.0, 1.0, -1 + 1.25 * 2 / 15, 1.0]).view(1, 1, 2, 2)
@@ -462,6 +485,25 @@ def test_a_shut_gate_changes_nothing_and_an_open_one_does() -> None:
         gate.data.zero_()
 
 
+def test_updates_are_made_all_at_once() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        cross, (p, q, s) = fusion.CrossAttention(), [torch.randn(2, length, 192) for length in (64, 65, 67)]
+    for part in cross.children():
+        part.gate.data.fill_(1.0)
+    expected = [p + cross.from_spectral(p, q) + cross.from_statistical(p, s), q + cross.to_spectral(q, p)]
+    for a, b in zip(cross(p, q, s), [*expected, s + cross.to_statistical(s, p)], strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_the_vector_of_an_image_by_hand() -> None:
+    fused = built("full").encoder.fused
+    fused.layers = nn.Sequential()
+    branches = [torch.full((2, length, 192), value) for length, value in ((64, 1.0), (65, 20.0), (67, 300.0))]
+    expected = 321 + fused.first + fused.branches.sum(0)
+    torch.testing.assert_close(fused(branches), expected.expand(2, 192), rtol=0, atol=1e-4)
+
+
 # ---- the loss
 
 
@@ -472,11 +514,11 @@ def logit(score: float) -> float:
 def test_the_loss_by_hand() -> None:
     scores, labels = [0.9, 0.6, 0.5, 0.75], torch.tensor([1, 1, 0, 0])
     outputs = torch.tensor([[logit(s), 0.0, math.log(3)] for s in scores])
-    found = losses.parts(outputs, labels, margin=0.2)
+    found = losses.parts(outputs, labels, margin=0.3)
     assert float(found["regression"]) == pytest.approx((0.1**2 + 0.4**2 + 0.5**2 + 0.75**2) / 4)
     assert float(found["classification"]) == pytest.approx(-(2 * math.log(0.75) + 2 * math.log(0.25)) / 4)
-    # Leads of .9: .4 and .15, short by 0 and .05; of .6: .1 and -.15, short by .1 and .35.
-    assert float(found["ranking"]) == pytest.approx((0 + 0.05 + 0.1 + 0.35) / 4)
+    # Leads of .9: .4 and .15, short by 0 and .15; of .6: .1 and -.15, short by .2 and .45.
+    assert float(found["ranking"]) == pytest.approx((0 + 0.15 + 0.2 + 0.45) / 4)
     assert int(found["pairs"]) == 4
     whole = losses.total(found, WEIGHTS)
     expected = found["regression"] + 0.3 * found["classification"] + 0.2 * found["ranking"]
@@ -490,6 +532,12 @@ def test_one_class_has_no_pairs_and_a_gradient_of_zeros(label: int) -> None:
     assert found["ranking"].item() == found["pairs"].item() == 0
     found["ranking"].backward()
     assert outputs.grad is not None and not outputs.grad.any()
+
+
+def test_the_loss_of_rounded_outputs_is_not_rounded_again() -> None:
+    outputs = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
+    found, expected = (losses.parts(given, torch.arange(6) % 2) for given in (outputs, outputs.float()))
+    assert all(torch.equal(found[name], expected[name]) for name in ("regression", "classification", "ranking"))
 
 
 @pytest.mark.parametrize("logits", [1e4, -1e4, 3e38, 0.0])

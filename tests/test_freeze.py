@@ -18,10 +18,10 @@ from conftest import make_texts, write_rows
 from test_text_task import copied
 from tithe import config, devices, freeze, optimizers, pipeline, tensors, trainer
 from tithe.batches import Batch
+from tithe.classifier import Classifier
 from tithe.data import ingest
 from tithe.errors import InputError
 from tithe.tasks import text
-from tithe.classifier import Classifier
 
 Settings = Callable[..., dict[str, Any]]
 

@@ -569,6 +569,18 @@ def test_where_a_photograph_has_other_fakes_the_held_out_ones_are_left_out(tmp_p
         assert account_adds_up(found)
 
 
+def test_without_a_given_test_held_out_fakes_come_from_every_split(tmp_path: Path) -> None:
+    for number, (generator, part) in enumerate([(g, p) for g in ("gan", "sd") for p in ("train", "val")]):
+        for i in range(10):
+            save(tmp_path / f"{generator}/{part}/ai/{i}.png", picture(100 * number + i))
+            save(tmp_path / f"{generator}/{part}/nature/{i}.png", picture(100 * number + 50 + i))
+    found = paths_of(load(tmp_path, hold_out=("sd",), test_ratio=0.2))
+    both = {f"sd/{part}/ai/{i}.png" for part in ("train", "val") for i in range(10)}
+    assert both < found["test"] and not found["left_out"]
+    assert {path.rpartition("/")[0] for path in found["val"]} == {"gan/val/ai", "gan/val/nature", "sd/val/nature"}
+    assert [len(found[part]) for part in PARTS] == [24, 30, 6 + 20]
+
+
 def test_in_a_given_test_nothing_moves(tmp_path: Path) -> None:
     rows = [
         {"path": f"{part}{i}.png", "label": ("real", "fake")[i % 2], "split": part, "generator": ("a", "b")[i % 4 == 1]}

@@ -18,12 +18,12 @@ SOURCE = Path(tithe.__file__).parent
 _ROOMS = {
     0: "errors plugins records cache proof config sections configfile vocabulary progress interrupts",
     1: "data metrics tracking pool ranking selection rounds reasons geometry proxies textstats ngrams "
-    "photos authenticity calibration",
+    "photos authenticity calibration courier",
     2: "batches trainer optimizers randomness kernels devices encoders tensors freeze features checkpoint "
     "predict signals causal tiny classifier epochfiles forensics",
     3: "pipeline network session rundirs runlog artifacts selecting rescoring suite suite_page standings maps evaluate "
     "figures report compare verify trained predictions prepare fetch doctor "
-    "closing judging robustness scoring authenticity_figures heatmaps",
+    "closing judging evaluating robustness scoring authenticity_figures heatmaps",
     4: "cli cli_config cli_data cli_select cli_proof __main__ __init__",
 }
 LEVELS = {level: set(rooms.split()) for level, rooms in _ROOMS.items()}

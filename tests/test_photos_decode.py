@@ -6,7 +6,6 @@ import os
 import pickle
 import resource
 import struct
-import subprocess
 import sys
 import warnings
 import zlib
@@ -476,23 +475,6 @@ def test_a_missing_library_names_the_extra(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=rf"^{name} is not installed: pip install 'tithe\[image\]'$"):
         decode.read(store(CUT["jpeg"]))
-
-
-FIRST_TOUCH = """
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from tithe.photos import backends
-together = threading.Barrier(8)
-def touch(_):
-    together.wait()
-    return backends.opencv().imdecode
-with ThreadPoolExecutor(8) as pool:
-    assert len(set(pool.map(touch, range(8)))) == 1
-"""
-
-
-def test_many_threads_may_be_the_first_to_touch_an_image() -> None:
-    subprocess.run([sys.executable, "-W", "error", "-c", FIRST_TOUCH], check=True)
 
 
 def test_opencv_runs_on_one_thread() -> None:

@@ -15,10 +15,10 @@ from torch import nn
 
 from conftest import make_texts, write_rows
 from tithe import config, devices, records, tensors, trainer
+from tithe.classifier import Classifier
 from tithe.data import Dataset, ingest
 from tithe.errors import InputError
 from tithe.tasks import text
-from tithe.classifier import Classifier
 from tithe.tasks.text import Text
 
 TEXTS = ["goal", "the team and the coach of the cup", "rocket to the moon", "a star of the season was new"]

@@ -19,6 +19,7 @@ FILES = (
     *("config.json", "environment.json", "labels.json", "data_report.json", "dropped.jsonl", "assets"),
     *(HISTORY, runlog.FILE, "tensorboard", ".neptune"),
     *("validation", "test", "learning_curves.png", METRICS, "report.html", records.MANIFEST),
+    "calibration.json",
     *("selection.parquet", "selection.json", "selection.png"),
     *(BEST, FINAL, HEAD, TO_ID, FROM_ID, "tokenizer", proof.FILE),
 )

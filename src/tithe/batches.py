@@ -184,7 +184,6 @@ class _Steps:
     @cached_property
     def _in(self) -> Callable[[int], tuple[list[Rows], Examples]]:
         """Takes an epoch; returns its steps and its examples, remembered until the next."""
-
         examples = self.examples
 
         @lru_cache(maxsize=1)

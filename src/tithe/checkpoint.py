@@ -98,6 +98,13 @@ def add_encoder(folder: Path, state: Mapping[str, torch.Tensor]) -> None:
     records.write_manifest(folder)
 
 
+def add_file(folder: Path, file: Path) -> None:
+    """Put a copy of a file into a checkpoint that lacks it."""
+    with records.atomic_file(folder / file.name) as aside:
+        shutil.copyfile(file, aside)
+    records.write_manifest(folder)
+
+
 def progress(folder: Path) -> dict[str, Any]:
     """Return what `state.json` says, without loading any weights."""
     value: dict[str, Any] = records.read_json(folder / _STATE)

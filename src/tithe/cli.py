@@ -172,7 +172,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a checkpoint on its validation and test rows, or on another file."""
-    from tithe import evaluate as evaluation
+    from tithe import evaluating as evaluation
     from tithe import trained
 
     given = {"checkpoint_path": checkpoint, "dataset_path": data}
@@ -191,32 +191,32 @@ def evaluate(
 @app.command(epilog="Example: tithe predict runs/first/checkpoints/best 'what a film'")
 def predict(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, folder of checkpoints, or a file inside one.")],
-    texts: Annotated[list[str] | None, typer.Argument(help="Texts; standard input, a line each, when none.")] = None,
-    source: Annotated[
-        Path | None, typer.Option("--input", "-i", help="Parquet, CSV, JSONL or plain text file.")
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts, or images and folders; standard input, a line each, when none.")
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Parquet, CSV or JSONL file to write.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--input", "-i", help="Parquet, CSV, JSONL or plain text file; a folder of images.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Parquet, CSV, JSON or JSONL file to write.")
+    ] = None,
     text_column: Annotated[str, typer.Option(help="Column of the texts in the input file.")] = "text",
     batch_size: Annotated[int, typer.Option(min=1, help="Texts in memory at once.")] = 64,
     as_json: AsJson = False,
 ) -> None:
-    """Classify texts, with the probability of every class."""
+    """Classify texts, with the probability of every class; or score images, real or fake."""
     from tithe import predictions
 
     if texts and source:
         raise InputError("give texts or --input, not both")
     with quiet_libraries():
-        stream = predictions.texts(texts, source, text_column)
-        found = predictions.predicted(checkpoint, stream, batch_size)
+        rows, shown = predictions.of(checkpoint, texts, source, text_column, batch_size)
         if output:
-            count = predictions.write(output, found)
+            count = predictions.write(output, rows)
             typer.echo(f"{count} predictions in {output}", err=True)
             return
-        for text, prediction in found:
-            if as_json:
-                typer.echo(json.dumps({"text": text, **prediction._asdict()}, ensure_ascii=False))
-            else:
-                typer.echo(f"{prediction.label}\t{prediction.probability:.4f}\t{text}")
+        for row in rows:
+            typer.echo(json.dumps(row, ensure_ascii=False) if as_json else shown(row))
 
 
 def _print_scores(parts: dict[str, Any]) -> None:

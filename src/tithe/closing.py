@@ -47,6 +47,8 @@ def conclude(session: Session, tracks: Tracks, seconds: float) -> Outcome:
         "training": _training(session, seconds, final),
     }
     if main:
+        if best.exists() and (home / judging.CALIBRATION).exists():
+            checkpoint.add_file(best, home / judging.CALIBRATION)
         result |= artifacts.conclude(home, run, session.network, session.splits, best)
         _publish(session, tracks, result)
     session.accelerator.wait_for_everyone()

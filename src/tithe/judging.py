@@ -53,6 +53,12 @@ def write(
     return found
 
 
+def calibration_of(folder: Path) -> Calibration | None:
+    """Return the calibration that lies in a checkpoint, None where there is none."""
+    path = folder / CALIBRATION
+    return Calibration.from_dict(records.read_json(path)) if path.exists() else None
+
+
 def _authenticity(folder: Path, made: Made, scores_N: Array, calibration: Calibration | None) -> dict[str, Any]:
     """Write what the field asks of a detector: areas and rates, by generator, and how the verdicts fall."""
     lines = authenticity.per_generator(made.labels, scores_N, made.generators)

@@ -1,4 +1,4 @@
-"""Texts in, predictions out: from the command line, a file or standard input, batch by batch."""
+"""Texts or images in, predictions out: from the command line, a file or standard input, batch by batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tithe import plugins, records
 from tithe.data.clean import why_not_text
 from tithe.data.ingest import find_reader
 from tithe.errors import InputError, did_you_mean
-from tithe.trained import Prediction, load
+from tithe.trained import Prediction, Trained, load
 
 Predicted = Iterator[tuple[str, Prediction]]
 Rows = Iterator[dict[str, Any]]
@@ -48,9 +48,45 @@ def texts(given: list[str] | None, source: Path | None, text_column: str) -> Ite
             yield from ("" if why_not_text(text) else text for text, _ in rows)
 
 
-def predicted(checkpoint: Path, stream: Iterable[str], batch_size: int) -> Predicted:
-    """Yield (text, prediction) in order; memory holds a few batches, however many texts there are."""
+def of(
+    checkpoint: Path, given: list[str] | None, source: Path | None, text_column: str, batch_size: int
+) -> tuple[Rows, Callable[[dict[str, Any]], str]]:
+    """Return the predictions of a checkpoint, and how one of them is shown as a line.
+
+    A checkpoint of the text task takes what `texts` takes; one of the image task the paths of files and folders.
+
+    Raises
+    ------
+    InputError
+        The checkpoint or the input is not there.
+    """
+    stream = None if given is not None or (source and source.is_dir()) else texts(given, source, text_column)
     model = load(checkpoint)
+    if model.run.task != "image":
+        if source and source.is_dir():
+            raise InputError(f"{source} is a folder, and the checkpoint is of texts: pass a file of them")
+        found = _predicted(model, stream or iter(given or []), batch_size)
+        return ({"text": text, **prediction._asdict()} for text, prediction in found), _of_text
+    from tithe import scoring  # it needs the extra `image`
+
+    sources = [Path(path) for path in given or []] or ([source] if source else [])
+    if not sources:
+        raise InputError("no images: give files or folders after the checkpoint, or --input FOLDER")
+    at_once = model.task.rows_at_once
+    return (line._asdict() for path in sources for line in scoring.scored(model, path, at_once)), _of_image
+
+
+def _of_text(row: dict[str, Any]) -> str:
+    return f"{row['label']}\t{row['probability']:.4f}\t{row['text']}"
+
+
+def _of_image(row: dict[str, Any]) -> str:
+    score = "–" if row["score"] is None else f"{row['score']:.4f}"
+    return f"{row['verdict'] or row['reason']}\t{score}\t{row['path']}"
+
+
+def _predicted(model: Trained, stream: Iterable[str], batch_size: int) -> Predicted:
+    """Yield (text, prediction) in order; memory holds a few batches, however many texts there are."""
     for chunk in _chunks(stream, batch_size * _BATCHES_AT_ONCE):
         yield from zip(chunk, model.predict(chunk, batch_size), strict=True)
 
@@ -61,25 +97,31 @@ def _chunks(stream: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield chunk
 
 
-def write(path: Path, found: Predicted) -> int:
-    """Write predictions as Parquet, CSV or JSONL by the suffix of the path; return their number.
+def write(path: Path, rows: Rows) -> int:
+    """Write predictions as Parquet, CSV, JSON or JSONL by the suffix of the path; return their number.
 
     Raises
     ------
     InputError
         Another suffix.
     """
-    writers: dict[str, Callable[[Path, Rows], int]] = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
+    writers: dict[str, Callable[[Path, Rows], int]] = {
+        ".jsonl": _jsonl,
+        ".json": _json,
+        ".csv": _csv,
+        ".parquet": _parquet,
+    }
     suffix = path.suffix.lower()
     if suffix not in writers:
         raise InputError(f"can't write '{suffix}' files{did_you_mean(suffix, writers)}")
     with records.atomic_file(path) as aside:
-        return writers[suffix](aside, (_row(text, prediction) for text, prediction in found))
+        return writers[suffix](aside, map(_flat, rows))
 
 
-def _row(text: str, prediction: Prediction) -> dict[str, Any]:
-    classes = {f"p_{name}": p for name, p in prediction.probabilities.items()}
-    return {"text": text, "label": prediction.label, "probability": prediction.probability, **classes}
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A table has a column for the probability of each class."""
+    classes = {f"p_{name}": p for name, p in row.get("probabilities", {}).items()}
+    return {**{key: value for key, value in row.items() if key != "probabilities"}, **classes}
 
 
 def _jsonl(path: Path, rows: Rows) -> int:
@@ -88,6 +130,12 @@ def _jsonl(path: Path, rows: Rows) -> int:
         for count, row in enumerate(rows, start=1):  # noqa: B007
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return count
+
+
+def _json(path: Path, rows: Rows) -> int:
+    found = list(rows)
+    path.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    return len(found)
 
 
 def _csv(path: Path, rows: Rows) -> int:

@@ -29,6 +29,7 @@ th { color:var(--quiet); font-weight:500; } td.n, th.n { text-align:right; }
 td { overflow-wrap:anywhere; }
 .scroll { overflow-x:auto; max-height:30rem; }
 .pictures { display:grid; grid-template-columns:repeat(auto-fit,minmax(19rem,1fr)); gap:1rem; }
+.wide { grid-template-columns:repeat(auto-fit,minmax(28rem,1fr)); }
 img { max-width:100%; height:auto; }
 details { margin:.6rem 0; } summary { cursor:pointer; color:var(--accent); }
 pre { background:var(--soft); padding:1rem; border-radius:.6rem; overflow-x:auto; font-size:.82rem; }
@@ -147,11 +148,12 @@ def _authenticity(folder: Path, found: Mapping[str, Any]) -> str:
     numbers = _table(("", ""), [(label, _number(found[key])) for key, label in named.items()])
     keys = ("fakes", "auc", "ap_fake", "eer", "tpr_at_fpr_5")
     lines = [(r["generator"], *(_number(r[k]) for k in keys)) for r in found["per_generator"]]
+    lines = [(name, fakes if fakes.isdecimal() else "", *more) for name, fakes, *more in lines]  # of the mean, none
     by_generator = _table(("generator", "fakes", "AUC", "AP", "EER", "caught at 5 % FPR"), lines)
     verdicts = [(name, *(str(count) for count in said.values())) for name, said in found.get("verdicts", {}).items()]
     judged = _table(("truly", "called fake", "unsure", "called real"), verdicts) if verdicts else ""
     shown = [_image(folder / f"{n}.png", n) for n in ("scores", "roc_by_generator", "calibration") if _is(folder, n)]
-    return f'{numbers}{judged}{by_generator}<div class="pictures">{"".join(shown)}</div>'
+    return f'{numbers}<p></p>{judged}<p></p>{by_generator}<p></p><div class="pictures wide">{"".join(shown)}</div>'
 
 
 def _is(folder: Path, name: str) -> bool:

@@ -17,17 +17,22 @@ AS_IT_IS = "as it is"
 _IMAGES, _SHOWN, _HEATED = 200, 24, 4
 
 
-def write(folder: Path, trained: Trained, examples: Any, seed: int) -> list[dict[str, Any]]:
+def write(folder: Path, trained: Trained, examples: Any, scores_N: Array) -> list[dict[str, Any]]:
     """Write the sweep over processed images, those that were judged most wrongly, and heat maps of a few.
 
     The sweep takes at most 200 images, drawn class by class; a real image that is called fake after mere processing
     is the mistake that a user will meet first.
 
+    Parameters
+    ----------
+    scores_N
+        What the detector said of the images as they are, shape (N,).
+
     Returns
     -------
     A line for each change: its name, the AUC, and the share of reals called fake at a score of 0.5.
     """
-    sample = examples.take(_drawn(examples.labels, np.random.default_rng([seed, 0x5EEE])))
+    sample = examples.take(_drawn(examples.labels, np.random.default_rng(trained.run.seed)))
     table: dict[str, dict[str, float | None]] = {}
     with bar("processing", len(sample) * (1 + len(degrade.NAMES)), "images") as tick:
         for name in (AS_IT_IS, *degrade.NAMES):
@@ -39,10 +44,11 @@ def write(folder: Path, trained: Trained, examples: Any, seed: int) -> list[dict
     lines = [{"change": name, **numbers} for name, numbers in table.items()]
     evaluate.write_table(folder / "robustness.csv", lines)
     records.write_json(folder / "robustness.json", lines)
+    _show(folder, trained, examples, scores_N)
     return lines
 
 
-def show(folder: Path, trained: Trained, examples: Any, scores_N: Array) -> None:
+def _show(folder: Path, trained: Trained, examples: Any, scores_N: Array) -> None:
     """Draw the images that were judged most wrongly on one sheet, and where the detector looks on the first of them."""
     rows = authenticity.most_wrong(examples.labels, scores_N, _SHOWN)
     images = [examples.whole(int(row)) for row in rows]

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tithe import records, trained
+from tithe import trained
 from tithe.calibration import Calibration
 from tithe.errors import InputError
-from tithe.judging import CALIBRATION
+from tithe.judging import calibration_of
 from tithe.photos import decode
 from tithe.progress import bar
 
@@ -67,7 +67,7 @@ def files(source: Path) -> list[Path]:
 def scored(model: trained.Trained, source: Path, batch_size: int) -> Iterator[Scored]:
     """Yield a line for each file, in order. The crops of an image are averaged; one batch is read ahead."""
     paths, base = files(source), source if source.is_dir() else source.parent
-    fitted, begun = calibration(model), time.monotonic()
+    fitted, begun = calibration_of(model.folder), time.monotonic()
     chunks = [paths[first : first + batch_size] for first in range(0, len(paths), batch_size)]
     threads = min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as readers, bar("scoring", len(paths), "files") as tick:
@@ -85,12 +85,6 @@ def scored(model: trained.Trained, source: Path, batch_size: int) -> Iterator[Sc
     logger.info("%d files in %.1f s: %.1f a second", len(paths), seconds, len(paths) / max(seconds, 1e-9))
 
 
-def calibration(model: trained.Trained) -> Calibration | None:
-    """Return the calibration that lies in a checkpoint, None where there is none."""
-    path = model.folder / CALIBRATION
-    return Calibration.from_dict(records.read_json(path)) if path.exists() else None
-
-
 def _read(path: Path, max_pixels: int) -> Any:
     """Return the pixels of a file, or why there are none."""
     try:
@@ -101,7 +95,7 @@ def _read(path: Path, max_pixels: int) -> Any:
 
 def _judged(model: trained.Trained, fitted: Calibration | None, names: list[str], found: list[Any]) -> Iterator[Scored]:
     readable = [image for image in found if not isinstance(image, str)]
-    scores = iter(model.outputs(model.task.batch(readable))[:, 1] if readable else ())
+    scores = iter(model.of_batch(model.task.batch(readable))[:, 1] if readable else ())
     for name, image in zip(names, found, strict=True):
         if isinstance(image, str):
             yield Scored(name, reason=image)

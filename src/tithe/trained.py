@@ -47,14 +47,17 @@ class Trained:
     accelerator: Accelerator
     folder: Path
 
+    def outputs(self, examples: Examples, **how: Any) -> predict.Array:
+        """Return what the network gives for every row, shape (N, …); see `predict.forward` for `how`."""
+        how = {"batch_size": self.task.rows_at_once, **how}
+        return predict.logits(self.model, examples, autocast=self.accelerator.autocast, **how)
+
     def probabilities(self, examples: Examples, **how: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return class probabilities, shape (N, C)."""
-        how = {"batch_size": self.task.rows_at_once, **how}
-        outputs_NC = predict.logits(self.model, examples, autocast=self.accelerator.autocast, **how)
-        probs: np.ndarray[Any, np.dtype[np.float64]] = self.task.probabilities(outputs_NC)
+        probs: np.ndarray[Any, np.dtype[np.float64]] = self.task.probabilities(self.outputs(examples, **how))
         return probs
 
-    def outputs(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def of_batch(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the class probabilities of one batch, shape (B, C)."""
         values_BC = predict.of_batch(self.model, self.model, batch, self.accelerator.autocast)
         probs: np.ndarray[Any, np.dtype[np.float64]] = self.task.probabilities(values_BC)

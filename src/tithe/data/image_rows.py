@@ -66,7 +66,6 @@ class _Photo(NamedTuple):
     row: int
     listed: Listed
     found: checks.Whole
-    bytes: int
 
 
 def sift(root: Path, listing: Listing, stamps: Sequence[checks.Stamp | None], max_pixels: int) -> Sifted:
@@ -85,7 +84,7 @@ def sift(root: Path, listing: Listing, stamps: Sequence[checks.Stamp | None], ma
     place = {int(i): at for at, i in enumerate(keep)}
     return Sifted(
         _table(kept, np.unique(group_N[keep], return_inverse=True)[1]),
-        leak.format_features([photo.found.header for photo in kept], [photo.bytes for photo in kept]),
+        leak.format_features([photo.found.header for photo in kept]),
         [look for rows in near if len(look := [place[int(i)] for i in rows if int(i) in place]) > 1],
         sorted(dropped, key=lambda line: int(line["row"])),
     )
@@ -104,7 +103,7 @@ def _readable(
             continue
         found = next(checked)
         if stamp and not isinstance(found, str):
-            photos.append(_Photo(row, entry, found, stamp.size))
+            photos.append(_Photo(row, entry, found))
         else:
             dropped.append(drop(row, entry.path, found if isinstance(found, str) else "missing"))
     return photos, dropped

@@ -18,7 +18,7 @@ from tithe.progress import bar
 VERSION = 1
 SMALLEST = 8  # pixels of a side: in less there is nothing to see of how an image was made
 
-_THREADS = 8
+_THREADS = 8  # each holds an image, which may have as many pixels as are allowed
 _AT_ONCE = 256
 
 

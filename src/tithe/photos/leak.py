@@ -22,22 +22,22 @@ _MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 _FOLDS = 5
 
 
-def format_features(headers: Sequence[Header], file_sizes: Sequence[int]) -> Array:
+def format_features(headers: Sequence[Header]) -> Array:
     """Return what files give away besides their pixels, float64, shape (N, F).
 
-    Format, kind of pixels, quality of JPEG, bytes per pixel, width and height (logarithms, and whether the image is
-    square or its sides are multiples of 64, as those of generators are), transparency, further frames, Exif.
+    Format, kind of pixels, quality of JPEG, width and height (logarithms, and whether the image is square or its sides
+    are multiples of 64, as those of generators are), transparency, further frames, Exif. The size of the file is left
+    out: it tells of the pixels, and a smooth fake has it in common with a smooth photograph.
     """
-    return np.array([_features(h, size) for h, size in zip(headers, file_sizes, strict=True)], dtype=np.float64)
+    return np.array([_features(header) for header in headers], dtype=np.float64)
 
 
-def _features(header: Header, file_size: int) -> list[float]:
+def _features(header: Header) -> list[float]:
     return [
         *(header.format == name for name in FORMATS),
         *(header.mode == name for name in _MODES),
         header.bits,
         header.quality or 0,
-        np.log(file_size / (header.width * header.height)),
         np.log(header.width),
         np.log(header.height),
         header.width == header.height,

@@ -13,7 +13,7 @@ import torch
 
 from tithe import authenticity, config, metrics, predict
 from tithe.batches import Batch
-from tithe.data import Dataset, Splits, images
+from tithe.data import Dataset, LabelMap, Splits, images
 from tithe.errors import InputError
 from tithe.forensics import Detector, losses
 from tithe.photos import augment, crops, decode, degrade
@@ -168,6 +168,14 @@ class Image:
     def load(self) -> Splits:
         """Return the config's photographs, sifted and split; see `images.load`."""
         return images.load(self.run.data, self.settings, self.run.seed)
+
+    def on(self, path: Path) -> Image:
+        """Return the same task on other labelled photographs."""
+        return Image(self.run.model_copy(update={"data": config.Data(path=str(path))}))
+
+    def labelled(self) -> tuple[Dataset, LabelMap]:
+        """Return every usable photograph of the config's gallery; see `images.ingest`."""
+        return images.ingest(self.run.data, self.settings)[:2]
 
     def build(self, classes: int, seed: int) -> Detector:
         """Return a fresh detector; its two classes are fake and real."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -119,6 +119,16 @@ class Text:
     def load(self) -> data.Splits:
         """Return the config's rows, cleaned and split; see `data.load`."""
         return data.load(self.run.data, self.run.seed)
+
+    def on(self, path: Path) -> Text:
+        """Return the same task on another labelled file with the same columns."""
+        own = self.run.data
+        other = config.Data(path=str(path), text_column=own.text_column, label_column=own.label_column)
+        return replace(self, run=self.run.model_copy(update={"data": other}))
+
+    def labelled(self) -> tuple[Dataset, data.LabelMap]:
+        """Return every usable row of the config's file, and its classes; see `data.ingest`."""
+        return data.ingest(self.run.data)[:2]
 
     def build(self, classes: int, seed: int) -> Classifier:
         """Return the network, frozen as asked: pretrained where there is a source, else shaped for a checkpoint."""

@@ -29,10 +29,10 @@ from tithe.errors import InputError
 
 RECORD = "mlflow.json"
 STATUS = {"finished": "FINISHED", "failed": "FAILED"}
-# A request is given up after 10 seconds, and repeated for about half a minute: a server may be started anew.
+# The client's own limits are 7 repeats of 2 minutes each. Here a server that is gone is given up after some seconds.
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }

@@ -1,0 +1,184 @@
+"""The trials of a search in Optuna's journal: processes share them, and a killed one loses nothing but its own trial.
+
+Each trial has a number from 0; a search is done when every number below their count has one that is finished. Which
+processes are alive is told by locks, which the system takes back from one that dies however it dies: what such a
+process was at is given up, and queued again with the values that it had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from tithe import config, metrics, plugins, records
+
+_NUMBER, _PROCESS = "number", "process"
+Trial = Any  # Optuna's: it is optional, and imported where a search is opened
+Draw = Callable[[Trial], dict[str, Any]]
+
+
+class Queue:
+    """The trials of one search; made by `opened`."""
+
+    def __init__(self, optuna: Any, folder: Path, process: str, study: Any, settings: config.Tune, seed: int) -> None:
+        self._samplers, self._state = optuna.samplers, optuna.trial.TrialState
+        self._folder, self._process, self._study = folder, process, study
+        self._settings, self._seed = settings, seed
+
+    def left(self, count: int, draw: Draw) -> Iterator[tuple[Trial, dict[str, Any]] | None]:
+        """Yield trials to run, and the values of each, until `count` are finished; each has to be told how it ended.
+
+        Parameters
+        ----------
+        draw
+            Asks a trial for its values.
+
+        Yields
+        ------
+        None while other processes are at the last ones: then there is nothing to do but to wait.
+        """
+        while True:
+            with _lock(self._folder):
+                self._tidy(count)
+                yours = self._take(draw)
+            if yours is None and len(self.finished(count)) == count:
+                return
+            yield yours
+
+    def finished(self, count: int) -> list[Trial]:
+        """Return the finished trials with the first `count` numbers, in their order."""
+        ends = (self._state.COMPLETE, self._state.PRUNED)
+        found = [trial for trial in self._study.get_trials(deepcopy=False, states=ends) if _number(trial) < count]
+        return sorted(found, key=_number)
+
+    def is_hopeless(self, trial: Trial, epoch: int, value: float) -> bool:
+        """Note the value of a trial after an epoch; say whether it is worse than the median of earlier trials."""
+        trial.report(value, epoch)
+        return bool(trial.should_prune())
+
+    def tell(self, trial: Trial, value: float | None, **told: Any) -> None:
+        """Finish a trial; it has no value where it was stopped early or has diverged."""
+        for name, what in told.items():
+            trial.set_user_attr(name, what)
+        self._study.tell(trial, value, None if value is not None else self._state.PRUNED)
+
+    def once(self, name: str, find: Callable[[], int]) -> int:
+        """Return a number that the first process of the search finds for all of them."""
+        with _lock(self._folder):
+            if name not in self._study.user_attrs:
+                self._study.set_user_attr(name, find())
+            return int(self._study.user_attrs[name])
+
+    def _tidy(self, count: int) -> None:
+        """Give up trials whose process is gone, and queue every number that has none."""
+        known: dict[int, dict[str, Any]] = {}
+        taken = set()
+        for trial in self._study.get_trials(deepcopy=False):
+            state, process = trial.state, trial.user_attrs.get(_PROCESS)
+            if state == self._state.RUNNING and not self._is_alive(process):
+                self._study.tell(trial.number, state=self._state.FAIL)
+                state = self._state.FAIL
+            if state != self._state.FAIL:
+                taken.add(_number(trial))
+            elif process:  # it had all its values
+                known[_number(trial)] = dict(trial.params)
+        for number in range(count):
+            if number not in taken:
+                self._study.enqueue_trial(known.get(number, {}), user_attrs={_NUMBER: number})
+
+    def _take(self, draw: Draw) -> tuple[Trial, dict[str, Any]] | None:
+        """Take the next trial of the queue; other processes see it as taken, and with all its values, or not at all."""
+        if not self._study.get_trials(deepcopy=False, states=(self._state.WAITING,)):
+            return None
+        trial = self._study.ask()
+        self._study.sampler = self._sampler(int(trial.user_attrs[_NUMBER]))
+        values = draw(trial)
+        trial.set_user_attr(_PROCESS, self._process)
+        return trial, values
+
+    def _sampler(self, number: int) -> Any:
+        """A trial draws by the seed and its own number: which process runs it, and when, changes no random draw."""
+        seed = int(np.random.SeedSequence([self._seed, 0x7E57, number]).generate_state(1)[0])
+        if self._settings.sampler == "random":
+            return self._samplers.RandomSampler(seed)
+        return self._samplers.TPESampler(seed=seed, constant_liar=True)
+
+    def _is_alive(self, process: str | None) -> bool:
+        if process is None or process == self._process:
+            return False
+        lock = self._folder / f"{process}.lock"
+        try:
+            with FileLock(lock).acquire(timeout=0):
+                lock.unlink(missing_ok=True)
+                return False
+        except Timeout:
+            return True
+
+
+@contextlib.contextmanager
+def opened(folder: Path, name: str, settings: config.Tune, seed: int) -> Iterator[Queue]:
+    """Open the search of a name in a folder's journal, or begin it, and take part in it while the block runs.
+
+    Raises
+    ------
+    InputError
+        Optuna is not installed.
+    """
+    optuna = plugins.require("optuna", extra="tune")
+    process = uuid.uuid4().hex
+    folder.mkdir(parents=True, exist_ok=True)
+    with _quiet(optuna), FileLock(folder / f"{process}.lock"):
+        with _lock(folder):
+            study = _study(optuna, folder, name, settings)
+        try:
+            yield Queue(optuna, folder, process, study, settings, seed)
+        finally:
+            (folder / f"{process}.lock").unlink(missing_ok=True)
+
+
+def number_of(trial: Trial) -> int:
+    """Return the number of a trial in its search, from 0."""
+    return _number(trial)
+
+
+def _number(trial: Trial) -> int:
+    return int(trial.user_attrs[_NUMBER])
+
+
+def _lock(folder: Path) -> FileLock:
+    return FileLock(folder / "search.lock")
+
+
+def _study(optuna: Any, folder: Path, name: str, settings: config.Tune) -> Any:
+    journal = optuna.storages.journal
+    file = folder / "journal.log"
+    records.JsonLines(file).close()  # cuts what a crash left of a line: Optuna could not read on from there
+    # Optuna's own lock outlives a killed process by half a minute.
+    backend = journal.JournalFileBackend(str(file), FileLock(folder / "journal.lock"))
+    return optuna.create_study(
+        storage=optuna.storages.JournalStorage(backend),
+        study_name=name,
+        direction="minimize" if metrics.DIRECTION[settings.metric.removeprefix("val_")] == "min" else "maximize",
+        pruner=optuna.pruners.MedianPruner() if settings.prune else optuna.pruners.NopPruner(),
+        load_if_exists=True,
+    )
+
+
+@contextlib.contextmanager
+def _quiet(optuna: Any) -> Iterator[None]:
+    """Keep Optuna's own log, and its remarks on what may change in a later version, to itself."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)
