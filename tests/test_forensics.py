@@ -192,7 +192,7 @@ def test_gradients_reach_every_weight(mode: str) -> None:
 def test_a_step_in_pieces_is_the_whole_step(mode: str, shared: Detector) -> None:
     given, labels = images(8, 3, 16, 16), torch.arange(8) % 2
     gradients = []
-    for size in (8, 2):
+    for size in (8, 4):
         model = copy.deepcopy(shared)
         for few, their in zip(given.split(size), labels.split(size), strict=True):
             F.cross_entropy(model({"images": few})[:, 1:], their, reduction="sum").backward()
@@ -215,14 +215,14 @@ def test_an_empty_image_has_finite_gradients(mode: str, level: int) -> None:
 def test_it_learns_to_see_an_upsampling(mode: str) -> None:
     model = built(mode)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    generator, labels = torch.Generator().manual_seed(0), torch.arange(8) % 2
-    for _ in range({"fast": 24, "full": 10}[mode]):  # new images every time: none can be learned by heart
-        real = torch.randint(0, 256, (8, 3, 24, 24), dtype=torch.uint8, generator=generator)
+    generator, labels = torch.Generator().manual_seed(0), LABELS
+    for _ in range({"fast": 24, "full": 11}[mode]):  # new images every time: none can be learned by heart
+        real = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8, generator=generator)
         fake = real[..., ::2, ::2].repeat_interleave(2, -1).repeat_interleave(2, -2)
         given = torch.where(labels.view(-1, 1, 1, 1) == 1, real, fake)
         out = step(model, given, labels, optimizer)
     score = out[:, 0].sigmoid()
-    assert score[labels == 1].min() > score[labels == 0].max() + 0.1
+    assert score[labels == 1].min() > score[labels == 0].max() + 0.3
 
 
 @torch.no_grad()

@@ -55,8 +55,8 @@ class Queue:
     def finished(self, count: int) -> list[Trial]:
         """Return the finished trials with the first `count` numbers, in their order."""
         ends = (self._state.COMPLETE, self._state.PRUNED)
-        found = [trial for trial in self._study.get_trials(deepcopy=False, states=ends) if _number(trial) < count]
-        return sorted(found, key=_number)
+        found = [trial for trial in self._study.get_trials(deepcopy=False, states=ends) if number(trial) < count]
+        return sorted(found, key=number)
 
     def is_hopeless(self, trial: Trial, epoch: int, value: float) -> bool:
         """Note the value of a trial after an epoch; say whether it is worse than the median of earlier trials."""
@@ -86,26 +86,25 @@ class Queue:
                 self._study.tell(trial.number, state=self._state.FAIL)
                 state = self._state.FAIL
             if state != self._state.FAIL:
-                taken.add(_number(trial))
+                taken.add(number(trial))
             elif process:  # it had all its values
-                known[_number(trial)] = dict(trial.params)
-        for number in range(count):
-            if number not in taken:
-                self._study.enqueue_trial(known.get(number, {}), user_attrs={_NUMBER: number})
+                known[number(trial)] = dict(trial.params)
+        for missing in sorted(set(range(count)) - taken):
+            self._study.enqueue_trial(known.get(missing, {}), user_attrs={_NUMBER: missing})
 
     def _take(self, draw: Draw) -> tuple[Trial, dict[str, Any]] | None:
         """Take the next trial of the queue; other processes see it as taken, and with all its values, or not at all."""
         if not self._study.get_trials(deepcopy=False, states=(self._state.WAITING,)):
             return None
         trial = self._study.ask()
-        self._study.sampler = self._sampler(int(trial.user_attrs[_NUMBER]))
+        self._study.sampler = self._sampler(number(trial))
         values = draw(trial)
         trial.set_user_attr(_PROCESS, self._process)
         return trial, values
 
-    def _sampler(self, number: int) -> Any:
+    def _sampler(self, place: int) -> Any:
         """A trial draws by the seed and its own number: which process runs it, and when, changes no random draw."""
-        seed = int(np.random.SeedSequence([self._seed, 0x7E57, number]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([self._seed, 0x7E57, place]).generate_state(1)[0])
         if self._settings.sampler == "random":
             return self._samplers.RandomSampler(seed)
         return self._samplers.TPESampler(seed=seed, constant_liar=True)
@@ -143,12 +142,8 @@ def opened(folder: Path, name: str, settings: config.Tune, seed: int) -> Iterato
             (folder / f"{process}.lock").unlink(missing_ok=True)
 
 
-def number_of(trial: Trial) -> int:
+def number(trial: Trial) -> int:
     """Return the number of a trial in its search, from 0."""
-    return _number(trial)
-
-
-def _number(trial: Trial) -> int:
     return int(trial.user_attrs[_NUMBER])
 
 
@@ -158,10 +153,11 @@ def _lock(folder: Path) -> FileLock:
 
 def _study(optuna: Any, folder: Path, name: str, settings: config.Tune) -> Any:
     journal = optuna.storages.journal
-    file = folder / "journal.log"
-    records.JsonLines(file).close()  # cuts what a crash left of a line: Optuna could not read on from there
-    # Optuna's own lock outlives a killed process by half a minute.
-    backend = journal.JournalFileBackend(str(file), FileLock(folder / "journal.lock"))
+    # Not Optuna's own lock, which outlives a killed process by half a minute.
+    file, lock = folder / "journal.log", FileLock(folder / "journal.lock")
+    with lock:
+        records.JsonLines(file).close()  # cuts what a crash left of a line: Optuna could not read on from there
+    backend = journal.JournalFileBackend(str(file), lock)
     return optuna.create_study(
         storage=optuna.storages.JournalStorage(backend),
         study_name=name,
