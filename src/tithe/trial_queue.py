@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from tithe import config, metrics, plugins, records
 
-_NUMBER, _PROCESS = "number", "process"
+_NUMBER, _PROCESS, _TOLD = "number", "process", "told"
 Trial = Any  # Optuna's: it is optional, and imported where a search is opened
 Draw = Callable[[Trial], dict[str, Any]]
 
@@ -52,21 +52,21 @@ class Queue:
                 return
             yield yours
 
-    def finished(self, count: int) -> list[Trial]:
-        """Return the finished trials with the first `count` numbers, in their order."""
+    def finished(self, count: int) -> list[dict[str, Any]]:
+        """Return the numbers of the finished trials below a count, in their order, and what was told of each."""
         ends = (self._state.COMPLETE, self._state.PRUNED)
-        found = [trial for trial in self._study.get_trials(deepcopy=False, states=ends) if number(trial) < count]
-        return sorted(found, key=number)
+        found = self._study.get_trials(deepcopy=False, states=ends)
+        told = [{"number": number(trial), **trial.user_attrs[_TOLD]} for trial in found]
+        return sorted((trial for trial in told if trial["number"] < count), key=lambda trial: int(trial["number"]))
 
     def is_hopeless(self, trial: Trial, epoch: int, value: float) -> bool:
         """Note the value of a trial after an epoch; say whether it is worse than the median of earlier trials."""
         trial.report(value, epoch)
         return bool(trial.should_prune())
 
-    def tell(self, trial: Trial, value: float | None, **told: Any) -> None:
-        """Finish a trial; it has no value where it was stopped early or has diverged."""
-        for name, what in told.items():
-            trial.set_user_attr(name, what)
+    def tell(self, trial: Trial, value: float | None, told: dict[str, Any]) -> None:
+        """Finish a trial and keep what is told of it; it has no value where it was stopped early or has diverged."""
+        trial.set_user_attr(_TOLD, told)
         self._study.tell(trial, value, None if value is not None else self._state.PRUNED)
 
     def once(self, name: str, find: Callable[[], int]) -> int:

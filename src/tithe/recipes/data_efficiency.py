@@ -113,7 +113,7 @@ def translate(config: Config, file: Path) -> dict[str, Any]:
             "betas": config.betas,
         },
         "tune": _tune(config) if config.enable_hyperparameter_tuning else None,
-        "checkpoint": {"dir": ".", "best_by": config.save_best_by},
+        "checkpoint": {"dir": ".", "best_by": config.save_best_by, "keep": 1},  # eleven runs fill a disk soon enough
         "track": {
             "tensorboard_dir": str(Path(config.log_dir, name).absolute()),
             "clearml": {"project": "data_efficiency"} if config.use_clearml else None,

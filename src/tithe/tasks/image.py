@@ -21,6 +21,9 @@ from tithe.photos import augment, crops, decode, degrade
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 Array = np.ndarray[Any, np.dtype[Any]]
 
+# Steps times learning rate. 320 steps at 1.25e-5 gave an AUC near 0.6 on unseen generators, at 2e-4 one of 0.95.
+_LEAST_WAY = 0.02
+
 
 @dataclass(frozen=True)
 class ImageExamples:
@@ -176,6 +179,16 @@ class Image:
     def labelled(self) -> tuple[Dataset, LabelMap]:
         """Return every usable photograph of the config's gallery; see `images.ingest`."""
         return images.ingest(self.run.data, self.settings)[:2]
+
+    def remarks(self, steps: int) -> list[str]:
+        """Return what a person should know before training so many steps: whether they can lead anywhere."""
+        rate = self.run.train.learning_rate
+        if steps * rate >= _LEAST_WAY:
+            return []
+        return [
+            f"{steps} steps at a learning rate of {rate:g} teach a fresh detector little: set the rate to 0.0002, or "
+            f"train longer"
+        ]
 
     def build(self, classes: int, seed: int) -> Detector:
         """Return a fresh detector; its two classes are fake and real."""

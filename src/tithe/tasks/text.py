@@ -130,6 +130,10 @@ class Text:
         """Return every usable row of the config's file, and its classes; see `data.ingest`."""
         return data.ingest(self.run.data)[:2]
 
+    def remarks(self, steps: int) -> list[str]:
+        """Return what a person should know before training: nothing."""
+        return []
+
     def build(self, classes: int, seed: int) -> Classifier:
         """Return the network, frozen as asked: pretrained where there is a source, else shaped for a checkpoint."""
         with torch.random.fork_rng(devices=[]):

@@ -175,7 +175,7 @@ class ClearML:
 
 def _dotenv() -> dict[str, str]:
     """Return the client's own variables in the current folder's `.env`."""
-    return {key: value for key, value in configfile._dotenv(Path(".env")).items() if key.startswith("CLEARML_")}
+    return {key: value for key, value in configfile.dotenv(Path(".env")).items() if key.startswith("CLEARML_")}
 
 
 def _client_config() -> Path:
