@@ -48,7 +48,8 @@ def photographs() -> dict[str, Path]:
         found |= {key: folder / key for key in members.values() if (folder / key).is_file()}
     if not found:
         raise TitheError("no photograph could be downloaded: this needs apt-get and dpkg-deb, and a Debian mirror")
-    print(f"{len(found)} of {sum(map(len, wanted.values()))} photographs are here", flush=True)
+    if missing := sum(map(len, wanted.values())) - len(found):
+        print(f"{missing} photographs are not here: the set is another one than the published one", flush=True)
     return found
 
 

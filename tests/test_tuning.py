@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def test_a_planted_learning_rate_is_found(settings: Settings, tmp_path: Path) ->
 
 
 def test_accuracy_decides_where_it_is_asked_and_ties_go_to_the_smaller_loss(settings: Settings, tmp_path: Path) -> None:
-    account = search(tuned(settings, trials=8, sample=0.3, metric="val_accuracy"), tmp_path).account
+    account = search(tuned(settings, trials=9, sample=0.1, metric="val_accuracy"), tmp_path).account
     best, top = account["best"], max(t["val_accuracy"] for t in account["trials"])
     tied = [t for t in account["trials"] if t["val_accuracy"] == top]
     assert best["val_accuracy"] == top and best["val_loss"] == min(t["val_loss"] for t in tied)
@@ -175,7 +176,7 @@ def test_the_pruner_stops_what_is_worse_than_the_median(settings: Settings, tmp_
 def test_a_sample_has_each_class_on_both_sides(share: float) -> None:
     labels = np.repeat([0, 1, 2, 3], [200, 90, 2, 1])
     learnt, judging = trials.sample(labels, share, seed=3)
-    assert len(learnt) + len(judging) == round(share * 293) and not set(learnt) & set(judging)
+    assert len(learnt) + len(judging) == int(share * 293 + 0.5) and not set(learnt) & set(judging)
     assert set(labels[learnt]) == {0, 1, 2, 3} and set(labels[judging]) == {0, 1, 2}
     assert len(judging) == pytest.approx(0.2 * share * 293, abs=1.5)
     assert (labels[learnt] == 0).sum() > (labels[learnt] == 1).sum()
@@ -235,10 +236,13 @@ from tithe import config, devices, pipeline, plugins, trial_queue, trials, tunin
 run, home = config.load(sys.argv[1]), Path(sys.argv[2])
 optuna, trained = plugins.require("optuna", "tune"), trials.trained
 
+def search(folder):
+    tuning.search(run, home / folder, pipeline.check(run), devices.accelerator("cpu", "no"))
+
 def process(die=lambda: None):
     if (pid := os.fork()) == 0:
         die()
-        tuning.search(run, home, pipeline.check(run), devices.accelerator("cpu", "no"))
+        search("killed")
         os._exit(0)
     return pid
 
@@ -261,6 +265,7 @@ def in_a_trial():
             yield step
     seen, trials.trained = [], dying
 
+search("whole")
 for die in (
     in_a_trial,
     lambda: at_call(trial_queue.Queue, "_sampler", 2, "a trial that is taken and has no values yet"),
@@ -277,11 +282,13 @@ def test_killed_three_times_and_shared_by_two_a_search_has_each_trial_once(setti
 
     raw = settings(model={"freeze": "all"}, tune={"trials": 12, "sample": 0.5, "learning_rate": [1e-4, 1e-2]})
     (tmp_path / "config.json").write_text(json.dumps(raw))
-    asked = [sys.executable, "-W", "error", "-c", SHARED, str(tmp_path / "config.json"), str(tmp_path / "killed")]
-    done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False)
+    asked = [sys.executable, "-W", "error", "-c", SHARED, str(tmp_path / "config.json"), str(tmp_path)]
+    threads = {**os.environ, "OMP_NUM_THREADS": "1"}  # more of them would not live through a fork
+    done = subprocess.run(asked, env=threads, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    account = records.read_json(tmp_path / "killed" / tuning.FILE)
-    assert [trial["number"] for trial in account["trials"]] == list(range(12))
+    whole, parts = (records.read_json(tmp_path / name / tuning.FILE)["trials"] for name in ("whole", "killed"))
+    assert [{**trial, "seconds": 0} for trial in whole] == [{**trial, "seconds": 0} for trial in parts]
+    assert [trial["number"] for trial in parts] == list(range(12))
     file = str(tmp_path / "killed" / tuning.FOLDER / "journal.log")
     backend = optuna.storages.journal.JournalFileBackend(file)
     (study,) = optuna.get_all_study_summaries(optuna.storages.JournalStorage(backend))
@@ -289,10 +296,7 @@ def test_killed_three_times_and_shared_by_two_a_search_has_each_trial_once(setti
     ended = [t.user_attrs["number"] for t in journal if t.state.name == "COMPLETE"]
     assert sorted(ended) == list(range(12)), "twelve finished trials, and none of them twice"
     assert [t.state.name for t in journal if t.state.name != "COMPLETE"] == ["FAIL"] * 3
-    whole = search(config.parse(raw), tmp_path / "whole")
-    for one, other in zip(account["trials"], whole.account["trials"], strict=True):
-        assert one["values"] == other["values"] and one["val_loss"] == pytest.approx(other["val_loss"], rel=1e-5)
-    assert not list((tmp_path / "killed" / tuning.FOLDER).glob("[0-9a-f]*[0-9a-f].lock")), "nobody is at work"
+    assert not list((tmp_path / "killed" / tuning.FOLDER).glob("*.alive")), "nobody is at work"
 
 
 def test_a_torn_line_of_the_journal_is_cut(settings: Settings, tmp_path: Path) -> None:
@@ -318,38 +322,30 @@ def test_a_signal_stops_inside_a_trial_and_the_search_goes_on(
 # ---- in a run
 
 
-def test_a_run_goes_on_with_the_best_values_and_says_so(settings: Settings) -> None:
-    run = tuned(settings, "none", trials=3, sample=0.3)
-    outcome = pipeline.train(run)
-    best = records.read_json(outcome.home / tuning.FILE)["best"]["values"]
-    written = records.read_json(outcome.home / "config.json")
-    for part, values in best.items():
-        assert {key: written[part][key] for key in values} == values
-    assert written["tune"] == config.dump(run)["tune"]
-    by_hand = run.model_copy(update={"tune": None, "out": f"{outcome.home}-by-hand"})
-    same = pipeline.train(trials.applied(by_hand, best))
-    assert same.scores["training"]["final_weights_sha256"] == outcome.scores["training"]["final_weights_sha256"]
-    assert "best of 3 trials" in (outcome.home / "train.log").read_text()
-
-
-def test_a_run_killed_in_its_search_or_after_it_goes_on_where_it_was(
+def test_a_run_killed_in_its_search_and_after_it_ends_with_the_best_values(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tuned(settings, trials=3)
+    run = tuned(settings, trials=3, epochs=1)
     auto = {"checkpoint": run.checkpoint.model_copy(update={"resume": "auto"})}
-    whole = pipeline.train(run.model_copy(update={"out": str(tmp_path / "whole")}))
-    for place in (15, 45):  # in the second trial; in the training
+    for place, says in ((8, "trials that are done are in"), (32, "stopped after step")):
         with monkeypatch.context() as patch:
             patch.setattr(interrupts, "Asked", asked_after(place))
-            with pytest.raises(Interrupted, match="trials that are done" if place == 15 else "after step"):
+            with pytest.raises(Interrupted, match=says):
                 pipeline.train(run.model_copy(update=auto))
     journal = (tmp_path / "run" / tuning.FOLDER / "journal.log").read_bytes()
-    resumed = pipeline.train(run.model_copy(update=auto))
+    outcome = pipeline.train(run.model_copy(update=auto))
     assert (tmp_path / "run" / tuning.FOLDER / "journal.log").read_bytes() == journal, "it did not search again"
-    assert resumed.scores["training"]["final_weights_sha256"] == whole.scores["training"]["final_weights_sha256"]
-    other = tuned(settings, trials=4).model_copy(update=auto)
+    account = records.read_json(tmp_path / "run" / tuning.FILE)
+    assert [trial["number"] for trial in account["trials"]] == [0, 1, 2]
+    written = records.read_json(tmp_path / "run/config.json")
+    for part, values in account["best"]["values"].items():
+        assert {key: written[part][key] for key in values} == values
+    assert written["tune"] == config.dump(run)["tune"]
+    by_hand = run.model_copy(update={"tune": None, "out": str(tmp_path / "by-hand")})
+    same = pipeline.train(trials.applied(by_hand, account["best"]["values"]))
+    assert same.scores["training"]["final_weights_sha256"] == outcome.scores["training"]["final_weights_sha256"]
     with pytest.raises(InputError, match="is of another search, or of none: set tune as it was"):
-        pipeline.train(other)
+        pipeline.train(tuned(settings, trials=4, epochs=1).model_copy(update=auto))
     with pytest.raises(InputError, match="holds an earlier run"):
         pipeline.train(run)
 
@@ -358,13 +354,13 @@ def test_a_run_killed_in_its_search_or_after_it_goes_on_where_it_was(
 
 REFUSED = [
     ({"tune": {"trials": 0}}, "tune.trials = 0 should be greater than 0"),
-    ({"tune": {"dropout": [0.5, 0.1]}}, "tune.dropout: must be two positive numbers, the smaller first"),
+    ({"tune": {"dropout": [0.5, 0.1]}}, "tune.dropout = [0.5, 0.1] must be two positive numbers, the smaller first"),
     ({"tune": {"dropout": [0.1, 1.5]}}, "dropout = 1.5 should be less than 1"),
     ({"tune": {"weight_decay": [0.0, -0.1]}}, "weight_decay = -0.1 should be greater than or equal to 0"),
     ({"tune": {"weight_decay": []}}, "tune.weight_decay"),
     ({"tune": {"metric": "val_los"}}, "tune.metric = 'val_los'"),
     ({"tune": {"sampler": "tpa"}}, "tune.sampler = 'tpa'"),
-    ({"tune": {"trails": 5}}, "did you mean 'tune.trials'"),
+    ({"tune": {"trails": 5}}, "unknown key 'tune.trails' in config: did you mean 'trials'?"),
     ({"tune": {"sample": 0.01}}, "tune.sample 0.01 of 96 training rows is 1, and 2 classes need 4, two of a class"),
     ({"tune": {}, "select": {"strategy": "k_center"}}, "select.strategy 'k_center' keeps a part of them"),
 ]
@@ -408,7 +404,7 @@ def test_the_command_prints_a_table_and_writes_a_config_that_trains(
     file.write_text(json.dumps(raw))
     more = ["--set", "tune.sample=0.5", "--set", "tune.epochs=1", "--trials", 3]
     code, out, err = tithe("tune", file, *more, "--out", tmp_path / "search")
-    assert code == 0, err
+    assert code == 0 and "number" in err[-1], err
     table = [line for line in out.splitlines() if line.startswith("|")]
     account = records.read_json(tmp_path / "search/tuning.json")
     assert len(table) == 5 and table[2].split("|")[1].strip() == str(account["best"]["number"])

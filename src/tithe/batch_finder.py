@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import ctypes
-import gc
 import logging
 import os
 import platform
@@ -32,7 +31,7 @@ logger = logging.getLogger("tithe")
 # Part of every key: raise it when the same step would take other memory.
 _VERSION = 1
 _FILE = "sizes.json"
-# What a step may take of the memory that is free: checkpoints, workers and the neighbours need some as well.
+# What a step may take of the memory that is free: then one that turns out to take too much is not killed for it.
 _SHARE = 0.5
 
 
@@ -50,7 +49,7 @@ def find(run: config.Run, task: Any, model: nn.Module, examples: Examples, accel
     """
     whole = run.train.batch_size * run.train.accumulation_steps
     sizes = [size for size in range(1, whole + 1) if whole % size == 0]
-    rehearsal = _Rehearsal(run, task, model, examples, accelerator)
+    rehearsal = Rehearsal(run, task, model, examples, accelerator)
     device = accelerator.device.type
     with _remembered(records.digest([_VERSION, _machine(accelerator.device), rehearsal.made_of])) as known:
         if device == "cuda":
@@ -76,28 +75,29 @@ def by_trying(sizes: Sequence[int], fits: Callable[[int], bool]) -> int:
 def by_measuring(sizes: Sequence[int], peak: Callable[[int], int], room: int) -> int:
     """Return the largest of ascending sizes whose peak fits into a room, all in bytes; the smallest is taken to fit.
 
-    Memory grows with the rows in a line, through the last two peaks. A size is measured where it is foreseen to fit,
-    and beyond the first that does not nothing is.
+    Rows are doubled for as long as twice as many are foreseen to fit, on the line through the last two peaks. What is
+    not rows (gradients, averages) hides some of what they take, so a peak may lie above the line; twice the rows never
+    take more than twice the memory, though, so whoever has twice the room is safe.
     """
-    best, told = sizes[0], list[tuple[int, int]]()
-    for size in sizes:
+    told = [(1, peak(1))]
+    while told[-1][1] <= room and told[-1][0] < sizes[-1]:
+        size = min(2 * told[-1][0], sizes[-1])
         if _foreseen(told, size) > room:
             break
         told.append((size, peak(size)))
-        if told[-1][1] > room:
-            break
-        best = size
-    return best
+    fits = max((rows for rows, bytes_ in told if bytes_ <= room), default=sizes[0])
+    between = [size for size in sizes if size > fits and _foreseen(told, size) <= room]
+    return next((size for size in reversed(between) if peak(size) <= room), max(s for s in sizes if s <= fits))
 
 
 def _foreseen(told: Sequence[tuple[int, int]], size: int) -> float:
     if len(told) < 2:
-        return sum(peak * size / rows for rows, peak in told)  # a single peak is mostly weights: this is too much
+        return told[-1][1]
     (rows_0, peak_0), (rows_1, peak_1) = told[-2:]
     return peak_1 + max(0.0, (peak_1 - peak_0) / (rows_1 - rows_0)) * (size - rows_1)
 
 
-class _Rehearsal:
+class Rehearsal:
     """Steps of training on the longest rows, with a copy of the model."""
 
     def __init__(
@@ -137,7 +137,6 @@ class _Rehearsal:
         """Return the bytes by which this process grows, at most, while it takes steps of so many rows."""
         kernels.keep_memory()  # as in training
         self._step_twice(1)  # the copy is made, and libraries set themselves up, before anything is measured
-        gc.collect()
         _give_back_memory()
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
         before = _told("VmRSS")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Protocol, runtime_checkable
@@ -15,10 +16,14 @@ from tithe.errors import InputError
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 Batch = dict[str, torch.Tensor]
+Collated = tuple[Rows, list[Batch]]
 
 # Steps whose rows are sorted by length together: many enough to fill batches with like lengths, few enough
 # that batches differ from epoch to epoch.
 _STEPS_PER_POOL = 256
+
+# Batches' worth of groups that are looked at to fill one; of rows alone and pairs, one is always enough.
+_BATCHES_AHEAD = 2
 
 
 class Examples(Protocol):
@@ -144,19 +149,38 @@ def _grouped(order: Rows, lengths: Rows, step_rows: int, rng: np.random.Generato
 
 
 def _together(order: Rows, groups: Rows, room: int) -> Rows:
-    """Keep the shuffled order of groups, and each whole in one batch of `room` rows where it fits into one."""
+    """Keep the shuffled order of groups as far as each can stand whole in one batch of `room` rows.
+
+    A group waits where those behind it fill a batch without it: one row that stands alone would otherwise push every
+    pair after it over the edge of a batch.
+    """
     members: dict[int, list[int]] = {}
     for row in order.tolist():
         members.setdefault(int(groups[row]), []).append(row)
-    waiting = list(members.values())[::-1]
+    waiting = deque(members.values())
     out: list[int] = []
     while waiting:
-        free = room - len(out) % room
-        # The next group that still fits; where none does, the next one is cut.
-        look = range(len(waiting) - 1, max(-1, len(waiting) - 1 - room), -1)
-        fits = next((i for i in look if len(waiting[i]) <= free), len(waiting) - 1)
-        out += waiting.pop(fits)
+        if len(waiting[0]) > room:
+            out += waiting.popleft()
+            continue
+        ahead = [waiting.popleft() for _ in range(min(len(waiting), _BATCHES_AHEAD * room))]
+        chosen = _filling([len(group) for group in ahead], room - len(out) % room)
+        out += [row for i in chosen for row in ahead[i]]
+        waiting.extendleft(ahead[i] for i in reversed(range(len(ahead))) if i not in chosen)
     return np.array(out, dtype=np.int64)
+
+
+def _filling(sizes: list[int], room: int) -> list[int]:
+    """Return which groups fill a batch, early ones first; where none do so exactly, one more than fit."""
+    ways: dict[int, list[int]] = {0: []}
+    for i, size in enumerate(sizes):
+        for rows in sorted(ways, reverse=True):
+            if rows + size <= room:
+                ways.setdefault(rows + size, [*ways[rows], i])
+        if room in ways:
+            return ways[room]
+    most = ways[max(ways)]
+    return [*most, *[i for i in range(len(sizes)) if i not in most][:1]]
 
 
 @dataclass(frozen=True)
@@ -173,13 +197,16 @@ class _Steps:
     def __len__(self) -> int:
         return self.last - self.first
 
-    def __getitem__(self, index: int) -> tuple[Rows, list[Batch]]:
+    def __getitem__(self, index: int) -> Collated | InputError:
         epoch, number = divmod(self.first + index, self.plan.steps_per_epoch)
         steps, examples = self._in(epoch)
         step = steps[number]
         # A process without rows in a small last step still has to join the others: it runs one row, unweighted.
         micro = self.plan.micro(step, self.rank, self.world) or [step[:1]]
-        return step, [examples.collate(rows) for rows in micro]
+        try:
+            return step, [examples.collate(rows) for rows in micro]
+        except InputError as error:  # raised in a worker, the loader would wrap it into a page of its own
+            return error
 
     @cached_property
     def _in(self) -> Callable[[int], tuple[list[Rows], Examples]]:
@@ -201,8 +228,8 @@ def collated(
     rank: int = 0,
     world: int = 1,
     pin_memory: bool = False,
-) -> DataLoader[tuple[Rows, list[Batch]]]:
-    """Return a loader of (rows of the whole step, this process's micro-batches), in order.
+) -> Iterator[Collated]:
+    """Yield (rows of the whole step, this process's micro-batches), in order.
 
     One loader serves all epochs: its workers stay, and read on over an epoch's end. It gets a generator of its own:
     otherwise its iterator would draw from the global one even without workers.
@@ -211,8 +238,13 @@ def collated(
     ----------
     steps
         Steps to do, counted over all epochs from 0.
+
+    Raises
+    ------
+    InputError
+        As the examples' `collate`.
     """
-    return DataLoader(
+    loader: DataLoader[Collated | InputError] = DataLoader(
         _Steps(examples, plan, steps.start, steps.stop, rank, world),  # type: ignore[arg-type]
         batch_size=None,
         collate_fn=_as_it_is,  # type: ignore[arg-type]
@@ -220,8 +252,12 @@ def collated(
         pin_memory=pin_memory,
         generator=torch.Generator().manual_seed(0),
     )
+    for item in loader:
+        if isinstance(item, InputError):
+            raise item
+        yield item
 
 
-def _as_it_is(item: tuple[Rows, list[Batch]]) -> tuple[Rows, list[Batch]]:
+def _as_it_is(item: Collated) -> Collated:
     """Keep the row numbers in NumPy; the loader's default would turn them into tensors."""
     return item

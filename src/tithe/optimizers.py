@@ -55,7 +55,7 @@ def schedule(settings: Train, total_steps: int, steps_per_epoch: int = 1) -> Cal
     begin = settings.schedule_from * steps_per_epoch
     horizon = settings.schedule_steps or (settings.schedule_epochs or 0) * steps_per_epoch or total_steps - begin
     warmup = settings.warmup_steps or settings.warmup_epochs * steps_per_epoch
-    floor = settings.min_learning_rate / settings.learning_rate
+    floor = min(1.0, settings.min_learning_rate / settings.learning_rate)  # a peak below the end is the end
 
     def factor(step: int) -> float:
         step = max(0, step - begin)

@@ -24,6 +24,16 @@ Rows = Iterator[dict[str, Any]]
 Item = TypeVar("Item")
 _BATCHES_AT_ONCE = 16
 _ROWS_AT_ONCE = 4096
+# Whole columns may be empty in the rows that are written first, which then don't tell their types.
+_OF_IMAGES = pa.schema(
+    [
+        ("path", pa.string()),
+        ("score", pa.float64()),
+        ("probability", pa.float64()),
+        ("verdict", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
 
 
 def texts(given: list[str] | None, source: Path | None, text_column: str) -> Iterator[str]:
@@ -72,8 +82,7 @@ def of(
     sources = [Path(path) for path in given or []] or ([source] if source else [])
     if not sources:
         raise InputError("no images: give files or folders after the checkpoint, or --input FOLDER")
-    at_once = model.task.rows_at_once
-    return (line._asdict() for path in sources for line in scoring.scored(model, path, at_once)), _of_image
+    return (line._asdict() for line in scoring.scored(model, sources, model.task.rows_at_once)), _of_image
 
 
 def _of_text(row: dict[str, Any]) -> str:
@@ -153,7 +162,7 @@ def _parquet(path: Path, rows: Rows) -> int:
     count, writer = 0, None
     try:
         for chunk in _chunks(rows, _ROWS_AT_ONCE):
-            table = pa.Table.from_pylist(chunk)
+            table = pa.Table.from_pylist(chunk, _OF_IMAGES if list(chunk[0]) == _OF_IMAGES.names else None)
             writer = writer or pq.ParquetWriter(path, table.schema)
             writer.write_table(table)
             count += len(chunk)

@@ -37,8 +37,7 @@ def write(folder: Path, trained: Trained, examples: Any, scores_N: Array) -> lis
     with bar("processing", len(sample) * (1 + len(degrade.NAMES)), "images") as tick:
         for name in (AS_IT_IS, *degrade.NAMES):
             changed = sample.changed(None if name == AS_IT_IS else name)
-            scores_N = trained.probabilities(changed, tick=tick)[:, 1]
-            found = authenticity.summary(sample.labels, scores_N)
+            found = authenticity.summary(sample.labels, trained.probabilities(changed, tick=tick)[:, 1])
             table[name] = {"auc": found["auc"], "fpr": found["fpr"]}
     authenticity_figures.robustness(folder / "robustness.png", table)
     lines = [{"change": name, **numbers} for name, numbers in table.items()]

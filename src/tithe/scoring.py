@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from tithe.photos import decode
 from tithe.progress import bar
 
 logger = logging.getLogger("tithe")
+Named = tuple[Path, str]
 
 
 class Scored(NamedTuple):
@@ -28,7 +29,7 @@ class Scored(NamedTuple):
     Attributes
     ----------
     path
-        From the folder that was given.
+        From the folder that was given; where several paths were, as it was given.
     score
         What the detector says, from 0 fake to 1 real.
     probability
@@ -64,25 +65,39 @@ def files(source: Path) -> list[Path]:
     return found
 
 
-def scored(model: trained.Trained, source: Path, batch_size: int) -> Iterator[Scored]:
-    """Yield a line for each file, in order. The crops of an image are averaged; one batch is read ahead."""
-    paths, base = files(source), source if source.is_dir() else source.parent
-    fitted, begun = calibration_of(model.folder), time.monotonic()
-    chunks = [paths[first : first + batch_size] for first in range(0, len(paths), batch_size)]
-    threads = min(4, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as readers, bar("scoring", len(paths), "files") as tick:
+def scored(model: trained.Trained, sources: Sequence[Path], batch_size: int) -> Iterator[Scored]:
+    """Yield a line for each file of each source, in order. The crops of an image are averaged; one batch is read ahead.
 
-        def begin(chunk: list[Path]) -> list[Future[Any]]:
-            return [readers.submit(_read, path, model.run.images.max_pixels) for path in chunk]
+    Raises
+    ------
+    InputError
+        A source means no files.
+    """
+    named = _named(sources)
+    fitted, begun = calibration_of(model.folder), time.monotonic()
+    chunks = [named[first : first + batch_size] for first in range(0, len(named), batch_size)]
+    threads = min(4, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as readers, bar("scoring", len(named), "files") as tick:
+
+        def begin(chunk: list[Named]) -> list[Future[Any]]:
+            return [readers.submit(_read, path, model.run.images.max_pixels) for path, _ in chunk]
 
         reading = begin(chunks[0])
         for chunk, after in zip(chunks, [*chunks[1:], []], strict=True):
             found = [future.result() for future in reading]
             reading = begin(after)
-            yield from _judged(model, fitted, [path.relative_to(base).as_posix() for path in chunk], found)
+            yield from _judged(model, fitted, [name for _, name in chunk], found)
             tick(len(chunk))
     seconds = time.monotonic() - begun
-    logger.info("%d files in %.1f s: %.1f a second", len(paths), seconds, len(paths) / max(seconds, 1e-9))
+    logger.info("%d files in %.1f s: %.1f a second", len(named), seconds, len(named) / max(seconds, 1e-9))
+
+
+def _named(sources: Sequence[Path]) -> list[Named]:
+    found = [path for source in sources for path in files(source)]
+    if len(sources) > 1:
+        return [(path, path.as_posix()) for path in found]
+    base = sources[0] if sources[0].is_dir() else sources[0].parent
+    return [(path, path.relative_to(base).as_posix()) for path in found]
 
 
 def _read(path: Path, max_pixels: int) -> Any:

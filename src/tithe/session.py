@@ -28,7 +28,7 @@ from tithe import (
     trainer,
 )
 from tithe.batches import Examples
-from tithe.errors import InputError, Interrupted
+from tithe.errors import Interrupted
 from tithe.interrupts import deferred
 from tithe.network import Network
 from tithe.progress import Tick, bar
@@ -57,9 +57,10 @@ class Session:
         self.run, self.home, self.task, self.splits = run, home, task, splits
         self.network, self.model = network, network.learner
         self.accelerator, self.made_of, self.start_path = accelerator, made_of, start
-        self.start = network.fitted(self._opened(start)) if start else None
         self.train, self.val, self.test = (examples.take(rows) for rows in (splits.train, splits.val, splits.test))
+        self.plan = trainer.plan(self.train, run.train, run.seed)  # now: nothing is written yet, should rows be too few
         self.keeper = checkpoint.Keeper(home / run.checkpoint.dir, run.checkpoint.keep, self._assets)
+        self.start = network.fitted(self._opened(start)) if start else None
         self.best: dict[str, Any] = {"score": None, "step": None, "epoch": None}
         self.waited, self.seconds_before, self.begun, self.prepared = 0, 0.0, begun, 0.0
         self.sums: dict[str, float] = {}
@@ -70,18 +71,10 @@ class Session:
             self.sums = dict(self.start.progress.get("sums", {}))
 
     def _opened(self, start: Path) -> checkpoint.TrainState:
-        """Read a checkpoint; the best score of a file counts where this run has the weights that it belongs to."""
         if not start.is_file():
             return checkpoint.load(start)
-        state = epochfiles.read(start)
-        shapes = {name: value.shape for name, value in self.model.state_dict().items()}
-        if {name: value.shape for name, value in state.model.items()} != shapes:
-            raise InputError(f"{start} holds another network: use the model settings that it was trained with")
-        own = start.parent.resolve() == self.home.resolve()
-        if own and checkpoint.is_checkpoint(self.home / self.run.checkpoint.dir / checkpoint.BEST):
-            return state
-        fresh = {"best": {"score": None, "step": None, "epoch": None}, "waited": 0}
-        return dataclasses.replace(state, progress={**state.progress, **fresh})
+        best, patience = self.keeper.folder / checkpoint.BEST, self.run.train.patience
+        return epochfiles.fitted(epochfiles.read(start), start, self.model.state_dict(), best, patience)
 
     def open_home(self) -> None:
         """Make the run directory and write into it what is known before training."""
@@ -99,19 +92,22 @@ class Session:
         self.splits.labels.save(self.home / "labels.json")
         with records.atomic_folder(self.home / "assets") as aside:
             self.task.save(aside)
-        if self.start_path and self.start_path.is_file():
-            self._adopt_file(self.start_path)
+        if self.start and self.start_path and self.start_path.is_file():
+            self._adopt_file(self.start)
 
-    def _adopt_file(self, start: Path) -> None:
+    def _adopt_file(self, state: checkpoint.TrainState) -> None:
         """Keep the state of a single file as this run's own; what a run before it saved later is no part of it."""
+        kept = [self.keeper.periodic(self._told(state, self.seconds_before))]
+        kept += [self.keeper.folder / checkpoint.BEST] if self.best["step"] else []
         for later in checkpoint.all_in(self.keeper.folder):
-            if later.name != checkpoint.BEST or start.parent.resolve() != self.home.resolve():
+            if later not in kept:
                 shutil.rmtree(later)
-        if self.start:
-            self.keeper.periodic(self._told(self.start, self.seconds_before))
 
     def _bring_history(self, start: Path) -> None:
         """A run that goes on in another directory takes its history along."""
+        if start.is_file():
+            records.write_lines(self.home / HISTORY, epochfiles.history(start))
+            return
         for folder in (start.parent, start.parent.parent):
             old = folder / HISTORY
             if old.exists() and not (self.home / HISTORY).exists():
@@ -133,8 +129,7 @@ class Session:
         if self.start and self._out_of_patience:
             # It had stopped early before it was interrupted: only its weights are put back.
             t = t.model_copy(update={"epochs": self.start.progress["epoch"]})
-        plan = trainer.plan(self.train, t, self.run.seed)
-        total = plan.steps_per_epoch * t.epochs
+        total = self.plan.steps_per_epoch * t.epochs
         weights = (
             data.class_weights(self.train.labels, len(self.splits.labels)) if self.run.data.class_weights else None
         )
@@ -152,8 +147,10 @@ class Session:
         logger.info("training on %s: %d rows, %d steps", self.accelerator.device, len(self.train), total)
         for remark in self.task.remarks(total):
             logger.warning("%s", remark)
-        if self.start:
-            logger.info("going on after step %d, from %s", self.start.progress["step"], self.start_path)
+        if self.start and self.start_path:
+            logger.info("going on after step %d of %d, from %s", self.start.progress["step"], total, self.start_path)
+            if self.start_path.is_dir():  # the run may have been killed before it wrote them
+                self._epoch_files(self._told(self.start, self.seconds_before))
         batches = self.start.progress["batches"] if self.start else 0
         with deferred() as asked, bar("training", total, "steps") as tick:
             tick(self.start.progress["step"] if self.start else 0)
@@ -223,11 +220,9 @@ class Session:
         return {"learning_rate": step.lr[0], **{name: value / rows for name, value in sums.items()}}
 
     def _save(self, step: trainer.Step, batches_before: int, seconds: float, last: bool) -> None:
-        improved = False
         if step.scores:
             score = step.scores[self._by]
-            improved = metrics.better(self._by, score, self.best["score"])
-            if improved:
+            if metrics.better(self._by, score, self.best["score"]):
                 self.best, self.waited = {"score": score, "step": step.step, "epoch": step.epoch}, 0
                 self._on_main(lambda state: self.keeper.best(state), self._state(step, seconds))
             else:
@@ -236,13 +231,18 @@ class Session:
         due = step.ends_epoch if every is None else step.batches // every > batches_before // every
         if due or last or self._out_of_patience:
             self._periodic(self._state(step, seconds))
-        if step.ends_epoch and self.run.checkpoint.epoch_files:
-            numbered = last or step.epoch % self.run.checkpoint.epoch_files == 0
-            history = records.read_lines(self.home / HISTORY) if self.accelerator.is_main_process else []
-            self._on_main(
-                lambda state: epochfiles.write(self.home, state, numbered, improved, history),
-                self._state(step, seconds),
-            )
+        if step.ends_epoch:
+            self._epoch_files(self._state(step, seconds))
+
+    def _epoch_files(self, state: checkpoint.TrainState) -> None:
+        """Write the documented files of an epoch's end, where they are asked for."""
+        epoch, every = int(state.progress["epoch"]), self.run.checkpoint.epoch_files
+        if not every or state.progress["step_in_epoch"]:
+            return
+        numbered = epoch % every == 0 or epoch == self.run.train.epochs or self._out_of_patience
+        is_best = self.best["step"] == state.progress["step"]
+        history = records.read_lines(self.home / HISTORY) if self.accelerator.is_main_process else []
+        self._on_main(lambda state: epochfiles.write(self.home, state, numbered, is_best, history), state)
 
     def _periodic(self, state: checkpoint.TrainState) -> Path | None:
         return self._on_main(self.keeper.periodic, state)

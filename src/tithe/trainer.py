@@ -270,12 +270,12 @@ class _Loop:
     def restore(self, state: TrainState) -> None:
         """Put everything back to a snapshot."""
         self.model.load_state_dict(state.model)
-        rates = [group["initial_lr"] for group in self.optimizer.param_groups]
+        own = [{name: value for name, value in g.items() if name != "params"} for g in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state.optimizer)
-        self.scheduler.load_state_dict({**state.scheduler, "base_lrs": rates})
-        for group, peak, factor in zip(self.optimizer.param_groups, rates, self.scheduler.lr_lambdas, strict=True):
-            # The config's rate holds, and its schedule: for a run that goes on unchanged they are the saved ones.
-            group["initial_lr"], group["lr"] = peak, peak * factor(self.scheduler.last_epoch)
+        self.scheduler.load_state_dict({**state.scheduler, "base_lrs": [group["initial_lr"] for group in own]})
+        for group, settings, factor in zip(self.optimizer.param_groups, own, self.scheduler.lr_lambdas, strict=True):
+            # The config's settings hold, and its schedule: for a run that goes on unchanged they are the saved ones.
+            group.update({**settings, "lr": settings["initial_lr"] * factor(self.scheduler.last_epoch)})
         if state.rng:  # a file for people's own use holds none, where nothing is drawn at random
             self.random.restore(state.rng)
         if self.ema and state.ema:

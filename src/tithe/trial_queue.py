@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from tithe import config, metrics, plugins, records
 
 _NUMBER, _PROCESS, _TOLD = "number", "process", "told"
+_ALIVE = ".alive"  # suffix of the lock that a process holds while it takes part
 Trial = Any  # Optuna's: it is optional, and imported where a search is opened
 Draw = Callable[[Trial], dict[str, Any]]
 
@@ -78,11 +79,10 @@ class Queue:
 
     def _tidy(self, count: int) -> None:
         """Give up trials whose process is gone, and queue every number that has none."""
-        known: dict[int, dict[str, Any]] = {}
-        taken = set()
+        alive, taken, known = self._alive(), set[int](), dict[int, dict[str, Any]]()
         for trial in self._study.get_trials(deepcopy=False):
             state, process = trial.state, trial.user_attrs.get(_PROCESS)
-            if state == self._state.RUNNING and not self._is_alive(process):
+            if state == self._state.RUNNING and process not in alive:
                 self._study.tell(trial.number, state=self._state.FAIL)
                 state = self._state.FAIL
             if state != self._state.FAIL:
@@ -109,16 +109,16 @@ class Queue:
             return self._samplers.RandomSampler(seed)
         return self._samplers.TPESampler(seed=seed, constant_liar=True)
 
-    def _is_alive(self, process: str | None) -> bool:
-        if process is None or process == self._process:
-            return False
-        lock = self._folder / f"{process}.lock"
-        try:
-            with FileLock(lock).acquire(timeout=0):
-                lock.unlink(missing_ok=True)
-                return False
-        except Timeout:
-            return True
+    def _alive(self) -> set[str]:
+        """The other processes at work; what those that are gone have left is removed."""
+        alive = set()
+        for file in self._folder.glob(f"*{_ALIVE}"):
+            try:
+                with FileLock(file).acquire(timeout=0):
+                    file.unlink(missing_ok=True)
+            except Timeout:
+                alive.add(file.stem)
+        return alive - {self._process}
 
 
 @contextlib.contextmanager
@@ -133,13 +133,14 @@ def opened(folder: Path, name: str, settings: config.Tune, seed: int) -> Iterato
     optuna = plugins.require("optuna", extra="tune")
     process = uuid.uuid4().hex
     folder.mkdir(parents=True, exist_ok=True)
-    with _quiet(optuna), FileLock(folder / f"{process}.lock"):
+    with _quiet(optuna), contextlib.ExitStack() as at_work:
         with _lock(folder):
+            at_work.enter_context(FileLock(folder / f"{process}{_ALIVE}"))
             study = _study(optuna, folder, name, settings)
         try:
             yield Queue(optuna, folder, process, study, settings, seed)
         finally:
-            (folder / f"{process}.lock").unlink(missing_ok=True)
+            (folder / f"{process}{_ALIVE}").unlink(missing_ok=True)
 
 
 def number(trial: Trial) -> int:

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 try:
     from tithe.cli import main
@@ -17,6 +18,7 @@ DEFAULTS = Path(__file__).resolve().parents[1] / "configs" / "train_config.json"
 def arguments() -> list[str]:
     """Turn the documented flags into those of `tithe train`; what else is given goes there as it is."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.error = _refuse  # instead of its page of usage
     for name, field in Config.model_fields.items():
         text = f"{field.description} (default: {'required' if field.is_required() else field.default})"
         if field.annotation is bool:
@@ -32,6 +34,11 @@ def arguments() -> list[str]:
     numbers = {name for name, field in Config.model_fields.items() if field.annotation in (int, float)}
     written = [f"{name}={value if name in numbers else json.dumps(value)}" for name, value in settings]
     return [str(DEFAULTS), *(part for setting in written for part in ("--set", setting)), *rest]
+
+
+def _refuse(message: str) -> NoReturn:
+    print(f"error: {message} (see train_script.py --help)", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

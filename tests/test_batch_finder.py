@@ -1,0 +1,275 @@
+"""The largest micro-batch that fits: known answers of the search, memory as it is measured, and what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tithe import batch_finder, config, devices, pipeline, trainer
+from tithe.batches import Batch, Rows
+
+Settings = Callable[..., dict[str, Any]]
+MB = 1 << 20
+
+
+class Points:
+    """Rows with two numbers each, the last of them the longest; they remember what was collated."""
+
+    def __init__(self, rows: int = 20) -> None:
+        self.ids = np.arange(rows)
+        self.labels, self.lengths = self.ids % 2, self.ids + 1
+        self.asked: list[list[int]] = []
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def collate(self, rows: Rows) -> Batch:
+        self.asked.append(rows.tolist())
+        return {"x": torch.ones(len(rows), 2), "labels": torch.from_numpy(self.labels[rows])}
+
+
+class Task:
+    """What a task offers to the finder, for such rows."""
+
+    def identity(self) -> dict[str, Any]:
+        return {}
+
+    def criterion(self, label_smoothing: float) -> Callable[[torch.Tensor, Batch], torch.Tensor]:
+        return lambda logits, batch: nn.functional.cross_entropy(logits, batch["labels"], reduction="sum")
+
+
+class Net(nn.Module):
+    """Keeps `floats` numbers of each row for the backward pass, and has memory for `room` rows."""
+
+    def __init__(self, floats: int = 2, room: int = 1 << 30) -> None:
+        super().__init__()
+        self.first, self.last, self.floats, self.room = nn.Linear(2, 2), nn.Linear(2, 2), floats, room
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        if len(batch["x"]) > self.room:
+            raise torch.OutOfMemoryError
+        wide = self.first(batch["x"]).unsqueeze(-1).repeat(1, 1, self.floats // 2)
+        return self.last(wide.exp().mean(-1))  # exp keeps its result
+
+
+def run_of(batch_size: int, accumulation_steps: int = 1, **more: Any) -> config.Run:
+    sizes = {"batch_size": batch_size, "accumulation_steps": accumulation_steps, "precision": "no", "device": "cpu"}
+    return config.parse({"data": {"path": "rows.parquet"}, "train": {**sizes, **more}})
+
+
+def rehearsal(run: config.Run, model: nn.Module, examples: Any) -> batch_finder.Rehearsal:
+    return batch_finder.Rehearsal(run, Task(), model, examples, devices.accelerator("cpu", "no"))
+
+
+def found(run: config.Run, model: nn.Module, examples: Any) -> int:
+    return batch_finder.find(run, Task(), model, examples, devices.accelerator("cpu", "no"))
+
+
+# ---- the search for a size
+
+
+@pytest.mark.parametrize("largest", range(1, 65))
+def test_trying_finds_the_largest_that_fits(largest: int) -> None:
+    sizes, tried = [1, 2, 4, 8, 16, 32, 64], []
+
+    def fits(size: int) -> bool:
+        tried.append(size)
+        return size <= largest
+
+    assert batch_finder.by_trying(sizes, fits) == max(size for size in sizes if size <= largest)
+    assert len(tried) <= 3 and len(set(tried)) == len(tried), "bisection of six doubts"
+
+
+@pytest.mark.parametrize(
+    "room, expected, measured",
+    [
+        (10_000, 24, [1, 2, 4, 8, 16, 24]),
+        (340, 24, [1, 2, 4, 8, 16, 24]),  # 100 + 10 a row
+        (339, 12, [1, 2, 4, 8, 16]),
+        (220, 12, [1, 2, 4, 8, 12]),
+        (219, 8, [1, 2, 4, 8]),
+        (130, 3, [1, 2, 3]),
+        (119, 1, [1, 2]),
+        (50, 1, [1]),
+    ],
+)
+def test_measuring_ends_where_the_room_does(room: int, expected: int, measured: list[int]) -> None:
+    asked: list[int] = []
+
+    def peak(size: int) -> int:
+        asked.append(size)
+        return 100 + 10 * size
+
+    assert batch_finder.by_measuring([1, 2, 3, 4, 6, 8, 12, 24], peak, room) == expected
+    assert asked == measured
+
+
+@pytest.mark.parametrize(
+    "peaks, room, expected",
+    [
+        ({1: 50, 2: 60, 4: 500, 8: 501}, 400, 2),  # a jump that nobody could foresee: measured, and not taken
+        ({1: 50, 2: 40, 4: 45, 8: 60}, 100, 8),  # noise below the slope
+        ({1: 0, 2: 0, 4: 0, 8: 0}, 1, 8),
+    ],
+)
+def test_measuring_believes_what_it_measures(peaks: dict[int, int], room: int, expected: int) -> None:
+    assert batch_finder.by_measuring(list(peaks), peaks.__getitem__, room) == expected
+
+
+def test_with_twice_the_room_nobody_is_killed() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        lines = rng.uniform(0, 100, (3, 2)) * [1, rng.choice([0.01, 1, 10])]
+        sizes = sorted({int(size) for size in rng.integers(1, 200, 4)} | {1})
+        asked: list[int] = []
+
+        def peak(size: int, lines: Any = lines, asked: list[int] = asked) -> int:
+            asked.append(int((lines[:, 0] + lines[:, 1] * size).max()))  # what is there at the worst of three moments
+            return asked[-1]
+
+        room = int(rng.uniform(peak(1), 2000))
+        size = batch_finder.by_measuring(sizes, peak, room)
+        assert max(asked) <= 2 * room + 2 and size in sizes and peak(size) <= room
+        assert not [s for s in sizes if s > size and peak(2 * s) <= room], "half of what fits is not missed"
+
+
+# ---- a step
+
+
+def test_the_longest_rows_are_rehearsed_and_repeated_where_they_are_few() -> None:
+    examples = Points(5)
+    steps = rehearsal(run_of(8), Net(), examples)
+    assert steps.fits(3) and steps.fits(8)
+    assert examples.asked == [[4, 3, 2], [4, 3, 2, 1, 0, 4, 3, 2]]
+
+
+def test_a_size_that_a_gpu_has_no_room_for_does_not_fit() -> None:
+    steps = rehearsal(run_of(16), Net(room=5), Points())
+    assert [steps.fits(size) for size in (1, 4, 8, 4)] == [True, True, False, True]
+    assert batch_finder.by_trying([1, 2, 4, 8, 16], steps.fits) == 4
+
+
+def test_a_peak_is_what_the_rows_take() -> None:
+    if batch_finder.free_memory() is None:
+        pytest.skip("this system does not tell")
+    steps = rehearsal(run_of(32), Net(MB), Points())  # 4 MB are kept of each row, and as many pass by at a time
+    peaks = {size: steps.peak(size) for size in (4, 8, 16)}
+    assert 4 * 4 * MB < peaks[8] - peaks[4] < 4 * 20 * MB
+    assert peaks[16] - peaks[8] == pytest.approx(2 * (peaks[8] - peaks[4]), rel=0.35), "a line, or nearly"
+    assert steps.peak(4) == pytest.approx(peaks[4], rel=0.35), "memory that an earlier step has freed counts again"
+
+
+def test_nothing_is_left_behind() -> None:
+    model = Net()
+    weights = [p.detach().clone() for p in model.parameters()]
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    found(run_of(4), model, Points())
+    assert torch.equal(torch.rand(1), expected)
+    assert all(torch.equal(p, w) and p.grad is None for p, w in zip(model.parameters(), weights, strict=True))
+
+
+# ---- the whole way
+
+
+@pytest.mark.parametrize("free, expected", [(1 << 40, {12}), (160 * MB, {4, 6}), (1, {1})])
+def test_on_a_cpu_half_of_what_is_free_decides(free: int, expected: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_finder, "free_memory", lambda: free)
+    assert found(run_of(4, 3), Net(MB), Points()) in expected  # some 12 MB a row
+
+
+def test_what_was_measured_is_remembered_and_the_room_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, again, other = Points(), Points(), Points()
+    assert found(run_of(8), Net(), first) == 8 and first.asked
+    assert found(run_of(8), Net(), again) == 8 and not again.asked
+    monkeypatch.setattr(batch_finder, "free_memory", lambda: 0)
+    assert found(run_of(8), Net(), again) == 1 and not again.asked, (
+        "measured when there was room, and there is none now"
+    )
+    assert found(run_of(8), Net(3), other) == 1 and other.asked, "another model takes other memory"
+
+
+def test_where_peaks_are_not_told_the_batch_stays(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(batch_finder, "free_memory", lambda: None)
+    with caplog.at_level("INFO", "tithe"):
+        assert found(run_of(4, 3), Net(), Points()) == 4
+    assert "train.batch_size stays as it is" in caplog.text
+
+
+def test_the_result_of_a_run_does_not_depend_on_the_cut(settings: Settings) -> None:
+    raw = settings(train={"batch_size": 2, "accumulation_steps": 4}, model={"dropout": 0.0, "freeze": "all"})
+    raw |= {"tune": {"trials": 1, "epochs": 1, "sample": 0.5, "dropout": [1e-9, 1e-9]}}
+    pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
+    found_ = pipeline.train(config.parse(raw))
+    written = config.load(found_.home / "config.json")
+    assert (written.train.batch_size, written.train.accumulation_steps) == (8, 1)
+    by_hand = written.model_copy(update={"tune": None, "out": f"{found_.home}-by-hand"})
+    train = by_hand.train.model_copy(update={"batch_size": 2, "accumulation_steps": 4})
+    same = pipeline.train(by_hand.model_copy(update={"train": train}))
+    assert same.scores["test"]["loss"] == pytest.approx(found_.scores["test"]["loss"], rel=1e-5)
+
+
+def test_examples_that_change_are_rehearsed_as_training_sees_them() -> None:
+    class Turned(Points):
+        groups = np.arange(20)
+
+        def at_epoch(self, epoch: int) -> Points:
+            return epochs.setdefault(epoch, Points())
+
+    epochs: dict[int, Points] = {}
+    assert isinstance(Turned(), trainer.Varied)
+    assert rehearsal(run_of(4), Net(), Turned()).fits(2) and epochs[0].asked == [[19, 18]]
+
+
+# ---- what is free
+
+MEMINFO = "MemTotal: 9000 kB\nMemAvailable:    5000 kB\n"
+KB = 1024
+
+
+@pytest.mark.parametrize(
+    "files, expected",
+    [
+        ({}, None),
+        ({"proc/meminfo": MEMINFO, "proc/self/cgroup": ""}, 5000 * KB),
+        ({"group": "0::/a/b", "a/b/memory.max": "3000", "a/b/memory.current": "1000", "a/b/idle": "400"}, 2400),
+        ({"group": "0::/a/b", "a/b/memory.max": "max", "a/b/memory.current": "1000", "a/b/idle": "0"}, 5000 * KB),
+        ({"group": "0::/a/b", "a/memory.max": "3000", "a/memory.current": "2900", "a/idle": "0"}, 100),
+        ({"group": "0::/outside", "memory.max": "7000", "memory.current": "5000", "idle": "0"}, 2000),
+        ({"group": "0::/a", "a/memory.max": "10", "a/memory.current": "90", "a/idle": "0"}, 0),
+        (
+            {
+                **{"group": "5:cpu:/x\n4:memory:/x", "memory/x/memory.limit_in_bytes": "800"},
+                **{"memory/x/memory.usage_in_bytes": "500", "memory/x/total_idle": "50"},
+            },
+            350,
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_free_lies_within_the_groups(files: dict[str, str], expected: int | None, tmp_path: Path) -> None:
+    if "group" in files:
+        files = {"proc/meminfo": MEMINFO, "proc/self/cgroup": files["group"]} | {
+            f"sys/fs/cgroup/{name.replace('total_idle', 'memory.stat').replace('idle', 'memory.stat')}": (
+                f"cache 9\n{'total_' if 'total' in name else ''}inactive_file {text}" if "idle" in name else text
+            )
+            for name, text in files.items()
+            if name != "group"
+        }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert batch_finder.free_memory(tmp_path) == expected
+
+
+def test_this_machine_says_what_is_free() -> None:
+    free = batch_finder.free_memory()
+    assert free is None or 1 << 20 < free < 1 << 50
