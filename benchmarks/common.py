@@ -14,6 +14,8 @@ import torch
 from tithe import fetch
 
 RESULTS = Path(__file__).parent / "results"
+# Options whose values say where files lie here, or stand in the page anyway.
+_OF_THIS_MACHINE = {"--out", "--set", "--remark"}
 
 
 def dataset(name: str) -> Path:
@@ -30,8 +32,11 @@ def stamp() -> str:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     dirty = subprocess.run(["git", "status", "--porcelain", "src"], capture_output=True, text=True, check=False)
     mark = "+changes" if dirty.stdout.strip() else ""
-    script = Path(sys.argv[0])
-    command = " ".join(["python", f"{script.parent.name}/{script.name}", *sys.argv[1:]])
+    script, told = Path(sys.argv[0]), []
+    for before, argument in zip(sys.argv, sys.argv[1:], strict=False):
+        if not {before, argument} & _OF_THIS_MACHINE:
+            told.append(argument)
+    command = " ".join(["python", f"{script.parent.name}/{script.name}", *told])
     return (
         f"{date.today()} · commit {commit.stdout.strip()}{mark} · `{command}` · "
         f"{os.cpu_count()} cores {platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads"

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from tithe import batch_finder, config, devices, pipeline, trainer
+from tithe import batch_finder, config, devices, pipeline, trainer, tuning
 from tithe.batches import Batch, Rows
 
 Settings = Callable[..., dict[str, Any]]
@@ -55,7 +55,7 @@ class Net(nn.Module):
         if len(batch["x"]) > self.room:
             raise torch.OutOfMemoryError
         wide = self.first(batch["x"]).unsqueeze(-1).repeat(1, 1, self.floats // 2)
-        return self.last(wide.exp().mean(-1))  # exp keeps its result
+        return self.last(nn.functional.dropout(wide.exp().mean(-1)))  # exp keeps its result
 
 
 def run_of(batch_size: int, accumulation_steps: int = 1, **more: Any) -> config.Run:
@@ -158,11 +158,10 @@ def test_a_size_that_a_gpu_has_no_room_for_does_not_fit() -> None:
 def test_a_peak_is_what_the_rows_take() -> None:
     if batch_finder.free_memory() is None:
         pytest.skip("this system does not tell")
-    steps = rehearsal(run_of(32), Net(MB), Points())  # 4 MB are kept of each row, and as many pass by at a time
-    peaks = {size: steps.peak(size) for size in (4, 8, 16)}
-    assert 4 * 4 * MB < peaks[8] - peaks[4] < 4 * 20 * MB
-    assert peaks[16] - peaks[8] == pytest.approx(2 * (peaks[8] - peaks[4]), rel=0.35), "a line, or nearly"
-    assert steps.peak(4) == pytest.approx(peaks[4], rel=0.35), "memory that an earlier step has freed counts again"
+    steps = rehearsal(run_of(32), Net(MB), Points())
+    for size in (4, 16, 8, 4):  # memory that an earlier step has freed counts again
+        least = size * 8 * MB  # what exp is given, and what it gives
+        assert 0.9 * least < steps.peak(size) < 6 * least
 
 
 def test_nothing_is_left_behind() -> None:
@@ -179,21 +178,21 @@ def test_nothing_is_left_behind() -> None:
 # ---- the whole way
 
 
-@pytest.mark.parametrize("free, expected", [(1 << 40, {12}), (160 * MB, {4, 6}), (1, {1})])
+@pytest.mark.parametrize("free, expected", [(1 << 40, {12}), (160 * MB, {2, 3, 4, 6}), (1, {1})])
 def test_on_a_cpu_half_of_what_is_free_decides(free: int, expected: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_finder, "free_memory", lambda: free)
-    assert found(run_of(4, 3), Net(MB), Points()) in expected  # some 12 MB a row
+    assert found(run_of(4, 3), Net(MB), Points()) in expected  # 8 MB a row at least
 
 
 def test_what_was_measured_is_remembered_and_the_room_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, again, other = Points(), Points(), Points()
-    assert found(run_of(8), Net(), first) == 8 and first.asked
-    assert found(run_of(8), Net(), again) == 8 and not again.asked
+    first, again, longer = Points(), Points(), Points(30)
+    assert found(run_of(8), Net(), first) == 8 and len(first.asked) > 4
+    assert found(run_of(8), Net(), again) == 8 and again.asked == [[19]]
     monkeypatch.setattr(batch_finder, "free_memory", lambda: 0)
-    assert found(run_of(8), Net(), again) == 1 and not again.asked, (
+    assert found(run_of(8), Net(), again) == 1 and again.asked == [[19]] * 2, (
         "measured when there was room, and there is none now"
     )
-    assert found(run_of(8), Net(3), other) == 1 and other.asked, "another model takes other memory"
+    assert found(run_of(8), Net(), longer) == 1 and len(longer.asked) > 1, "longer rows take other memory"
 
 
 def test_where_peaks_are_not_told_the_batch_stays(
@@ -205,17 +204,13 @@ def test_where_peaks_are_not_told_the_batch_stays(
     assert "train.batch_size stays as it is" in caplog.text
 
 
-def test_the_result_of_a_run_does_not_depend_on_the_cut(settings: Settings) -> None:
-    raw = settings(train={"batch_size": 2, "accumulation_steps": 4}, model={"dropout": 0.0, "freeze": "all"})
-    raw |= {"tune": {"trials": 1, "epochs": 1, "sample": 0.5, "dropout": [1e-9, 1e-9]}}
+def test_a_search_cuts_the_optimizer_batch_anew_and_keeps_it(settings: Settings, tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
-    found_ = pipeline.train(config.parse(raw))
-    written = config.load(found_.home / "config.json")
-    assert (written.train.batch_size, written.train.accumulation_steps) == (8, 1)
-    by_hand = written.model_copy(update={"tune": None, "out": f"{found_.home}-by-hand"})
-    train = by_hand.train.model_copy(update={"batch_size": 2, "accumulation_steps": 4})
-    same = pipeline.train(by_hand.model_copy(update={"train": train}))
-    assert same.scores["test"]["loss"] == pytest.approx(found_.scores["test"]["loss"], rel=1e-5)
+    raw = settings(train={"batch_size": 2, "accumulation_steps": 4}, model={"freeze": "all"})
+    run = config.parse({**raw, "tune": {"trials": 1, "epochs": 1, "sample": 0.5}})
+    cut = tuning.search(run, tmp_path, pipeline.check(run), devices.accelerator("cpu", "no"))
+    assert (cut.run.train.batch_size, cut.run.train.accumulation_steps) == (8, 1)
+    assert cut.account["best"]["values"]["train"]["batch_size"] == 8
 
 
 def test_examples_that_change_are_rehearsed_as_training_sees_them() -> None:

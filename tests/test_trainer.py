@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from tithe import config, devices, optimizers, trainer
 from tithe.batches import Batch, Plan, collated
+from tithe.errors import InputError
 
 
 class Points:
@@ -135,6 +137,77 @@ def test_processes_share_each_step_without_overlap() -> None:
         assert sorted(np.concatenate(shares).tolist()) == sorted(step.tolist())
 
 
+def cut_groups(plan: Plan, groups: np.ndarray, epoch: int = 0) -> int:
+    """Count the groups that stand in more than one micro-batch; every row must stand in exactly one."""
+    batches = [rows for step in plan.epoch(epoch) for rows in plan.micro(step)]
+    assert sorted(np.concatenate(batches).tolist()) == list(range(plan.rows))
+    assert all(len(rows) == plan.batch_size for step in plan.epoch(epoch)[:-1] for rows in plan.micro(step))
+    return sum(count - 1 for count in Counter(g for rows in batches for g in set(groups[rows].tolist())).values())
+
+
+def shuffled(sizes: list[int], seed: int) -> np.ndarray:
+    """The group of each row, for groups of some sizes, in any order."""
+    return np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_twins_stand_in_one_batch_whatever_stands_alone_beside_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups = shuffled([2] * int(rng.integers(1, 60)) + [1] * int(rng.integers(0, 60)), seed)
+    batch, accumulate = 2 * int(rng.integers(1, 9)), int(rng.integers(1, 4))
+    plan = Plan(None, len(groups), batch, accumulate, seed, groups=groups)
+    assert [cut_groups(plan, groups, epoch) for epoch in range(3)] == [0, 0, 0]
+    assert [s.tolist() for s in plan.epoch(0)] == [s.tolist() for s in plan.epoch(0)]
+
+
+# Sizes of groups, rows of a batch, and how often a group must be cut at least.
+CUT = [
+    ([2, 2, 2, 2], 3, 1),  # AAB BCC DD
+    ([2, 2, 2, 1, 1], 4, 0),
+    ([1] + [2] * 20, 4, 0),  # the one alone must not push twenty pairs over the edge
+    ([1, 1] + [2] * 20, 4, 0),
+    ([3, 3, 1, 1], 4, 0),
+    ([5, 1, 2], 4, 1),  # larger than a batch
+    ([2] * 10, 1, 10),
+    ([], 4, 0),
+]
+
+
+@pytest.mark.parametrize(("sizes", "batch", "cut"), CUT)
+def test_groups_are_cut_where_nothing_else_is_possible(sizes: list[int], batch: int, cut: int) -> None:
+    for seed in range(5):
+        groups = shuffled(sizes, seed)
+        assert not sizes or cut_groups(Plan(None, len(groups), batch, 1, seed, groups=groups), groups) == cut
+
+
+def test_rows_that_stand_alone_are_drawn_as_if_there_were_no_groups() -> None:
+    alone = Plan(None, 37, 4, 2, seed=3, groups=np.arange(37))
+    assert [s.tolist() for s in alone.epoch(1)] == [s.tolist() for s in Plan(None, 37, 4, 2, seed=3).epoch(1)]
+
+
+def test_no_group_is_always_left_to_the_end() -> None:
+    groups, first = shuffled([1, 1] + [2] * 10 + [6], 0), set()
+    for epoch in range(60):
+        first |= set(groups[np.concatenate(Plan(None, len(groups), 4, 1, 0, groups=groups).epoch(epoch)[:2])].tolist())
+    assert first == set(range(13))
+
+
+@pytest.mark.parametrize(("rows", "steps"), [(37, 4), (32, 4), (8, 1)])
+def test_a_short_last_step_can_be_left_out(rows: int, steps: int) -> None:
+    plan = Plan(None, rows, 4, 2, seed=0, drop_last=True)
+    assert [len(step) for step in plan.epoch(0)] == [8] * steps and plan.steps_per_epoch == steps
+    left = set(range(rows)) - set(np.concatenate([*plan.epoch(0), *plan.epoch(1), *plan.epoch(2)]).tolist())
+    assert not left  # other rows are left out in every epoch
+
+
+def test_too_few_rows_for_a_step_is_one_line_with_the_cure() -> None:
+    with pytest.raises(InputError) as caught:
+        Plan(None, 7, 4, 2, seed=0, drop_last=True)
+    assert str(caught.value) == (
+        "7 training rows are fewer than the 8 of a step: lower the batch size, or set train.drop_last to false"
+    )
+
+
 def test_workers_collate_the_same_batches() -> None:
     data, plan = Points(), Plan(None, 37, 4, 2, seed=0)
     for (rows_a, a), (rows_b, b) in zip(
@@ -162,6 +235,32 @@ def test_workers_collate_the_same_batches() -> None:
 def test_schedule_known_answers(kind: str, step: int, factor: float) -> None:
     schedule = optimizers.schedule(settings(schedule=kind, warmup_steps=10), 100)
     assert schedule(step) == pytest.approx(factor, abs=1e-12)
+
+
+# Two steps in an epoch, peak 1: settings, step, rate.
+EPOCHS = [
+    ({"warmup_epochs": 5}, 0, 1 / 11),
+    ({"warmup_epochs": 5}, 9, 10 / 11),
+    ({"warmup_epochs": 5}, 10, 1.0),
+    ({"warmup_epochs": 5, "min_learning_rate": 0.1}, 55, 0.55),
+    ({"warmup_epochs": 5, "min_learning_rate": 0.1}, 100, 0.1),
+    ({"warmup_epochs": 5, "min_learning_rate": 0.1}, 200, 0.1),
+    ({"warmup_epochs": 5, "warmup_steps": 3}, 3, 1.0),
+    ({"min_learning_rate": 2.0}, 50, 1.0),  # never upwards
+    ({"schedule_epochs": 10}, 10, 0.5),
+    ({"schedule_epochs": 10, "schedule_steps": 40}, 20, 0.5),
+    ({"schedule_from": 10, "warmup_epochs": 1}, 5, 1 / 3),
+    ({"schedule_from": 10, "warmup_epochs": 1}, 21, 2 / 3),
+    ({"schedule_from": 10, "warmup_epochs": 1}, 22, 1.0),
+    ({"schedule_from": 10}, 60, 0.5),  # the end is that of the run
+    ({"schedule_from": 10, "schedule_epochs": 20}, 40, 0.5),
+]
+
+
+@pytest.mark.parametrize(("values", "step", "rate"), EPOCHS)
+def test_a_schedule_in_epochs(values: dict[str, object], step: int, rate: float) -> None:
+    factor = optimizers.schedule(settings(schedule="cosine", **{"learning_rate": 1.0, **values}), 100, 2)
+    assert factor(step) == pytest.approx(rate, abs=1e-12)
 
 
 def test_schedule_horizon_and_cycles() -> None:
@@ -211,6 +310,95 @@ def test_a_resumed_loop_ends_with_the_same_bits(stop: int) -> None:
     resumed = [s.batch_loss for s in steps(rest, start=state, ema_decay=0.9)]
     assert resumed == losses[stop:]
     assert torch.equal(weights(whole), weights(rest))
+
+
+def test_on_a_resume_the_configs_settings_hold() -> None:
+    first = next(steps(Net(), weight_decay=0.1))
+    state = copy.deepcopy(first.snapshot())
+    loop = steps(Net(), start=state, weight_decay=0.7, betas=(0.5, 0.6), learning_rate=1e-3, schedule="constant")
+    step = next(loop)
+    assert step.lr == (1e-3, 1e-3) and step.step == 2
+    groups = step.snapshot().optimizer["param_groups"]
+    assert [g["weight_decay"] for g in groups] == [0.7, 0.0] and [g["betas"] for g in groups] == [(0.5, 0.6)] * 2
+
+
+def named_parts(logits: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """A criterion that says what it is made of, sums over the rows."""
+    error, size = F.cross_entropy(logits, batch["labels"], reduction="sum"), logits.square().sum()
+    return error + 0.1 * size, {"error": error, "size": size}
+
+
+@pytest.mark.parametrize(("batch", "accumulate"), [(8, 1), (4, 2), (3, 3)])
+def test_parts_of_the_loss_are_means_over_the_rows_of_a_step(batch: int, accumulate: int) -> None:
+    s, accelerator = settings(batch_size=batch, accumulation_steps=accumulate), devices.accelerator("cpu")
+    data = Points()
+    plan = Plan(data.lengths, 37, batch, accumulate, 0)
+    went = trainer.fit(Net(), named_parts, data, s, 0, accelerator)
+    for rows, step in zip([*plan.epoch(0), *plan.epoch(1)], went, strict=True):
+        assert step.rows == len(rows) and step.parts.keys() == {"error", "size"}
+        assert step.batch_loss == pytest.approx(step.parts["error"] + 0.1 * step.parts["size"], rel=1e-5)
+    first = next(trainer.fit(Net(), named_parts, data, s, 0, accelerator))
+    whole = Net()(data.collate(plan.epoch(0)[0])).detach()
+    assert first.parts["size"] == pytest.approx(float(whole.square().sum()) / len(whole), rel=1e-5)
+
+
+def test_a_criterion_without_parts_has_none() -> None:
+    assert next(steps(Net())).parts == {}
+
+
+@pytest.mark.parametrize(("every", "epochs", "validated"), [(1, 3, [1, 2, 3]), (2, 5, [2, 4, 5]), (9, 2, [2])])
+def test_epochs_between_validations(every: int, epochs: int, validated: list[int]) -> None:
+    seen: list[int] = []
+    got = list(steps(Net(), epochs=epochs, validate_every=every, validate=lambda m: seen.append(1) or {"loss": 1.0}))
+    assert [s.epoch for s in got if s.scores] == validated and len(seen) == len(validated)
+    assert [s.epoch for s in got if s.ends_epoch] == list(range(1, epochs + 1))
+
+
+class Turning(Points):
+    """Points that are turned in every epoch, two of which belong together."""
+
+    turned = 0
+    lengths = None
+
+    @property
+    def groups(self) -> np.ndarray:
+        return np.arange(len(self)) // 2
+
+    def at_epoch(self, epoch: int) -> Turning:
+        other = copy.copy(self)
+        other.turned = epoch + 1
+        return other
+
+    def collate(self, rows: np.ndarray) -> Batch:
+        return {**super().collate(rows), "epoch": torch.full((len(rows),), self.turned)}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_examples_that_vary_are_those_of_the_epoch_that_is_trained(workers: int) -> None:
+    data, s = Turning(), settings(batch_size=4, drop_last=True)
+    plan = trainer.plan(data, s, 0)
+    assert plan.groups is not None and plan.steps_per_epoch == 9
+    items = list(collated(data, plan, range(7, 20), workers))
+    assert [int(batch["epoch"][0]) for _, (batch,) in items] == [1] * 2 + [2] * 9 + [3] * 2
+    expected = [plan.epoch(step // 9)[step % 9].tolist() for step in range(7, 20)]
+    assert [rows.tolist() for rows, _ in items] == expected
+    assert all(set(rows.tolist()) == {r ^ 1 for r in rows.tolist()} or 36 in rows for rows, _ in items)
+
+
+class Vanishing(Points):
+    """Points of which one can no longer be read."""
+
+    def collate(self, rows: np.ndarray) -> Batch:
+        if 5 in rows:
+            raise InputError("row 5 has gone: put it back")
+        return super().collate(rows)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_a_worker_has_to_say_is_still_one_line(workers: int) -> None:
+    with pytest.raises(InputError) as caught:
+        list(steps(Net(), Vanishing(), num_workers=workers))
+    assert str(caught.value) == "row 5 has gone: put it back"
 
 
 def test_averaged_weights_are_validated_and_given_back() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -19,7 +20,7 @@ import pytest
 import torch
 
 from conftest import asked_after, make_texts, write_rows
-from tithe import config, data, devices, interrupts, pipeline, records, trials, tuning
+from tithe import config, data, devices, interrupts, pipeline, records, trial_queue, trials, tuning
 from tithe.errors import InputError, Interrupted, TitheError
 
 pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
@@ -297,6 +298,27 @@ def test_killed_three_times_and_shared_by_two_a_search_has_each_trial_once(setti
     assert sorted(ended) == list(range(12)), "twelve finished trials, and none of them twice"
     assert [t.state.name for t in journal if t.state.name != "COMPLETE"] == ["FAIL"] * 3
     assert not list((tmp_path / "killed" / tuning.FOLDER).glob("*.alive")), "nobody is at work"
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_what_a_process_left_is_taken_up_with_its_values(sampler: Any, tmp_path: Path) -> None:
+    def draw(trial: Any) -> dict[str, Any]:
+        return {"x": trial.suggest_float("x", 0.0, 1.0), "y": trial.suggest_categorical("y", ["a", "b"])}
+
+    def told(folder: str, seed: int, count: int) -> list[dict[str, Any]]:
+        with trial_queue.opened(tmp_path / folder, "search", config.Tune(sampler=sampler), seed) as queue:
+            found = []
+            for trial, values in itertools.islice(queue.left(14, draw), count):
+                queue.tell(trial, values["x"], {})
+                found.append(values)
+            next(queue.left(14, draw), None)  # one more is taken, and never told
+            return found
+
+    whole, first, second = told("whole", 0, 14), told("parts", 0, 12), told("parts", 1, 2)
+    assert first == whole[:12], "twelve, of which Optuna draws ten at random"
+    assert second[0] == whole[12] and second[1] != whole[13], "the first is what was left, the other is another seed's"
+    with trial_queue.opened(tmp_path / "parts", "search", config.Tune(sampler=sampler), 0) as queue:
+        assert [trial["number"] for trial in queue.finished(14)] == list(range(14)) and not list(queue.left(14, draw))
 
 
 def test_a_torn_line_of_the_journal_is_cut(settings: Settings, tmp_path: Path) -> None:

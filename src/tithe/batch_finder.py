@@ -111,12 +111,13 @@ class Rehearsal:
     @property
     def made_of(self) -> list[Any]:
         """What decides how much memory a step takes."""
-        shapes = {n: [list(p.shape), str(p.dtype), p.requires_grad] for n, p in self._model.named_parameters()}
+        weights = {n: [list(p.shape), str(p.dtype), p.requires_grad] for n, p in self._model.named_parameters()}
+        row = {name: list(tensor.shape) for name, tensor in self._examples.collate(self._longest[:1]).items()}
         settings, lengths = self._run.train, self._examples.lengths
         rows = self._longest[: settings.batch_size * settings.accumulation_steps]
         longest = None if lengths is None else lengths[rows].tolist()
-        precision = str(self._accelerator.mixed_precision)
-        return [self._task.identity(), self._run.model.attention, shapes, longest, precision]
+        precision, attention = str(self._accelerator.mixed_precision), self._run.model.attention
+        return [self._task.identity(), attention, precision, weights, row, longest]
 
     @cached_property
     def _twin(self) -> nn.Module:

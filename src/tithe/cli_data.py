@@ -12,12 +12,21 @@ from tithe.cli_config import AsJson, print_json
 data_app = typer.Typer(rich_markup_mode=None)
 
 
-@data_app.command(epilog="Example: tithe fetch reviews")
-def fetch(name: Annotated[str, typer.Argument(help="Known data set.")]) -> None:
-    """Download a known data set as Parquet (text, label) and print its path."""
+@data_app.command(epilog="Example: tithe fetch reviews, or tithe fetch stanfordnlp/imdb --split train")
+def fetch(
+    name: Annotated[str, typer.Argument(help="Known data set, or OWNER/NAME of one on the Hugging Face hub.")],
+    subset: Annotated[str | None, typer.Option(help="Of a hub's data set; its default when unset.")] = None,
+    split: Annotated[str | None, typer.Option(help="Of a hub's data set; all that have classes when unset.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Of a hub's data set: column of the texts.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Of a hub's data set: column of the classes.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder that gets a copy; the cache alone when unset.")] = None,
+) -> None:
+    """Download a data set as Parquet (text, label) and print its path."""
     from tithe import fetch as fetching
+    from tithe import hub, shelf
 
-    typer.echo(fetching.fetch(name))
+    path = fetching.fetch(name, hub.Wanted(subset, split, text_column, label_column))
+    typer.echo(shelf.copy(path, out) if out else path)
 
 
 @data_app.command(epilog="Example: tithe prepare data/raw --out data/combined_processed")

