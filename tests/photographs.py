@@ -10,8 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from tithe import config, figures, interrupts, pipeline, records
+from tithe.tasks import image
 
 PAIRS = 16
 # With these, 24 of the 32 images are trained on, and validation has 8: an epoch is three steps of 8.
@@ -45,9 +48,10 @@ def twins(root: Path, pairs: int = PAIRS) -> Path:
         height, width = np.random.default_rng([7, i]).integers(48, 97, 2)
         real, generator = photograph(i, height, width), ("squares", "smooth")[i % 2]
         for label, image in (("real", real), ("fake", fake_of(real, generator))):
-            path = root / label / f"{i:03}.{'jpg' if i % 4 == 3 else 'png'}"
+            suffix, options = ("jpg", [cv2.IMWRITE_JPEG_QUALITY, 95]) if i % 4 == 3 else ("png", [])
+            path = root / label / f"{i:03}.{suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)
-            assert cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 95])
+            assert cv2.imwrite(str(path), image, options)
             name = path.relative_to(root).as_posix()
             rows.append({"path": name, "label": label, "generator": generator, "pair_id": f"p{i}"})
     with (root / "labels.csv").open("w", encoding="utf-8", newline="") as file:
@@ -76,6 +80,25 @@ def final(home: Path) -> str:
 def history(home: Path, kind: str) -> list[dict[str, Any]]:
     """Return the records of a run of one kind."""
     return [line for line in records.read_lines(home / "history.jsonl") if line["kind"] == kind]
+
+
+class Little(nn.Module):
+    """A detector of a few hundred weights, whose checkpoints are small: like the real one, it draws nothing."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        width = {"fast": 4, "full": 6}[mode]
+        self.encoder, self.head = nn.Conv2d(3, width, 5, 2), nn.Linear(width, 3)
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        crops_N3HW = batch["images"].flatten(0, -4).float() / 255
+        outputs_N3: torch.Tensor = self.head(self.encoder(crops_N3HW).relu().mean((2, 3)))
+        return outputs_N3.unflatten(0, (len(batch["images"]), -1)).mean(1)
+
+
+def with_little_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs whose detector is not what is looked at have a small one."""
+    monkeypatch.setattr(image, "Detector", Little)
 
 
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -440,7 +440,7 @@ def test_another_text_column_can_be_named(trained: Trained, run: Run, tmp_path: 
 @pytest.mark.parametrize(
     ("source", "target", "says"),
     [
-        ("in.csv", "out.xlsx", "can't write '.xlsx' files: choose one of .csv, .jsonl, .parquet"),
+        ("in.csv", "out.xlsx", "can't write '.xlsx' files: choose one of .csv, .json, .jsonl, .parquet"),
         ("in.csv", "out", "can't write '' files"),
         ("in.xlsx", "out.csv", "no reader for '.xlsx' files"),
         ("nowhere.txt", "out.csv", "no input file"),
@@ -595,7 +595,7 @@ def test_evaluation_without_the_data_of_the_run_says_so(numbers: Trained, run: R
         refused = run("evaluate", "-c", numbers.best, "--out", tmp_path / "out")
     finally:
         data.with_suffix(".away").rename(data)
-    assert_refused(refused, "no data file .*rows.parquet.*--data")
+    assert_refused(refused, "no data .*rows.parquet.*--data")
 
 
 def test_evaluation_on_changed_data_of_the_run_is_refused(numbers: Trained, run: Run, tmp_path: Path) -> None:
@@ -756,7 +756,7 @@ def test_every_command_helps_with_an_example(path: tuple[str, ...], run: Run) ->
 def test_the_commands_are_the_documented_ones() -> None:
     names = {" ".join(path) for path in every_command()}
     documented = ["quickstart", "fetch", "prepare", "describe", "train", "evaluate", "compare", "predict", "verify"]
-    documented += ["select", "suite"]
+    documented += ["select", "suite", "tune"]
     assert names == {*documented, "doctor", *(f"config {name}" for name in ("check", "show", "schema", "explain"))}
 
 
@@ -781,7 +781,7 @@ def test_version_and_bare_command(run: Run) -> None:
 def test_failures_have_their_exit_codes(
     error: BaseException, code: int, says: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(name: str) -> None:
+    def fail(*asked: object) -> None:
         raise error
 
     monkeypatch.setattr("tithe.fetch.fetch", fail)
@@ -799,7 +799,7 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(name: str) -> None:
+    def fail(*asked: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("tithe.fetch.fetch", fail)

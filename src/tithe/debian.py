@@ -77,5 +77,4 @@ def _stanzas(file: Path) -> Iterator[dict[str, str]]:
 
 def _text(description: str) -> str:
     """Return a description as one line; a line with a point alone stands for an empty one."""
-    lines = (line.strip() for line in description.splitlines())
-    return " ".join(line for line in lines if line not in ("", "."))
+    return " ".join(word for line in description.splitlines() if line.strip() != "." for word in line.split())

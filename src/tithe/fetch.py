@@ -17,7 +17,6 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
 from typing import Any
 
 from tithe import debian, hub, records, shelf

@@ -125,8 +125,9 @@ def check(run: config.Run) -> Any:
     InputError
         The first mistake.
     """
-    task = plugins.load("tasks", run.task).open_task(run)
-    task.check()
+    family = plugins.load("tasks", run.task)
+    family.check(run)
+    task = family.open_task(run)
     if run.select:
         selection.options_of(plugins.load("strategies", run.select.strategy), run.select)
         plugins.load("strategies", run.select.first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
@@ -39,8 +40,8 @@ def explain(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str
 
 def _type_name(annotation: Any) -> str:
     parts = list(_parts(annotation))
-    if choices := [part for part in parts if isinstance(part, str)]:
-        return " | ".join(choices)
+    if any(isinstance(part, str) for part in parts):
+        return " | ".join(part if isinstance(part, str) else getattr(part, "__name__", str(part)) for part in parts)
     name = getattr(parts[0], "__name__", str(parts[0]))
     return {"SecretStr": "secret"}.get(name, str(name))
 
@@ -49,8 +50,8 @@ def _parts(annotation: Any) -> Iterator[Any]:
     """Yield what an annotation is made of, without None, constraints and what stands in brackets of tuples."""
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
-    if get_origin(annotation) is tuple:
-        yield list
+    if get_origin(annotation) in (tuple, dict):
+        yield {tuple: list, dict: dict}[get_origin(annotation)]
     elif options := get_args(annotation):
         for option in options:
             yield from _parts(option)
@@ -83,6 +84,7 @@ def explain_error(model: type[BaseModel], error: dict[str, Any], source: str, wr
         return f"{source}: '{key}' is missing: set it"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
     message = message.replace("a valid integer", "an integer").replace("a valid ", "a ").replace("a tuple", "a list")
+    message = re.sub(r"Tuple (should have at least (\d+) items?) after validation, not (\d+)", r"\1", message)
     message = message.removeprefix("String ")
     of_section = not loc or _section_at(model, loc)
     if error["type"] == "value_error" and of_section:

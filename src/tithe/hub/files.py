@@ -28,7 +28,6 @@ logger = logging.getLogger("tithe")
 # Attempts in a row that bring nothing, before a download is given up, and the seconds between the first two.
 TRIES = 5
 PAUSE = 1.0
-_CHUNK = 1 << 20
 _CARD = "README.md"
 _DATASET = "dataset"
 
@@ -127,6 +126,7 @@ def download(found: Listing, name: str) -> Path:
 def _complete(url: str, name: str, size: int, etag: str, blob: Path) -> None:
     """Add to what an earlier attempt has left until the file is whole, then put it in its place."""
     part = blob.with_name(f"{blob.name}.part")
+    part.touch()
     if _size(part):
         logger.info("going on with %s at %d of %d bytes", name, _size(part), size)
     with bar(Path(name).name, size, "bytes") as tick:
@@ -171,7 +171,7 @@ def _append(url: str, part: Path, tick: Tick) -> str:
         with http_stream_backoff("GET", url, headers=headers, timeout=patience, retry_on_exceptions=()) as response:
             hf_raise_for_status(response)
             with part.open("ab" if response.status_code == 206 else "wb") as file:
-                for chunk in response.iter_bytes(_CHUNK):
+                for chunk in response.iter_bytes():
                     file.write(chunk)
                     tick(len(chunk))
     except httpx2.TransportError as error:

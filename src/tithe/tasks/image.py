@@ -162,20 +162,6 @@ class Image:
         """The config's `images` section."""
         return self.run.images
 
-    def check(self) -> None:
-        """Find what is wrong with the config's data before they are read."""
-        run = self.run
-        images.find_gallery(Path(run.data.path), run.data.reader)
-        if run.data.class_weights:
-            raise InputError("data.class_weights is for texts: set data.upsample to balance images")
-        for_texts = {
-            "select": run.select,
-            "model.freeze": run.model.freeze != "none",
-            "train.label_smoothing": run.train.label_smoothing,
-        }
-        for name in (name for name, given in for_texts.items() if given):
-            raise InputError(f"{name} is for texts: leave it out of a config for images")
-
     def load(self) -> Splits:
         """Return the config's photographs, sifted and split; see `images.load`."""
         return images.load(self.run.data, self.settings, self.run.seed)
@@ -258,6 +244,20 @@ class Image:
             "classification": s.classification_weight,
             "ranking": s.ranking_weight,
         }
+
+
+def check(run: config.Run) -> None:
+    """Find what is wrong with the config's data before they are read."""
+    images.find_gallery(Path(run.data.path), run.data.reader)
+    if run.data.class_weights:
+        raise InputError("data.class_weights is for texts: set data.upsample to balance images")
+    for_texts = {
+        "select": run.select,
+        "model.freeze": run.model.freeze != "none",
+        "train.label_smoothing": run.train.label_smoothing,
+    }
+    for name in (name for name, given in for_texts.items() if given):
+        raise InputError(f"{name} is for texts: leave it out of a config for images")
 
 
 def open_task(run: config.Run) -> Image:

@@ -111,11 +111,6 @@ class Text:
         """The config's `model` section."""
         return self.run.model
 
-    def check(self) -> None:
-        """Find what is wrong with the config's data before they are read; see `data.load`."""
-        data.find_reader(Path(self.run.data.path), self.run.data.reader)
-        data.symbols_of(self.run.data)
-
     def load(self) -> data.Splits:
         """Return the config's rows, cleaned and split; see `data.load`."""
         return data.load(self.run.data, self.run.seed)
@@ -248,6 +243,12 @@ class Text:
             )
 
         return loss
+
+
+def check(run: config.Run) -> None:
+    """Find what is wrong with a config's data before they are read; see `data.load`."""
+    data.find_reader(Path(run.data.path), run.data.reader)
+    data.symbols_of(run.data)
 
 
 def open_task(run: config.Run) -> Text:
