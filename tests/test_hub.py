@@ -59,7 +59,9 @@ class Hub(ThreadingHTTPServer):
         self.broken: dict[str, list[int]] = {}  # file → after how many bytes its next answers break off
         self.false_etags: dict[str, str] = {}
         self.ranges = True
+        self.elsewhere = False  # whether large files lie at another host, as they do on the real one
         self.token = ""
+        self.tokens_elsewhere: list[str | None] = []
         self.asked: list[tuple[str, str, str]] = []  # method, path, range
 
     @property
@@ -92,6 +94,9 @@ class Answer(BaseHTTPRequestHandler):
             self.listing(found[1], found[2] or "main")
         elif found := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             self.file(*found.groups())
+        elif found := re.fullmatch(r"/elsewhere/(.+)", path):
+            hub.tokens_elsewhere.append(self.headers.get("Authorization"))
+            self.content({}, next(c[found[1]] for c in hub.repos.values()), found[1])
         else:
             self.send(404, {"X-Error-Code": "RepoNotFound"})
 
@@ -112,8 +117,15 @@ class Answer(BaseHTTPRequestHandler):
             return self.send(403, {"X-Error-Code": "GatedRepo"})
         git = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
         etag = hashlib.sha256(body).hexdigest() if name.endswith(".parquet") else git
-        head = {"ETag": f'"{hub.false_etags.get(name, etag)}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
-        begin = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if hub.ranges else None
+        etag = hub.false_etags.get(name, etag)
+        if hub.elsewhere and name.endswith(".parquet"):
+            there = f"http://localhost:{hub.server_port}/elsewhere/{name}"
+            linked = {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(body))}
+            return self.send(302, {"Location": there, "X-Repo-Commit": commit, **linked})
+        self.content({"ETag": f'"{etag}"', "X-Repo-Commit": commit}, body, name)
+
+    def content(self, head: dict[str, str], body: bytes, name: str) -> None:
+        begin = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if self.server.ranges else None
         if begin is None:
             return self.send(200, head, body, name)
         start = int(begin[1])
@@ -326,6 +338,15 @@ def test_a_server_that_knows_no_ranges_is_heard_from_the_start(online: Hub) -> N
     online.put({"train.parquet": BIG})
     online.ranges, online.broken["train.parquet"] = False, [5000]
     assert len(rows(fetch.fetch(REPO))) == 250
+
+
+def test_large_files_may_lie_elsewhere_where_no_token_goes(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    online.put({"train.parquet": BIG})
+    online.elsewhere, online.broken["train.parquet"] = True, [5000]
+    assert len(rows(fetch.fetch(REPO))) == 250
+    spans = [span for _, name, span in online.asked if name.startswith("/elsewhere")]
+    assert spans == ["bytes=0-", "bytes=5000-"] and online.tokens_elsewhere == [None, None]
 
 
 @pytest.mark.parametrize(("name", "etag"), [("train.parquet", "0" * 64), ("train.csv", "0" * 40)])

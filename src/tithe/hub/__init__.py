@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tithe import records, shelf
 from tithe.errors import InputError
@@ -65,7 +66,7 @@ def fetch(repo: str, wanted: Wanted) -> Path:
     Unreachable
         No way to the hub.
     """
-    path = shelf.place(repo + "".join(f"+{name}={_plain(value)}" for name, value in wanted.given().items()))
+    path = shelf.place(repo + "".join(f"+{name}={quote(value, safe='')}" for name, value in wanted.given().items()))
     if not path.exists():
         _check_name(repo)
         source = _find(repo, wanted)
@@ -85,11 +86,6 @@ class _Source:
     card: dict[str, Any]
     subset: str
     parts: list[Part]
-
-
-def _plain(value: str) -> str:
-    """Return a value as a part of a file name."""
-    return "".join(letter if letter.isalnum() or letter in "_.-" else "_" for letter in value)
 
 
 def _check_name(repo: str) -> None:

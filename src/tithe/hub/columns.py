@@ -127,7 +127,7 @@ def _names_in_card(card: Mapping[str, Any], subset: str) -> dict[str, Sequence[s
     infos = described if isinstance(described, list) else [described]
     found: dict[str, Sequence[str]] = {}
     for info in infos:
-        if isinstance(info, dict) and info.get("config_name", subset) == subset:
+        if isinstance(info, dict) and (len(infos) == 1 or info.get("config_name", subset) == subset):
             for feature in info.get("features") or []:
                 found |= _names_of(feature)
     return found
