@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from tithe import config, figures, interrupts, pipeline, records
-from tithe.tasks import image
+from tithe.tasks import image as task
 
 PAIRS = 16
 # With these, 24 of the 32 images are trained on, and validation has 8: an epoch is three steps of 8.
@@ -98,7 +98,7 @@ class Little(nn.Module):
 
 def with_little_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs whose detector is not what is looked at have a small one."""
-    monkeypatch.setattr(image, "Detector", Little)
+    monkeypatch.setattr(task, "Detector", Little)
 
 
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,6 +189,15 @@ def test_a_sample_has_each_class_on_both_sides(share: float) -> None:
     assert share == 1.0 or not np.array_equal(np.sort(np.r_[learnt, judging]), np.sort(np.r_[other]))
 
 
+def test_a_sample_keeps_groups_on_one_side() -> None:
+    labels, groups = np.tile([0, 1], 60), np.repeat(np.arange(40), 3)
+    learnt, judging = trials.sample(labels, 0.5, 3, groups)
+    assert not set(groups[learnt]) & set(groups[judging]) and set(labels[learnt]) == set(labels[judging]) == {0, 1}
+    assert len(learnt) == pytest.approx(48, abs=3) and len(judging) == pytest.approx(12, abs=3)
+    with pytest.raises(InputError, match=r"tune\.sample 0\.5 has too few groups for 2 of the classes"):
+        trials.sample(labels, 0.5, 3, np.zeros(120, dtype=np.int64))
+
+
 def test_a_sample_of_everything_balanced_as_the_run_is(settings: Settings) -> None:
     texts, labels = make_texts(60)
     drop = [i for i, label in enumerate(labels) if label == "sport"][20:]
@@ -374,7 +383,8 @@ def test_a_run_killed_in_its_search_and_after_it_ends_with_the_best_values(
     with pytest.raises(InputError, match="is of another search, or of none: set tune as it was"):
         pipeline.train(tuned(settings, trials=4, epochs=1).model_copy(update=auto))
     with pytest.raises(InputError, match="holds an earlier run"):
-        pipeline.train(run)
+        pipeline.train(tuned(settings, trials=5, epochs=1))
+    assert records.read_json(tmp_path / "run" / tuning.FILE) == account, "refused before anything is searched"
 
 
 # ---- what is refused

@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from tithe import config, data, kernels, network, predict, records, tensors, trainer
+from tithe.data import grouped
 from tithe.data.balance import resample
 from tithe.data.split import largest_remainder
 from tithe.errors import InputError
@@ -84,7 +85,7 @@ def ground(run: config.Run, task: Any, accelerator: Accelerator) -> Ground:
     tune, splits = run.tune or config.Tune(), task.load()
     rows = np.unique(splits.train)  # balancing repeats some
     labels_N = splits.everything.labels[rows]
-    learnt, judging = sample(labels_N, tune.sample, run.seed)
+    learnt, judging = sample(labels_N, tune.sample, run.seed, _groups(splits.everything.take(rows)))
     learnt = learnt[resample(labels_N[learnt], run.data.upsample, run.data.downsample, run.seed)]
     doing, unit = task.doing
     with bar(doing, len(splits.everything), unit) as tick:
@@ -110,10 +111,22 @@ def _key(run: config.Run, tune: config.Tune, task: Any, splits: data.Splits, mod
     return records.digest([_VERSION, asked, drawn, batch, rows, task.identity(), weights])[:32]
 
 
-def sample(labels_N: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
+def _groups(rows: data.Dataset) -> Rows | None:
+    """The group of each row, for data in which some belong together."""
+    if "group" not in rows.table.column_names:
+        return None
+    return np.unique(rows.column("group"), return_inverse=True)[1]
+
+
+def sample(labels_N: Rows, share: float, seed: int, groups_N: Rows | None = None) -> tuple[Rows, Rows]:
     """Draw a part of the rows, stratified by class, and from it the rows that judge.
 
     A class has two rows in it at least, one on either side; of a class with a single row that one is learnt from.
+
+    Parameters
+    ----------
+    groups_N
+        Group of each row, shape (N,), from 0: no group stands on both sides.
 
     Returns
     -------
@@ -133,6 +146,8 @@ def sample(labels_N: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
             f"tune.sample {share:g} of {len(labels_N)} training rows is {total}, and {np.count_nonzero(sizes_C)} "
             f"classes need {need}, two of a class: {cure}"
         )
+    if groups_N is not None:
+        return _whole_groups(labels_N, groups_N, share, seed)
     want_C = np.maximum(share * sizes_C - floor_C, 0)
     counts_C = floor_C + largest_remainder(want_C, total - need, sizes_C - floor_C)
     rng = np.random.default_rng([seed, 0x7A3E])
@@ -140,6 +155,19 @@ def sample(labels_N: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
     rows = np.sort(np.concatenate(drawn))
     cut = data.stratified(labels_N[rows], _JUDGES, 0.0, seed)
     return rows[cut.train], rows[cut.val]
+
+
+def _whole_groups(labels_N: Rows, groups_N: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
+    shares = share * (1 - _JUDGES), share * _JUDGES, 1 - share
+    anywhere = np.repeat([[False], [False], [True]], labels_N.max() + 1, axis=1)  # what is left over may lack a class
+    part_N = grouped.divide(groups_N, labels_N, labels_N, shares, anywhere, seed)
+    learnt, judging = np.flatnonzero(part_N == 0), np.flatnonzero(part_N == 1)
+    if lacking := set(labels_N.tolist()) - (set(labels_N[learnt].tolist()) & set(labels_N[judging].tolist())):
+        raise InputError(
+            f"tune.sample {share:g} has too few groups for {len(lacking)} of the classes to be both learnt from and "
+            "judged by: raise it, or add rows"
+        )
+    return learnt, judging
 
 
 def applied(run: config.Run, values: Mapping[str, Mapping[str, Any]]) -> config.Run:
