@@ -64,16 +64,20 @@ def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of four epochs that nobody disturbed."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TITHE_CACHE", str(folder / "cache"))
-        without_pictures(patch)
-        with_little_detector(patch)
+        make_small(patch, root)
         return train(root, folder / "checkpoints", "checkpoint.every_batches=2", **FLAGS).home
 
 
+def make_small(patch: pytest.MonkeyPatch, root: Path) -> None:
+    """Leave out what these files do not depend on; the photographs are read once for all tests."""
+    without_pictures(patch)
+    with_little_detector(patch)
+    patch.setenv("TITHE_CACHE", str(root.parent / "cache"))
+
+
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_pictures(monkeypatch)
-    with_little_detector(monkeypatch)
+def small(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    make_small(monkeypatch, root)
 
 
 Train = Callable[..., Path]

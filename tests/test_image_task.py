@@ -14,7 +14,18 @@ import numpy as np
 import pytest
 import torch
 
-from photographs import SMALL, STEPS, documented, final, history, photograph, train, twins, without_pictures
+from photographs import (
+    SMALL,
+    STEPS,
+    documented,
+    final,
+    history,
+    photograph,
+    train,
+    twins,
+    with_little_detector,
+    without_pictures,
+)
 from tithe import config, plugins, trainer
 from tithe.batches import collated
 from tithe.data import Dataset
@@ -299,6 +310,7 @@ def test_what_only_texts_have_is_refused(root: Path, tmp_path: Path, setting: st
 
 def test_workers_do_not_change_a_run(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without_pictures(monkeypatch)
+    with_little_detector(monkeypatch)
     homes = [train(root, tmp_path / str(n), num_workers=n, augment="all").home for n in (0, 2)]
     assert final(homes[0]) == final(homes[1])
     assert (homes[0] / "history.jsonl").read_bytes() == (homes[1] / "history.jsonl").read_bytes()
@@ -318,6 +330,7 @@ def test_accumulated_batches_change_nothing_but_the_pairs(
 
 
 def test_a_photograph_that_goes_during_training_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_little_detector(monkeypatch)
     root = twins(tmp_path / "set", 8)
     sift, gone = image.Image.load, root / "fake/001.png"
 

@@ -37,14 +37,18 @@ fi
 
 install() {
   local extras=${TITHE_EXTRAS-minilm} wanted
-  # The code itself is not part of it: it is used from where it lies.
-  wanted=$({ python3 --version && echo "$code $extras" && cat "$code/pyproject.toml" "$code/constraints.txt"; } | sha256sum)
+  # Of the code only its requirements count: the code itself is used from where it lies.
+  wanted=$({
+    python3 --version
+    echo "$code $extras"
+    cat "$code/pyproject.toml" "$code/constraints.txt"
+  } | sha256sum)
   if [[ -f $volume/venv/.installed && $(<"$volume/venv/.installed") == "$wanted" ]]; then
     return
   fi
   echo "installing tithe into $volume/venv" >&2
   python3 -m venv "$volume/venv"
-  "$python" -m pip install --quiet --disable-pip-version-check -c "$code/constraints.txt" -e "$code[$extras]" >&2
+  "$python" -m pip install --quiet --disable-pip-version-check -c "$code/constraints.txt" -e "${code}[$extras]" >&2
   echo "$wanted" >"$volume/venv/.installed"
 }
 

@@ -1,0 +1,367 @@
+"""The documented command of `image_authenticity`: every flag, its default, its effect, and what a run leaves."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+import runpy
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from photographs import final, history, train, twins, with_little_detector, without_pictures
+from tithe import config, devices, records
+from tithe.errors import InputError
+from tithe.recipes import image_authenticity
+
+RECIPE = Path(__file__).resolve().parents[1] / "recipes/image_authenticity"
+SCRIPT = RECIPE / "scripts/train_script.py"
+DEFAULTS = RECIPE / "configs/train_config.json"
+
+Called = tuple[Any, str, list[str]]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return twins(tmp_path_factory.mktemp("photographs") / "set")
+
+
+@pytest.fixture
+def script(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, root: Path
+) -> Callable[..., Called]:
+    """Call the script in this process, beside a folder `dataset`; return its code, its output, its lines on stderr."""
+
+    def call(*arguments: object) -> Called:
+        monkeypatch.chdir(tmp_path)
+        if not (tmp_path / "dataset").exists():
+            (tmp_path / "dataset").symlink_to(root)
+        monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        out, err = capsys.readouterr()
+        return exit_.value.code, out, err.splitlines()
+
+    return call
+
+
+def read(command: str, monkeypatch: pytest.MonkeyPatch) -> config.Run:
+    """Return the config that a documented command means."""
+    program, path, *flags = shlex.split(command)
+    assert (program, path) == ("python", "scripts/train_script.py")
+    monkeypatch.setattr("sys.argv", [path, *flags])
+    file, *rest = runpy.run_path(str(SCRIPT))["arguments"]()
+    assert rest[::2] == ["--set"] * (len(rest) // 2)
+    return config.load(file, rest[1::2])
+
+
+def at(run: config.Run, place: str) -> Any:
+    return functools.reduce(getattr, place.split("."), run)
+
+
+# ---- the flags
+
+# What each flag means, its documented value, and another one with what becomes of it.
+FLAGS: dict[str, tuple[str, Any, str, Any]] = {
+    "data_root": ("data.path", "./dataset", "pictures", "pictures"),
+    "use_csv": ("data.reader", None, "", "image_csv"),
+    "epochs": ("train.epochs", 50, "100", 100),
+    "batch_size": ("train.batch_size", 16, "32", 32),
+    "lr": ("train.learning_rate", 0.0000125, "1e-4", 0.0001),
+    "img_size": ("images.size", 256, "128", 128),
+    "use_amp": ("train.precision", "no", "", "fp16"),
+    "fast_mode": ("images.mode", "fast", "", "fast"),
+    "full_mode": ("images.mode", "fast", "", "full"),
+    "regression_weight": ("images.regression_weight", 1.0, "2", 2.0),
+    "classification_weight": ("images.classification_weight", 0.3, "0", 0.0),
+    "ranking_weight": ("images.ranking_weight", 0.2, "0.5", 0.5),
+    "output_dir": ("out", "./checkpoints", "elsewhere", "elsewhere"),
+    "num_workers": ("data.num_workers", 0, "4", 4),
+    "device": ("train.device", "auto", "cuda", "cuda"),
+    "resume": ("checkpoint.resume", None, "checkpoints/latest_model.pt", "checkpoints/latest_model.pt"),
+    "reset_lr": ("checkpoint.reset_lr", False, "", True),
+    "reset_scheduler": ("checkpoint.reset_schedule", False, "", True),
+    "gradient_accumulation_steps": ("train.accumulation_steps", 1, "2", 2),
+    "warmup_epochs": ("train.warmup_epochs", 5, "0", 0),
+    "min_lr": ("train.min_learning_rate", 0.000001, "0.00001", 0.00001),
+    "weight_decay": ("train.weight_decay", 0.01, "0", 0.0),
+    "early_stopping_patience": ("train.patience", 15, "3", 3),
+    "validate_interval": ("train.validate_every", 1, "2", 2),
+    "save_interval": ("checkpoint.epoch_files", 1, "10", 10),
+    "no-use_tensorboard": ("track.tensorboard", True, "", False),
+    "seed": ("seed", 42, "7", 7),
+    "val_ratio": ("data.val_ratio", 0.1, "0.2", 0.2),
+    "test_ratio": ("data.test_ratio", 0.1, "0", 0.0),
+    "hold_out": ("data.hold_out", (), "sdxl midjourney", ("sdxl", "midjourney")),
+    "crops": ("images.crops", 4, "9", 9),
+    "augment": ("images.augment", "all", "flips", "flips"),
+}
+
+
+def test_every_flag_is_here_and_in_the_readme() -> None:
+    known = set(image_authenticity.Config.model_fields)
+    assert {flag.removeprefix("no-") for flag in FLAGS} == known
+    for name in ("README.md", "README.ru.md"):
+        told = (RECIPE / name).read_text(encoding="utf-8")
+        assert {flag.removeprefix("no-") for flag in re.findall(r"--([a-z_-]+)", told)} >= known
+
+
+@pytest.mark.parametrize(("flag", "meant"), FLAGS.items(), ids=FLAGS)
+def test_a_flag_has_its_documented_default_and_its_effect(
+    flag: str, meant: tuple[str, Any, str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, default, given, becomes = meant
+    command = "python scripts/train_script.py --data_root ./dataset"
+    assert at(read(command, monkeypatch), place) == default
+    changed = read(f"{command} --{flag} {given}", monkeypatch)
+    assert at(changed, place) == becomes and type(at(changed, place)) is type(becomes)
+
+
+def test_what_no_flag_says_is_as_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = read("python scripts/train_script.py --data_root ./dataset", monkeypatch)
+    t = run.train
+    assert (run.task, t.schedule, t.drop_last, t.careful_scaling) == ("image", "cosine", True, True)
+    assert (run.checkpoint.best_by, run.checkpoint.dir, run.track.tensorboard_dir) == ("loss", ".", "logs")
+    assert (t.schedule_from, t.num_cycles, t.clip_norm, t.log_every_steps) == (0, 0.5, 1.0, 1)
+    scaling = devices._CAREFUL
+    assert (scaling.init_scale, scaling.growth_factor, scaling.backoff_factor) == (128.0, 1.5, 0.75)
+    assert scaling.growth_interval == 100
+
+
+# The commands of the documents, to the letter.
+COMMANDS = [
+    ("python scripts/train_script.py --data_root ./dataset --fast_mode", {"images.mode": "fast"}),
+    ("python scripts/train_script.py --data_root ./dataset --full_mode", {"images.mode": "full"}),
+    (
+        r"""python scripts/train_script.py \
+    --data_root ./dataset \
+    --regression_weight 1.0 \
+    --classification_weight 0.3 \
+    --ranking_weight 0.2""",
+        {"images.ranking_weight": 0.2, "train.epochs": 50},
+    ),
+    ("python scripts/train_script.py --data_root ./dataset --use_amp", {"train.precision": "fp16"}),
+    (
+        """python scripts/train_script.py --data_root ./dataset --resume checkpoints/latest_model.pt \
+           --epochs 20""",
+        {"checkpoint.resume": "checkpoints/latest_model.pt", "checkpoint.reset_lr": False, "train.epochs": 20},
+    ),
+    (
+        """python scripts/train_script.py --data_root ./dataset --resume checkpoints/latest_model.pt \
+           --epochs 20 --lr 0.0001 --reset_lr""",
+        {"train.learning_rate": 0.0001, "checkpoint.reset_lr": True, "checkpoint.reset_schedule": False},
+    ),
+    (
+        """python scripts/train_script.py --data_root ./dataset --resume checkpoints/best_model.pt \
+           --epochs 30 --lr 0.0003 --reset_lr --reset_scheduler""",
+        {"checkpoint.reset_lr": True, "checkpoint.reset_schedule": True, "train.epochs": 30},
+    ),
+    (
+        r"""python scripts/train_script.py \
+    --data_root ./dataset \
+    --use_csv \
+    --epochs 100 \
+    --batch_size 32 \
+    --lr 0.0001 \
+    --img_size 256 \
+    --use_amp \
+    --fast_mode \
+    --regression_weight 1.0 \
+    --classification_weight 0.3 \
+    --ranking_weight 0.2 \
+    --output_dir ./checkpoints \
+    --num_workers 0 \
+    --device cuda""",
+        {"data.reader": "image_csv", "train.epochs": 100, "train.batch_size": 32, "train.device": "cuda"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("command", "means"), COMMANDS)
+def test_documented_commands_are_understood(
+    command: str, means: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = read(command, monkeypatch)
+    assert {place: at(run, place) for place in means} == means
+
+
+def test_what_tithe_train_understands_may_be_added(script: Callable[..., Called]) -> None:
+    code, _, err = script("--data_root", "dataset", "--set", "images.margin=7")
+    assert code == 2 and "images.margin = 7 should be less than or equal to 1" in err[-1]
+
+
+def test_the_least_rate_is_never_above_the_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = read("python scripts/train_script.py --data_root ./dataset --lr 0.0000001", monkeypatch)
+    assert run.train.min_learning_rate == run.train.learning_rate == 0.0000001
+
+
+# ---- mistakes
+
+MISTAKES: list[tuple[list[str], str]] = [
+    ([], "the following arguments are required: --data_root"),
+    (["--data_root", "dataset", "--lr"], "argument --lr: expected one argument"),
+    (["--data_root", "dataset", "--fast_mode", "--full_mode"], "fast_mode and full_mode are both on: choose one"),
+    (["--data_root", "nowhere"], "no images at nowhere (seen from "),
+    (["--data_root", "dataset", "--epochs", "many"], "epochs = 'many' should be an integer"),
+    (["--data_root", "dataset", "--epochs", "0"], "epochs = 0 should be greater than 0"),
+    (["--data_root", "dataset", "--device", "tpu"], "device = 'tpu' should be 'auto', 'cpu', 'cuda' or 'mps'"),
+    (["--data_root", "dataset", "--img_size", "4"], "img_size = 4 should be greater than or equal to 8"),
+    (["--data_root", "dataset", "--learning_rate", "1"], "No such option: --learning_rate"),
+    (["--data_root", "dataset", "more"], "unexpected extra argument"),
+    (["--data_root", "dataset", "--batch_size", "64"], "training rows are fewer than the 64 of a step: lower the"),
+    (["--data_root", "dataset", "--resume", "gone.pt"], "no checkpoint at gone.pt"),
+    (["--data_root", "dataset", "--reset_lr"], "nothing to reset: resume from a single file such as latest_model.pt"),
+    (["--data_root", "dataset/real"], "training on one class is refused"),
+    (["--data_root", "dataset/real", "--use_csv"], "has no list: pass one CSV, or a folder with one of labels.csv"),
+    (["--data_root", "dataset", "--hold_out", "sd"], "sd"),
+]
+
+
+@pytest.mark.parametrize(("flags", "says"), MISTAKES)
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    flags: list[str], says: str, script: Callable[..., Called], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_little_detector(monkeypatch)
+    code, out, err = script(*flags)
+    told = [line for line in err if not line.startswith(("reading the ", "listing "))]
+    assert code == 2 and out == "" and len(told) == 1, err
+    assert told[0].startswith("error: ") and says in told[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_one_line(script: Callable[..., Called]) -> None:
+    code, _, err = script("--data_root", "dataset", "--device", "cuda")
+    assert (code, err) == (2, ["error: device 'cuda' is not available here: set train.device to auto or cpu"])
+
+
+def test_without_tithe_the_script_says_what_to_do() -> None:
+    found = subprocess.run([sys.executable, "-S", str(SCRIPT)], capture_output=True, text=True, check=False)
+    assert found.returncode == 1 and "is not installed in this Python: run 'make install'" in found.stderr
+    assert len(found.stderr.splitlines()) == 1
+
+
+def test_help_shows_every_flag_and_imports_nothing_heavy() -> None:
+    program = (
+        "import contextlib, runpy, sys\nsys.argv = [sys.argv[1], '--help']\n"
+        "with contextlib.suppress(SystemExit): runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "print([name for name in ('torch', 'numpy', 'transformers', 'cv2', 'pyarrow') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", program, str(SCRIPT)]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "[]"
+    assert all(f"--{flag}" in out for flag in FLAGS) and "(default: 1.25e-05)" in out
+
+
+# ---- a run, from the command to what it leaves
+
+SMALL = "--epochs 3 --batch_size 8 --img_size 32 --lr 0.0005 --val_ratio 0.25 --test_ratio 0.2 --crops 1"
+EXAMPLE = f"--data_root ./dataset --use_csv --use_amp --fast_mode --output_dir ./checkpoints --num_workers 0 {SMALL}"
+
+
+def start(folder: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(SCRIPT), *shlex.split(EXAMPLE), *more]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.fixture(scope="module")
+def killed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The documented example, killed in its second epoch or later and gone on with; its folder and what it said."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(root, folder / "dataset")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TITHE_CACHE", str(folder.parent / "cache"))
+        first = start(folder)
+        while not (folder / "checkpoints/checkpoint_epoch_1.pt").exists():
+            assert first.poll() is None, first.communicate()[0]
+            time.sleep(0.02)
+        first.kill()
+        first.communicate()
+        assert first.returncode in (-signal.SIGKILL, 0)
+        second = start(folder, "--resume", "auto")
+        said = second.communicate()[0]
+    assert second.returncode == 0, said
+    return folder, said
+
+
+def test_the_documented_command_killed_and_gone_on_with_equals_one_that_was_not(
+    killed: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pictures(monkeypatch)
+    home = killed[0] / "checkpoints"
+    flags = {"test_ratio": 0.2, "use_amp": True, "epochs": 3, "augment": "all", "use_tensorboard": True}
+    whole = train(killed[0] / "dataset", tmp_path / "whole", "train.device=auto", **flags).home
+    assert final(home) == final(whole)
+    assert (home / "history.jsonl").read_bytes() == (whole / "history.jsonl").read_bytes()
+
+
+def test_a_run_leaves_the_documented_files_where_they_were_asked_for(killed: tuple[Path, str]) -> None:
+    folder, said = killed
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "dataset"]
+    home = folder / "checkpoints"
+    documented = {"best_model.pt", "latest_model.pt", "training_history.json", "logs"}
+    documented |= {f"checkpoint_epoch_{epoch}.pt" for epoch in (1, 2, 3)}
+    ours = {"report.html", "calibration.json", "history.jsonl", "manifest.json", "best", "test", "validation"}
+    assert documented | ours <= {path.name for path in home.iterdir()}
+    assert records.broken_files(home) == []
+    assert {"authenticity.json", "predictions.parquet"} <= {path.name for path in (home / "test").iterdir()}
+    found = json.loads((home / "test/authenticity.json").read_text())
+    wanted = {"auc", "ap_real", "ap_fake", "eer", "tpr_at_fpr_1", "tpr_at_fpr_5", "tpr_at_fpr_10", "per_generator"}
+    assert wanted <= found.keys()
+    assert "report           checkpoints/report.html" in said and "Traceback" not in said
+
+
+def test_mixed_precision_on_a_cpu_is_bf16_or_said_to_be_none(killed: tuple[Path, str]) -> None:
+    folder, said = killed
+    precision = records.read_json(folder / "checkpoints/metrics.json")["training"]["precision"]
+    if not torch.cuda.is_available():
+        native = devices.bf16_is_native(torch.device("cpu"))
+        assert precision == ("bf16" if native else "no")
+        assert f"fp16 needs a CUDA GPU: training in {'bf16' if native else 'float32'} instead" in said
+
+
+def test_tensorboard_has_the_documented_tags_and_only_numbers(killed: tuple[Path, str]) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    home = killed[0] / "checkpoints"
+    events = EventAccumulator(str(home / "logs"), size_guidance={"scalars": 0})
+    events.Reload()
+    shown = {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    documented = {"train/batch_loss", "train/total", "train/regression", "train/classification", "train/ranking"}
+    documented |= {"val/total", "val/accuracy", "val/loss", "val/regression", "val/classification"}
+    assert documented | {"train/learning_rate"} <= shown.keys()
+    assert all(math.isfinite(value) for points in shown.values() for _, value in points)
+    lines = history(home, "train")
+    assert [step for step, _ in shown["train/batch_loss"]] == [line["step"] for line in lines]
+    ends = [line for line in lines if "total" in line]
+    for tag in ("total", "regression", "learning_rate"):
+        assert shown[f"train/{tag}"] == [(line["step"], pytest.approx(line[tag])) for line in ends]
+    told = [(line["step"], pytest.approx(line["loss"])) for line in history(home, "val")]
+    assert shown["val/total"] == shown["val/loss"] == told and len(told) == 3
+
+
+def test_without_tensorboard_there_are_no_logs(script: Callable[..., Called], monkeypatch: pytest.MonkeyPatch) -> None:
+    with_little_detector(monkeypatch)
+    without_pictures(monkeypatch)
+    code, out, err = script(*shlex.split(f"--data_root dataset {SMALL} --epochs 1 --no-use_tensorboard --json"))
+    told = json.loads(out)
+    assert code == 0 and told["home"] == "checkpoints" and not Path("checkpoints/logs").exists()
+    assert "teach a fresh detector little: train longer" in "\n".join(err)
+
+
+def test_the_common_command_means_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = read("python scripts/train_script.py --data_root ./dataset --epochs 3", monkeypatch)
+    assert config.load(DEFAULTS, ["data_root=./dataset", "epochs=3"]) == run
+    with pytest.raises(InputError, match="did you mean 'batch_size'"):
+        config.load(DEFAULTS, ["batchsize=3"])
