@@ -91,7 +91,12 @@ def _trained(mode: str, seed: int, folder: Path, arguments: argparse.Namespace) 
             "seed": seed,
             "out": f"{home}/run",
             "data": {"path": str(folder / "labels.csv")},
-            "images": {"mode": mode, "augment": arguments.augment, "size": arguments.size, "crops": 1},
+            "images": {
+                "mode": mode,
+                "augment": arguments.augment,
+                "size": arguments.size,
+                "crops": max(1, 256 // arguments.size) ** 2,
+            },
             "train": {
                 **{"epochs": arguments.epochs, "batch_size": 16, "learning_rate": arguments.lr, "schedule": "cosine"},
                 **{"warmup_steps": 20, "min_learning_rate": 1e-6, "drop_last": True, "device": "cpu"},

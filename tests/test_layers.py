@@ -23,8 +23,9 @@ _ROOMS = {
     "predict signals causal tiny classifier epochfiles forensics",
     3: "pipeline network session rundirs runlog artifacts selecting rescoring suite suite_page standings maps evaluate "
     "figures report compare verify trained predictions prepare fetch doctor "
-    "closing judging evaluating robustness scoring authenticity_figures heatmaps",
-    4: "cli cli_config cli_data cli_select cli_proof __main__ __init__",
+    "closing judging evaluating robustness scoring authenticity_figures heatmaps "
+    "batch_finder tuning trials trial_queue hub shelf debian",
+    4: "cli cli_config cli_data cli_select cli_proof cli_tune __main__ __init__",
 }
 LEVELS = {level: set(rooms.split()) for level, rooms in _ROOMS.items()}
 LEVEL = {name: level for level, modules in LEVELS.items() for name in modules}
@@ -43,7 +44,10 @@ LATER = {
     3: {"sklearn", "scipy"},
     4: {"transformers"},
 }
-OF_FAMILY = {"trackers": {"torch", "neptune", "mlflow", "clearml", "PIL"}}
+OF_FAMILY = {
+    "trackers": {"torch", "neptune", "mlflow", "clearml", "PIL"},
+    "hub": {"huggingface_hub", "httpx2"},  # the client, and what it speaks HTTP with
+}
 HEAVY = {"torch", "transformers", "accelerate"}
 
 LINES = 320

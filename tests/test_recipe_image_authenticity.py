@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import json
+import logging
 import math
 import re
 import runpy
@@ -22,7 +25,6 @@ import torch
 
 from photographs import final, history, train, twins, with_little_detector, without_pictures
 from tithe import config, devices, records
-from tithe.errors import InputError
 from tithe.recipes import image_authenticity
 
 RECIPE = Path(__file__).resolve().parents[1] / "recipes/image_authenticity"
@@ -48,6 +50,7 @@ def script(
         if not (tmp_path / "dataset").exists():
             (tmp_path / "dataset").symlink_to(root)
         monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, arguments)])
+        logging.getLogger("tithe").handlers[:] = []  # the command's own keeps the stderr of the moment it was made
         with pytest.raises(SystemExit) as exit_:
             runpy.run_path(str(SCRIPT), run_name="__main__")
         out, err = capsys.readouterr()
@@ -58,7 +61,7 @@ def script(
 
 def read(command: str, monkeypatch: pytest.MonkeyPatch) -> config.Run:
     """Return the config that a documented command means."""
-    program, path, *flags = shlex.split(command)
+    program, path, *flags = shlex.split(command.replace("\\\n", " "))
     assert (program, path) == ("python", "scripts/train_script.py")
     monkeypatch.setattr("sys.argv", [path, *flags])
     file, *rest = runpy.run_path(str(SCRIPT))["arguments"]()
@@ -222,7 +225,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--data_root", "dataset", "--batch_size", "64"], "training rows are fewer than the 64 of a step: lower the"),
     (["--data_root", "dataset", "--resume", "gone.pt"], "no checkpoint at gone.pt"),
     (["--data_root", "dataset", "--reset_lr"], "nothing to reset: resume from a single file such as latest_model.pt"),
-    (["--data_root", "dataset/real"], "training on one class is refused"),
+    (["--data_root", "dataset/real"], "lies in no folder of real or fake images"),
     (["--data_root", "dataset/real", "--use_csv"], "has no list: pass one CSV, or a folder with one of labels.csv"),
     (["--data_root", "dataset", "--hold_out", "sd"], "sd"),
 ]
@@ -266,33 +269,30 @@ def test_help_shows_every_flag_and_imports_nothing_heavy() -> None:
 
 # ---- a run, from the command to what it leaves
 
-SMALL = "--epochs 3 --batch_size 8 --img_size 32 --lr 0.0005 --val_ratio 0.25 --test_ratio 0.2 --crops 1"
-EXAMPLE = f"--data_root ./dataset --use_csv --use_amp --fast_mode --output_dir ./checkpoints --num_workers 0 {SMALL}"
-
-
-def start(folder: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(SCRIPT), *shlex.split(EXAMPLE), *more]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+SMALL = "--epochs 2 --batch_size 8 --img_size 32 --lr 0.0005 --val_ratio 0.25 --test_ratio 0.2 --crops 1"
+EXAMPLE = shlex.split(f"--data_root ./dataset --use_csv --use_amp --fast_mode --output_dir ./checkpoints {SMALL}")
 
 
 @pytest.fixture(scope="module")
 def killed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The documented example, killed in its second epoch or later and gone on with; its folder and what it said."""
+    """The documented example, killed after its first epoch and gone on with; its folder and what it said in the end."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(root, folder / "dataset")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TITHE_CACHE", str(folder.parent / "cache"))
-        first = start(folder)
+        patch.chdir(folder)
+        patch.setattr(logging.getLogger("tithe"), "handlers", [])
+        first = subprocess.Popen([sys.executable, str(SCRIPT), *EXAMPLE], stdout=subprocess.DEVNULL)
         while not (folder / "checkpoints/checkpoint_epoch_1.pt").exists():
-            assert first.poll() is None, first.communicate()[0]
+            assert first.poll() is None
             time.sleep(0.02)
         first.kill()
-        first.communicate()
-        assert first.returncode in (-signal.SIGKILL, 0)
-        second = start(folder, "--resume", "auto")
-        said = second.communicate()[0]
-    assert second.returncode == 0, said
-    return folder, said
+        assert first.wait() in (-signal.SIGKILL, 0)
+        patch.setattr("sys.argv", [str(SCRIPT), *EXAMPLE, "--resume", "auto"])
+        with contextlib.redirect_stdout(io.StringIO()) as said, pytest.raises(SystemExit) as exit_:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        assert exit_.value.code == 0
+    return folder, said.getvalue() + (folder / "checkpoints/train.log").read_text(encoding="utf-8")
 
 
 def test_the_documented_command_killed_and_gone_on_with_equals_one_that_was_not(
@@ -300,7 +300,7 @@ def test_the_documented_command_killed_and_gone_on_with_equals_one_that_was_not(
 ) -> None:
     without_pictures(monkeypatch)
     home = killed[0] / "checkpoints"
-    flags = {"test_ratio": 0.2, "use_amp": True, "epochs": 3, "augment": "all", "use_tensorboard": True}
+    flags = {"test_ratio": 0.2, "use_amp": True, "augment": "all", "use_tensorboard": True}
     whole = train(killed[0] / "dataset", tmp_path / "whole", "train.device=auto", **flags).home
     assert final(home) == final(whole)
     assert (home / "history.jsonl").read_bytes() == (whole / "history.jsonl").read_bytes()
@@ -311,7 +311,7 @@ def test_a_run_leaves_the_documented_files_where_they_were_asked_for(killed: tup
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "dataset"]
     home = folder / "checkpoints"
     documented = {"best_model.pt", "latest_model.pt", "training_history.json", "logs"}
-    documented |= {f"checkpoint_epoch_{epoch}.pt" for epoch in (1, 2, 3)}
+    documented |= {f"checkpoint_epoch_{epoch}.pt" for epoch in (1, 2)}
     ours = {"report.html", "calibration.json", "history.jsonl", "manifest.json", "best", "test", "validation"}
     assert documented | ours <= {path.name for path in home.iterdir()}
     assert records.broken_files(home) == []
@@ -348,7 +348,7 @@ def test_tensorboard_has_the_documented_tags_and_only_numbers(killed: tuple[Path
     for tag in ("total", "regression", "learning_rate"):
         assert shown[f"train/{tag}"] == [(line["step"], pytest.approx(line[tag])) for line in ends]
     told = [(line["step"], pytest.approx(line["loss"])) for line in history(home, "val")]
-    assert shown["val/total"] == shown["val/loss"] == told and len(told) == 3
+    assert shown["val/total"] == shown["val/loss"] == told and len(told) == 2
 
 
 def test_without_tensorboard_there_are_no_logs(script: Callable[..., Called], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,5 +363,3 @@ def test_without_tensorboard_there_are_no_logs(script: Callable[..., Called], mo
 def test_the_common_command_means_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     run = read("python scripts/train_script.py --data_root ./dataset --epochs 3", monkeypatch)
     assert config.load(DEFAULTS, ["data_root=./dataset", "epochs=3"]) == run
-    with pytest.raises(InputError, match="did you mean 'batch_size'"):
-        config.load(DEFAULTS, ["batchsize=3"])

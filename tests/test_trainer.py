@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import multiprocessing
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 
@@ -399,6 +402,19 @@ def test_what_a_worker_has_to_say_is_still_one_line(workers: int) -> None:
     with pytest.raises(InputError) as caught:
         list(steps(Net(), Vanishing(), num_workers=workers))
     assert str(caught.value) == "row 5 has gone: put it back"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_leaves_the_workers_at_work(signum: int) -> None:
+    plan = Plan(None, 37, 4, 1, seed=0)
+    items = collated(Points(), plan, range(20), num_workers=2)
+    seen = [next(items)[0].tolist()]
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    for worker in workers:
+        os.kill(worker.pid or 0, signum)
+    seen += [rows.tolist() for rows, _ in items]
+    assert seen == [rows.tolist() for epoch in (0, 1) for rows in plan.epoch(epoch)]
 
 
 def test_averaged_weights_are_validated_and_given_back() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -251,11 +252,18 @@ def collated(
         num_workers=num_workers,
         pin_memory=pin_memory,
         generator=torch.Generator().manual_seed(0),
+        worker_init_fn=_leave_signals,
     )
     for item in loader:
         if isinstance(item, InputError):
             raise item
         yield item
+
+
+def _leave_signals(worker: int) -> None:
+    """Let the process that trains, and saves first, be the one that a signal to all of its group stops."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
 
 
 def _as_it_is(item: Collated) -> Collated:

@@ -73,7 +73,7 @@ def rows(path: Path, columns: Columns, left_out: Counter[str]) -> Iterator[list[
         kept: list[tuple[str | None, str]] = []
         for text, raw in part:
             name = _class(raw, columns.names)
-            if isinstance(text, Unreadable) or name is None:
+            if name is None:
                 left_out[UNREADABLE if isinstance(text, Unreadable) else UNLABELLED] += 1
                 continue
             kept.append((storable(text) if isinstance(text, str) else None, name))

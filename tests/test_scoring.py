@@ -1,0 +1,322 @@
+"""A detector in use: folders scored and judged, whatever lies in them; and evaluated, with all its pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from photographs import photograph, train, twins, with_little_detector, without_pictures
+from tithe import authenticity, authenticity_figures, config, pipeline, predictions, robustness, scoring, trained
+from tithe.calibration import Calibration
+from tithe.errors import InputError
+from tithe.photos import crops, decode, degrade
+
+Tithe = Callable[..., tuple[Any, str, list[str]]]
+FLAGS = {"epochs": 1, "crops": 4, "batch_size": 8, "lr": 0.002, "warmup_epochs": 0, "test_ratio": 0.25}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return twins(tmp_path_factory.mktemp("photographs") / "set")
+
+
+@pytest.fixture(scope="module")
+def home(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a real detector."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TITHE_CACHE", str(folder / "cache"))
+        return train(root, folder / "checkpoints", **FLAGS).home
+
+
+@pytest.fixture(scope="module")
+def model(home: Path) -> trained.Trained:
+    return trained.load(home / "best_model.pt", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a folder of somebody's holds: images, some of them broken, and other things."""
+    where = tmp_path_factory.mktemp("somebody") / "pictures"
+    (where / "deeper").mkdir(parents=True)
+    for number, name in enumerate(("b.png", "a.jpg", "deeper/c.webp", "small.bmp")):
+        assert cv2.imwrite(str(where / name), photograph(100 + number, *((20, 9) if "small" in name else (70, 90))))
+    whole = (where / "b.png").read_bytes()
+    (where / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (where / "notes.txt").write_text("no image")
+    (where / "empty.jpg").touch()
+    (where / ".hidden.png").write_bytes(whole)
+    return where
+
+
+REASONS = {"cut.png": "truncated", "notes.txt": "not_an_image", "empty.jpg": "empty_file"}
+NAMES = ["a.jpg", "b.png", "cut.png", "deeper/c.webp", "empty.jpg", "notes.txt", "small.bmp"]
+
+
+def score_by_hand(model: trained.Trained, path: Path) -> float:
+    """The mean score of four evenly laid crops, each seen alone."""
+    pieces = crops.even(decode.read(path), 32, 4)
+    with torch.inference_mode():
+        logits = [model.model({"images": torch.from_numpy(p.transpose(2, 0, 1).copy())[None]})[0, 0] for p in pieces]
+    return float(torch.stack(logits).sigmoid().mean())
+
+
+# ---- a folder
+
+
+def test_every_file_of_a_folder_has_a_line_and_its_reason(model: trained.Trained, folder: Path) -> None:
+    lines = list(scoring.scored(model, [folder], 3))
+    assert [line.path for line in lines] == NAMES
+    assert {line.path: line.reason for line in lines if line.reason} == REASONS
+    for line in lines:
+        if line.reason:
+            assert (line.score, line.probability, line.verdict) == (None, None, None)
+        else:
+            assert line.score == pytest.approx(score_by_hand(model, folder / line.path), abs=1e-5)
+
+
+def test_a_verdict_follows_the_band_of_the_run(home: Path, model: trained.Trained, folder: Path) -> None:
+    told = json.loads((home / "calibration.json").read_text())
+    assert json.loads((home / "best/calibration.json").read_text()) == told
+    for line in scoring.scored(model, [folder], 8):
+        if line.score is not None and line.probability is not None:
+            logit = np.log(line.score / (1 - line.score))
+            assert line.probability == pytest.approx(1 / (1 + np.exp(-told["slope"] * logit - told["offset"])))
+            low, high = line.probability < told["low"], line.probability > told["high"]
+            assert line.verdict == ("fake" if low else "real" if high else "unsure")
+
+
+@pytest.mark.parametrize(("low", "high", "verdict"), [(0.0, 0.0, "real"), (1.0, 1.0, "fake"), (0.0, 1.0, "unsure")])
+def test_the_band_decides(model: trained.Trained, folder: Path, low: float, high: float, verdict: str) -> None:
+    lines = scoring._judged(model, Calibration(1.0, 0.0, low, high, 0.05), ["x"], [decode.read(folder / "a.jpg")])
+    assert [line.verdict for line in lines] == [verdict]
+
+
+def test_without_a_calibration_half_decides(home: Path, folder: Path) -> None:
+    bare = trained.load(next(home.glob("step_*")), device="cpu")
+    lines = [line for line in scoring.scored(bare, [folder], 8) if line.score is not None]
+    assert all(line.probability is None for line in lines) and len(lines) == 4
+    assert [line.verdict for line in lines] == ["real" if (line.score or 0) >= 0.5 else "fake" for line in lines]
+
+
+def test_a_score_does_not_depend_on_its_batch(model: trained.Trained, folder: Path) -> None:
+    one, many = ([line.score for line in scoring.scored(model, [folder], size)] for size in (1, 100))
+    assert [score is None for score in one] == [score is None for score in many]
+    assert [s for s in one if s is not None] == pytest.approx([s for s in many if s is not None], abs=1e-5)
+
+
+def test_scoring_says_what_evaluation_said(model: trained.Trained, home: Path, root: Path) -> None:
+    table = pq.read_table(home / "test/predictions.parquet").to_pydict()
+    rows = [line.split(",")[0] for line in (root / "labels.csv").read_text().splitlines()[1:]]
+    sources = [root / rows[row] for row in table["row"]]
+    found = [line.score for line in scoring.scored(model, sources, 8)]
+    told = zip(table["label"], table["probability_of_label"], strict=True)
+    assert found == pytest.approx([p if label == "real" else 1 - p for label, p in told], abs=1e-5)
+
+
+def test_paths_are_told_as_they_were_given(model: trained.Trained, folder: Path) -> None:
+    def told(*sources: Path) -> list[str]:
+        return [line.path for line in scoring.scored(model, sources, 8)]
+
+    assert told(folder / "a.jpg") == ["a.jpg"] and told(folder / "deeper") == ["c.webp"]
+    two = [folder / "b.png", folder / "deeper"]
+    assert told(*two) == [(folder / "b.png").as_posix(), (folder / "deeper/c.webp").as_posix()]
+
+
+# ---- the command
+
+
+def test_a_single_image_is_a_line(tithe: Tithe, home: Path, folder: Path) -> None:
+    code, out, err = tithe("predict", home / "best_model.pt", folder / "a.jpg")
+    verdict, score, path = out.rstrip("\n").split("\t")
+    assert code == 0 and path == "a.jpg" and verdict in ("real", "fake", "unsure") and 0 <= float(score) <= 1
+    assert "1 files in" in err[-1]
+    code, out, _ = tithe("predict", home / "best_model.pt", "--input", folder, "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and [line["path"] for line in lines] == NAMES
+    assert lines[0].keys() == {"path", "score", "probability", "verdict", "reason"}
+    code, out, _ = tithe("predict", home, folder / "cut.png")
+    assert code == 0 and out == "truncated\t–\tcut.png\n"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "parquet"])
+def test_scores_are_written_in_every_format(
+    tithe: Tithe, home: Path, folder: Path, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictions, "_ROWS_AT_ONCE", 2)  # so that one chunk of a table holds nothing but reasons
+    broken = tmp_path / "first"
+    broken.mkdir()
+    for name in ("0.png", "1.png"):
+        (broken / name).write_bytes(b"")
+    file = tmp_path / f"scores.{suffix}"
+    code, out, err = tithe("predict", home / "best_model.pt", broken, folder, "-o", file)
+    assert (code, out) == (0, "") and err[-1] == f"9 predictions in {file}"
+    rows = {
+        "csv": lambda: list(csv.DictReader(file.read_text(encoding="utf-8").splitlines())),
+        "json": lambda: json.loads(file.read_text(encoding="utf-8")),
+        "jsonl": lambda: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()],
+        "parquet": lambda: pq.read_table(file).to_pylist(),
+    }[suffix]()
+    assert [Path(row["path"]).name for row in rows] == ["0.png", "1.png", *(Path(name).name for name in NAMES)]
+    assert list(rows[0]) == ["path", "score", "probability", "verdict", "reason"]
+    assert [row["reason"] or None for row in rows[:3]] == ["empty_file", "empty_file", None]
+    assert float(rows[2]["score"]) == pytest.approx(
+        score_by_hand(trained.load(home, "cpu"), folder / "a.jpg"), abs=1e-5
+    )
+
+
+BAD: list[tuple[list[str], str]] = [
+    (["nowhere"], "no images at nowhere (seen from "),
+    (["EMPTY"], "holds no files: pass a folder of images"),
+    (["IMAGE", "EMPTY"], "holds no files: pass a folder of images"),
+    ([], "no images: give files or folders after the checkpoint, or --input FOLDER"),
+    (["IMAGE", "-o", "scores.xlsx"], "can't write '.xlsx' files: choose one of .csv, .json, .jsonl, .parquet"),
+    (["IMAGE", "--input", "EMPTY"], "give texts or --input, not both"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), BAD)
+def test_a_mistake_is_one_line(
+    arguments: list[str], says: str, tithe: Tithe, home: Path, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/.hidden").touch()
+    places = {"EMPTY": str(tmp_path / "empty"), "IMAGE": str(folder / "a.jpg")}
+    code, out, err = tithe("predict", home / "best_model.pt", *(places.get(word, word) for word in arguments))
+    assert code == 2 and out == "" and len(err) == 1 and says in err[0]
+
+
+def test_a_text_checkpoint_has_no_use_for_a_folder(
+    tithe: Tithe, settings: Callable[..., dict[str, Any]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pictures(monkeypatch)
+    texts = pipeline.train(config.parse(settings(train={"epochs": 1}))).best
+    code, out, err = tithe("predict", texts, "--input", folder)
+    assert code == 2 and out == "" and len(err) == 1
+    assert err[0].endswith("is a folder, and the checkpoint is of texts: pass a file of them")
+
+
+# ---- an evaluation
+
+
+@pytest.fixture(scope="module")
+def evaluated(home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The test rows of the run, evaluated with everything that belongs to it."""
+    from tithe import evaluating
+
+    out = tmp_path_factory.mktemp("evaluated")
+    asked = evaluating.Evaluation(checkpoint_path=str(home / "best_model.pt"), splits=("test",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TITHE_CACHE", str(home.parent / "cache"))
+        return out / "test", evaluating.checkpoint(trained.load(home / "best_model.pt", "cpu"), asked, out)["test"]
+
+
+def test_an_evaluation_tells_of_every_generator(evaluated: tuple[Path, dict[str, Any]], home: Path) -> None:
+    out, result = evaluated
+    found = json.loads((out / "authenticity.json").read_text())
+    told_before = json.loads((home / "test/authenticity.json").read_text())
+    assert found["auc"] == pytest.approx(told_before["auc"]) and found["reals"] + found["fakes"] == found["rows"]
+    assert found["brier"] == pytest.approx(told_before["brier"], rel=1e-5)
+    with (out / "per_generator.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [line["generator"] for line in table] == ["smooth", "squares", authenticity.MACRO]
+    assert sum(int(line["fakes"]) for line in table[:2]) == found["fakes"]
+    said = [sum(counts.values()) for counts in found["verdicts"].values()]
+    assert said == [found["fakes"], found["reals"]] and result["authenticity"]["auc"] == found["auc"]
+
+
+def test_the_sweep_has_a_line_for_every_change(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    out, result = evaluated
+    with (out / "robustness.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [line["change"] for line in table] == [robustness.AS_IT_IS, *degrade.NAMES]
+    assert all(0 <= float(line[key]) <= 1 for line in table for key in ("auc", "fpr"))
+    assert json.loads((out / "robustness.json").read_text()) == result["authenticity"]["robustness"]
+
+
+def test_every_picture_of_an_evaluation_is_one(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    names = {"scores", "roc_by_generator", "calibration", "robustness", "most_wrong"}
+    names |= {f"heat_{place}" for place in (1, 2)}
+    found = {path.stem: path for path in evaluated[0].glob("*.png")}
+    assert names <= found.keys()
+    for path in found.values():
+        with Image.open(path) as picture:
+            assert picture.format == "PNG" and all(150 <= side <= 3000 for side in picture.size), path
+
+
+def test_what_is_shown_as_wrong_was_judged_wrongly_as_it_is(
+    model: trained.Trained, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pictures(monkeypatch)
+    monkeypatch.setattr(robustness, "_IMAGES", 4)  # the sweep sees fewer images than there are
+    sheets: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(authenticity_figures, "contact_sheet", lambda *arguments: sheets.append(arguments))
+    task = model.task.on(root / "labels.csv")
+    dataset = task.labelled()[0]
+    examples = task.encode(dataset)
+    scores = np.where(examples.labels == 1, 0.9, 0.1)
+    scores[[3, 20, 7]] = [0.8, 0.3, 0.95] if examples.labels[20] else [0.8, 0.6, 0.95]
+    lines = robustness.write(tmp_path, model, examples, scores)
+    _, images, labels, shown, names, title = sheets[0]
+    rows = authenticity.most_wrong(examples.labels, scores, 24)
+    assert shown.tolist() == scores[rows].tolist() and labels.tolist() == examples.labels[rows].tolist()
+    assert names == [Path(examples.paths[row]).name for row in rows] and title == "Judged most wrongly"
+    assert all((image == examples.whole(int(row))).all() for image, row in zip(images, rows, strict=True))
+    # By hand: the four images of the sweep, each its centre.
+    drawn = robustness._drawn(examples.labels, np.random.default_rng(model.run.seed))
+    assert len(drawn) == 4 and examples.labels[drawn].sum() == 2 and lines[0]["change"] == "as it is"
+    centres = np.stack([examples.centre(int(row)) for row in drawn]).transpose(0, 3, 1, 2)
+    probs = model.of_batch({"images": torch.from_numpy(centres)})[:, 1]
+    assert lines[0]["auc"] == authenticity.summary(examples.labels[drawn], probs)["auc"]
+
+
+def test_another_data_set_of_one_class_has_no_area(
+    tithe: Tithe, home: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pictures(monkeypatch)
+    shutil.copytree(root / "real", tmp_path / "other/real")
+    lines = ["path,label", *(f"real/{path.name},1" for path in sorted((tmp_path / "other/real").iterdir()))]
+    (tmp_path / "other/labels.csv").write_text("\n".join(lines) + "\n")
+    out = tmp_path / "found"
+    code, told, err = tithe(
+        *("evaluate", "-c", home / "best_model.pt", "--data", tmp_path / "other/labels.csv", "--out", out, "--json")
+    )
+    assert code == 0, err
+    found = json.loads((out / "data/authenticity.json").read_text())
+    assert found["auc"] is None and found["eer"] is None and found["rows"] == found["reals"] == 16
+    assert 0 <= found["fpr"] <= 1 and found["per_generator"] == [] and not (out / "data/per_generator.csv").exists()
+    assert found["verdicts"]["fake"] == {"fake": 0, "unsure": 0, "real": 0}
+    assert sum(found["verdicts"]["real"].values()) == 16  # judged by the calibration of the run
+    assert json.loads(told)["data"]["authenticity"]["robustness"][0]["auc"] is None
+    assert (out / "data/robustness.png").exists() and (out / "metrics.csv").exists()
+
+
+def test_an_evaluation_of_other_images_than_those_trained_on_is_refused(
+    tithe: Tithe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pictures(monkeypatch)
+    with_little_detector(monkeypatch)
+    root = twins(tmp_path / "set", 8)
+    home = train(root, tmp_path / "run", epochs=1, batch_size=4).home
+    (root / "fake/002.png").unlink()
+    code, _, err = tithe("evaluate", "-c", home / "best_model.pt", "--out", tmp_path / "found")
+    assert code == 2 and err[-1].endswith("has other rows than at training: pass a labelled file with --data")
+    assert not (tmp_path / "found").exists()
+
+
+def test_a_copy_of_a_file_of_weights_alone_is_no_checkpoint(home: Path, tmp_path: Path) -> None:
+    alone = shutil.copyfile(home / "best_model.pt", tmp_path / "best_model.pt")
+    with pytest.raises(InputError) as caught:
+        trained.load(alone)
+    assert "no whole checkpoint" in str(caught.value) and "\n" not in str(caught.value)
