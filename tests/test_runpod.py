@@ -159,8 +159,9 @@ def test_mistakes_are_one_line_and_start_nothing(
 def test_a_file_of_tokens_that_cannot_be_read_starts_nothing(start: Start, volume: Path, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text("{}")
     (volume / ".env").write_bytes(b"NAME=\xff\n")
-    assert start("plan.json").wait(60) != 0
-    assert ".env is not UTF-8 text" in said(tmp_path)[1] and not (tmp_path / "seen").exists()
+    assert start("plan.json").wait(60) == 2
+    assert said(tmp_path) == ("", "error: .env is not UTF-8 text: save it as UTF-8\n")
+    assert not (tmp_path / "seen").exists()
 
 
 def test_the_script_is_correct_shell() -> None:

@@ -60,9 +60,14 @@ cd "$volume"
 
 # Tokens. The file is read, not executed, and what the environment has already counts before it.
 mapfile -d '' -t variables < <("$python" -c '
-import os, pathlib
-from tithe import configfile
-for name, value in configfile.dotenv(pathlib.Path(".env")).items():
+import os, pathlib, sys
+from tithe import configfile, errors
+try:
+    found = configfile.dotenv(pathlib.Path(".env"))
+except errors.InputError as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
+for name, value in found.items():
     if name not in os.environ:
         print(name, value, sep="=", end="\0")
 ')
