@@ -17,7 +17,18 @@ import torch
 from PIL import Image
 
 from photographs import photograph, train, twins, with_little_detector, without_pictures
-from tithe import authenticity, authenticity_figures, config, pipeline, predictions, robustness, scoring, trained
+from tithe import (
+    authenticity,
+    authenticity_figures,
+    config,
+    judging,
+    pipeline,
+    predictions,
+    records,
+    robustness,
+    scoring,
+    trained,
+)
 from tithe.calibration import Calibration
 from tithe.errors import InputError
 from tithe.photos import crops, decode, degrade
@@ -108,6 +119,20 @@ def test_without_a_calibration_half_decides(home: Path, folder: Path) -> None:
     lines = [line for line in scoring.scored(bare, [folder], 8) if line.score is not None]
     assert all(line.probability is None for line in lines) and len(lines) == 4
     assert [line.verdict for line in lines] == ["real" if (line.score or 0) >= 0.5 else "fake" for line in lines]
+
+
+def test_a_calibration_is_that_of_its_weights_alone(home: Path, model: trained.Trained, tmp_path: Path) -> None:
+    assert judging.calibration_of(model) is not None
+    copy = shutil.copytree(home, tmp_path / "run")
+    content = torch.load(copy / "best_model.pt", weights_only=True)
+    content["model_state_dict"]["head.1.bias"] += 1.0
+    torch.save(content, copy / "checkpoint_epoch_7.pt")
+    other = trained.load(copy / "checkpoint_epoch_7.pt", "cpu")
+    assert other.folder == copy / "best" and judging.calibration_of(other) is None
+    (copy / "best/calibration.json").write_text('{"slope": 1}')
+    records.write_manifest(copy / "best")
+    with pytest.raises(InputError, match="a calibration has error, high, low, offset, slope, not slope"):
+        judging.calibration_of(trained.load(copy / "best_model.pt", "cpu"))
 
 
 def test_a_score_does_not_depend_on_its_batch(model: trained.Trained, folder: Path) -> None:
@@ -279,6 +304,15 @@ def test_what_is_shown_as_wrong_was_judged_wrongly_as_it_is(
     centres = np.stack([examples.centre(int(row)) for row in drawn]).transpose(0, 3, 1, 2)
     probs = model.of_batch({"images": torch.from_numpy(centres)})[:, 1]
     assert lines[0]["auc"] == authenticity.summary(examples.labels[drawn], probs)["auc"]
+
+
+@pytest.mark.parametrize("known", [("auc", "fpr"), ("fpr",), ("auc",), ()])
+def test_a_sweep_without_numbers_is_drawn_where_there_are_some(tmp_path: Path, known: tuple[str, ...]) -> None:
+    table = {name: {"auc": None, "fpr": None, **dict.fromkeys(known, 0.7)} for name in ("as it is", *degrade.NAMES)}
+    authenticity_figures.robustness(tmp_path / "sweep.png", table)
+    with Image.open(tmp_path / "sweep.png") as picture:
+        rows = np.flatnonzero((np.asarray(picture.convert("L")) < 250).any(axis=1))
+        assert rows[0] < 0.03 * picture.height and rows[-1] > 0.96 * picture.height  # no picture beside the picture
 
 
 def test_another_data_set_of_one_class_has_no_area(

@@ -387,6 +387,27 @@ def test_a_run_killed_in_its_search_and_after_it_ends_with_the_best_values(
     assert records.read_json(tmp_path / "run" / tuning.FILE) == account, "refused before anything is searched"
 
 
+def test_a_run_says_what_was_searched_and_is_found_again_by_its_config(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tuned(settings, trials=3, epochs=1).model_copy(update={"out": str(tmp_path / "run-{time}")})
+    auto = run.model_copy(update={"checkpoint": run.checkpoint.model_copy(update={"resume": "auto"})})
+    for place in (8, 32):  # in the search, and after it
+        with monkeypatch.context() as patch:
+            patch.setattr(interrupts, "Asked", asked_after(place))
+            with pytest.raises(Interrupted):
+                pipeline.train(auto)
+    outcome = pipeline.train(auto)
+    assert [outcome.home] == list(tmp_path.glob("run-*")), "one directory, found again both times"
+    account = records.read_json(outcome.home / tuning.FILE)
+    told = records.read_json(outcome.home / "metrics.json")["tuning"]
+    assert told["trials"] == 3 and told["best"] == account["best"]
+    page = (outcome.home / "report.html").read_text()
+    assert "3 trials of 1 epoch, drawn by random search" in page and f"Number {account['best']['number']} was" in page
+    manifest = records.read_json(outcome.home / "manifest.json")
+    assert {tuning.FILE, f"{tuning.FOLDER}/journal.log"} <= set(manifest) and not records.broken_files(outcome.home)
+
+
 # ---- what is refused
 
 REFUSED = [

@@ -20,7 +20,7 @@ FILES = (
     *(HISTORY, runlog.FILE, "tensorboard", ".neptune", "mlflow.json", "clearml"),
     *("validation", "test", "learning_curves.png", METRICS, "report.html", records.MANIFEST),
     "calibration.json",
-    *("selection.parquet", "selection.json", "selection.png"),
+    *("selection.parquet", "selection.json", "selection.png", "tuning.json", "tuning"),
     *(BEST, FINAL, HEAD, TO_ID, FROM_ID, "tokenizer", proof.FILE),
 )
 

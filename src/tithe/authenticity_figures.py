@@ -132,14 +132,15 @@ def robustness(path: Path, table: Mapping[str, Mapping[str, float | None]]) -> N
         if 0 in values:
             axes.axvline(values[0], color=_INK, linewidth=0.9, linestyle=":")
             axes.hlines(list(values), values[0], list(values.values()), color=tone, linewidth=2, alpha=0.35)
-        axes.plot(list(values.values()), list(values), "o", color=tone, ms=5, clip_on=False)
+        if values:  # no points at all would count as some in the picture's corner
+            axes.plot(list(values.values()), list(values), "o", color=tone, ms=5, clip_on=False)
         for place, value in values.items():
             axes.text(1.02, place, f"{value:.3f}", transform=axes.get_yaxis_transform(), va="center", fontsize=8)
         axes.set_xlim(min(0.5, *values.values()) - 0.02 if key == "auc" and values else -0.02, 1)
-        axes.set_title(title, fontsize=11, loc="left")
+        axes.set_title(title if values else f"{title}: there is none", fontsize=11, loc="left")
         axes.tick_params(labelsize=9, colors=_INK)
     panels[0].set_yticks(range(len(names)), names)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(names) - 0.5, -0.5)
     save(figure, path)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tithe import artifacts, checkpoint, figures, judging, records, report, tensors
+from tithe import artifacts, checkpoint, figures, judging, records, report, tensors, tuning
 from tithe.progress import bar
 from tithe.session import Session
 from tithe.tracking import HISTORY, Tracks
@@ -45,6 +45,7 @@ def conclude(session: Session, tracks: Tracks, seconds: float) -> Outcome:
         "best": {"by": run.checkpoint.best_by, **session.best},
         **parts,
         "training": _training(session, seconds, final),
+        **tuning.outcome(home),
     }
     if main:
         if best.exists() and (home / judging.CALIBRATION).exists():

@@ -64,7 +64,7 @@ def checkpoint(trained: Trained, asked: Evaluation, out: Path) -> dict[str, dict
     """
     examples = _parts(trained, asked)
     outputs = {part: (rows, trained.outputs(rows)) for part, rows in examples.items()}
-    fitted = judging.calibration_of(trained.folder)
+    fitted = judging.calibration_of(trained)
     results = judging.write(out, trained.task, outputs, trained.labels, trained.run.seed, fitted)
     for part, (rows, values) in outputs.items():
         if isinstance(rows, judging.Made):

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 
-from tithe import authenticity, authenticity_figures, evaluate, records
+from tithe import authenticity, authenticity_figures, checkpoint, evaluate, records
 from tithe.calibration import Calibration, calibrate
 from tithe.data import LabelMap
+from tithe.trained import Trained
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CALIBRATION = "calibration.json"
@@ -53,10 +55,15 @@ def write(
     return found
 
 
-def calibration_of(folder: Path) -> Calibration | None:
-    """Return the calibration that lies in a checkpoint, None where there is none."""
-    path = folder / CALIBRATION
-    return Calibration.from_dict(records.read_json(path)) if path.exists() else None
+def calibration_of(model: Trained) -> Calibration | None:
+    """Return the calibration that lies in a model's checkpoint; None where there is none, or it is of other weights."""
+    path = model.folder / CALIBRATION
+    if not path.exists():
+        return None
+    fitted, weights = checkpoint.weights(model.folder), model.model.state_dict()
+    if not all(torch.equal(value.cpu(), fitted[name]) for name, value in weights.items()):
+        return None  # an epoch's file stands beside the best checkpoint, and is opened with what lies in that
+    return Calibration.from_dict(records.read_json(path))
 
 
 def _authenticity(folder: Path, made: Made, scores_N: Array, calibration: Calibration | None) -> dict[str, Any]:

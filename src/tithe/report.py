@@ -26,7 +26,7 @@ p.quiet, .quiet { color:var(--quiet); }
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; }
 th, td { text-align:left; padding:.35rem .7rem .35rem 0; border-bottom:1px solid var(--line); vertical-align:top; }
 th { color:var(--quiet); font-weight:500; } td.n, th.n { text-align:right; }
-td { overflow-wrap:anywhere; }
+td { overflow-wrap:anywhere; } td:first-child { overflow-wrap:break-word; }
 .scroll { overflow-x:auto; max-height:30rem; }
 .pictures { display:grid; grid-template-columns:repeat(auto-fit,minmax(19rem,1fr)); gap:1rem; }
 .wide { grid-template-columns:repeat(auto-fit,minmax(28rem,1fr)); }
@@ -68,6 +68,7 @@ def write(home: Path) -> Path:
         section(f"Classes, {parts[0]} rows", _classes(result[parts[0]]["per_class"])),
         section("Data", _data(data)),
         section("Selection", _selection(home)) if (home / "selection.json").exists() else "",
+        section("Search", _search(home)) if (home / "tuning.json").exists() else "",
         section("What was run", _run(home, config, result)),
     ]
     page = (
@@ -190,6 +191,26 @@ def _selection(home: Path) -> str:
     seconds = sum(account["seconds"].values())
     said = f"{account['strategy']} chose {account['rows']} of {account['pool']} rows, which took {seconds:.1f} s."
     return f"<p>{html.escape(said)}</p>{picture}"
+
+
+def _search(home: Path) -> str:
+    told = records.read_json(home / "tuning.json")
+    best, tune, rows = told["best"], told["tune"], told["rows"]
+    epochs = "1 epoch" if tune["epochs"] == 1 else f"{tune['epochs']} epochs"
+    said = (
+        f"{len(told['trials'])} trials of {epochs}, drawn by {tune['sampler']} search, took {told['seconds']:.1f} s. "
+        f"They learnt from {rows['train']} training rows and were judged by {tune['metric']} on {rows['val']} others. "
+        f"Number {best['number']} was best: its values stand in the resolved config."
+    )
+    names = list(dict.fromkeys(name for trial in told["trials"] for part in trial["values"].values() for name in part))
+    lines = []
+    for trial in sorted(told["trials"], key=lambda t: t.get("val_loss", float("inf"))):
+        values = {name: value for part in trial["values"].values() for name, value in part.items()}
+        shown = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in (values.get(name, "–") for name in names)]
+        scores = [_number(trial.get(name)) for name in ("val_loss", "val_accuracy")]
+        lines.append((str(trial["number"]), *scores, *shown, trial["state"]))
+    table = _table(("trial", "loss", "accuracy", *names, "end"), lines)
+    return f'<p>{html.escape(said)}</p><div class="scroll">{table}</div>'
 
 
 def _run(home: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> str:

@@ -20,8 +20,8 @@ _IMAGES, _SHOWN, _HEATED = 200, 24, 4
 def write(folder: Path, trained: Trained, examples: Any, scores_N: Array) -> list[dict[str, Any]]:
     """Write the sweep over processed images, those that were judged most wrongly, and heat maps of a few.
 
-    The sweep takes at most 200 images, drawn class by class; a real image that is called fake after mere processing
-    is the mistake that a user will meet first.
+    The sweep takes the centres of at most 200 images, drawn class by class; a real image that is called fake after
+    mere processing is the mistake that a user will meet first.
 
     Parameters
     ----------

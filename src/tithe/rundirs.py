@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from filelock import FileLock, Timeout
 
-from tithe import checkpoint, config, epochfiles, records
+from tithe import checkpoint, config, epochfiles, records, trials
 from tithe.artifacts import FILES, METRICS
 from tithe.errors import InputError
 
@@ -146,4 +146,6 @@ def _written_config(home: Path) -> dict[str, Any] | None:
 
 def _lasting(values: dict[str, Any]) -> dict[str, Any]:
     """A config without what may differ between a run and its continuation."""
-    return {**values, "checkpoint": {**values["checkpoint"], "resume": None}}
+    searched = trials.SEARCHED if values["tune"] else {}  # what a search found is no difference
+    kept = {part: {k: v for k, v in values[part].items() if k not in names} for part, names in searched.items()}
+    return {**values, **kept, "checkpoint": {**values["checkpoint"], "resume": None}}

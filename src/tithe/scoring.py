@@ -74,7 +74,7 @@ def scored(model: trained.Trained, sources: Sequence[Path], batch_size: int) -> 
         A source means no files.
     """
     named = _named(sources)
-    fitted, begun = calibration_of(model.folder), time.monotonic()
+    fitted, begun = calibration_of(model), time.monotonic()
     chunks = [named[first : first + batch_size] for first in range(0, len(named), batch_size)]
     threads = min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as readers, bar("scoring", len(named), "files") as tick:

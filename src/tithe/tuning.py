@@ -203,6 +203,14 @@ def _best(told: list[dict[str, Any]], tune: config.Tune) -> dict[str, Any]:
     return {**best, "values": {part: dict(values) for part, values in best["values"].items()}}
 
 
+def outcome(home: Path) -> dict[str, Any]:
+    """Return what the metrics of a run say of its search; nothing where there was none."""
+    if not (home / FILE).exists():
+        return {}
+    account = records.read_json(home / FILE)
+    return {"tuning": {"trials": len(account["trials"]), **{k: account[k] for k in ("tune", "seconds", "best")}}}
+
+
 def shown(trial: Mapping[str, Any]) -> str:
     """Return a trial's scores and values, for people."""
     scores = [f"{name} {trial[name]:.4f}" for name in ("val_loss", "val_accuracy") if name in trial]
