@@ -275,6 +275,18 @@ def test_killed_anywhere_and_gone_on_with_it_ends_in_the_same_bits(
         assert same({**one, "scheduler_state_dict": 0}, {**other, "scheduler_state_dict": 0}), path.name
 
 
+def test_a_run_that_has_more_epochs_than_are_asked_for_says_so(
+    go: Train, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    home = go(epochs=2, resume="auto")
+    assert "4 epochs are done and 2 are asked for: nothing is left to train" in caplog.text
+    assert final(home) == final(whole)
+    caplog.clear()
+    go(resume="auto")
+    assert "nothing is left" not in caplog.text
+
+
 # ---- more epochs
 
 

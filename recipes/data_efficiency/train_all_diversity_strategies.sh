@@ -7,7 +7,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 # The Python in which the project is installed, else uv's.
 python=(python)
-python -c 'import data_efficiency' 2>/dev/null || python=(uv run python)
+if ! python -c 'import data_efficiency' 2>/dev/null; then
+  if ! command -v uv >/dev/null; then
+    echo "error: the project is not installed in this Python, and there is no uv: run 'pip install -e .' here" >&2
+    exit 2
+  fi
+  python=(uv run python)
+fi
 
 strategies=(
   all random perplexity el2n ifd aflite_readability k_center entropy_diversity lexical_diversity qdit_lite edfs_lite

@@ -149,6 +149,8 @@ class Session:
             logger.warning("%s", remark)
         if self.start and self.start_path:
             logger.info("going on after step %d of %d, from %s", self.start.progress["step"], total, self.start_path)
+            if (done := self.start.progress["epoch"]) > t.epochs:
+                logger.warning("%d epochs are done and %d are asked for: nothing is left to train", done, t.epochs)
             if self.start_path.is_dir():  # the run may have been killed before it wrote them
                 self._epoch_files(self._told(self.start, self.seconds_before))
         batches = self.start.progress["batches"] if self.start else 0
