@@ -407,9 +407,10 @@ def test_what_a_worker_has_to_say_is_still_one_line(workers: int) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_whole_group_leaves_the_workers_at_work(signum: int) -> None:
     plan = Plan(None, 37, 4, 1, seed=0)
+    others = multiprocessing.active_children()
     items = collated(Points(), plan, range(20), num_workers=2)
-    seen = [next(items)[0].tolist()]
-    workers = multiprocessing.active_children()
+    seen = [next(items)[0].tolist() for _ in range(2)]  # one of each worker: both have begun
+    workers = [child for child in multiprocessing.active_children() if child not in others]
     assert len(workers) == 2
     for worker in workers:
         os.kill(worker.pid or 0, signum)
