@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ from photographs import (
     with_little_detector,
     without_pictures,
 )
-from tithe import config, plugins, trainer
+from tithe import config, plugins, session, trainer
 from tithe.batches import collated
 from tithe.data import Dataset
 from tithe.errors import InputError
@@ -314,6 +315,22 @@ def test_workers_do_not_change_a_run(root: Path, tmp_path: Path, monkeypatch: py
     homes = [train(root, tmp_path / str(n), num_workers=n, augment="all").home for n in (0, 2)]
     assert final(homes[0]) == final(homes[1])
     assert (homes[0] / "history.jsonl").read_bytes() == (homes[1] / "history.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("worth_it", [True, False])
+def test_waiting_long_for_images_is_told_with_its_cure(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, worth_it: bool
+) -> None:
+    without_pictures(monkeypatch)
+    with_little_detector(monkeypatch)
+    if worth_it:
+        monkeypatch.setattr(session, "_LONG_WAIT", 0.0)
+        monkeypatch.setattr(session, "_LARGE_SHARE", 0.0)
+    home = train(root, tmp_path / "out", epochs=1).home
+    said = "seconds went by waiting for data: raise data.num_workers (now 0)"
+    assert (said in caplog.text) == worth_it
+    waited = json.loads((home / "metrics.json").read_text())["training"]["waited_seconds"]
+    assert f"{waited} s of " in (home / "report.html").read_text()
 
 
 def test_accumulated_batches_change_nothing_but_the_pairs(

@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -402,6 +403,16 @@ def test_what_a_worker_has_to_say_is_still_one_line(workers: int) -> None:
     with pytest.raises(InputError) as caught:
         list(steps(Net(), Vanishing(), num_workers=workers))
     assert str(caught.value) == "row 5 has gone: put it back"
+
+
+class Slow(Points):
+    def collate(self, rows: np.ndarray) -> Batch:
+        time.sleep(0.02)
+        return super().collate(rows)
+
+
+def test_a_step_says_how_long_it_waited_for_its_examples() -> None:
+    assert all(step.waited >= 0.02 for step in steps(Net(), Slow(), epochs=1))
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -258,6 +259,16 @@ def collated(
         if isinstance(item, InputError):
             raise item
         yield item
+
+
+def timed(items: Iterator[Collated]) -> Iterator[tuple[float, Collated]]:
+    """Yield the seconds until an item was there, and the item."""
+    while True:
+        begun = time.monotonic()
+        item = next(items, None)
+        if item is None:
+            return
+        yield time.monotonic() - begun, item
 
 
 def _leave_signals(worker: int) -> None:

@@ -75,6 +75,7 @@ def _training(session: Session, seconds: float, final: str) -> dict[str, Any]:
     return {
         "seconds": round(seconds, 2),
         "preparation_seconds": round(session.prepared, 2),
+        "waited_seconds": round(session.idle, 2),
         "epochs": epochs,
         "rows_per_second": round(epochs * len(session.train) / seconds, 1) if seconds else None,
         "device": str(accelerator.device),

@@ -223,6 +223,7 @@ def _run(home: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> st
         *([("encoder", result["freeze"]["verdict"])] if "freeze" in result else []),
         ("precision", training["precision"]),
         ("rows per second", str(training["rows_per_second"])),
+        ("waited for data", f"{training['waited_seconds']} s of {training['seconds']} s"),
         ("command", " ".join(environment["command"])),
         (
             "machine",

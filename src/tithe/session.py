@@ -37,6 +37,9 @@ from tithe.tracking import HISTORY, Tracks, mirrored
 logger = logging.getLogger("tithe")
 Saved = TypeVar("Saved")
 
+# Waiting for data that is worth a warning: seconds, and as a share of the time of training.
+_LONG_WAIT, _LARGE_SHARE = 10.0, 0.2
+
 
 class Session:
     """One run under way: what it was given, and its best score so far."""
@@ -64,6 +67,7 @@ class Session:
         self.best: dict[str, Any] = {"score": None, "step": None, "epoch": None}
         self.waited, self.seconds_before, self.begun, self.prepared = 0, 0.0, begun, 0.0
         self.sums: dict[str, float] = {}
+        self.idle = 0.0  # seconds in which training waited for its examples, since the process began
         if self.start and start:
             self.keeper.adopt(start)
             self.best, self.waited = self.start.progress["best"], self.start.progress["waited"]
@@ -159,6 +163,7 @@ class Session:
             try:
                 for step in steps:
                     tick(1)
+                    self.idle += step.waited
                     seconds = self.seconds_before + time.monotonic() - begun
                     self._log(tracks, step)
                     self._save(step, batches, seconds, last=step.step == total)
@@ -168,10 +173,16 @@ class Session:
                     if self._out_of_patience:
                         logger.info("no better %s for %d epochs: stopping early", self._by, self.waited)
                         break
+                self._judge_waiting(time.monotonic() - begun)
             except trainer.Diverged as error:
                 newest = self.keeper.newest()
                 raise trainer.Diverged(f"{error}; last good checkpoint: {newest or 'none yet'}") from None
         return self.seconds_before + time.monotonic() - begun
+
+    def _judge_waiting(self, seconds: float) -> None:
+        if self.idle > max(_LONG_WAIT, _LARGE_SHARE * seconds):
+            said = "%.0f of %.0f seconds went by waiting for data: raise data.num_workers (now %d)"
+            logger.warning(said, self.idle, seconds, self.run.data.num_workers)
 
     @property
     def _by(self) -> str:

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from tithe import kernels, optimizers
-from tithe.batches import Batch, Examples, Plan, Rows, Varied, collated
+from tithe.batches import Batch, Examples, Plan, Rows, Varied, collated, timed
 from tithe.checkpoint import TrainState
 from tithe.config import Train
 from tithe.errors import TitheError
@@ -51,6 +51,8 @@ class Step:
         What `batch_loss` is made of, where the criterion says so: means over the rows of the step.
     rows
         Rows of the step.
+    waited
+        Seconds until its examples were there.
     ends_epoch
         Whether it was the last step of its epoch.
     scores
@@ -67,6 +69,7 @@ class Step:
     grad_norm: float | None
     parts: Mapping[str, float]
     rows: int
+    waited: float
     ends_epoch: bool
     scores: Mapping[str, float] | None
     snapshot: Callable[[], TrainState]
@@ -121,8 +124,9 @@ def fit(
     left = range(loop.epoch * per_epoch + loop.step_in_epoch, settings.epochs * per_epoch)
     if left:
         pinned = accelerator.device.type == "cuda"
-        for rows, batches in collated(train, loop.plan, left, num_workers, rank, world, pinned):
-            yield loop.advance(rows, batches, validate)
+        items = collated(train, loop.plan, left, num_workers, rank, world, pinned)
+        for waited, (rows, batches) in timed(items):
+            yield loop.advance(rows, batches, waited, validate)
 
 
 class _Loop:
@@ -154,7 +158,7 @@ class _Loop:
         self.epoch = self.step_in_epoch = self.step = self.batches = 0
         self.pieces = 1
 
-    def advance(self, rows: Rows, batches: list[Batch], validate: Validate | None) -> Step:
+    def advance(self, rows: Rows, batches: list[Batch], waited: float, validate: Validate | None) -> Step:
         """Take one optimizer step and, at the end of an epoch, validate."""
         loss, parts = self._backward(rows, batches)
         lr = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
@@ -172,7 +176,9 @@ class _Loop:
             if validate and (epoch % self.settings.validate_every == 0 or epoch == self.settings.epochs):
                 with self.ema.applied(self.model) if self.ema else contextlib.nullcontext():
                     scores = validate(self.model)
-        return Step(epoch, self.step, self.batches, loss, lr, norm, parts, len(rows), ends, scores, self.snapshot)
+        return Step(
+            *(epoch, self.step, self.batches, loss, lr, norm, parts, len(rows), waited, ends, scores, self.snapshot)
+        )
 
     def _backward(self, rows: Rows, batches: list[Batch]) -> tuple[float, dict[str, float]]:
         """Fill the gradients with those of the mean loss over the step's rows; return that loss and its parts."""
