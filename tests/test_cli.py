@@ -24,6 +24,7 @@ import typer
 
 import tithe
 from conftest import make_texts, write_rows
+from photographs import twins
 from tithe import cli, configfile
 from tithe.errors import InputError
 
@@ -620,6 +621,23 @@ def test_describing_tells_what_training_would_see(trained: Trained, run: Run) ->
     result = run("describe", data, "--json")
     assert result.code == 0
     assert json.loads(result.out) == json.loads((trained.home / "data_report.json").read_text())
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["folder", "list"])
+def test_describing_images_tells_their_sizes_and_formats(run: Run, tmp_path: Path, listed: bool) -> None:
+    root = twins(tmp_path / "set", 12)
+    (root / "fake/000.png").write_bytes(b"no image")
+    (root / "labels.csv").rename(root / "list.csv" if listed else tmp_path / "list.csv")
+    result = run("describe", root / "list.csv", "--images") if listed else run("describe", root)
+    assert result.code == 0, result.err
+    for line in (
+        f"{'list.csv' if listed else 'set'}: 24 rows read, 23 kept",
+        "2 classes:",
+        "        11  fake",
+        "formats of real: PNG 9, JPEG 3",
+    ):
+        assert line in result.out.splitlines(), result.out
+    assert "near copies: " in result.out and "classes told by file format alone: AUC " in result.out
 
 
 def test_describing_counts_what_is_left_out(run: Run, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,32 +50,57 @@ def prepare(
     typer.echo(f"classes and their symbols in {merged.mapping}")
 
 
-@data_app.command(epilog="Example: tithe describe rows.parquet --json")
+@data_app.command(epilog="Example: tithe describe rows.parquet --json, or tithe describe photographs/")
 def describe(
-    file: Annotated[Path, typer.Argument(help="Parquet, CSV or JSONL file.")],
+    file: Annotated[Path, typer.Argument(help="Parquet, CSV or JSONL file of texts, or folder of images.")],
     text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column of the classes.")] = "label",
+    images: Annotated[bool, typer.Option("--images", help="The file is a CSV that lists images.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what cleaning and splitting would make of a file, without training."""
+    """Say what cleaning and splitting would make of data, without training."""
     from tithe import config, data
+    from tithe.data import images as photographs
 
-    settings = config.Data(path=str(file), text_column=text_column, label_column=label_column)
-    splits = data.load(settings, seed=0)
+    if images or file.is_dir():
+        splits, tell = photographs.load(config.Data(path=str(file)), config.Images(), seed=0), _images
+    else:
+        settings = config.Data(path=str(file), text_column=text_column, label_column=label_column)
+        splits, tell = data.load(settings, seed=0), _texts
     if as_json:
         print_json(splits.report)
         return
     report = splits.report
-    typer.echo(f"{report['file']}: {report['rows_read']} rows read, {report['rows_kept']} kept")
+    typer.echo(f"{file.name}: {report['rows_read']} rows read, {report['rows_kept']} kept")
     for reason, count in report["dropped"].items():
         typer.echo(f"  dropped as {reason}: {count}")
-    words = report["words"]
-    typer.echo(f"words of a text: mean {words['mean']}, median {words['median']}, 95 % up to {words['p95']}")
-    typer.echo(f"{len(report['classes'])} classes:")
-    for label, count in sorted(report["classes"].items(), key=lambda item: -item[1]):
-        typer.echo(f"  {count:>8}  {label}")
+    tell(report)
     parts = report["splits"]
     typer.echo(f"split: train {parts['train']}, validation {parts['val']}, test {parts['test']} (by the defaults)")
     if small := parts["too_small_to_split"]:
         typer.echo(f"too small to split, in train only: {', '.join(small)}")
     typer.echo(f"dropped rows, one by one: {splits.dropped}")
+
+
+def _texts(report: Mapping[str, Any]) -> None:
+    words = report["words"]
+    typer.echo(f"words of a text: mean {words['mean']}, median {words['median']}, 95 % up to {words['p95']}")
+    _classes(report)
+
+
+def _images(report: Mapping[str, Any]) -> None:
+    for side, spread in report["sizes"].items():
+        typer.echo(f"{side}: from {spread['min']} to {spread['max']} pixels, median {spread['median']}")
+    _classes(report)
+    for label, formats in report["formats"].items():
+        typer.echo(f"formats of {label}: {', '.join(f'{name} {count}' for name, count in formats.items())}")
+    near, probe = report["near_duplicates"], report["splits"]["format_leak"]
+    typer.echo(f"near copies: {near['images']} images in {near['groups']} groups, which splits keep together")
+    if probe["auc"] is not None:
+        typer.echo(f"classes told by file format alone: AUC {probe['auc']} (chance: up to {probe['chance']})")
+
+
+def _classes(report: Mapping[str, Any]) -> None:
+    typer.echo(f"{len(report['classes'])} classes:")
+    for label, count in sorted(report["classes"].items(), key=lambda item: -item[1]):
+        typer.echo(f"  {count:>8}  {label}")

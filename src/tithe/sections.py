@@ -35,7 +35,7 @@ class Data(Section):
     """Where the labelled rows are and how they are cleaned, split and balanced."""
 
     path: str = Field(description="data file")
-    reader: str | None = Field(None, description="reader of the file; by its suffix when unset")
+    reader: str | None = Field(None, description="reader of the file or images; by suffix or layout when unset")
     text_column: str = Field("text", description="column of the inputs")
     label_column: str = Field("label", description="column of the classes, strings or numbers")
     label_mapping: str | None = Field(
