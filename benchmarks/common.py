@@ -27,18 +27,22 @@ def dataset(name: str) -> Path:
     return fetch.fetch(name)
 
 
+def commit() -> str:
+    """Return the commit that is checked out, marked where the sources are not those of it."""
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    dirty = subprocess.run(["git", "status", "--porcelain", "src"], capture_output=True, text=True, check=False)
+    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+
+
 def stamp() -> str:
     """Return the line that makes a number checkable: date, commit, command, machine."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    dirty = subprocess.run(["git", "status", "--porcelain", "src"], capture_output=True, text=True, check=False)
-    mark = "+changes" if dirty.stdout.strip() else ""
     script, told = Path(sys.argv[0]), []
     for before, argument in zip(sys.argv, sys.argv[1:], strict=False):
         if not {before, argument} & _OF_THIS_MACHINE:
             told.append(argument)
     command = " ".join(["python", f"{script.parent.name}/{script.name}", *told])
     return (
-        f"{date.today()} · commit {commit.stdout.strip()}{mark} · `{command}` · "
+        f"{date.today()} · commit {commit()} · `{command}` · "
         f"{os.cpu_count()} cores {platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
     )
 
