@@ -162,7 +162,7 @@ def test_every_key_is_tested() -> None:
         ({"strategy_nam": "all"}, "unknown key 'strategy_nam' in train_config.json: did you mean 'strategy_name'"),
         ({"enable_hyperparameter_tuning": True}, "works with strategy_name 'all', not 'k_center'"),
         ({"tuning_metric": "f1"}, "tuning_metric = 'f1' should be 'val_loss' or 'val_accuracy'"),
-        ({"lr_range": [1e-4, 1e-5]}, "must be two positive numbers, the smaller first"),
+        ({"lr_range": [1e-4, 1e-5]}, "must be two numbers, the smaller first"),
         ({"dropout_range": [0.1]}, "dropout_range"),
         ({"budget": 1.5}, "budget = 1.5 should be less than or equal to 1"),
         ({"budget": 0.001}, "fewer than the 2 that 2 classes need"),

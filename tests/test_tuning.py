@@ -412,9 +412,9 @@ def test_a_run_says_what_was_searched_and_is_found_again_by_its_config(
 
 REFUSED = [
     ({"tune": {"trials": 0}}, "tune.trials = 0 should be greater than 0"),
-    ({"tune": {"dropout": [0.5, 0.1]}}, "tune.dropout = [0.5, 0.1] must be two positive numbers, the smaller first"),
-    ({"tune": {"dropout": [0.1, 1.5]}}, "dropout = 1.5 should be less than 1"),
-    ({"tune": {"weight_decay": [0.0, -0.1]}}, "weight_decay = -0.1 should be greater than or equal to 0"),
+    ({"tune": {"dropout": [0.5, 0.1]}}, "tune.dropout = [0.5, 0.1] must be two numbers, the smaller first"),
+    ({"tune": {"dropout": [0.1, 1.5]}}, "tune.dropout.1 = 1.5 should be less than 1"),
+    ({"tune": {"weight_decay": [0.0, -0.1]}}, "tune.weight_decay.1 = -0.1 should be greater than or equal to 0"),
     ({"tune": {"weight_decay": []}}, "tune.weight_decay"),
     ({"tune": {"metric": "val_los"}}, "tune.metric = 'val_los'"),
     ({"tune": {"sampler": "tpa"}}, "tune.sampler = 'tpa'"),
@@ -422,6 +422,11 @@ REFUSED = [
     ({"tune": {"sample": 0.01}}, "tune.sample 0.01 of 96 training rows is 1, and 2 classes need 4, two of a class"),
     ({"tune": {}, "select": {"strategy": "k_center"}}, "select.strategy 'k_center' keeps a part of them"),
 ]
+
+
+def test_no_dropout_at_all_may_be_tried(settings: Settings) -> None:
+    found = config.parse(settings(tune={"dropout": [0.0, 0.3]})).tune
+    assert found is not None and found.dropout == (0.0, 0.3)
 
 
 @pytest.mark.parametrize("sections, says", REFUSED, ids=[says for _, says in REFUSED])

@@ -161,6 +161,15 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} is not JSON: {error}") from None
 
 
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested sections, each with its key as `section.key`."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
 def write_manifest(folder: Path, paths: Iterable[Path] | None = None) -> None:
     """Record the SHA-256 of every file under a folder, or under some paths in it, in its manifest."""
     files = {file for path in ([folder] if paths is None else paths) for file in _files(path)} - {folder / MANIFEST}

@@ -15,12 +15,15 @@ Choices = Annotated[tuple[T, ...], Field(strict=False, min_length=1)]
 
 
 def _rising(ends: tuple[float, float]) -> tuple[float, float]:
-    if not 0 < ends[0] <= ends[1]:
-        raise ValueError("must be two positive numbers, the smaller first")
+    if ends[0] > ends[1]:
+        raise ValueError("must be two numbers, the smaller first")
     return ends
 
 
-Range = Annotated[tuple[float, float], Field(strict=False), AfterValidator(_rising)]
+Rate = Annotated[float, Field(gt=0)]
+Decay = Annotated[float, Field(ge=0)]
+Range = Annotated[tuple[Rate, Rate], Field(strict=False), AfterValidator(_rising)]
+RatioRange = Annotated[tuple[Ratio, Ratio], Field(strict=False), AfterValidator(_rising)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = Annotated[tuple[Beta, Beta], Field(strict=False)]
 
@@ -110,12 +113,12 @@ class Tune(Section):
     metric: Literal["val_loss", "val_accuracy"] = Field("val_loss", description="what the best trial is best in")
     sampler: Literal["random", "tpe"] = Field("random", description="how combinations are drawn")
     prune: bool = Field(False, description="stop a trial that is worse than the median of earlier ones")
-    dropout: Range = Field((0.1, 0.5), description="smallest and largest dropout")
+    dropout: RatioRange = Field((0.1, 0.5), description="smallest and largest dropout")
     learning_rate: Range = Field((1e-5, 1e-4), description="smallest and largest learning rate, drawn on a log scale")
     encoder_learning_rate: Range | None = Field(
         None, description="a range of its own for the encoder's learning rate; the same rate as the head when unset"
     )
-    weight_decay: Choices[float] = Field((0.0, 0.01, 0.1), description="decays to choose from")
+    weight_decay: Choices[Decay] = Field((0.0, 0.01, 0.1), description="decays to choose from")
     betas: Choices[Betas] = Field(
         ((0.9, 0.999), (0.95, 0.999), (0.9, 0.99)), description="AdamW's betas to choose from"
     )

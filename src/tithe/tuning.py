@@ -43,14 +43,10 @@ def check(run: config.Run) -> None:
     Raises
     ------
     InputError
-        A value that may be drawn is none that the config could have, the search would see rows that the run does
-        not train on, or Optuna is not installed.
+        The search would see rows that the run does not train on, or Optuna is not installed.
     """
     if run.tune is None:
         return
-    trials.applied(run, {"model": {"dropout": run.tune.dropout[1]}})
-    for decay in run.tune.weight_decay:
-        trials.applied(run, {"train": {"weight_decay": decay}})
     if run.select and run.select.strategy != "all":
         raise InputError(
             f"tune searches on all training rows, and select.strategy '{run.select.strategy}' keeps a part of them: "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ class RunFiles:
     @property
     def settings(self) -> dict[str, Any]:
         """What can change results, by its dotted key; what has no effect in this run is left out."""
-        flat = dict(_flat(self.config))
+        flat = dict(records.flat(self.config))
         flat["data"] = self.content
         if self.metrics:
             flat["train.precision"] = self.metrics["training"]["precision"]
@@ -162,14 +162,6 @@ def _read_predictions(path: Path) -> dict[str, Array] | None:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} can't be read ({reason}): write it again with 'tithe evaluate'") from None
     return {column: table.column(column).to_numpy() for column in _COLUMNS}
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _matters(key: str, flat: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tithe.sections import Betas, Choices, Count, Positive, Range, Ratio, Section, Seed
+from tithe.sections import Betas, Choices, Count, Decay, Positive, Range, Ratio, RatioRange, Section, Seed
 
 _ALL = "all"
 
@@ -55,12 +55,12 @@ class Config(Section):
     tuning_n_iterations: Positive = Field(25, description="combinations that are tried")
     tuning_sample_size: float = Field(0.15, gt=0, le=1, description="share of the training rows for the search")
     tuning_metric: Literal["val_loss", "val_accuracy"] = Field("val_loss", description="what the best trial is best in")
-    dropout_range: Range = Field((0.1, 0.5), description="smallest and largest dropout")
+    dropout_range: RatioRange = Field((0.1, 0.5), description="smallest and largest dropout")
     lr_range: Range = Field((1e-5, 1e-4), description="smallest and largest learning rate")
     backbone_lr_range: Range | None = Field(
         None, description="a range of its own for the backbone; the same rate as the head when unset"
     )
-    weight_decay_options: Choices[float] = Field((0.0, 0.01, 0.1), description="decays to choose from")
+    weight_decay_options: Choices[Decay] = Field((0.0, 0.01, 0.1), description="decays to choose from")
     betas_options: Choices[Betas] = Field(
         ((0.9, 0.999), (0.95, 0.999), (0.9, 0.99)), description="betas to choose from"
     )

@@ -18,7 +18,7 @@ Source: https://mlflow.org/docs/latest/rest-api.html
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -104,7 +104,7 @@ class MLflow:
         """Write the configuration; parameters can't be changed, so a continued run's changes become tags."""
         from mlflow.entities import Param, RunTag
 
-        given = dict(_flat(values))
+        given = {key: str(value) for key, value in records.flat(values)}
         known = self._client.get_run(self._run_id).data.params
         params = [Param(key, value) for key, value in given.items() if key not in known]
         tags = [RunTag(f"changed/{key}", given[key]) for key in known.keys() & given.keys() if known[key] != given[key]]
@@ -146,11 +146,3 @@ def _address(settings: Mapping[str, Any]) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError(f"mlflow.tracking_uri: '{given}' is no server: write http://HOST:PORT or https://HOST")
     return str(given)
-
-
-def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", str(value)

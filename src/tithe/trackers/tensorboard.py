@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tithe import records
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -57,7 +59,7 @@ class TensorBoard:
         """Write the configuration twice: a table to read (Text) and columns to compare (HParams)."""
         from torch.utils.tensorboard.summary import hparams
 
-        flat = dict(_flat(values))
+        flat = {key: _shown(value) for key, value in records.flat(values)}
         self._writer.add_text("config", _table(self._name, flat), self._step)
         # `SummaryWriter.add_hparams` would open a second run in a sub-directory; this stays in ours. With no
         # Experiment summary, the first of the three, TensorBoard offers every scalar of the run as a metric.
@@ -98,15 +100,9 @@ class TensorBoard:
         self._writer._get_file_writer().add_summary(summary, self._step)
 
 
-def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, float | str]]:
-    """Yield `section.key` with a value the HParams view can hold; torch would write True as 1."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, int | float | str) and not isinstance(value, bool):
-            yield f"{prefix}{key}", value
-        else:
-            yield f"{prefix}{key}", str(value)
+def _shown(value: object) -> float | str:
+    """Return what the HParams view can hold; torch would write True as 1."""
+    return value if isinstance(value, int | float | str) and not isinstance(value, bool) else str(value)
 
 
 def _table(name: str, flat: Mapping[str, object]) -> str:
