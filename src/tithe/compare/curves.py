@@ -15,7 +15,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 # Okabe and Ito's palette, which the colour-blind can tell apart, the strongest on white first.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1d2433")
 _DASHES = ("-", "--", ":", "-.")
-_NAMED_RUNS = 20  # beyond these a legend hides its picture
+_RUNS_INSIDE, _NAMED_RUNS = 6, 20  # beyond these a legend hides its picture: it stands beside it, or nowhere
 
 
 class Line(NamedTuple):
@@ -34,7 +34,8 @@ def colour(run: int) -> str:
 
 def draw(lines: Sequence[Line], title: str, x_label: str, wide: bool = False) -> bytes:
     """Draw runs in one frame; one without values has its name in the legend and nothing else."""
-    figure, frame = canvas(9.0 if wide else 4.8, 3.6 if wide else 3.4)
+    beside = _RUNS_INSIDE < len(lines) <= _NAMED_RUNS
+    figure, frame = canvas((9.0 if wide else 4.8) + 2.0 * beside, 3.6 if wide else 3.4)
     for run, line in enumerate(lines):
         _draw_run(frame, run, line, marked=not wide)
     frame.set_ylim(*_limits(lines))
@@ -43,7 +44,9 @@ def draw(lines: Sequence[Line], title: str, x_label: str, wide: bool = False) ->
     frame.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     frame.grid(axis="y", color="#e4e7ec", linewidth=0.8)
     frame.set_axisbelow(True)
-    if len(lines) <= _NAMED_RUNS:
+    if beside:
+        figure.legend(frameon=False, fontsize=9, loc="outside right upper")
+    elif len(lines) <= _RUNS_INSIDE:
         frame.legend(frameon=False, fontsize=9)
     return png(figure)
 
