@@ -200,7 +200,7 @@ def test_a_run_keeps_to_the_limit_and_uses_what_it_has(
         examples = pipeline.check(run).encode(splits.everything)
         assert len(examples) == 120 and examples.collate(splits.val)["labels"].tolist()
         assert sum(e.bytes for e in cache.entries()) <= 200 * KB
-    assert {e.kind for e in cache.entries()} == {"data", "tokens"}
+    assert {e.kind for e in cache.entries()} == {"data", "near", "tokens"}
 
 
 # ---- the command

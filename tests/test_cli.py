@@ -654,6 +654,7 @@ def test_describing_counts_what_is_left_out(run: Run, tmp_path: Path) -> None:
         "3 classes:",
         "        10  a",
         "too small to split, in train only: c",
+        "near copies: 0 rows in 0 groups (0 of several classes); of training rows: 0 of validation, 0 of test",
     ):
         assert line in result.out.splitlines(), result.out
     listed = Path(result.out.splitlines()[-1].removeprefix("dropped rows, one by one: "))

@@ -169,6 +169,10 @@ def test_the_page_holds_the_numbers_and_needs_no_other_file(trained: Callable[..
     assert scores["training"]["final_weights_sha256"] in page
     assert scores["training"]["split_sha256"] in page
     assert "No rows were held out" not in page
+    data = json.loads((home / "data_report.json").read_text())
+    near, seen = data["near_duplicates"], data["splits"]["near_copies_in_train"]
+    assert f">{near['rows']} rows in {near['groups']} groups<" in page
+    assert f">{seen['val']} of validation, {seen['test']} of test<" in page
 
     links = re.findall(r"""\b(?:src|href|action|data|poster)\s*=\s*["']?([^"'\s>]+)""", page)
     assert len(links) == 6 and all(link.startswith("data:image/png;base64,") for link in links)

@@ -13,7 +13,7 @@ from tithe import records
 from tithe.errors import InputError
 
 # Kinds that are computed, and so may go when room is needed; fetched files (`datasets`) go only when asked.
-COMPUTED = ("data", "images", "tokens", "features", "signals", "rounds", "batch")
+COMPUTED = ("data", "near", "images", "tokens", "features", "signals", "rounds", "batch")
 FETCHED = "datasets"
 _LIMIT = "TITHE_CACHE_GB"
 _DEFAULT_GB = 20.0

@@ -86,6 +86,9 @@ def _texts(report: Mapping[str, Any]) -> None:
     words = report["words"]
     typer.echo(f"words of a text: mean {words['mean']}, median {words['median']}, 95 % up to {words['p95']}")
     _classes(report)
+    near, seen = report["near_duplicates"], report["splits"]["near_copies_in_train"]
+    told = f"{near['rows']} rows in {near['groups']} groups ({near['of_different_classes']} of several classes)"
+    typer.echo(f"near copies: {told}; of training rows: {seen['val']} of validation, {seen['test']} of test")
 
 
 def _images(report: Mapping[str, Any]) -> None:

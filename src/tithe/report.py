@@ -174,6 +174,11 @@ def _data(data: Mapping[str, Any]) -> str:
         rows.append(("classes too small to split, in train only", ", ".join(splits["too_small_to_split"])))
     if words := data.get("words"):
         rows.append(("words of a text", f"mean {words['mean']}, median {words['median']}, most {words['max']}"))
+    if near := data.get("near_duplicates"):
+        rows.append(("near copies", f"{near.get('rows', near.get('images'))} rows in {near['groups']} groups"))
+    if seen := splits.get("near_copies_in_train"):
+        told = ", ".join(f"{seen[part]} of {name}" for part, name in (("val", "validation"), ("test", "test")))
+        rows.append(("near copies of training rows", told))
     if sizes := data.get("sizes"):
         shown = (f"{side} {found['min']} to {found['max']}" for side, found in sizes.items())
         rows.append(("pixels of an image", ", ".join(shown)))

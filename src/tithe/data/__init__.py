@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tithe import config, records
+from tithe.data import near
 from tithe.data.balance import class_weights, resample
 from tithe.data.dataset import Dataset
 from tithe.data.ingest import find_reader, ingest, symbols_of
@@ -29,6 +31,11 @@ __all__ = [
     "stratified",
     "symbols_of",
 ]
+
+
+logger = logging.getLogger("tithe")
+
+_MANY = 0.05  # of the rows that a model is judged on
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,8 @@ def load(settings: config.Data, seed: int) -> Splits:
     balanced = resample(everything.labels[split.train], settings.upsample, settings.downsample, seed)
     train = split.train[balanced]
     report = records.read_json(folder / "report.json")
+    group_N = near.groups_of(everything)
+    report["near_duplicates"] = near.account(group_N, everything.labels, everything.ids)
     report["splits"] = {
         "train": len(split.train),
         "val": len(split.val),
@@ -108,5 +117,19 @@ def load(settings: config.Data, seed: int) -> Splits:
         "seed": seed,
         "sha256": split.hash,
         "too_small_to_split": [str(labels.names[c]) for c in split.too_small],
+        "near_copies_in_train": {
+            name: near.seen_in_training(group_N, split.train, rows)
+            for name, rows in (("val", split.val), ("test", split.test))
+        },
     }
+    _warn(report["splits"])
     return Splits(everything, labels, train, split, report, folder / "dropped.jsonl", symbols_of(settings))
+
+
+def _warn(splits: dict[str, Any]) -> None:
+    """Log where a model will be judged on what it has nearly seen."""
+    part = "test" if splits["test"] else "val"
+    count, rows = splits["near_copies_in_train"][part], splits[part]
+    if count > _MANY * rows:
+        name = {"val": "validation"}.get(part, part)
+        logger.warning("%d of %d %s rows are near copies of training rows: scores on them flatter", count, rows, name)
