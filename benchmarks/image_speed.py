@@ -87,7 +87,7 @@ def _training(folder: Path, mode: str, augment: str, workers: int, steps: int) -
         run = config.parse(raw)
         task = image.open_task(run)
         splits = task.load()
-        examples = task.encode(splits.data).take(splits.train)
+        examples = task.encode(splits.everything).take(splits.train)
         accelerator = Accelerator(cpu=True, mixed_precision="bf16")
         done = trainer.fit(task.build(2, 0), task.criterion(), examples, run.train, 0, accelerator, num_workers=workers)
         for _ in itertools.islice(done, 3):
@@ -104,7 +104,7 @@ def main() -> None:
     """Decode, train, publish."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", type=Path, required=True, help="a set of JPEG files by authenticity_set.py")
-    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=16)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
