@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 
 import cv2
 import torch
-from accelerate import Accelerator
 from authenticity_photos import photographs
 from common import publish, stamp
 
-from tithe import config, trainer
+from tithe import config, devices, trainer
 from tithe.photos import decode
 from tithe.tasks import image
 
@@ -88,7 +87,7 @@ def _training(folder: Path, mode: str, augment: str, workers: int, steps: int) -
         task = image.open_task(run)
         splits = task.load()
         examples = task.encode(splits.everything).take(splits.train)
-        accelerator = Accelerator(cpu=True, mixed_precision="bf16")
+        accelerator = devices.accelerator("cpu", "bf16")
         done = trainer.fit(task.build(2, 0), task.criterion(), examples, run.train, 0, accelerator, num_workers=workers)
         for _ in itertools.islice(done, 3):
             pass

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tithe import kernels
+from tithe import devices, kernels
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -127,3 +127,10 @@ def test_a_real_encoder_is_swapped_and_computes_the_same(tiny_bert: Path) -> Non
     with torch.no_grad():
         a, b = (m(input_ids=ids, attention_mask=mask).last_hidden_state for m in (ours, theirs))
     torch.testing.assert_close(a[mask.bool()], b[mask.bool()], rtol=1e-4, atol=1e-5)
+
+
+def test_a_process_that_works_on_a_cpu_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(kernels, "keep_memory", lambda: asked.append(True))
+    devices.accelerator("cpu")
+    assert asked == [True]

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import GradScalerKwargs
 
+from tithe import kernels
 from tithe.errors import InputError
 
 logger = logging.getLogger("tithe")
@@ -65,6 +66,8 @@ def accelerator(device: str = "auto", asked: str = "no", careful_scaling: bool =
     # The library keeps one precision per process; runs in one process may each choose theirs.
     AcceleratorState._reset_state()
     state = PartialState(cpu=device == "cpu")
+    if state.device.type == "cpu":
+        kernels.keep_memory()
     decided = precision(asked, state.device)
     if decided.note:
         logger.warning(decided.note)

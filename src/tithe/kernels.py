@@ -122,7 +122,7 @@ def _register() -> None:
 
 
 def keep_memory() -> None:
-    """Ask glibc to keep freed memory: a training step frees and takes the same 200 MB, page by page, every time."""
+    """Ask glibc to keep freed memory: a step, or a batch of photographs, frees and takes the same 200 MB every time."""
     try:
         libc = ctypes.CDLL(None)
         mmap_threshold, trim_threshold, top_pad = -3, -1, -2

@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from tithe import kernels, optimizers
+from tithe import optimizers
 from tithe.batches import Batch, Examples, Plan, Rows, Varied, collated, timed
 from tithe.checkpoint import TrainState
 from tithe.config import Train
@@ -142,8 +142,6 @@ class _Loop:
         accelerator: Accelerator,
     ) -> None:
         self.model = model.to(accelerator.device).train()
-        if accelerator.device.type == "cpu":
-            kernels.keep_memory()
         self.forward: nn.Module = self.model
         if accelerator.num_processes > 1:
             self.forward = nn.parallel.DistributedDataParallel(self.model)
