@@ -48,12 +48,14 @@ def groups_of(texts: Dataset) -> Rows:
 def near_copies(texts: Dataset) -> list[tuple[int, int]]:
     """Return pairs of rows that are near copies, enough to join all that hang together."""
     triples, rng = _Triples(), np.random.default_rng(0x3A5E)
-    factor_H, summand_H = (rng.integers(2**64, size=_BANDS * _NUMBERS, dtype=np.uint64) | np.uint64(1) for _ in "ab")
-    least_NB = np.concatenate(
+    factor_H, summand_H = (
+        rng.integers(2**64, size=_BANDS * _NUMBERS, dtype=np.uint64) | np.uint64(1) for _ in range(2)
+    )
+    band_NB = np.concatenate(
         [_bands(*triples.of(texts.inputs(start, start + _CHUNK)), factor_H, summand_H) for start in _starts(texts)]
         or [np.empty((0, _BANDS), np.uint64)]
     )
-    candidates = sorted({pair for band_N in least_NB.T for pair in _neighbours(band_N)})
+    candidates = sorted({pair for band_N in band_NB.T for pair in _neighbours(band_N)})
     return [pair for pair, similar in zip(candidates, _similar(texts, triples, candidates), strict=True) if similar]
 
 
