@@ -331,6 +331,8 @@ def test_waiting_long_for_images_is_told_with_its_cure(
     assert (said in caplog.text) == worth_it
     waited = json.loads((home / "metrics.json").read_text())["training"]["waited_seconds"]
     assert f"{waited} s of " in (home / "report.html").read_text()
+    kept = json.loads((home / "best" / "state.json").read_text())["idle"]
+    assert waited == pytest.approx(kept, abs=0.006), "a run that goes on counts from there"
 
 
 def test_accumulated_batches_change_nothing_but_the_pairs(

@@ -67,11 +67,12 @@ class Session:
         self.best: dict[str, Any] = {"score": None, "step": None, "epoch": None}
         self.waited, self.seconds_before, self.begun, self.prepared = 0, 0.0, begun, 0.0
         self.sums: dict[str, float] = {}
-        self.idle = 0.0  # seconds in which training waited for its examples, since the process began
+        self.idle = 0.0  # seconds of training in which it waited for its examples
         if self.start and start:
             self.keeper.adopt(start)
             self.best, self.waited = self.start.progress["best"], self.start.progress["waited"]
             self.seconds_before = self.start.progress["seconds"]
+            self.idle = self.start.progress.get("idle", 0.0)  # files for people's own use hold none
             self.sums = dict(self.start.progress.get("sums", {}))
 
     def _opened(self, start: Path) -> checkpoint.TrainState:
@@ -173,7 +174,7 @@ class Session:
                     if self._out_of_patience:
                         logger.info("no better %s for %d epochs: stopping early", self._by, self.waited)
                         break
-                self._judge_waiting(time.monotonic() - begun)
+                self._judge_waiting(self.seconds_before + time.monotonic() - begun)
             except trainer.Diverged as error:
                 newest = self.keeper.newest()
                 raise trainer.Diverged(f"{error}; last good checkpoint: {newest or 'none yet'}") from None
@@ -274,6 +275,7 @@ class Session:
             "best": self.best,
             "waited": self.waited,
             "seconds": round(seconds, 3),
+            "idle": round(self.idle, 3),
             "made_of": self.made_of,
             "config": config.dump(self.run),
             **({"sums": dict(self.sums)} if self.sums else {}),

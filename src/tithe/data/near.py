@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from tithe import cache, records
 from tithe.data.dataset import Dataset
-from tithe.data.grouped import joined
+from tithe.data.grouped import alike, joined
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Rows = np.ndarray[Any, np.dtype[np.int64]]
@@ -61,8 +62,7 @@ def near_copies(texts: Dataset) -> list[tuple[int, int]]:
 
 def account(group_N: Rows, labels_N: Rows, ids_N: Rows) -> dict[str, object]:
     """Return what a report says of near copies: how many there are, and the largest groups' rows in the file."""
-    groups = _groups(group_N)
-    groups.sort(key=len, reverse=True)
+    groups = sorted(alike(group_N.tolist()), key=len, reverse=True)
     return {
         "groups": len(groups),
         "rows": sum(map(len, groups)),
@@ -78,15 +78,6 @@ def seen_in_training(group_N: Rows, train: Rows, others: Rows) -> int:
 
 def _starts(texts: Dataset) -> range:
     return range(0, len(texts), _CHUNK)
-
-
-def _groups(key_N: Array) -> list[Rows]:
-    """Return the rows of each key that stands more than once."""
-    order = np.argsort(key_N, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(key_N[order])) + 1, len(order))
-    starts = np.append(0, ends[:-1])
-    several = ends - starts > 1
-    return [order[a:b] for a, b in zip(starts[several].tolist(), ends[several].tolist(), strict=True)]
 
 
 class _Triples:
@@ -134,10 +125,10 @@ def _bands(triple_T: Array, start_N: Rows, factor_H: Array, summand_H: Array) ->
 
 def _neighbours(band_N: Array) -> Iterator[tuple[int, int]]:
     """Yield each row with the one before it that has the same number, and with the first of all that have."""
-    for rows in _groups(band_N):
-        for before, row in zip(rows.tolist(), rows[1:].tolist(), strict=False):
+    for rows in alike(band_N.tolist()):
+        for before, row in pairwise(rows):
             yield before, row
-            yield int(rows[0]), row
+            yield rows[0], row
 
 
 def _similar(texts: Dataset, triples: _Triples, pairs: list[tuple[int, int]]) -> list[bool]:
