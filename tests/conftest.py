@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -13,18 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-
-TOPICS = {
-    "sport": ["match", "goal", "team", "win", "league", "player", "coach", "score", "season", "cup"],
-    "space": ["orbit", "rocket", "moon", "launch", "star", "planet", "probe", "crater", "comet", "lander"],
-    "кухня": ["суп", "хлеб", "рецепт", "соль", "варить", "масло", "печь", "тесто", "сыр", "лук"],
-}
-FILLER = ["the", "a", "of", "and", "to", "in", "on", "with", "for", "it", "is", "was", "new", "old", "very"]
-
+from support.texts import FILLER, TOPICS, make_texts, write_rows
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,26 +29,6 @@ def own_log() -> Iterator[None]:
     yield
     logger.setLevel(level)
     logger.handlers = handlers
-
-
-def make_texts(per_class: int, classes: int = 2, seed: int = 0) -> tuple[list[str], list[str]]:
-    """Return distinct texts of 3 to 14 words, topics recognisable from half of their words, and their labels."""
-    rng = np.random.default_rng(seed)
-    texts: dict[str, str] = {}
-    for label in list(TOPICS)[:classes]:
-        while sum(name == label for name in texts.values()) < per_class:
-            words = [
-                str(rng.choice(TOPICS[label] if rng.random() < 0.5 else FILLER)) for _ in range(rng.integers(3, 15))
-            ]
-            texts.setdefault(" ".join(words), label)
-    order = rng.permutation(len(texts))
-    pairs = list(texts.items())
-    return [pairs[i][0] for i in order], [pairs[i][1] for i in order]
-
-
-def write_rows(path: Path, texts: list[object], labels: list[object]) -> Path:
-    pq.write_table(pa.table({"text": texts, "label": labels}), path)
-    return path
 
 
 @pytest.fixture
@@ -113,21 +82,6 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_modernbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a real ModernBertModel of two layers and its tokenizer."""
     return _encoder(tmp_path_factory.mktemp("modernbert"), "modernbert")
-
-
-def asked_after(step: int) -> type:
-    """A stand-in for `interrupts.Asked`: SIGINT arrives exactly after a step, where a real one would come at any."""
-    from tithe import interrupts
-
-    class At(interrupts.Asked):
-        asked = 0
-
-        @property
-        def signum(self) -> int:  # read once after every step
-            type(self).asked += 1
-            return signal.SIGINT if type(self).asked >= step else 0
-
-    return At
 
 
 @pytest.fixture

@@ -1,0 +1,189 @@
+"""How a run goes on from the file of an epoch: more epochs, another rate, and what can't be gone on from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from support.epoch_files import FLAGS, KEYS, Train, at_step, factors, killed, opened, rates
+from support.photographs import documented, final, history
+from tithe import checkpoint, epochfiles, pipeline, records, trained
+from tithe.errors import InputError
+
+pytestmark = pytest.mark.usefixtures("one_thread", "small")
+
+
+# ---- more epochs
+
+
+def test_more_epochs_are_those_of_a_run_whose_schedule_had_ended(go: Train) -> None:
+    home = go(epochs=2)
+    go(epochs=2, resume=str(home / "latest_model.pt"))
+    longer = go("train.schedule_epochs=2", out="longer", epochs=4)
+    assert final(home) == final(longer)
+    assert (home / "history.jsonl").read_bytes() == (longer / "history.jsonl").read_bytes()
+    assert rates(home)[6:] == pytest.approx([0.0001] * 6)
+    assert opened(home / "latest_model.pt")["epoch"] == 4 and (home / "checkpoint_epoch_4.pt").exists()
+    assert records.read_json(home / "metrics.json")["best"] == records.read_json(longer / "metrics.json")["best"]
+
+
+def test_from_the_middle_of_a_schedule_it_goes_on_to_its_end(go: Train, whole: Path) -> None:
+    home = go(epochs=2, resume=str(whole / "checkpoint_epoch_2.pt"))
+    assert final(home) == final(whole) and rates(home) == rates(whole)
+    assert (home / "history.jsonl").read_bytes() == (whole / "history.jsonl").read_bytes()
+
+
+def test_a_file_alone_carries_its_history_into_another_folder(go: Train, whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "carried").mkdir()
+    (tmp_path / "carried/history.jsonl").write_text(
+        '{"kind": "val", "step": 3, "epoch": 1, "loss": 9.0}\n'
+    )  # another's
+    carried = shutil.copyfile(whole / "checkpoint_epoch_2.pt", tmp_path / "carried/some.pt")
+    home = go(epochs=2, resume=str(carried))
+    assert final(home) == final(whole)
+    assert records.read_json(home / "training_history.json") == records.read_json(whole / "training_history.json")
+    assert {path.name for path in home.glob("checkpoint_epoch_*")} == {"checkpoint_epoch_3.pt", "checkpoint_epoch_4.pt"}
+    # The weights of the two earlier epochs are not here: the best is one of those that are.
+    here = [line for line in history(home, "val") if line["epoch"] > 2]
+    best = min(here, key=lambda line: float(line["loss"]))
+    assert opened(home / "best_model.pt")["epoch"] == best["epoch"]
+    assert records.read_json(home / "metrics.json")["best"]["epoch"] == best["epoch"]
+    later = epochfiles.read(home / "latest_model.pt").progress
+    assert later["best"]["epoch"] == best["epoch"] and later["waited"] == 4 - best["epoch"]
+
+
+def test_going_on_from_an_earlier_file_leaves_no_later_state_behind(go: Train, whole: Path, tmp_path: Path) -> None:
+    home = tmp_path / "run"
+    shutil.copytree(whole, home)
+    killed(lambda: go(epochs=2, resume=str(home / "checkpoint_epoch_1.pt")), at_step(1))
+    assert [path.name for path in checkpoint.all_in(home) if path.name != "best"] == ["step_00000003"]
+    assert max(line["step"] for line in records.read_lines(home / "history.jsonl")) <= 4
+
+
+def test_another_rate_keeps_its_place_in_the_schedule(go: Train, whole: Path) -> None:
+    home = go(epochs=2, resume=str(whole / "checkpoint_epoch_2.pt"), reset_lr=True, lr=0.001)
+    factor = factors(warmup=3, total=12, least=0.0001 / 0.001)
+    assert rates(home)[6:] == pytest.approx([0.001 * factor(step) for step in range(6, 12)])
+    kept = go(out="kept", epochs=1, resume=str(whole / "checkpoint_epoch_2.pt"), lr=0.001)  # without --reset_lr
+    assert rates(kept)[6:] == rates(whole)[6:9]
+
+
+def test_another_rate_after_the_end_of_the_schedule_falls_from_there(go: Train, whole: Path) -> None:
+    home = go(epochs=2, resume=str(whole / "latest_model.pt"), reset_lr=True, lr=0.001)
+    factor = factors(warmup=0, total=6, least=0.0001 / 0.001)
+    assert rates(home)[12:] == pytest.approx([0.001 * factor(step) for step in range(6)])
+
+
+@pytest.mark.parametrize(("reset_lr", "peak"), [(True, 0.001), (False, 0.003)])
+def test_a_schedule_can_begin_anew_with_its_warmup(go: Train, whole: Path, reset_lr: bool, peak: float) -> None:
+    flags = {"reset_scheduler": True, "reset_lr": reset_lr, "lr": 0.001, "warmup_epochs": 1, "min_lr": 0.0002}
+    home = go(epochs=3, resume=str(whole / "checkpoint_epoch_2.pt"), **flags)
+    factor = factors(warmup=3, total=9, least=0.0002 / peak)
+    assert rates(home)[6:] == pytest.approx([peak * factor(step) for step in range(9)])
+    # What goes on from there keeps the schedule that was begun anew.
+    more = go(out="more", epochs=1, resume=str(home / "checkpoint_epoch_4.pt"))
+    assert rates(more)[12:] == rates(home)[12:]
+
+
+def test_patience_survives_a_kill_and_begins_anew_where_more_is_asked_for(go: Train) -> None:
+    flags = {"lr": 1e-12, "epochs": 9, "early_stopping_patience": 2}  # too small a rate to move a weight
+    stopped = go(out="whole", **flags)
+    assert [line["epoch"] for line in history(stopped, "val")] == [1, 2, 3]
+    assert (stopped / "checkpoint_epoch_3.pt").exists()
+    killed(lambda: go(**flags), at_step(7))
+    home = go(**flags, resume="auto")
+    assert final(home) == final(stopped) and [line["epoch"] for line in history(home, "val")] == [1, 2, 3]
+    more = go(**{**flags, "epochs": 5}, resume=str(home / "latest_model.pt"))
+    assert [line["epoch"] for line in history(more, "val")] == [1, 2, 3, 4, 5]
+    partly = go(**flags, out="partly", resume=str(stopped / "checkpoint_epoch_2.pt"))
+    assert len(history(partly, "val")) == 5  # its best weights are elsewhere: the first of its own is better than none
+
+
+# ---- what can't be gone on from
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    weights = opened(path)["model_state_dict"]["encoder.weight"].numpy().tobytes()
+    data = bytearray(path.read_bytes())
+    data[data.index(weights) + 5] ^= 1
+    path.write_bytes(data)
+
+
+def lack(path: Path) -> None:
+    torch.save({"epoch": 1, "model_state_dict": {}}, path)
+
+
+def bomb(path: Path) -> None:
+    torch.save({**dict.fromkeys(KEYS), "val_history": Path("here")}, path)
+
+
+BAD: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
+    (cut, {}, "can't be read (File is not a zip file): pass another checkpoint"),
+    (flip, {}, "has changed): pass another checkpoint"),
+    (lambda path: path.write_bytes(b""), {}, "can't be read (File is not a zip file)"),
+    (lambda path: path.write_text("no model"), {}, "can't be read (File is not a zip file)"),
+    (bomb, {}, "can't be read (Weights only load failed."),
+    (lack, {}, "no whole checkpoint in"),
+    (lambda path: path.unlink(), {}, "no checkpoint at"),
+    (cut, {"reset_lr": True}, "can't be read"),
+    (lambda path: path.unlink(), {"reset_scheduler": True}, "nothing to reset: resume from a single file such as"),
+    (lambda path: None, {"full_mode": True}, "holds another network: use the model settings that it was trained with"),
+    (lambda path: None, {"resume": None, "reset_lr": True}, "nothing to reset: resume from a single file such as"),
+    (lambda path: None, {"resume": "auto", "reset_scheduler": True}, "nothing to reset"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "flags", "says"), BAD)
+def test_what_can_not_be_gone_on_from_is_one_line_and_writes_nothing(
+    spoil: Callable[[Path], Any], flags: dict[str, Any], says: str, whole: Path, go: Train, tmp_path: Path
+) -> None:
+    (tmp_path / "there").mkdir()
+    path = tmp_path / "there/latest_model.pt"
+    shutil.copyfile(whole / "latest_model.pt", path)
+    spoil(path)
+    with pytest.raises(InputError) as caught:
+        go(**{"resume": str(path), **flags})
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_file_is_not_quietly_replaced_by_what_lies_beside_it(go: Train, whole: Path, tmp_path: Path) -> None:
+    home = tmp_path / "run"
+    shutil.copytree(whole, home)
+    cut(home / "latest_model.pt")
+    before = {path: path.stat().st_mtime_ns for path in home.rglob("*")}
+    with pytest.raises(InputError, match=r"latest_model.pt can't be read"):
+        go(resume=str(home / "latest_model.pt"))
+    with pytest.raises(InputError, match=r"latest_model.pt can't be read"):
+        trained.load(home / "latest_model.pt")
+    assert {path: path.stat().st_mtime_ns for path in home.rglob("*")} == before
+
+
+def test_too_few_rows_for_a_batch_write_nothing(go: Train, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        go(batch_size=64)
+    says = "24 training rows are fewer than the 64 of a step: lower the batch size, or set train.drop_last to false"
+    assert str(caught.value) == says and not (tmp_path / "run").exists()
+
+
+def test_a_run_is_not_buried_but_by_wish(go: Train, whole: Path, root: Path, tmp_path: Path) -> None:
+    home = tmp_path / "run"
+    shutil.copytree(whole, home)
+    (home / "mine.txt").write_text("not the run's")
+    with pytest.raises(InputError, match="holds an earlier run"):
+        go(epochs=1)
+    pipeline.train(documented(root, home, **{**FLAGS, "epochs": 1}), overwrite=True)
+    assert sorted(path.name for path in home.glob("*.pt")) == [
+        *("best_model.pt", "checkpoint_epoch_1.pt", "latest_model.pt")
+    ]
+    assert (home / "mine.txt").exists() and len(json.loads((home / "training_history.json").read_text())["val"]) == 1

@@ -1,0 +1,55 @@
+"""Runs that the tests of the command share, and the command itself."""
+
+from __future__ import annotations
+
+import io
+import logging
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.command_line import Result, Run, Trained, train
+from support.texts import make_texts
+from tithe import cli
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Call the command in this process, as the shell would."""
+    logger = logging.getLogger("tithe")
+    before = logger.handlers[:], logger.level
+
+    def call(*arguments: object, stdin: str = "") -> Result:
+        monkeypatch.setattr(sys, "argv", ["tithe", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        logger.handlers[:] = []  # the command's own handler keeps the stderr of the moment it was made
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        return Result(exit_.value.code, *capsys.readouterr())
+
+    yield call
+    logger.handlers[:], logger.level = before
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Trained:
+    """A run on 120 rows of two classes, trained once for all tests: they must leave it as it is."""
+    return train(tmp_path_factory.mktemp("trained"), tiny_bert, *make_texts(60))
+
+
+@pytest.fixture(scope="session")
+def numbers(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Trained:
+    """The same on three classes called 2, 10 and 100."""
+    texts, names = make_texts(20, classes=3)
+    labels = [{"sport": 2, "space": 10, "кухня": 100}[name] for name in names]
+    return train(tmp_path_factory.mktemp("numbers"), tiny_bert, texts, labels)
+
+
+@pytest.fixture
+def copy(trained: Trained, tmp_path: Path) -> Path:
+    """A copy of the run directory that a test may damage."""
+    return Path(shutil.copytree(trained.home, tmp_path / "copy"))

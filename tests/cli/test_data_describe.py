@@ -1,0 +1,57 @@
+"""`tithe describe`: what training would see of a file or of a folder of images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.command_line import Run, Trained
+from support.photographs import twins
+from support.texts import write_rows
+
+
+def test_describing_tells_what_training_would_see(trained: Trained, run: Run) -> None:
+    data = json.loads(trained.config.read_text())["data"]["path"]
+    result = run("describe", data, "--json")
+    assert result.code == 0
+    assert json.loads(result.out) == json.loads((trained.home / "data_report.json").read_text())
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["folder", "list"])
+def test_describing_images_tells_their_sizes_and_formats(run: Run, tmp_path: Path, listed: bool) -> None:
+    root = twins(tmp_path / "set", 12)
+    (root / "fake/000.png").write_bytes(b"no image")
+    (root / "labels.csv").rename(root / "list.csv" if listed else tmp_path / "list.csv")
+    result = run("describe", root / "list.csv", "--images") if listed else run("describe", root)
+    assert result.code == 0, result.err
+    for line in (
+        f"{'list.csv' if listed else 'set'}: 24 rows read, 23 kept",
+        "2 classes:",
+        "        11  fake",
+        "formats of real: PNG 9, JPEG 3",
+    ):
+        assert line in result.out.splitlines(), result.out
+    assert "near copies: " in result.out and "classes told by file format alone: AUC " in result.out
+
+
+def test_describing_counts_what_is_left_out(run: Run, tmp_path: Path) -> None:
+    texts = [*(f"text {i}" for i in range(20)), "text 0", "text 1", "", "lonely"]
+    labels = [*["a", "b"] * 10, "a", "a", "b", "c"]
+    path = write_rows(tmp_path / "rows.parquet", texts, labels)
+    result = run("describe", path)
+    assert result.code == 0
+    for line in (
+        "rows.parquet: 24 rows read, 20 kept",
+        "  dropped as duplicate: 1",
+        "  dropped as conflict: 2",
+        "  dropped as empty_text: 1",
+        "3 classes:",
+        "        10  a",
+        "too small to split, in train only: c",
+        "near copies: 0 rows in 0 groups (0 of several classes); of training rows: 0 of validation, 0 of test",
+    ):
+        assert line in result.out.splitlines(), result.out
+    listed = Path(result.out.splitlines()[-1].removeprefix("dropped rows, one by one: "))
+    assert [json.loads(line)["row"] for line in listed.read_text().splitlines()] == [1, 20, 21, 22]

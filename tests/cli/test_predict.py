@@ -1,0 +1,156 @@
+"""`tithe predict`: texts from the command line, standard input and files, and what comes out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from support.command_line import Run, Trained, assert_refused
+from support.texts import make_texts
+
+
+def test_texts_are_predicted_with_the_probability_of_their_class(trained: Trained, run: Run) -> None:
+    one = run("predict", trained.best, "the goal of the match")
+    assert one.code == 0
+    label, probability, text = one.out.rstrip("\n").split("\t")
+    assert (label, text) == ("sport", "the goal of the match") and 0.5 < float(probability) <= 1
+
+    several = run("predict", trained.best, "rocket orbit moon", "the goal of the match")
+    assert [line.split("\t")[0] for line in several.out.splitlines()] == ["space", "sport"]
+    assert several.out.splitlines()[1] == one.out.rstrip("\n")
+
+
+def test_lines_of_standard_input_are_predicted_one_by_one(trained: Trained, run: Run) -> None:
+    result = run("predict", trained.best, "--json", stdin="rocket orbit moon\n\nматч goal\n")
+    assert result.code == 0
+    found = [json.loads(line) for line in result.out.splitlines()]
+    assert [row["text"] for row in found] == ["rocket orbit moon", "", "матч goal"]
+    assert set(found[0]["probabilities"]) == {"space", "sport"}
+    assert found[0]["probabilities"]["space"] == found[0]["probability"]
+    assert run("predict", trained.best, stdin="").out == ""
+
+
+INPUT = ["rocket orbit moon", "", "the goal", 'a "quoted", one', "суп", "team win cup"]
+
+
+def write_input(path: Path) -> Path:
+    """The same six rows in any format; the second has no text."""
+    if path.suffix == ".txt":
+        path.write_text("".join(f"{text}\n" for text in INPUT), encoding="utf-8")
+    elif path.suffix == ".jsonl":
+        rows = [{"n": i, **({"text": text} if text else {})} for i, text in enumerate(INPUT)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif path.suffix == ".parquet":
+        pq.write_table(pa.table({"n": range(6), "text": [text or None for text in INPUT]}), path)
+    else:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["n", "text"], *enumerate(INPUT)])
+    return path
+
+
+def read_output(path: Path) -> list[dict[str, object]]:
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file)) if path.suffix == ".csv" else [json.loads(line) for line in file]
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [(".txt", ".csv"), (".csv", ".parquet"), (".parquet", ".jsonl"), (".jsonl", ".csv")]
+)
+def test_files_of_any_format_keep_their_rows_in_order(
+    source: str, target: str, trained: Trained, run: Run, tmp_path: Path
+) -> None:
+    output = tmp_path / f"new/out{target}"
+    result = run("predict", trained.best, "--input", write_input(tmp_path / f"in{source}"), "--output", output)
+    assert result.code == 0 and result.out == "" and "6 predictions in" in result.err
+    rows = read_output(output)
+    assert [row["text"] for row in rows] == INPUT
+    assert list(rows[0]) == ["text", "label", "probability", "p_space", "p_sport"]
+    for row in rows:
+        probs = {name: float(row[f"p_{name}"]) for name in ("space", "sport")}
+        assert sum(probs.values()) == pytest.approx(1)
+        assert row["label"] == max(probs, key=probs.__getitem__) and float(row["probability"]) == max(probs.values())
+    assert [rows[i]["label"] for i in (0, 5)] == ["space", "sport"]
+    assert [p.name for p in output.parent.iterdir()] == [output.name]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_no_texts_make_an_empty_file(suffix: str, trained: Trained, run: Run, tmp_path: Path) -> None:
+    output = tmp_path / f"out{suffix}"
+    result = run("predict", trained.best, "--output", output, stdin="")
+    assert result.code == 0 and "0 predictions" in result.err
+    assert read_output(output) == []
+
+
+def test_another_text_column_can_be_named(trained: Trained, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("body,label\nrocket orbit moon,?\n")
+    assert run("predict", trained.best, "-i", path, "--text-column", "body").out.startswith("space\t")
+    assert_refused(run("predict", trained.best, "-i", path), "no column 'text'")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "says"),
+    [
+        ("in.csv", "out.xlsx", "can't write '.xlsx' files: choose one of .csv, .json, .jsonl, .parquet"),
+        ("in.csv", "out", "can't write '' files"),
+        ("in.xlsx", "out.csv", "no reader for '.xlsx' files"),
+        ("nowhere.txt", "out.csv", "no input file"),
+        ("nowhere.csv", "out.csv", "no (input|data) file"),
+    ],
+)
+def test_files_that_cannot_be_read_or_written_are_named(
+    source: str, target: str, says: str, trained: Trained, run: Run, tmp_path: Path
+) -> None:
+    for name in ("in.csv", "in.xlsx"):
+        (tmp_path / name).write_text("text\nrocket\n")
+    result = run("predict", trained.best, "--input", tmp_path / source, "--output", tmp_path / target)
+    assert_refused(result, says)
+    assert not (tmp_path / target).exists()
+
+
+def test_predictions_do_not_depend_on_the_batch_size(trained: Trained, run: Run, tmp_path: Path) -> None:
+    texts = tmp_path / "in.txt"
+    texts.write_text("\n".join(make_texts(25, seed=5)[0]), encoding="utf-8")
+    found = []
+    for size in (1, 7, 64):
+        output = tmp_path / f"{size}.parquet"
+        assert run("predict", trained.best, "-i", texts, "-o", output, "--batch-size", size).code == 0
+        found.append(pq.read_table(output))
+    for table in found[1:]:
+        assert table.column("text").equals(found[0].column("text"))
+        np.testing.assert_allclose(table.column("p_space"), found[0].column("p_space"), atol=1e-5)
+
+
+def test_numeric_labels_come_back_as_numbers(numbers: Trained, run: Run, tmp_path: Path) -> None:
+    row = json.loads(run("predict", numbers.best, "суп хлеб соль", "--json").out)
+    assert row["label"] == 100 and isinstance(row["label"], int)
+    assert list(row["probabilities"]) == ["2", "10", "100"], "numbers are sorted as numbers"
+    assert run("predict", numbers.best, "-o", tmp_path / "out.parquet", stdin="goal\n").code == 0
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert pa.types.is_integer(table.schema.field("label").type)
+    assert table.schema.names == ["text", "label", "probability", "p_2", "p_10", "p_100"]
+
+
+@pytest.mark.parametrize("inside", ["", "checkpoints", "checkpoints/best", "checkpoints/best/model.pt"])
+def test_a_run_or_anything_inside_it_means_its_best_checkpoint(inside: str, trained: Trained, run: Run) -> None:
+    result = run("predict", trained.home / inside, "rocket", "goal")
+    assert result.code == 0
+    assert result.out == run("predict", trained.best, "rocket", "goal").out
+
+
+@pytest.mark.parametrize("file", ["model.pt", "labels.json", "tokenizer/tokenizer.json", "state.json"])
+def test_a_damaged_best_checkpoint_is_refused_with_the_cure(file: str, copy: Path, run: Run) -> None:
+    path = copy / "checkpoints/best" / file
+    path.write_bytes(path.read_bytes()[:-100])
+    for asked in (copy, copy / "checkpoints/best"):
+        refused = run("predict", asked, "rocket")
+        assert_refused(refused, "best is not whole; .*step_00000024 is: name that one to use it")
+    assert run("predict", copy / "checkpoints/step_00000024", "rocket").code == 0

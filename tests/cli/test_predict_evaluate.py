@@ -1,0 +1,126 @@
+"""`tithe evaluate`: the run's own numbers again, other files, and what does not fit."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.command_line import PART_FILES, Run, Trained, assert_refused, files, write_config
+from support.texts import make_texts, write_rows
+
+
+@pytest.mark.parametrize("inside", ["checkpoints/best", "checkpoints/best/model.pt"])
+def test_evaluating_a_checkpoint_gives_the_numbers_of_its_run(
+    inside: str, trained: Trained, run: Run, tmp_path: Path
+) -> None:
+    result = run("evaluate", "-c", trained.home / inside, "--out", tmp_path / "out", "--json")
+    assert result.code == 0
+    found, expected = json.loads(result.out), json.loads((trained.home / "metrics.json").read_text())
+    assert set(found) == {"validation", "test"}
+    for part in found:
+        assert found[part]["confusion_matrix"] == expected[part]["confusion_matrix"]
+        assert found[part]["loss"] == pytest.approx(expected[part]["loss"], abs=1e-4)
+        assert json.loads((tmp_path / f"out/{part}/metrics.json").read_text()) == found[part]
+    assert files(tmp_path / "out") == {"metrics.csv", *(f"{part}/{name}" for part in found for name in PART_FILES)}
+    with (tmp_path / "out/metrics.csv").open(encoding="utf-8", newline="") as table:
+        lines = {line["part"]: line for line in csv.DictReader(table)}
+    for part, line in lines.items():
+        assert line["checkpoint"] == str(trained.home / inside)
+        for key in ("accuracy", "f1", "f1_weighted", "auc_roc", "auc_pr", "calibration_error", "rows"):
+            assert float(line[key]) == found[part][key]
+
+
+def test_an_evaluation_is_a_file_that_options_may_change(
+    trained: Trained, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = {"checkpoint_path": str(trained.best), "splits": ["test"], "artifacts_dir": "kept", "name": "again"}
+    file = write_config(tmp_path / "eval.json", {**asked, "dataset_path": None})
+    result = run("evaluate", "--config", file)
+    assert result.code == 0 and "numbers and pictures in kept/again" in result.out
+    assert files(tmp_path / "kept/again") == {"metrics.csv", *(f"test/{name}" for name in PART_FILES)}
+    changed = run("evaluate", "--config", file, "--set", "splits=[validation]", "--set", "name=other", "--json")
+    assert set(json.loads(changed.out)) == {"validation"} and (tmp_path / "kept/other/validation").is_dir()
+    refused = run("evaluate", "--config", file, "-c", tmp_path / "nowhere", "--set", "name=third")
+    assert_refused(refused, "no checkpoint at .*nowhere")  # what is given besides the file counts
+    path = write_rows(tmp_path / "other.parquet", *make_texts(5, seed=9))
+    whole = run("evaluate", "--config", write_config(file, {**asked, "dataset_path": str(path)}), "--json")
+    assert json.loads(whole.out)["data"]["rows"] == 10 and (tmp_path / "kept/again/data/roc_curve.png").is_file()
+
+
+def test_a_split_that_the_run_does_not_have_is_refused(
+    settings: Callable[..., dict[str, Any]], run: Run, tmp_path: Path
+) -> None:
+    raw = settings(data={"test_ratio": 0.0}, train={"epochs": 1})
+    assert run("train", write_config(tmp_path / "config.json", raw)).code == 0
+    best = tmp_path / "run/checkpoints/best"
+    refused = run("evaluate", "-c", best, "--set", "splits=[test]", "--out", tmp_path / "out")
+    assert_refused(refused, "the run held no rows out for test: choose another split")
+    assert run("evaluate", "-c", best, "--out", tmp_path / "out").code == 0  # by default what there is
+
+
+def test_evaluation_goes_to_artifacts_by_the_name_of_the_run(
+    trained: Trained, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("evaluate", "-c", trained.best)
+    assert result.code == 0 and "numbers and pictures in artifacts/first" in result.out
+    assert {p.name for p in (tmp_path / "artifacts/first").iterdir()} == {"metrics.csv", "validation", "test"}
+
+
+def test_another_file_is_evaluated_whole(trained: Trained, run: Run, tmp_path: Path) -> None:
+    texts, labels = make_texts(10, seed=9)
+    path = write_rows(tmp_path / "other.parquet", texts, labels)
+    result = run("evaluate", "-c", trained.best, "--data", path, "--out", tmp_path / "out", "--json")
+    found = json.loads(result.out)["data"]
+    assert result.code == 0 and found["rows"] == 20
+    predicted = run("predict", trained.best, *texts, "--json").out.splitlines()
+    right = sum(json.loads(line)["label"] == label for line, label in zip(predicted, labels, strict=True))
+    assert found["accuracy"] == pytest.approx(right / 20)
+    assert files(tmp_path / "out") == {"metrics.csv", *(f"data/{name}" for name in PART_FILES)}
+
+
+def test_a_file_with_some_of_the_classes_is_counted_under_the_right_ones(
+    trained: Trained, run: Run, tmp_path: Path
+) -> None:
+    path = write_rows(tmp_path / "other.parquet", ["goal team", "win cup coach"], ["sport", "sport"])
+    found = json.loads(run("evaluate", "-c", trained.best, "--data", path, "--out", tmp_path, "--json").out)["data"]
+    assert [row["rows"] for row in found["per_class"]] == [0, 2]
+
+
+def test_unknown_labels_and_missing_data_are_refused(trained: Trained, run: Run, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "other.parquet", ["goal", "suite"], ["sport", "music"])
+    refused = run("evaluate", "-c", trained.best, "--data", path, "--out", tmp_path / "out")
+    assert_refused(refused, "label 'music' is none of the 2 known: space, sport")
+    gone = run("evaluate", "-c", trained.best, "--data", tmp_path / "gone.csv", "--out", tmp_path / "out")
+    assert_refused(gone, "no data file .*gone.csv")
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluation_without_the_data_of_the_run_says_so(numbers: Trained, run: Run, tmp_path: Path) -> None:
+    data = numbers.home.parent / "rows.parquet"
+    data.rename(data.with_suffix(".away"))
+    try:
+        refused = run("evaluate", "-c", numbers.best, "--out", tmp_path / "out")
+    finally:
+        data.with_suffix(".away").rename(data)
+    assert_refused(refused, "no data .*rows.parquet.*--data")
+
+
+def test_evaluation_on_changed_data_of_the_run_is_refused(numbers: Trained, run: Run, tmp_path: Path) -> None:
+    # With other rows the split is another one: rows that were trained on would stand in the test.
+    data = numbers.home.parent / "rows.parquet"
+    before = data.read_bytes()
+    texts, names = make_texts(20, classes=3, seed=8)
+    write_rows(data, texts, [{"sport": 2, "space": 10, "кухня": 100}[name] for name in names])
+    try:
+        refused = run("evaluate", "-c", numbers.best, "--out", tmp_path / "out")
+    finally:
+        data.write_bytes(before)
+    assert_refused(refused, "rows.parquet")
+    assert not (tmp_path / "out").exists()

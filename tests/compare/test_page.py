@@ -1,0 +1,117 @@
+"""A comparison shown to programs and to people."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from support.comparisons import RUNS, Make, edit
+from tithe import records
+from tithe.compare import Comparison, compare
+from tithe.compare import page as comparison_page
+
+HOSTILE = "a<b>&c"
+
+
+RUN_KEYS = [
+    *("home", "name", "finished", "config_differences", "score", "best_val_score", "test_score", "test_interval_95"),
+    *("epochs", "best_epoch", "seconds", "seconds_per_epoch", "parameters_trained", "stability", "overfitting"),
+    *("freeze", "difference_to_first"),
+]
+
+
+def test_json_has_stable_keys_and_the_runs_own_numbers(made: Path) -> None:
+    found = json.loads(json.dumps(compare([made]).as_json(), allow_nan=False))
+    assert list(found) == ["runs", "factors", "notes"]
+    assert all(list(run) == RUN_KEYS for run in found["runs"])
+    assert all(list(note) == ["kind", "text", "runs"] for note in found["notes"])
+    assert all(len(values) == len(found["runs"]) for values in found["factors"].values())
+    runs = {run["name"]: run for run in found["runs"]}
+    assert list(runs["eager"]["stability"]) == ["scatter", "spikes", "word"]
+    assert runs["frozen"]["freeze"] == {
+        "asked": "all",
+        "verdict": "frozen: no frozen tensor changed",
+        "holds": True,
+    }
+    assert runs["eager"]["config_differences"] == {"train.epochs": 12, "train.learning_rate": 1e-2}
+    assert list(runs["eager"]["difference_to_first"]) == [*("score", "interval_95", "beyond_chance")]
+    for name in ("eager", "untested"):
+        result = records.read_json(made / name / "metrics.json")
+        assert runs[name]["best_val_score"] == result["best_val_score"]
+        assert runs[name]["test_score"] == result["test_score"]
+        assert runs[name]["seconds"] == result["training"]["seconds"] + result["training"]["preparation_seconds"]
+    assert (
+        runs["base"]["test_interval_95"] == records.read_json(made / "base/metrics.json")["test"]["interval_95"]["f1"]
+    )
+    assert not runs["diverged"]["finished"] and runs["diverged"]["best_val_score"] is None
+
+
+def test_few_runs_are_columns_and_many_are_rows(made: Path) -> None:
+    few = comparison_page.text(compare([made / "base", made / "eager", made / "diverged"])).splitlines()
+    assert few[0].split() == ["base", "eager", "diverged"]
+    assert few[1].split() == ["train.epochs", "2", "12", "2"]
+    many = comparison_page.text(compare([made])).splitlines()
+    assert many[0].split()[0] == "seed" and [line.split()[0] for line in many[1:4]] == sorted(RUNS)[:3]
+    for lines in (few, many):
+        blank = lines.index("")
+        assert len({len(line) for line in lines[:blank]}) == 1, "the columns are not aligned"
+        notes = [i for i, line in enumerate(lines) if line.startswith("! ")]
+        assert notes == list(range(notes[0], len(lines))), "the notes do not stand last"
+
+
+def test_the_table_says_what_came_out(made: Path) -> None:
+    found = compare([made / "base", made / "lame", made / "diverged", made / "untested"])
+    table = dict(comparison_page.result_rows(found))
+    scores = [records.read_json(made / name / "metrics.json") for name in ("base", "lame")]
+    shown = [f"{result['best_val_score']:.4f} f1" for result in scores]
+    assert table["best validation score"][:3] == [*shown, "–"] and table["best validation score"][3].endswith(" loss")
+    assert table["  beyond chance"][:3] == ["–", "worse", "–"]
+    assert table["epochs"] == ["2", "2", "0 of 2", "2"]
+    back = compare([made / "lame", made / "base"])
+    assert dict(comparison_page.result_rows(back))["  beyond chance"] == ["–", "better"]
+
+
+def test_less_loss_is_better(made: Path, copy: Make) -> None:
+    poor = copy("lame", "poor")
+    edit(poor / "config.json", lambda c: c["checkpoint"].update(best_by="loss"))
+    found = compare([poor, made / "base"])
+    assert found.runs[1].difference and found.runs[1].difference.value < 0
+    assert dict(comparison_page.result_rows(found))["  beyond chance"] == ["–", "better"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(None, "–"), (9.21, "9.2 s"), (200, "3 min 20 s"), (3599.7, "1 h 00 min"), (7500, "2 h 05 min")],
+)
+def test_times_are_readable(seconds: float | None, shown: str) -> None:
+    assert comparison_page._time(seconds) == shown
+
+
+@pytest.mark.parametrize("names", [["base", "lame", "diverged"], list(RUNS)])
+def test_the_page_needs_no_other_file_and_escapes_names(
+    made: Path, copy: Make, tmp_path: Path, names: list[str]
+) -> None:
+    found = compare([copy("eager", HOSTILE), *(made / name for name in names)])
+    comparison_page.html(found, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    links = re.findall(r"""\b(?:src|href|action|data|poster)\s*=\s*["']?([^"'\s>]+)""", page)
+    assert len(links) == 3 and all(link.startswith("data:image/png;base64,") for link in links)
+    assert not re.search(r"https?://|@import|url\(|<script|<link", page)
+    assert HOSTILE not in page and html.escape(HOSTILE) in page
+    for note in found.notes:
+        assert html.escape(note.text) in page
+    for run in found.runs:
+        assert run.score("test_score") is None or f"{run.score('test_score'):.4f}" in page
+    assert page.index('<ul class="notes">') < page.index("What differs") < page.index("What came out")
+
+
+def test_a_comparison_with_nothing_to_heed_says_so(made: Path, tmp_path: Path) -> None:
+    found = compare([made / "base", made / "lame"])
+    calm = Comparison(found.runs, found.factors, ())
+    comparison_page.html(calm, tmp_path / "page.html")
+    assert "Nothing speaks against this comparison" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "! " not in comparison_page.text(calm)

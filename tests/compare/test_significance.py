@@ -1,0 +1,101 @@
+"""Whether a difference is beyond chance: known answers, and resampling in its plainest form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tithe import metrics
+from tithe.compare import chance
+
+
+def answers(rows: int, classes: int, right: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, answers that are right in some share of the rows, and probabilities of the label."""
+    rng = np.random.default_rng(seed)
+    label_N = np.random.default_rng(7).choice(classes, rows, p=np.arange(1, classes + 1) / np.arange(classes + 1).sum())
+    guess_N = rng.integers(0, classes, rows)
+    sure_N = rng.random(rows)
+    return label_N, np.where(sure_N < right, label_N, guess_N), np.clip(1 - sure_N, 1e-3, 1)
+
+
+def naive(score: str, label_N: np.ndarray, first: chance.Answers, second: chance.Answers) -> np.ndarray:
+    """The interval of the difference by resampling rows, one draw at a time, with the scores of `metrics`."""
+    rng, classes, rows = np.random.default_rng(5), int(label_N.max()) + 1, len(label_N)
+
+    def value(answer: chance.Answers, pick_N: np.ndarray) -> float:
+        if score == "loss":
+            return float(-np.log(answer.probability_of_label_N[pick_N]).mean())
+        probs_NC = np.eye(classes)[answer.predicted_N[pick_N]]
+        return metrics.summary(label_N[pick_N], probs_NC)[score]
+
+    picks = (rng.integers(0, rows, rows) for _ in range(2000))
+    return np.percentile([value(second, pick_N) - value(first, pick_N) for pick_N in picks], [2.5, 97.5])
+
+
+@pytest.mark.parametrize("score", ["accuracy", "f1", "loss"])
+@pytest.mark.parametrize("classes", [2, 6])
+def test_the_interval_is_that_of_resampled_rows(score: str, classes: int) -> None:
+    label_N, *first = answers(400, classes, 0.7, seed=1)
+    second = answers(400, classes, 0.75, seed=2)[1:]
+    one, other = chance.Answers(*first), chance.Answers(*second)
+    found = chance.difference(score, label_N, one, other)
+    low, high = naive(score, label_N, one, other)
+    assert found.low < found.value < found.high
+    # A percentile of 2,000 draws is uncertain by about 5 % of the interval's width.
+    assert [found.low, found.high] == pytest.approx([low, high], abs=0.06 * (high - low))
+    assert chance.difference(score, label_N, one, other) == found
+
+
+@pytest.mark.parametrize("score", ["accuracy", "f1", "loss"])
+def test_the_difference_is_that_of_the_metrics(score: str) -> None:
+    label_N, *first = answers(300, 5, 0.6, seed=1)
+    second = answers(300, 5, 0.9, seed=2)[1:]
+
+    def value(predicted_N: np.ndarray, p_N: np.ndarray) -> float:
+        return (
+            float(-np.log(p_N).mean()) if score == "loss" else metrics.summary(label_N, np.eye(5)[predicted_N])[score]
+        )
+
+    found = chance.difference(score, label_N, chance.Answers(*first), chance.Answers(*second))
+    assert found.value == pytest.approx(value(*second) - value(*first), abs=1e-12)
+
+
+def test_a_class_that_is_nowhere_does_not_count() -> None:
+    label_N, predicted_N, p_N = answers(300, 3, 0.6, seed=1)
+    one, other = chance.Answers(predicted_N, p_N), chance.Answers(answers(300, 3, 0.8, seed=2)[1], p_N)
+    spread = [chance.Answers(2 * answer.predicted_N, p_N) for answer in (one, other)]
+    found = chance.difference("f1", 2 * label_N, *spread)
+    assert found == pytest.approx(chance.difference("f1", label_N, one, other), abs=1e-12)
+
+
+@pytest.mark.parametrize("score", ["accuracy", "f1", "loss"])
+def test_equal_answers_do_not_differ_and_better_ones_do(score: str) -> None:
+    label_N, predicted_N, _ = answers(500, 4, 0.5, seed=1)
+    poor = chance.Answers(predicted_N, np.full(500, 0.3))
+    good = chance.Answers(np.where(np.arange(500) % 10, label_N, predicted_N), np.full(500, 0.8))
+    assert chance.difference(score, label_N, poor, poor) == (0, 0, 0)
+    assert not chance.difference(score, label_N, poor, poor).beyond_chance
+    found = chance.difference(score, label_N, poor, good)
+    assert found.beyond_chance and (found.value > 0) == (score != "loss")
+    back = chance.difference(score, label_N, good, poor)
+    assert back.beyond_chance and back.value == pytest.approx(-found.value)
+
+
+def test_one_row_is_within_chance() -> None:
+    label_N, predicted_N, p_N = answers(500, 4, 0.9, seed=1)
+    other_N = predicted_N.copy()
+    wrong = int(np.flatnonzero(predicted_N != label_N)[0])
+    other_N[wrong] = label_N[wrong]
+    for score in ("accuracy", "f1"):
+        one, other = chance.Answers(predicted_N, p_N), chance.Answers(other_N, p_N)
+        found = chance.difference(score, label_N, one, other)
+        assert found.value > 0 and not found.beyond_chance
+
+
+def test_draws_in_blocks_are_all_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    label_N, predicted_N, p_N = answers(200, 3, 0.5, seed=1)
+    other = chance.Answers(answers(200, 3, 0.6, seed=2)[1], p_N / 2)
+    whole = {s: chance.difference(s, label_N, chance.Answers(predicted_N, p_N), other) for s in metrics.DIRECTION}
+    monkeypatch.setattr(chance, "_AT_ONCE", 1000)
+    for score, found in whole.items():
+        assert chance.difference(score, label_N, chance.Answers(predicted_N, p_N), other) == found

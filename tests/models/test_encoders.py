@@ -1,0 +1,182 @@
+"""Encoders as they are published: what pooling and attention they have, and what can't be used, each in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from support.encoders import copied
+from support.text_tasks import TEXTS, logits, opened
+from tithe import config, records
+from tithe.errors import InputError
+from tithe.tasks import text
+
+# ---- pooling
+
+
+@pytest.mark.parametrize(("of_cls", "expected"), [(True, "cls"), (False, "mean")])
+def test_auto_pooling_is_what_sentence_transformers_says(
+    tiny_modernbert: Path, tmp_path: Path, of_cls: bool, expected: str
+) -> None:
+    home = copied(tiny_modernbert, tmp_path / "encoder", classifier_pooling="mean" if of_cls else "cls")
+    stated = {"pooling_mode_cls_token": of_cls, "pooling_mode_mean_tokens": not of_cls}
+    records.write_json(home / "1_Pooling/config.json", stated)
+    assert opened(home).pooling == expected
+    assert opened(home, pooling="mean" if of_cls else "cls").pooling != expected
+
+
+@pytest.mark.parametrize("expected", ["cls", "mean"])
+def test_auto_pooling_is_what_a_modernbert_says(tiny_modernbert: Path, tmp_path: Path, expected: str) -> None:
+    assert opened(copied(tiny_modernbert, tmp_path / "encoder", classifier_pooling=expected)).pooling == expected
+
+
+def test_auto_pooling_of_an_encoder_that_says_nothing_is_the_mean(tiny_bert: Path) -> None:
+    assert opened(tiny_bert).pooling == "mean"
+
+
+# ---- the network
+
+
+def test_attentions_are_those_asked_for_and_agree(folder: Path) -> None:
+    found = {}
+    for attention in ("auto", "eager", "sdpa"):
+        task = opened(folder, attention=attention)
+        model = task.build(3, seed=0)
+        assert attention in ("auto", model.encoder.config._attn_implementation)
+        found[attention] = logits(model, task.examples(TEXTS).collate(np.arange(4)))
+    torch.testing.assert_close(found["eager"], found["sdpa"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(found["eager"], found["auto"], rtol=0, atol=1e-5)
+
+
+# ---- errors, each one line
+
+
+def nowhere(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
+    return {"encoder": str(tmp_path / "nowhere")}
+
+
+def without_config(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
+    (tmp_path / "empty").mkdir()
+    return {"encoder": str(tmp_path / "empty")}
+
+
+def not_json(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
+    home = copied(tiny_bert, tmp_path / "encoder")
+    (home / "config.json").write_text("{")
+    return {"encoder": str(home)}
+
+
+def unknown_architecture(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
+    return {"encoder": str(copied(tiny_bert, tmp_path / "encoder", model_type="no-such-model"))}
+
+
+def not_cached(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
+    return {"encoder": "nobody/never-published"}
+
+
+def encoder_decoder(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
+    from transformers import T5Config
+
+    home = copied(tiny_bert, tmp_path / "t5")
+    T5Config(d_model=32, num_layers=1, num_heads=2, d_ff=32).save_pretrained(home)
+    return {"encoder": str(home)}
+
+
+def too_long(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
+    return {"encoder": str(tiny_bert), "max_length": 65}
+
+
+def too_long_for_roberta(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
+    return {"encoder": str(roberta(tiny_bert, tmp_path)), "max_length": 65}
+
+
+def roberta(tiny_bert: Path, tmp_path: Path) -> Path:
+    from transformers import RobertaConfig
+
+    home = copied(tiny_bert, tmp_path / "roberta")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    RobertaConfig(vocab_size=64, max_position_embeddings=66, pad_token_id=1, **sizes).save_pretrained(home)
+    return home
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (nowhere, "no folder"),
+        (without_config, "has no config.json"),
+        (not_json, "can't be opened"),
+        (unknown_architecture, "can't be opened"),
+        (not_cached, "'nobody/never-published' can't be opened"),
+        (encoder_decoder, "is an encoder-decoder: choose"),
+        (too_long, "65 is more than the 64 positions .* set it to 64 or less"),
+        (too_long_for_roberta, "65 is more than the 64 positions"),
+    ],
+)
+def test_an_encoder_that_cannot_be_used_is_one_line(
+    tiny_bert: Path, tmp_path: Path, wrong: Callable[[Path, Path], dict[str, object]], says: str
+) -> None:
+    with pytest.raises(InputError, match=says) as error:
+        text.open_task(config.parse({"data": {"path": "unread"}, "model": wrong(tiny_bert, tmp_path)}))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_the_positions_counted_for_roberta_are_those_it_has(tiny_bert: Path, tmp_path: Path) -> None:
+    from transformers import AutoModel
+
+    task = opened(roberta(tiny_bert, tmp_path), max_length=64)
+    model = AutoModel.from_config(task.encoder)
+    model(input_ids=torch.full((1, 64), 7))
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.full((1, 65), 7))
+
+
+def test_flash_attention_that_is_not_possible_is_refused_with_the_cure(
+    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.utils.import_utils.is_flash_attn_2_available", lambda: False)
+    with pytest.raises(InputError, match=r"flash-attn.*: set it to auto, sdpa or eager") as error:
+        opened(tiny_bert, attention="flash_attention_2")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_missing_weights_are_one_line(tiny_bert: Path, tmp_path: Path) -> None:
+    home = copied(tiny_bert, tmp_path / "encoder")
+    (home / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="can't be loaded") as error:
+        opened(home).build(2, seed=0)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def cut(home: Path) -> None:
+    path = home / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def garbage(home: Path) -> None:
+    (home / "model.safetensors").write_bytes(b"garbage" * 100)
+
+
+def of_another_size(home: Path) -> None:
+    path = home / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "intermediate_size": 128}))
+
+
+def of_another_network(home: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = home / "model.safetensors"
+    save_file({f"other.{name}": value for name, value in load_file(path).items()}, path, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("damage", [cut, garbage, of_another_size, of_another_network])
+def test_weights_that_do_not_fit_are_one_line(tiny_bert: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    home = copied(tiny_bert, tmp_path / "encoder")
+    damage(home)
+    with pytest.raises(InputError) as error:
+        opened(home).build(2, seed=0)
+    assert len(str(error.value).splitlines()) == 1

@@ -1,0 +1,224 @@
+"""Images in, scores and verdicts out: folders and whatever lies in them, and the command."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from support.detector_run import finished
+from support.photographs import photograph, without_pictures
+from tithe import config, judging, pipeline, predictions, records, scoring, trained
+from tithe.calibration import Calibration
+from tithe.errors import InputError
+from tithe.photos import crops, decode
+
+Tithe = Callable[..., tuple[Any, str, list[str]]]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finished(tmp_path_factory)[0]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a real detector."""
+    return finished(tmp_path_factory)[1]
+
+
+@pytest.fixture(scope="module")
+def model(home: Path) -> trained.Trained:
+    return trained.load(home / "best_model.pt", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a folder of somebody's holds: images, some of them broken, and other things."""
+    where = tmp_path_factory.mktemp("somebody") / "pictures"
+    (where / "deeper").mkdir(parents=True)
+    for number, name in enumerate(("b.png", "a.jpg", "deeper/c.webp", "small.bmp")):
+        assert cv2.imwrite(str(where / name), photograph(100 + number, *((20, 9) if "small" in name else (70, 90))))
+    whole = (where / "b.png").read_bytes()
+    (where / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (where / "notes.txt").write_text("no image")
+    (where / "empty.jpg").touch()
+    (where / ".hidden.png").write_bytes(whole)
+    return where
+
+
+REASONS = {"cut.png": "truncated", "notes.txt": "not_an_image", "empty.jpg": "empty_file"}
+NAMES = ["a.jpg", "b.png", "cut.png", "deeper/c.webp", "empty.jpg", "notes.txt", "small.bmp"]
+
+
+def score_by_hand(model: trained.Trained, path: Path) -> float:
+    """The mean score of four evenly laid crops, each seen alone."""
+    pieces = crops.even(decode.read(path), 32, 4)
+    with torch.inference_mode():
+        logits = [model.model({"images": torch.from_numpy(p.transpose(2, 0, 1).copy())[None]})[0, 0] for p in pieces]
+    return float(torch.stack(logits).sigmoid().mean())
+
+
+# ---- a folder
+
+
+def test_every_file_of_a_folder_has_a_line_and_its_reason(model: trained.Trained, folder: Path) -> None:
+    lines = list(scoring.scored(model, [folder], 3))
+    assert [line.path for line in lines] == NAMES
+    assert {line.path: line.reason for line in lines if line.reason} == REASONS
+    for line in lines:
+        if line.reason:
+            assert (line.score, line.probability, line.verdict) == (None, None, None)
+        else:
+            assert line.score == pytest.approx(score_by_hand(model, folder / line.path), abs=1e-5)
+
+
+def test_a_verdict_follows_the_band_of_the_run(home: Path, model: trained.Trained, folder: Path) -> None:
+    told = json.loads((home / "calibration.json").read_text())
+    assert json.loads((home / "best/calibration.json").read_text()) == told
+    for line in scoring.scored(model, [folder], 8):
+        if line.score is not None and line.probability is not None:
+            logit = np.log(line.score / (1 - line.score))
+            assert line.probability == pytest.approx(1 / (1 + np.exp(-told["slope"] * logit - told["offset"])))
+            low, high = line.probability < told["low"], line.probability > told["high"]
+            assert line.verdict == ("fake" if low else "real" if high else "unsure")
+
+
+@pytest.mark.parametrize(("low", "high", "verdict"), [(0.0, 0.0, "real"), (1.0, 1.0, "fake"), (0.0, 1.0, "unsure")])
+def test_the_band_decides(model: trained.Trained, folder: Path, low: float, high: float, verdict: str) -> None:
+    lines = scoring._judged(model, Calibration(1.0, 0.0, low, high, 0.05), ["x"], [decode.read(folder / "a.jpg")])
+    assert [line.verdict for line in lines] == [verdict]
+
+
+def test_without_a_calibration_half_decides(home: Path, folder: Path) -> None:
+    bare = trained.load(next(home.glob("step_*")), device="cpu")
+    lines = [line for line in scoring.scored(bare, [folder], 8) if line.score is not None]
+    assert all(line.probability is None for line in lines) and len(lines) == 4
+    assert [line.verdict for line in lines] == ["real" if (line.score or 0) >= 0.5 else "fake" for line in lines]
+
+
+def test_a_calibration_is_that_of_its_weights_alone(home: Path, model: trained.Trained, tmp_path: Path) -> None:
+    assert judging.calibration_of(model) is not None
+    copy = shutil.copytree(home, tmp_path / "run")
+    content = torch.load(copy / "best_model.pt", weights_only=True)
+    content["model_state_dict"]["head.1.bias"] += 1.0
+    torch.save(content, copy / "checkpoint_epoch_7.pt")
+    other = trained.load(copy / "checkpoint_epoch_7.pt", "cpu")
+    assert other.folder == copy / "best" and judging.calibration_of(other) is None
+    (copy / "best/calibration.json").write_text('{"slope": 1}')
+    records.write_manifest(copy / "best")
+    with pytest.raises(InputError, match="a calibration has error, high, low, offset, slope, not slope"):
+        judging.calibration_of(trained.load(copy / "best_model.pt", "cpu"))
+
+
+def test_a_copy_of_a_file_of_weights_alone_is_no_checkpoint(home: Path, tmp_path: Path) -> None:
+    alone = shutil.copyfile(home / "best_model.pt", tmp_path / "best_model.pt")
+    with pytest.raises(InputError) as caught:
+        trained.load(alone)
+    assert "no whole checkpoint" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_score_does_not_depend_on_its_batch(model: trained.Trained, folder: Path) -> None:
+    one, many = ([line.score for line in scoring.scored(model, [folder], size)] for size in (1, 100))
+    assert [score is None for score in one] == [score is None for score in many]
+    assert [s for s in one if s is not None] == pytest.approx([s for s in many if s is not None], abs=1e-5)
+
+
+def test_scoring_says_what_evaluation_said(model: trained.Trained, home: Path, root: Path) -> None:
+    table = pq.read_table(home / "test/predictions.parquet").to_pydict()
+    rows = [line.split(",")[0] for line in (root / "labels.csv").read_text().splitlines()[1:]]
+    sources = [root / rows[row] for row in table["row"]]
+    found = [line.score for line in scoring.scored(model, sources, 8)]
+    told = zip(table["label"], table["probability_of_label"], strict=True)
+    assert found == pytest.approx([p if label == "real" else 1 - p for label, p in told], abs=1e-5)
+
+
+def test_paths_are_told_as_they_were_given(model: trained.Trained, folder: Path) -> None:
+    def told(*sources: Path) -> list[str]:
+        return [line.path for line in scoring.scored(model, sources, 8)]
+
+    assert told(folder / "a.jpg") == ["a.jpg"] and told(folder / "deeper") == ["c.webp"]
+    two = [folder / "b.png", folder / "deeper"]
+    assert told(*two) == [(folder / "b.png").as_posix(), (folder / "deeper/c.webp").as_posix()]
+
+
+# ---- the command
+
+
+def test_a_single_image_is_a_line(tithe: Tithe, home: Path, folder: Path) -> None:
+    code, out, err = tithe("predict", home / "best_model.pt", folder / "a.jpg")
+    verdict, score, path = out.rstrip("\n").split("\t")
+    assert code == 0 and path == "a.jpg" and verdict in ("real", "fake", "unsure") and 0 <= float(score) <= 1
+    assert "1 files in" in err[-1]
+    code, out, _ = tithe("predict", home / "best_model.pt", "--input", folder, "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and [line["path"] for line in lines] == NAMES
+    assert lines[0].keys() == {"path", "score", "probability", "verdict", "reason"}
+    code, out, _ = tithe("predict", home, folder / "cut.png")
+    assert code == 0 and out == "truncated\t–\tcut.png\n"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "parquet"])
+def test_scores_are_written_in_every_format(
+    tithe: Tithe, home: Path, folder: Path, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictions, "_ROWS_AT_ONCE", 2)  # so that one chunk of a table holds nothing but reasons
+    broken = tmp_path / "first"
+    broken.mkdir()
+    for name in ("0.png", "1.png"):
+        (broken / name).write_bytes(b"")
+    file = tmp_path / f"scores.{suffix}"
+    code, out, err = tithe("predict", home / "best_model.pt", broken, folder, "-o", file)
+    assert (code, out) == (0, "") and err[-1] == f"9 predictions in {file}"
+    rows = {
+        "csv": lambda: list(csv.DictReader(file.read_text(encoding="utf-8").splitlines())),
+        "json": lambda: json.loads(file.read_text(encoding="utf-8")),
+        "jsonl": lambda: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()],
+        "parquet": lambda: pq.read_table(file).to_pylist(),
+    }[suffix]()
+    assert [Path(row["path"]).name for row in rows] == ["0.png", "1.png", *(Path(name).name for name in NAMES)]
+    assert list(rows[0]) == ["path", "score", "probability", "verdict", "reason"]
+    assert [row["reason"] or None for row in rows[:3]] == ["empty_file", "empty_file", None]
+    assert float(rows[2]["score"]) == pytest.approx(
+        score_by_hand(trained.load(home, "cpu"), folder / "a.jpg"), abs=1e-5
+    )
+
+
+BAD: list[tuple[list[str], str]] = [
+    (["nowhere"], "no images at nowhere (seen from "),
+    (["EMPTY"], "holds no files: pass a folder of images"),
+    (["IMAGE", "EMPTY"], "holds no files: pass a folder of images"),
+    ([], "no images: give files or folders after the checkpoint, or --input FOLDER"),
+    (["IMAGE", "-o", "scores.xlsx"], "can't write '.xlsx' files: choose one of .csv, .json, .jsonl, .parquet"),
+    (["IMAGE", "--input", "EMPTY"], "give texts or --input, not both"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), BAD)
+def test_a_mistake_is_one_line(
+    arguments: list[str], says: str, tithe: Tithe, home: Path, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/.hidden").touch()
+    places = {"EMPTY": str(tmp_path / "empty"), "IMAGE": str(folder / "a.jpg")}
+    code, out, err = tithe("predict", home / "best_model.pt", *(places.get(word, word) for word in arguments))
+    assert code == 2 and out == "" and len(err) == 1 and says in err[0]
+
+
+def test_a_text_checkpoint_has_no_use_for_a_folder(
+    tithe: Tithe, settings: Callable[..., dict[str, Any]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pictures(monkeypatch)
+    texts = pipeline.train(config.parse(settings(train={"epochs": 1}))).best
+    code, out, err = tithe("predict", texts, "--input", folder)
+    assert code == 2 and out == "" and len(err) == 1
+    assert err[0].endswith("is a folder, and the checkpoint is of texts: pass a file of them")

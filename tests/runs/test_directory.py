@@ -1,0 +1,219 @@
+"""Run directories with the time in their name: which one a run takes, and which one it goes on with."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.runs import built, run, sha
+from support.signals import asked_after
+from tithe import checkpoint, config, devices, interrupts, pipeline, records, rundirs
+from tithe.errors import InputError, Interrupted
+
+Settings = Callable[..., dict[str, Any]]
+STAMP = re.compile(r"\d{8}-\d{6}(-\d+)?")
+
+
+@pytest.fixture(autouse=True)
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "tithe")
+    return caplog
+
+
+@pytest.fixture
+def frozen(settings: Settings, tmp_path: Path) -> Settings:
+    """Settings of short runs in `tmp_path/runs/a-{time}`."""
+
+    def build(**sections: Any) -> dict[str, Any]:
+        sections.setdefault("out", str(tmp_path / "runs/a-{time}"))
+        kept = {"every_batches": 5, **sections.pop("checkpoint", {})}
+        return settings(model={"freeze": "all"}, checkpoint=kept, **sections)
+
+    return build
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any], int], Path]:
+    """Stop a run exactly after a step; return its directory."""
+
+    def stop(raw: dict[str, Any], step: int) -> Path:
+        built(raw)  # so that it is asked for a stop while it trains, and not while the encoder runs
+
+        with monkeypatch.context() as patch, pytest.raises(Interrupted) as caught:
+            patch.setattr(interrupts, "Asked", asked_after(step))
+            run(raw)
+        found = re.search(r"resume from (.+)/checkpoints/", str(caught.value))
+        assert found
+        return Path(found[1])
+
+    return stop
+
+
+def homes(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def finish(raw: dict[str, Any], **kept: Any) -> pipeline.Outcome:
+    return run({**raw, "checkpoint": {**raw["checkpoint"], **kept}})
+
+
+# ---- where a run goes
+
+
+@pytest.mark.parametrize(
+    ("out", "expected"),
+    [
+        ("x-{time}", r"x-STAMP"),
+        ("{time}", r"STAMP"),
+        ("deep/{time}/model", r"deep/STAMP/model"),
+        ("{time}-end", r"STAMP-end"),
+        ("plain", r"plain"),
+        (None, r"runs/test-STAMP"),
+    ],
+)
+def test_the_time_stands_where_the_pattern_says(
+    out: str | None, expected: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    parsed = config.parse(settings(out=out))
+    home = rundirs.choose(parsed)
+    assert re.fullmatch(expected.replace("STAMP", STAMP.pattern), home.as_posix()) and not home.exists()
+    on = parsed.model_copy(update={"checkpoint": config.Checkpoint(resume="auto")})
+    assert re.fullmatch(expected.replace("STAMP", STAMP.pattern), rundirs.choose(on).as_posix())
+
+
+def test_two_runs_of_one_pattern_lie_side_by_side(frozen: Settings, tmp_path: Path) -> None:
+    raw = frozen(train={"epochs": 1})
+    one, two = run(raw), run(raw)
+    assert homes(tmp_path / "runs") == sorted([one.home.name, two.home.name]) and sha(one) == sha(two)
+    assert all(re.fullmatch(f"a-{STAMP.pattern}", name) for name in homes(tmp_path / "runs"))
+
+
+# ---- which one goes on
+
+
+def test_the_newest_unfinished_run_of_the_config_goes_on_and_ends_in_the_same_bits(
+    frozen: Settings,
+    tmp_path: Path,
+    stopped: Callable[[dict[str, Any], int], Path],
+    log: pytest.LogCaptureFixture,
+) -> None:
+    raw = frozen()
+    older = stopped(raw, 7)
+    newer = older.rename(older.with_name("a-20250101-000000"))  # then the clock of the next is later
+    newest = stopped(raw, 13)
+    assert f"a run of this config was left unfinished in {newer}: --resume auto goes on with it" in log.text
+    other = stopped(frozen(seed=5), 9)  # newer still, of another config
+    log.clear()
+    resumed = finish(raw, resume="auto")
+    assert resumed.home == newest and homes(tmp_path / "runs") == sorted([newer.name, newest.name, other.name])
+    assert "going on after step 13" in log.text and "left unfinished" not in log.text
+    whole = run({**raw, "out": str(tmp_path / "whole")})
+    assert sha(resumed) == sha(whole)
+    assert (newest / "history.jsonl").read_bytes() == (tmp_path / "whole/history.jsonl").read_bytes()
+    # That one is finished: next comes the one before it, and then a new one.
+    again = finish(raw, resume="auto")
+    assert again.home == newer and sha(again) == sha(whole)
+    fresh = finish(frozen(train={"epochs": 1}), resume="auto")
+    assert fresh.home.name not in (newer.name, newest.name, other.name) and not (other / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"train": {"epochs": 1}},
+        {"train": {"learning_rate": 2e-3}},
+        {"data": {"val_ratio": 0.2}},
+        {"checkpoint": {"keep": 3}},
+        {"name": "other"},
+        {"out": "OUT/{time}"},
+    ],
+)
+def test_another_config_does_not_go_on_with_it(change: dict[str, Any], frozen: Settings, tmp_path: Path) -> None:
+    left = tmp_path / "runs/a-20250101-000000"
+    records.write_json(left / "config.json", config.dump(config.parse(frozen())))
+    if "out" in change:
+        change = {"out": change["out"].replace("OUT", str(tmp_path / "runs"))}
+    kept = {**change.get("checkpoint", {}), "resume": "auto"}
+
+    def home(raw: dict[str, Any]) -> Path:
+        return rundirs.choose(config.parse(raw))
+
+    assert home(frozen(checkpoint={"resume": "auto"})) == left
+    assert home(frozen(**{**change, "checkpoint": kept})) != left
+    (left / records.MANIFEST).touch()
+    assert home(frozen(checkpoint={"resume": "auto"})) != left, "it is finished"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"model_type": "bert"}', '{"checkpoint": 5}'])
+def test_a_folder_that_is_no_run_of_ours_is_passed_over(content: str, frozen: Settings, tmp_path: Path) -> None:
+    left = tmp_path / "runs/a-20250101-000000"
+    records.write_json(left / "config.json", config.dump(config.parse(frozen())))
+    stranger = tmp_path / "runs/a-model"
+    stranger.mkdir()
+    (stranger / "config.json").write_text(content)  # an encoder's folder has one, too
+    (tmp_path / "runs/a-file").touch()
+    assert rundirs.choose(config.parse(frozen(checkpoint={"resume": "auto"}))) == left
+    assert rundirs.choose(config.parse(frozen())).parent == left.parent
+
+
+@pytest.mark.parametrize("out", ["runs/[1]-{time}", "runs [1]/a-{time}", "{time}", "deep/{time}/model"])
+def test_any_pattern_finds_its_own(out: str, frozen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    left = Path(out.replace("{time}", "20250101-000000"))
+    records.write_json(left / "config.json", config.dump(config.parse(frozen(out=out))))
+    assert rundirs.choose(config.parse(frozen(out=out, checkpoint={"resume": "auto"}))) == left
+
+
+def test_a_directory_in_which_a_run_is_under_way_is_taken(frozen: Settings, tmp_path: Path) -> None:
+    left = tmp_path / "runs/a-20250101-000000"
+    records.write_json(left / "config.json", config.dump(config.parse(frozen())))
+    accelerator = devices.accelerator("cpu")
+    with rundirs.alone(left, accelerator):
+        assert rundirs.choose(config.parse(frozen(checkpoint={"resume": "auto"}))) != left
+        with pytest.raises(InputError, match="a run is under way in") as caught:
+            run({**frozen(), "out": str(left)})
+        assert "\n" not in str(caught.value) and sorted(p.name for p in left.iterdir()) == ["config.json"]
+    assert rundirs.choose(config.parse(frozen(checkpoint={"resume": "auto"}))) == left
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_in_its_directory(
+    frozen: Settings, tmp_path: Path
+) -> None:
+    raw = frozen(train={"epochs": 1})
+    left = tmp_path / "runs/a-20250101-000000"
+    records.write_json(left / "config.json", config.dump(config.parse(raw)))
+    outcome = finish(raw, resume="auto")
+    assert outcome.home == left and sha(outcome) == sha(run({**raw, "out": str(tmp_path / "whole")}))
+
+
+def test_the_default_directory_goes_on_too(
+    frozen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: Callable[[dict[str, Any], int], Path]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw = frozen(out=None)
+    left = stopped(raw, 7)
+    assert re.fullmatch(f"runs/test-{STAMP.pattern}", left.as_posix())
+    log = left / "train.log"
+    earlier = log.read_text()
+    resumed = finish(raw, resume="auto")
+    assert resumed.home == left and homes(tmp_path / "runs") == [left.name]
+    assert log.read_text().startswith(earlier) and "going on after step 7" in log.read_text()
+
+
+def test_a_run_under_way_is_not_taken_for_a_finished_one(
+    frozen: Settings, tmp_path: Path, stopped: Callable[[dict[str, Any], int], Path]
+) -> None:
+    """A finished run that is prolonged, and stopped again, has no end: `verify` must not speak of changed files."""
+    raw = frozen(out=str(tmp_path / "run"), train={"epochs": 1})
+    run(raw)
+    longer = frozen(out=str(tmp_path / "run"), train={"epochs": 3}, checkpoint={"resume": "auto"})
+    stopped(longer, 3)
+    assert not (tmp_path / "run" / records.MANIFEST).exists()
+    assert checkpoint.newest_whole(tmp_path / "run/checkpoints")

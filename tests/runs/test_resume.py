@@ -1,0 +1,214 @@
+"""Stopped anywhere, resumed anywhere: the same bits, the same history, and no checkpoint lost on the way."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.runs import run, sha, wait_for, with_out
+from support.signals import asked_after
+from support.texts import make_texts, write_rows
+from tithe import checkpoint, interrupts, records
+from tithe.errors import InputError, Interrupted
+
+Settings = Callable[..., dict[str, Any]]
+STEPS = 24  # 96 training rows, batches of 8, 2 epochs
+
+
+@pytest.fixture
+def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let SIGINT arrive exactly at a step: a real signal would come at any."""
+
+    def arrange(step: int) -> None:
+        monkeypatch.setattr(interrupts, "Asked", asked_after(step))
+
+    return arrange
+
+
+@pytest.mark.parametrize("stop", [1, 7, 12, 13, 20, 23])
+def test_stopped_at_any_step_and_resumed_is_bit_identical(
+    stop: int, settings: Settings, tmp_path: Path, stop_after: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = settings(train={"ema_decay": 0.9, "schedule": "cosine", "warmup_steps": 3, "patience": 5})
+    whole = run(with_out(raw, tmp_path / "whole"))
+    with monkeypatch.context():
+        stop_after(stop)
+        with pytest.raises(Interrupted) as caught:
+            run(with_out(raw, tmp_path / "parts"))
+    assert caught.value.exit_code == 130 and f"step_{stop:08d}" in str(caught.value)
+    monkeypatch.undo()
+    monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "cold"))  # nor does a lost cache change anything
+    resumed = run(with_out(raw, tmp_path / "parts", resume="auto"))
+    assert sha(resumed) == sha(whole)
+    histories = [(tmp_path / name / "history.jsonl").read_bytes() for name in ("whole", "parts")]
+    assert histories[0] == histories[1] and len(histories[0].splitlines()) > 2
+    for part in ("best", "validation", "test"):
+        assert resumed.scores[part] == whole.scores[part]
+
+
+def test_resuming_from_a_named_checkpoint_elsewhere_takes_the_history_along(settings: Settings, tmp_path: Path) -> None:
+    whole = run(with_out(settings(), tmp_path / "whole", keep=9))
+    start = tmp_path / "whole" / "checkpoints" / "step_00000010"
+    resumed = run(with_out(settings(), tmp_path / "elsewhere", resume=str(start)))
+    assert sha(resumed) == sha(whole)
+    assert (tmp_path / "elsewhere/history.jsonl").read_bytes() == (tmp_path / "whole/history.jsonl").read_bytes()
+
+
+def test_early_stopping_survives_a_resume(
+    settings: Settings, tmp_path: Path, stop_after: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A learning rate this small never improves after the first epoch by more than nothing.
+    raw = settings(train={"epochs": 9, "patience": 2, "learning_rate": 1e-12})
+    whole = run(with_out(raw, tmp_path / "whole"))
+    assert whole.scores["training"]["epochs"] == 3
+    stop_after(30)
+    with pytest.raises(Interrupted):
+        run(with_out(raw, tmp_path / "parts"))
+    monkeypatch.undo()
+    resumed = run(with_out(raw, tmp_path / "parts", resume="auto"))
+    assert resumed.scores["training"]["epochs"] == 3 and sha(resumed) == sha(whole)
+    # Killed after the early stop, while evaluating: not a step more is taken.
+    again = run(with_out(raw, tmp_path / "whole", resume="auto"))
+    assert sha(again) == sha(whole)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "delete", "no manifest"])
+def test_a_damaged_checkpoint_is_passed_over_and_said(
+    damage: str, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = run(with_out(settings(), tmp_path / "run", keep=3))
+    newest = tmp_path / "run/checkpoints/step_00000024"
+    shutil.rmtree(tmp_path / "run/checkpoints/best")
+    victim = newest / "optimizer.pt"
+    data = victim.read_bytes()
+    if damage == "truncate":
+        victim.write_bytes(data[: len(data) // 2])
+    elif damage == "flip":
+        victim.write_bytes(data[:-100] + bytes([data[-100] ^ 1]) + data[-99:])
+    elif damage == "delete":
+        victim.unlink()
+    else:
+        (newest / records.MANIFEST).unlink()
+    resumed = run(with_out(settings(), tmp_path / "run", resume=str(newest)))
+    assert "step_00000024 is not whole" in caplog.text and "step_00000020" in caplog.text
+    assert sha(resumed) == sha(whole)
+
+
+def test_no_whole_checkpoint_at_all_is_an_error(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no whole checkpoint"):
+        run(with_out(settings(), tmp_path / "run", resume=str(tmp_path / "empty")))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        ({"data": {"path": "OTHER LABELS"}}, "labels"),
+        ({"data": {"path": "OTHER ROWS"}}, "data"),
+        ({"model": {"head": "mlp"}}, "model"),
+        ({"model": {"max_length": 16}}, "model"),
+        ({"train": {"batch_size": 4}}, "order"),
+        ({"seed": 5}, "data"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused(
+    change: dict[str, Any], named: str, settings: Settings, tmp_path: Path
+) -> None:
+    run(with_out(settings(train={"epochs": 1}), tmp_path / "run"))
+    texts, labels = make_texts(60)
+    write_rows(tmp_path / "labels.parquet", texts, [f"not {label}" for label in labels])
+    write_rows(tmp_path / "rows2.parquet", texts[:-1], labels[:-1])
+    for section in change.values():
+        if isinstance(section, dict) and "path" in section:
+            section["path"] = str(
+                tmp_path / {"OTHER LABELS": "labels.parquet", "OTHER ROWS": "rows2.parquet"}[section["path"]]
+            )
+    before = sorted(p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*"))
+    with pytest.raises(InputError, match=f"has other {named}") as caught:
+        run(with_out(settings(**change), tmp_path / "run", resume="auto"))
+    assert "\n" not in str(caught.value)
+    assert sorted(p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*")) == before
+
+
+def test_training_can_be_prolonged_and_slowed_on_resume(settings: Settings, tmp_path: Path) -> None:
+    run(with_out(settings(train={"epochs": 1}), tmp_path / "run"))
+    longer = run(with_out(settings(train={"epochs": 3}), tmp_path / "run", resume="auto"))
+    assert longer.scores["training"]["epochs"] == 3
+
+
+SCRIPT = "import sys; sys.argv[0] = 'tithe'; from tithe.cli import main; main()"
+
+
+def start(config_file: Path, *arguments: str, preexec: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+    # Plain pipes: a full one would stop the child, so its output goes to a file.
+    command = [sys.executable, "-c", SCRIPT, "train", str(config_file), *arguments]
+    with (config_file.parent / "log.txt").open("w") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, text=True, preexec_fn=preexec)
+
+
+@pytest.fixture
+def long_config(settings: Settings, tmp_path: Path) -> Path:
+    raw = with_out(settings(train={"epochs": 40}), tmp_path / "run")
+    (tmp_path / "long.json").write_text(json.dumps(raw))
+    return tmp_path / "long.json"
+
+
+@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_real_signal_then_resume_equals_the_uninterrupted_run(
+    signum: int, code: int, long_config: Path, tmp_path: Path
+) -> None:
+    process = start(long_config)
+    wait_for(tmp_path / "run/checkpoints/step_00000040", process)
+    process.send_signal(signum)
+    assert process.wait(60) == code
+    log = (tmp_path / "log.txt").read_text()
+    assert "Traceback" not in log
+    if signum != signal.SIGKILL:
+        assert "resume from" in log
+    resumed = run({**json.loads(long_config.read_text()), "checkpoint": {"every_batches": 5, "resume": "auto"}})
+    raw = {**json.loads(long_config.read_text()), "out": str(tmp_path / "whole")}
+    whole = run(raw)
+    assert sha(resumed) == sha(whole)
+    assert (tmp_path / "run/history.jsonl").read_bytes() == (tmp_path / "whole/history.jsonl").read_bytes()
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint_intact(settings: Settings, tmp_path: Path) -> None:
+    raw = with_out(settings(track={"tensorboard": False}), tmp_path / "run")
+    (tmp_path / "full.json").write_text(json.dumps(raw))
+    first = run({**raw, "train": {**raw["train"], "epochs": 1}})
+    whole = checkpoint.newest_whole(first.home / "checkpoints")
+    assert whole is not None
+    limit = 50_000  # bytes that any one file may have: less than the model
+
+    def small_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    process = start(tmp_path / "full.json", "--resume", str(whole), preexec=small_disk)
+    assert process.wait(120) == 1
+    last = (tmp_path / "log.txt").read_text().strip().splitlines()[-1]
+    assert last.startswith("error: could not save") and "earlier checkpoints are intact" in last
+    assert records.broken_files(whole) == []
+    assert not list((tmp_path / "run").rglob(".partial-*"))
+
+
+def test_killed_between_two_renames_the_moved_one_comes_back(settings: Settings, tmp_path: Path) -> None:
+    whole = run(with_out(settings(), tmp_path / "run"))
+    folder = tmp_path / "run/checkpoints"
+    for step in folder.glob("step_*"):
+        shutil.rmtree(step)
+    # What a kill leaves when the old best is aside and the new one is not yet in its place.
+    (folder / "best").rename(folder / ".partial-old-123-best")
+    (folder / ".partial-123-best").mkdir()
+    assert sha(run(with_out(settings(), tmp_path / "run", resume="auto"))) == sha(whole)
+    assert not list(folder.glob(".partial-*"))

@@ -1,0 +1,75 @@
+"""Rounds in a run: each scored by a model of the rounds before it, and gone on with where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tithe import config, pipeline, records, rescoring
+
+Settings = Callable[..., dict[str, Any]]
+
+
+def test_a_budget_in_rounds_is_disjoint_exact_and_remembers_who_scored(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = {"strategy": "entropy_diversity", "budget": 0.25, "rounds": 3}
+    raw = settings(model={"freeze": "all"}, select=asked)
+    with caplog.at_level("INFO", "tithe"):
+        outcome = pipeline.train(config.parse(raw))
+    table = pq.read_table(outcome.home / "selection.parquet").to_pylist()
+    assert len({row["id"] for row in table}) == 24
+    assert np.bincount([row["round"] for row in table]).tolist() == [8, 8, 8]
+    by_rank = sorted(table, key=lambda row: row["rank"])
+    assert [row["round"] for row in by_rank] == sorted(row["round"] for row in table), "earlier rounds rank first"
+    told = records.read_json(outcome.home / "selection.json")["rounds"]
+    assert [r["strategy"] for r in told] == ["random", "entropy_diversity", "entropy_diversity"]
+    assert told[0]["model_sha256"] is None and told[1]["model_sha256"] != told[2]["model_sha256"]
+    assert "round 2 of 3: entropy_diversity, 16 rows so far" in caplog.text
+
+
+@pytest.mark.parametrize("freeze", ["all", "none"])
+def test_a_choice_stopped_between_rounds_goes_on(
+    freeze: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    raw = settings(
+        model={"freeze": freeze}, train={"epochs": 1}, select={"strategy": "k_center", "budget": 0.25, "rounds": 3}
+    )
+    whole = pipeline.train(config.parse({**raw, "out": str(tmp_path / "whole")}))
+    monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "cold"))
+    asked: list[int] = []
+    real = rescoring.by_model
+
+    def stopping(*arguments: Any) -> rescoring.Rescore:
+        rescore = real(*arguments)
+
+        def once(rows: np.ndarray) -> Any:
+            asked.append(len(rows))
+            if asked == [8, 16]:
+                raise KeyboardInterrupt
+            return rescore(rows)
+
+        return once
+
+    monkeypatch.setattr(rescoring, "by_model", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.train(config.parse(raw))
+    resumed = pipeline.train(config.parse(raw))
+    assert asked == [8, 16, 16], "the first two rounds were not chosen again"
+    tables = [pq.read_table(home / "selection.parquet").to_pylist() for home in (whole.home, resumed.home)]
+    assert tables[0] == tables[1]
+    assert resumed.scores["training"]["final_weights_sha256"] == whole.scores["training"]["final_weights_sha256"]
+
+
+def test_one_round_is_no_round(settings: Settings, tmp_path: Path) -> None:
+    hashes = []
+    for name, more in (("plain", {}), ("one", {"rounds": 1, "first": "el2n"})):
+        asked = {"strategy": "k_center", "budget": 0.25, **more}
+        raw = settings(out=str(tmp_path / name), model={"freeze": "all"}, select=asked)
+        hashes.append(pipeline.train(config.parse(raw)).scores["training"]["final_weights_sha256"])
+    assert hashes[0] == hashes[1]

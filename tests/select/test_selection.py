@@ -1,0 +1,53 @@
+"""One selection: mistakes in one line, ties, and what a strategy sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.pools import pool, select
+from tithe import config, selection
+from tithe.errors import InputError
+from tithe.pool import Pool
+
+
+@pytest.mark.parametrize(
+    "signal, strategy", [("embeddings", "k_center"), ("probs", "qdit_lite"), ("perplexity", "perplexity")]
+)
+def test_what_is_not_a_number_names_its_row(signal: str, strategy: str) -> None:
+    found = pool(30)
+    broken = np.array(found.signals[signal], dtype=float)
+    broken[7] = np.nan
+    with pytest.raises(InputError, match=f"signal '{signal}' is not a number for row 70 of the data file"):
+        select(Pool.of(found.labels, found.ids, {**found.signals, signal: broken}), strategy)
+
+
+@pytest.mark.parametrize(
+    "settings, says",
+    [
+        ({"strategy": "k_centre"}, "unknown strategies name 'k_centre': did you mean 'k_center'"),
+        ({"strategy": "el2n", "options": {"drop": 0.1}}, "unknown key 'drop' in select.options of el2n"),
+        ({"strategy": "entropy_diversity", "options": {"weight": 2.0}}, "weight = 2.0 should be less than"),
+        ({"strategy": "random", "options": {"weight": 2.0}}, "unknown key 'weight'"),
+    ],
+)
+def test_mistakes_are_one_line(settings: Mapping[str, Any], says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        selection.select(pool(), config.Select(**settings), 0)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_strategy_sees_what_it_declared_and_nothing_else() -> None:
+    own = pool().only(("probs",))
+    assert own.probs.shape == (120, 3)
+    with pytest.raises(AttributeError, match="no signal 'embeddings'"):
+        _ = own.embeddings
+
+
+def test_ties_go_to_the_lowest_row_and_higher_is_kept() -> None:
+    found = Pool.of(np.zeros(6, dtype=np.int64), np.arange(6), {"proxy_probs": np.full((6, 1, 2), 0.5)})
+    got = select(found, "el2n", budget=0.5, options={"drop_hardest": 0.0})
+    assert got.rows.tolist() == [0, 1, 2] and got.rank.tolist() == [0, 1, 2]

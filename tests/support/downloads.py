@@ -1,0 +1,9 @@
+"""What the cache holds of fetched data sets."""
+
+from __future__ import annotations
+
+from tithe import records
+
+
+def cached() -> list[str]:
+    return sorted(p.name for p in (records.cache_dir() / "datasets").glob("*"))

@@ -1,0 +1,27 @@
+"""Photographs as examples of the image task, and their pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from support.photographs import documented
+from tithe import plugins
+from tithe.tasks import image
+
+ROWS = np.arange(8)
+
+
+def task_of(root: Path, *overrides: str, **flags: Any) -> image.Image:
+    return plugins.load("tasks", "image").open_task(documented(root, root / "out", *overrides, **flags))
+
+
+def examples_of(root: Path, *overrides: str, **flags: Any) -> image.ImageExamples:
+    task = task_of(root, *overrides, **flags)
+    return task.encode(task.labelled()[0])
+
+
+def pixels(examples: image.ImageExamples, rows: np.ndarray = ROWS) -> np.ndarray:
+    return examples.collate(rows)["images"].numpy()

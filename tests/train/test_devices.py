@@ -1,0 +1,29 @@
+"""Precisions that a device has not fall back with a note, and those it has train alike."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from support.points import Net, Points, criterion, settings, steps
+from tithe import devices, trainer
+
+
+@pytest.mark.parametrize(
+    "asked, native, expected", [("fp16", True, "bf16"), ("fp16", False, "no"), ("bf16", False, "no")]
+)
+def test_precision_falls_back_with_a_note(
+    asked: str, native: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "bf16_is_native", lambda device: native)
+    decided = devices.precision(asked, torch.device("cpu"))
+    assert decided.name == expected and decided.note
+
+
+def test_bf16_trains_close_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = [s.batch_loss for s in steps(Net())]
+    monkeypatch.setattr(devices, "bf16_is_native", lambda device: True)  # the kernels exist on every CPU
+    accelerator = devices.accelerator("cpu", "bf16")
+    half = [s.batch_loss for s in trainer.fit(Net(), criterion, Points(), settings(), 0, accelerator)]
+    assert half == pytest.approx(exact, rel=0.05)
+    assert half != exact

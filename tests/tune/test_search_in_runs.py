@@ -1,0 +1,68 @@
+"""A search at the start of a run: stopped, resumed, told in its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.searches import tuned
+from support.signals import asked_after
+from tithe import config, interrupts, pipeline, records, trials, tuning
+from tithe.errors import InputError, Interrupted
+
+pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
+
+Settings = Callable[..., dict[str, Any]]
+
+
+def test_a_run_killed_in_its_search_and_after_it_ends_with_the_best_values(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tuned(settings, trials=3, epochs=1)
+    auto = {"checkpoint": run.checkpoint.model_copy(update={"resume": "auto"})}
+    for place, says in ((8, "trials that are done are in"), (32, "stopped after step")):
+        with monkeypatch.context() as patch:
+            patch.setattr(interrupts, "Asked", asked_after(place))
+            with pytest.raises(Interrupted, match=says):
+                pipeline.train(run.model_copy(update=auto))
+    journal = (tmp_path / "run" / tuning.FOLDER / "journal.log").read_bytes()
+    outcome = pipeline.train(run.model_copy(update=auto))
+    assert (tmp_path / "run" / tuning.FOLDER / "journal.log").read_bytes() == journal, "it did not search again"
+    account = records.read_json(tmp_path / "run" / tuning.FILE)
+    assert [trial["number"] for trial in account["trials"]] == [0, 1, 2]
+    written = records.read_json(tmp_path / "run/config.json")
+    for part, values in account["best"]["values"].items():
+        assert {key: written[part][key] for key in values} == values
+    assert written["tune"] == config.dump(run)["tune"]
+    by_hand = run.model_copy(update={"tune": None, "out": str(tmp_path / "by-hand")})
+    same = pipeline.train(trials.applied(by_hand, account["best"]["values"]))
+    assert same.scores["training"]["final_weights_sha256"] == outcome.scores["training"]["final_weights_sha256"]
+    with pytest.raises(InputError, match="is of another search, or of none: set tune as it was"):
+        pipeline.train(tuned(settings, trials=4, epochs=1).model_copy(update=auto))
+    with pytest.raises(InputError, match="holds an earlier run"):
+        pipeline.train(tuned(settings, trials=5, epochs=1))
+    assert records.read_json(tmp_path / "run" / tuning.FILE) == account, "refused before anything is searched"
+
+
+def test_a_run_says_what_was_searched_and_is_found_again_by_its_config(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tuned(settings, trials=3, epochs=1).model_copy(update={"out": str(tmp_path / "run-{time}")})
+    auto = run.model_copy(update={"checkpoint": run.checkpoint.model_copy(update={"resume": "auto"})})
+    for place in (8, 32):  # in the search, and after it
+        with monkeypatch.context() as patch:
+            patch.setattr(interrupts, "Asked", asked_after(place))
+            with pytest.raises(Interrupted):
+                pipeline.train(auto)
+    outcome = pipeline.train(auto)
+    assert [outcome.home] == list(tmp_path.glob("run-*")), "one directory, found again both times"
+    account = records.read_json(outcome.home / tuning.FILE)
+    told = records.read_json(outcome.home / "metrics.json")["tuning"]
+    assert told["trials"] == 3 and told["best"] == account["best"]
+    page = (outcome.home / "report.html").read_text()
+    assert "3 trials of 1 epoch, drawn by random search" in page and f"Number {account['best']['number']} was" in page
+    manifest = records.read_json(outcome.home / "manifest.json")
+    assert {tuning.FILE, f"{tuning.FOLDER}/journal.log"} <= set(manifest) and not records.broken_files(outcome.home)
