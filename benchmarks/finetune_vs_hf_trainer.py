@@ -19,7 +19,11 @@ import torch
 from common import dataset, publish, stamp
 from torch import nn
 
-from tithe import config, data, devices, kernels, metrics, optimizers, plugins, predict, trainer
+from tithe import config, data, metrics, plugins
+from tithe.models import inference, kernels
+from tithe.train import devices, memory, trainer
+from tithe.train import optimizer as train_optimizer
+from tithe.train.optimizer import adamw
 
 
 class Bench:
@@ -43,15 +47,18 @@ class Bench:
     def network(self, seed: int, ours: bool) -> nn.Module:
         """Return the classifier, with our kernels or as transformers builds it."""
         task = self.task if ours else plugins.load("tasks", "text").open_task(self.run)
-        swap, kernels.speed_up = kernels.speed_up, kernels.speed_up if ours else lambda model, attention: None
+        swap, kernels.use_fast_kernels = (
+            kernels.use_fast_kernels,
+            kernels.use_fast_kernels if ours else lambda model, attention: None,
+        )
         try:
             return task.build(self.classes, seed)
         finally:
-            kernels.speed_up = swap
+            kernels.use_fast_kernels = swap
 
     def accuracy(self, model: nn.Module) -> float:
         """Return the accuracy on the test rows, in float32."""
-        probs = predict.softmax(predict.logits(model, self.test))
+        probs = inference.softmax(inference.logits(model, self.test))
         return metrics.summary(self.test.labels, probs)["accuracy"]
 
     def tithe(self, seed: int) -> tuple[float, float]:
@@ -67,8 +74,10 @@ class Bench:
         model, t = self.network(seed, ours=True).train(), self.run.train
         torch.manual_seed(seed)
         plan = trainer.plan(self.train, t, seed)
-        optimizer = optimizers.adamw(model, t)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, optimizers.schedule(t, t.epochs * plan.steps_per_epoch))
+        optimizer = adamw(model, t)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, train_optimizer.schedule(t, t.epochs * plan.steps_per_epoch)
+        )
         native = devices.bf16_is_native(torch.device("cpu"))
         begun = time.perf_counter()
         for epoch in range(t.epochs):
@@ -120,7 +129,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
-    kernels.keep_memory()
+    memory.keep_memory()
     bench = Bench(str(dataset("reviews")), arguments.rows, arguments.epochs, arguments.batch_size)
     ways: dict[str, Callable[[int], tuple[float, float]]] = {
         "tithe": bench.tithe,

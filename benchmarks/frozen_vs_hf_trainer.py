@@ -22,7 +22,9 @@ import torch
 from common import dataset, publish, stamp
 from sklearn.linear_model import LogisticRegression
 
-from tithe import config, data, devices, kernels, metrics, network, plugins, predict, trainer
+from tithe import config, data, metrics, plugins
+from tithe.models import inference, network
+from tithe.train import devices, memory, trainer
 
 Timed = tuple[float, float]  # seconds, test accuracy
 
@@ -44,7 +46,7 @@ class Bench:
         self.everything = self.task.encode(splits.everything)
 
     def _accuracy(self, model: Any, test: Any) -> float:
-        probs = predict.softmax(predict.logits(model, test))
+        probs = inference.softmax(inference.logits(model, test))
         return metrics.summary(test.labels, probs)["accuracy"]
 
     def tithe(self, seed: int) -> Timed:
@@ -108,7 +110,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
-    kernels.keep_memory()
+    memory.keep_memory()
     torch.set_num_threads(os.cpu_count() or 1)
     bench = Bench(str(dataset("reviews")), arguments.rows, arguments.epochs, arguments.batch_size)
     ways: dict[str, Callable[[int], Timed]] = {

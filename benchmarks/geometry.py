@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from common import publish, stamp
 
-from tithe import geometry
+from tithe.select import greedy
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CLUSTERS = 200
@@ -77,7 +77,7 @@ def gemm_rate(x_ND: Array) -> float:
 def extra_memory(x_ND: Array, k: int) -> float:
     """Return the peak of what a selection allocates, over the bytes of the embeddings."""
     tracemalloc.start()
-    geometry.greedy(x_ND, k)
+    greedy.greedy(x_ND, k)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak / x_ND.nbytes
@@ -85,9 +85,9 @@ def extra_memory(x_ND: Array, k: int) -> float:
 
 def compare(x_ND: Array, k: int, naive_steps: int, repeats: int) -> list[str]:
     """Let the three ways take turns; return the lines of their table and of what they agree on."""
-    start = int(geometry.greedy(x_ND, 1).rows_K[0])
+    start = int(greedy.greedy(x_ND, 1).rows_K[0])
     ways: dict[str, Callable[[], list[int]]] = {
-        LAZY: lambda: geometry.greedy(x_ND, k, start=start).rows_K.tolist(),
+        LAZY: lambda: greedy.greedy(x_ND, k, start=start).rows_K.tolist(),
         VECTOR: lambda: by_vector(x_ND, k, start),
         NAIVE: lambda: by_norm(x_ND, naive_steps, start),
     }
@@ -136,7 +136,7 @@ def growth(sizes: list[int], width: int, k: int, repeats: int) -> list[str]:
     for rows in sizes:
         x_ND = embeddings(rows, width)
         bound = 2 * x_ND.size * k / gemm_rate(x_ND)
-        seconds = statistics.median(timed(lambda x_ND=x_ND: geometry.greedy(x_ND, k))[0] for _ in range(repeats))
+        seconds = statistics.median(timed(lambda x_ND=x_ND: greedy.greedy(x_ND, k))[0] for _ in range(repeats))
         print(f"{rows} rows: {seconds:.2f} s", flush=True)
         lines.append(f"| {rows} | {seconds:.2f} | {bound:.2f} |")
     return lines

@@ -21,8 +21,8 @@ from authenticity_photos import CACHE
 from authenticity_set import build
 from common import commit, publish, stamp
 
-from tithe import config, pipeline, records
-from tithe.cli_config import quiet_libraries
+from tithe import config, pipeline, storage
+from tithe.cli.options import quiet_libraries
 
 # Epochs and learning rate: attention does not bear the rate at which convolutions alone learn best.
 CHOSEN = {"fast": (16, 1e-3), "full": (10, 3e-4)}
@@ -81,12 +81,12 @@ def main() -> None:
 def _kept(mode: str, seed: int, folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
     """Return the areas of a detector, which is trained where it was not before."""
     choices = [mode, seed, *_way(mode, arguments), arguments.augment, arguments.size, arguments.alpha]
-    key = records.digest([*choices, records.sha256_file(folder / "labels.csv"), commit()])
+    key = storage.digest([*choices, storage.sha256_file(folder / "labels.csv"), commit()])
     path = CACHE / "detectors" / f"{key[:16]}.json"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        records.write_json(path, _trained(mode, seed, folder, arguments))
-    areas: dict[str, float] = records.read_json(path)
+        storage.write_json(path, _trained(mode, seed, folder, arguments))
+    areas: dict[str, float] = storage.read_json(path)
     print(mode, seed, areas, flush=True)
     return areas
 

@@ -21,9 +21,10 @@ import torch
 from authenticity_photos import photographs
 from common import publish, stamp
 
-from tithe import config, devices, trainer
-from tithe.photos import decode
+from tithe import config
+from tithe.imaging import decode, headers
 from tithe.tasks import image
+from tithe.train import devices, trainer
 
 # Forward pass of one image of 256 pixels, counted by torch.utils.flop_counter; training takes three of them.
 GFLOP = {"fast": 4.96, "full": 6.11}
@@ -70,7 +71,7 @@ def _decoding(name: str, paths: Sequence[Path]) -> str:
     times = [(_seconds(bare), _seconds(ours)) for _ in range(_ROUNDS)]
     ratios = [own / plain for plain, own in times]
     plain, own = (statistics.median(column) / len(paths) * 1e3 for column in zip(*times, strict=True))
-    pixels = statistics.mean(decode.header(path).width * decode.header(path).height for path in paths) / 1e6
+    pixels = statistics.mean(headers.header(path).width * headers.header(path).height for path in paths) / 1e6
     spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
     return f"| {name} | {len(paths)} | {pixels:.2f} | {plain:.2f} | {own:.2f} | {spread} |"
 
@@ -108,8 +109,8 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     crops = sorted((arguments.set / "train" / "real").glob("*.jp*g"))[:200]
-    whole = [path for path in photographs().values() if decode.header(path).format == "JPEG"]
-    whole = [path for path in whole if decode.header(path).width * decode.header(path).height < 12e6][:24]
+    whole = [path for path in photographs().values() if headers.header(path).format == "JPEG"]
+    whole = [path for path in whole if headers.header(path).width * headers.header(path).height < 12e6][:24]
     lines = [_decoding("crops of the set", crops), _decoding("photographs, whole", whole)]
     print(*lines, sep="\n", flush=True)
     rate, trained = matmul_rate(), []

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from tithe import config, devices
+from tithe import config
 from tithe.tasks.text import TextExamples
+from tithe.train import devices
 
 
 class ForTrainer(nn.Module):

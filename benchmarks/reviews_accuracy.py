@@ -15,7 +15,9 @@ import time
 from common import dataset, publish, stamp
 from sklearn.linear_model import LogisticRegression
 
-from tithe import config, data, devices, pipeline, plugins, predict
+from tithe import config, data, pipeline, plugins
+from tithe.models import inference
+from tithe.train import devices
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
 
@@ -27,7 +29,7 @@ def frozen(run: config.Run) -> tuple[float, float]:
     task = plugins.load("tasks", run.task).open_task(run)
     examples = task.encode(splits.everything)
     accelerator = devices.accelerator("cpu", "auto")
-    x = predict.embeddings(task.build(len(splits.labels), run.seed), examples, autocast=accelerator.autocast)
+    x = inference.embeddings(task.build(len(splits.labels), run.seed), examples, autocast=accelerator.autocast)
     y = splits.everything.labels
     fits = [LogisticRegression(C=c, max_iter=3000).fit(x[splits.train], y[splits.train]) for c in STRENGTHS]
     best = max(fits, key=lambda fit: fit.score(x[splits.val], y[splits.val]))

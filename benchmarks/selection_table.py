@@ -12,8 +12,9 @@ from typing import Any
 
 from common import dataset, publish, stamp
 
-from tithe import config, plugins, records, standings, suite
-from tithe.cli_config import quiet_libraries
+from tithe import config, plugins, storage
+from tithe.cli.options import quiet_libraries
+from tithe.select.suite import standings, trials
 
 # The documents' own numbers (test accuracy, on a data set they don't name; see recipes/data_efficiency).
 DOCUMENTED = {
@@ -59,10 +60,10 @@ def _table(name: str, seeds: int, way: dict[str, Any], out: Path) -> list[str]:
         }
     )
     begun = time.monotonic()
-    results = suite.run(base, plugins.names("strategies"), [0.1], list(range(seeds)), out)
+    results = trials.run(base, plugins.names("strategies"), [0.1], list(range(seeds)), out)
     seconds = time.monotonic() - begun
-    lines = standings.standings(results)
-    records.write_json(out / suite.FILE, {"standings": lines, "trials": results})
+    lines = standings.compute_standings(results)
+    storage.write_json(out / trials.FILE, {"standings": lines, "trials": results})
     full = DOCUMENTED["all"]
     compared = [
         f"| {line['strategy']} | {_percent(line['share_of_all'])} | {DOCUMENTED[line['strategy']] / full:.1%} |"

@@ -27,7 +27,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tithe.photos import decode, leak
+from tithe.data.images import format_leak
+from tithe.imaging import headers
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -109,8 +110,8 @@ def areas(listed: Listed, score_N: Array) -> dict[str, float]:
 
 def format_area(listed: Listed) -> float | None:
     """Return the AUC of what headers say over all parts, each row judged by a model of other photographs."""
-    features_NF = leak.format_features([decode.header(path) for path in listed.paths])
-    return leak.probe(features_NF, listed.real_N.astype(np.int64), listed.source_N, seed=0)
+    features_NF = format_leak.format_features([headers.header(path) for path in listed.paths])
+    return format_leak.probe(features_NF, listed.real_N.astype(np.int64), listed.source_N, seed=0)
 
 
 def line(name: str, folder: Path) -> str:

@@ -17,8 +17,9 @@ from typing import Any
 from common import dataset, publish, stamp
 from scipy import stats
 
-from tithe import config, pipeline, records, standings
-from tithe.cli_config import quiet_libraries
+from tithe import config, pipeline, storage
+from tithe.cli.options import quiet_libraries
+from tithe.select.suite import standings
 
 CONFIG = Path(__file__).parents[1] / "recipes/data_efficiency/configs/train_config_with_tuning.json"
 PLAIN, DOCUMENTED, WIDE = "the defaults", "searched, documented ranges", "searched, rates of 1e-4 to 1e-2"
@@ -52,7 +53,7 @@ def trained(seed: int, changes: list[str]) -> dict[str, Any]:
         begun = time.monotonic()
         outcome = pipeline.train(run.model_copy(update={"out": folder}))
         seconds = time.monotonic() - begun
-        account = records.read_json(Path(folder) / "tuning.json") if run.tune else {"seconds": None, "trials": []}
+        account = storage.read_json(Path(folder) / "tuning.json") if run.tune else {"seconds": None, "trials": []}
         rate = config.load(Path(folder) / "config.json").train.learning_rate
     scores = outcome.scores["test"]
     return {

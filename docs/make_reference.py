@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tithe import config, plugins, vocabulary
+from tithe import config, plugins
+from tithe.config.explain import explain
 
 _HEAD = "| setting | type | default | meaning |\n|---|---|---|---|\n"
 
@@ -13,7 +14,7 @@ def reference() -> str:
     models = {"native": config.Run}
     models |= {f"recipe `{name}`": plugins.load("recipes", name).Config for name in plugins.names("recipes")}
     for title, model in models.items():
-        rows = (f"| `{k}` | {t.replace('|', '·')} | `{d}` | {m} |\n" for k, t, d, m in vocabulary.explain(model))
+        rows = (f"| `{k}` | {t.replace('|', '·')} | `{d}` | {m} |\n" for k, t, d, m in explain(model))
         parts.append(f"\n## {title.capitalize()}\n\n{_HEAD}{''.join(rows)}")
     return "".join(parts)
 

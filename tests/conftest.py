@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.texts import FILLER, TOPICS, make_texts, write_rows
+
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,14 +89,14 @@ def tiny_modernbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tithe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Call the command in this process; return its exit code, its output and its lines on stderr."""
-    from tithe import cli
+    from tithe.cli import main
 
     def call(*arguments: object) -> tuple[Any, str, list[str]]:
         monkeypatch.setattr("sys.argv", ["tithe", *map(str, arguments)])
         logging.getLogger("tithe").handlers[:] = []  # the command's own keeps the stderr of the moment it was made
         capsys.readouterr()
         with pytest.raises(SystemExit) as exit_:
-            cli.main()
+            main.main()
         out, err = capsys.readouterr()
         return exit_.value.code, out, err.splitlines()
 

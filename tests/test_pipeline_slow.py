@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from support.paths import ROOT
-from tithe import config, fetch, pipeline
-from tithe.trained import load
+from tithe import config, pipeline
+from tithe.fetch import catalog
+from tithe.predict import load
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +19,7 @@ def reviews() -> Path:
     for folder in (os.environ.get("TITHE_DATA"), ROOT.parent / "shared/data"):
         if folder and (path := Path(folder) / "reviews.parquet").exists():
             return path
-    return fetch.fetch("reviews")
+    return catalog.fetch("reviews")
 
 
 def test_the_quickstart_reaches_its_accuracy_and_repeats_its_bits(tmp_path: Path) -> None:

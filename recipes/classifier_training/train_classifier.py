@@ -2,7 +2,7 @@
 
 import sys
 
-from tithe.cli import main
+from tithe.cli.main import main
 
 if __name__ == "__main__":
     # `--config` is the documented spelling of what `tithe train` takes as its argument.

@@ -3,7 +3,7 @@
 The public face, loaded when first touched, so that `import tithe` costs nothing:
 
 - `train(run, overwrite=False)`: one run, from data to report (`tithe.pipeline.train`)
-- `load(checkpoint)`: a trained classifier with `predict(texts)` (`tithe.trained.load`)
+- `load(checkpoint)`: a trained classifier with `predict(texts)` (`tithe.predict.load`)
 - `read_config(path, overrides)`: a config file as a `Run` (`tithe.config.load`)
 """
 
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "train": "pipeline.train",
-    "load": "trained.load",
+    "load": "predict.load",
     "read_config": "config.load",
     "Run": "config.Run",
 }

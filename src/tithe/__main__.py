@@ -1,5 +1,5 @@
 """`python -m tithe` is `tithe`."""
 
-from tithe.cli import main
+from tithe.cli.main import main
 
 main()

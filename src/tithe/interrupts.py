@@ -13,19 +13,19 @@ from types import FrameType
 logger = logging.getLogger("tithe")
 
 
-class Asked:
+class StopRequest:
     """The signal that asked for a stop; 0 until there is one."""
 
     signum = 0
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[Asked]:
+def deferred() -> Iterator[StopRequest]:
     """Note the first SIGINT or SIGTERM instead of dying; a second one exits the process at once.
 
     Outside the main thread signals can't be caught: there the yielded object stays 0.
     """
-    asked = Asked()
+    asked = StopRequest()
 
     def handle(signum: int, frame: FrameType | None) -> None:
         if asked.signum:

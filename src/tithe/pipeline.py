@@ -10,27 +10,24 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from tithe import (
-    checkpoint,
-    closing,
-    config,
-    data,
-    devices,
-    epochfiles,
-    network,
-    plugins,
-    records,
-    rescoring,
-    rundirs,
-    runlog,
-    selecting,
-    selection,
-    tuning,
-)
-from tithe.closing import Outcome
+from tithe import config, plugins, select, storage
+from tithe.checkpoints import store
+from tithe.config import schema
+from tithe.data.splits import Splits
+from tithe.errors import InputError
+from tithe.models import network
 from tithe.progress import bar
-from tithe.session import Session
-from tithe.tracking import mirrored
+from tithe.runs import resume
+from tithe.runs.directory import clear_or_refuse, exclusive, owned_files, resolve
+from tithe.runs.finish import Outcome, finish
+from tithe.runs.log import buffered, quiet, to_file
+from tithe.runs.resume import fingerprint
+from tithe.runs.session import Session
+from tithe.select import rescore, selection
+from tithe.track.tracks import mirror_settings
+from tithe.train import devices
+from tithe.tune import search, trials
+from tithe.tune.search import _batch, _ground, _searched
 
 
 def train(run: config.Run, overwrite: bool = False) -> Outcome:
@@ -49,13 +46,13 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
         A signal asked for a stop; the state was saved first.
     """
     begun = time.monotonic()
-    run = epochfiles.continued(run)
-    with runlog.remembered() as log:
+    run = resume.apply_epoch_file(run)
+    with buffered() as log:
         accelerator = devices.accelerator(run.train.device, run.train.precision, run.train.careful_scaling)
         task = check(run)
-        home = rundirs.choose(run)
-        with rundirs.alone(home, accelerator):
-            run, task = tuning.ahead(run, home, task, accelerator, overwrite)
+        home = resolve(run)
+        with exclusive(home, accelerator):
+            run, task = search_first(run, home, task, accelerator, overwrite)
             return _train(run, home, task, accelerator, overwrite, log, begun)
 
 
@@ -71,50 +68,50 @@ def _train(
     main = accelerator.is_main_process
     with accelerator.main_process_first():  # the others find it in the cache
         splits = task.load()
-        start = rundirs.start_of(run, home)
-    made_of = _made_of(run, task, splits)
+        start = resume.start_of(run, home)
+    made_of = fingerprint(run, task, splits)
     if start and start.is_dir():
-        checkpoint.check_same(checkpoint.progress(start)["made_of"], made_of, start)
+        resume.check_same(store.progress(start)["made_of"], made_of, start)
     elif not start and main:
-        rundirs.refuse_to_bury(run, home, overwrite)
+        clear_or_refuse(run, home, overwrite)
     doing, unit = task.doing
     with bar(doing, len(splits.everything), unit) as tick, accelerator.main_process_first():
         encoded = task.encode(splits.everything, tick)
     net, examples = network.build(run, task, len(splits.labels), encoded, accelerator)
     if start and start.is_dir():
-        checkpoint.check_same(checkpoint.progress(start)["made_of"], net.identity, start)
+        resume.check_same(store.progress(start)["made_of"], net.identity, start)
     chosen = _choose(run, splits, encoded, examples, task, net, accelerator)
     if chosen:
         splits = splits.narrowed(chosen.selection.rows, run.data, run.seed)
     session = Session(run, home, task, splits, examples, net, accelerator, {**made_of, **net.identity}, start, begun)
     session.open_home()
     if chosen and main:
-        selecting.write(home, chosen)
+        select.write(home, chosen)
     accelerator.wait_for_everyone()
-    with runlog.written(home, log) if main else runlog.silent(), session.tracks() as tracks:
+    with to_file(home, log) if main else quiet(), session.tracks() as tracks:
         seconds = session.learn(tracks)
-        outcome = closing.conclude(session, tracks, seconds)
+        outcome = finish(session, tracks, seconds)
     if main:
-        records.write_manifest(home, rundirs.own(run, home))  # last: the mirrors write until they are closed
+        storage.write_manifest(home, owned_files(run, home))  # last: the mirrors write until they are closed
     return outcome
 
 
 def _choose(
     run: config.Run,
-    splits: data.Splits,
+    splits: Splits,
     encoded: Any,
     examples: Any,
     task: Any,
     net: network.Network,
     accelerator: Accelerator,
-) -> selecting.Chosen | None:
+) -> select.SelectionResult | None:
     """Let the config's strategy choose among the training rows; None where it names none."""
     if run.select is None:
         return None
     pool = splits.everything, splits.labels, splits.split.train
-    origin = selecting.source(run, run.select, *pool, encoded, task, net.whole, accelerator)
+    origin = select.signal_inputs(run, run.select, *pool, encoded, task, net.whole, accelerator)
     mine = examples.take(splits.split.train)
-    return selecting.choose(origin, rescoring.by_model(run, task, len(splits.labels), mine, accelerator))
+    return select.choose_rows(origin, rescore.rescore_with_model(run, task, len(splits.labels), mine, accelerator))
 
 
 def check(run: config.Run) -> Any:
@@ -129,26 +126,48 @@ def check(run: config.Run) -> Any:
     family.check(run)
     task = family.open_task(run)
     if run.select:
-        selection.options_of(plugins.load("strategies", run.select.strategy), run.select)
+        selection.parse_options(plugins.load("strategies", run.select.strategy), run.select)
         plugins.load("strategies", run.select.first)
-    for name, settings in mirrored(run.track).items():
+    for name, settings in mirror_settings(run.track).items():
         plugins.load("trackers", name).check(settings)
-    tuning.check(run)
+    search.check(run)
     return task
 
 
-def _made_of(run: config.Run, task: Any, splits: data.Splits) -> dict[str, Any]:
-    """What must not change between a checkpoint and the run that goes on from it."""
-    t = run.train
-    return {
-        "labels": {"classes": len(splits.labels), "sha256": splits.labels.hash},
-        "model": task.identity(),
-        "data": splits.fingerprint,
-        "select": run.select.model_dump(mode="json") if run.select else None,
-        "order": {
-            "seed": run.seed,
-            "batch_size": t.batch_size,
-            "accumulation_steps": t.accumulation_steps,
-            "group_by_length": t.group_by_length,
-        },
-    }
+def search_first(
+    run: config.Run, home: Path, task: Any, accelerator: Accelerator, overwrite: bool = False
+) -> tuple[config.Run, Any]:
+    """Search before a run, in its directory; return its config with the best values, and the task of that.
+
+    A search that was stopped goes on. A run that goes on from a checkpoint keeps what was found before it. A config
+    without `tune` comes back as it is.
+
+    Raises
+    ------
+    InputError
+        The directory holds another run, the checkpoint is of another search, or the search can't begin.
+    TitheError, Interrupted
+        See `search`.
+    """
+    if run.tune is None:
+        return run, task
+    if start := resume.start_of(run, home):
+        run = _restored(run, start)
+    else:
+        clear_or_refuse(run, home, overwrite)
+        shared = _ground(run, task, accelerator)
+        storage.write_json(home / "config.json", config.dump(run))  # by which a stopped search is found again
+        run = _searched(shared, home).run
+    return run, plugins.load("tasks", run.task).open_task(run)
+
+
+def _restored(run: config.Run, start: Path) -> config.Run:
+    """Take the values that a checkpoint was trained with."""
+    before = {} if start.is_file() else store.progress(start)["config"]
+    if before.get("tune") != config.dump(run)["tune"]:
+        raise InputError(
+            f"checkpoint {start} is of another search, or of none: set tune as it was, or start anew without resume"
+        )
+    if _batch(before["train"]) != _batch(run.train.model_dump()):
+        return run  # the checkpoint will be refused for it
+    return trials.with_values(run, {part: {k: before[part][k] for k in keys} for part, keys in schema.SEARCHED.items()})

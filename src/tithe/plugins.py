@@ -12,11 +12,21 @@ from types import ModuleType
 
 from tithe.errors import InputError, did_you_mean
 
+# Where the members of each family are.
+FAMILIES = {
+    "galleries": "data.galleries",
+    "readers": "data.readers",
+    "recipes": "config.formats",
+    "strategies": "select.strategies",
+    "tasks": "tasks",
+    "trackers": "track.trackers",
+}
+
 
 @cache
 def names(family: str) -> tuple[str, ...]:
     """Return the members of a family, sorted, without importing any of them."""
-    folder = Path(__file__).parent / family
+    folder = Path(__file__).parent.joinpath(*FAMILIES[family].split("."))
     return tuple(sorted(m.name for m in pkgutil.iter_modules([str(folder)])))
 
 
@@ -30,7 +40,7 @@ def load(family: str, name: str) -> ModuleType:
     """
     if name not in names(family):
         raise InputError(f"unknown {family} name '{name}'{did_you_mean(name, names(family))}")
-    return importlib.import_module(f"tithe.{family}.{name}")
+    return importlib.import_module(f"tithe.{FAMILIES[family]}.{name}")
 
 
 def installed(module: str) -> bool:

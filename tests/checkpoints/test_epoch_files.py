@@ -11,8 +11,11 @@ import pytest
 
 from support.epoch_files import EPOCHS, KEYS, Train, at_call, at_step, factors, killed, opened, rates, same
 from support.photographs import STEPS, documented, final, history
-from tithe import checkpoint, epochfiles, optimizers, pipeline, records, trained
-from tithe.judging import CALIBRATION
+from tithe import pipeline, predict, storage
+from tithe.checkpoints import epoch_files, store
+from tithe.checkpoints.keeper import Keeper
+from tithe.storage.run_files import CALIBRATION
+from tithe.train import optimizer
 
 pytestmark = pytest.mark.usefixtures("one_thread", "small")
 
@@ -40,12 +43,12 @@ def test_names_are_the_documented_ones(whole: Path) -> None:
     assert [opened(whole / f"checkpoint_epoch_{i}.pt")["epoch"] for i in range(1, 5)] == [1, 2, 3, 4]
     assert (whole / "latest_model.pt").read_bytes() == (whole / "checkpoint_epoch_4.pt").read_bytes()
     assert [path.name for path in whole.glob("step_*")] == ["step_00000012"]  # tithe's own, of which one is kept
-    manifest = records.read_json(whole / records.MANIFEST)
+    manifest = storage.read_json(whole / storage.MANIFEST)
     assert {*files, "training_history.json"} <= manifest.keys()
 
 
 def test_the_history_is_that_of_the_files(whole: Path) -> None:
-    told, last = records.read_json(whole / "training_history.json"), opened(whole / "latest_model.pt")
+    told, last = storage.read_json(whole / "training_history.json"), opened(whole / "latest_model.pt")
     assert told == {"train": last["train_history"], "val": last["val_history"]}
     assert [line["loss"] for line in told["val"]] == [line["loss"] for line in history(whole, "val")]
 
@@ -58,11 +61,11 @@ def test_the_best_file_has_the_lowest_validation_loss(whole: Path) -> None:
     assert content["best_val_loss"] == losses[best] == min(losses.values())
     lowest = [min(list(losses.values())[:epoch]) for epoch in range(1, 5)]
     assert [opened(whole / f"checkpoint_epoch_{i}.pt")["best_val_loss"] for i in range(1, 5)] == lowest
-    assert same(dict(content["model_state_dict"]), checkpoint.weights(whole / "best"))
+    assert same(dict(content["model_state_dict"]), store.weights(whole / "best"))
 
 
 def test_the_best_file_scores_what_its_epoch_scored(whole: Path) -> None:
-    model = trained.load(whole / "best_model.pt", device="cpu")
+    model = predict.load(whole / "best_model.pt", device="cpu")
     splits = model.task.load()
     rows = model.task.encode(splits.everything.take(splits.val))
     scores = model.task.scores(rows.labels, model.outputs(rows))
@@ -86,7 +89,7 @@ def test_the_learning_rate_is_the_documented_curve(whole: Path) -> None:
     factor = factors(warmup=STEPS, total=STEPS * EPOCHS, least=0.0001 / 0.003)
     assert rates(whole) == pytest.approx([0.003 * factor(step) for step in range(12)])
     run = documented(whole, whole, lr=0.0000125, epochs=50, warmup_epochs=5, min_lr=0.000001)
-    curve = optimizers.schedule(run.train, 500, 10)
+    curve = optimizer.schedule(run.train, 500, 10)
     assert [curve(step) * 0.0000125 for step in (0, 49, 50, 275, 500, 900)] == pytest.approx(
         [0.0000125 / 51, 0.0000125 * 50 / 51, 0.0000125, 0.00000675, 0.000001, 0.000001]
     )
@@ -115,10 +118,10 @@ KILLS = {
     "after the first step": at_step(1),
     "within an epoch": at_step(8),
     "between two epochs": at_step(6),
-    "after the best and before the newest": at_call(checkpoint.Keeper, "periodic", 2),
-    "before an epoch's files": at_call(epochfiles, "write", 2),
+    "after the best and before the newest": at_call(Keeper, "periodic", 2),
+    "before an epoch's files": at_call(epoch_files, "write", 2),
     "among an epoch's files": at_call(shutil, "copyfile", 5),
-    "before the end is told": at_call(pipeline.closing, "conclude", 1),
+    "before the end is told": at_call(pipeline, "finish", 1),
 }
 
 

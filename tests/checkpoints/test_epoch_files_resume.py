@@ -13,7 +13,8 @@ import torch
 
 from support.epoch_files import FLAGS, KEYS, Train, at_step, factors, killed, opened, rates
 from support.photographs import documented, final, history
-from tithe import checkpoint, epochfiles, pipeline, records, trained
+from tithe import pipeline, predict, storage
+from tithe.checkpoints import epoch_files, locate
 from tithe.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread", "small")
@@ -30,7 +31,7 @@ def test_more_epochs_are_those_of_a_run_whose_schedule_had_ended(go: Train) -> N
     assert (home / "history.jsonl").read_bytes() == (longer / "history.jsonl").read_bytes()
     assert rates(home)[6:] == pytest.approx([0.0001] * 6)
     assert opened(home / "latest_model.pt")["epoch"] == 4 and (home / "checkpoint_epoch_4.pt").exists()
-    assert records.read_json(home / "metrics.json")["best"] == records.read_json(longer / "metrics.json")["best"]
+    assert storage.read_json(home / "metrics.json")["best"] == storage.read_json(longer / "metrics.json")["best"]
 
 
 def test_from_the_middle_of_a_schedule_it_goes_on_to_its_end(go: Train, whole: Path) -> None:
@@ -47,14 +48,14 @@ def test_a_file_alone_carries_its_history_into_another_folder(go: Train, whole: 
     carried = shutil.copyfile(whole / "checkpoint_epoch_2.pt", tmp_path / "carried/some.pt")
     home = go(epochs=2, resume=str(carried))
     assert final(home) == final(whole)
-    assert records.read_json(home / "training_history.json") == records.read_json(whole / "training_history.json")
+    assert storage.read_json(home / "training_history.json") == storage.read_json(whole / "training_history.json")
     assert {path.name for path in home.glob("checkpoint_epoch_*")} == {"checkpoint_epoch_3.pt", "checkpoint_epoch_4.pt"}
     # The weights of the two earlier epochs are not here: the best is one of those that are.
     here = [line for line in history(home, "val") if line["epoch"] > 2]
     best = min(here, key=lambda line: float(line["loss"]))
     assert opened(home / "best_model.pt")["epoch"] == best["epoch"]
-    assert records.read_json(home / "metrics.json")["best"]["epoch"] == best["epoch"]
-    later = epochfiles.read(home / "latest_model.pt").progress
+    assert storage.read_json(home / "metrics.json")["best"]["epoch"] == best["epoch"]
+    later = epoch_files.read(home / "latest_model.pt").progress
     assert later["best"]["epoch"] == best["epoch"] and later["waited"] == 4 - best["epoch"]
 
 
@@ -62,8 +63,8 @@ def test_going_on_from_an_earlier_file_leaves_no_later_state_behind(go: Train, w
     home = tmp_path / "run"
     shutil.copytree(whole, home)
     killed(lambda: go(epochs=2, resume=str(home / "checkpoint_epoch_1.pt")), at_step(1))
-    assert [path.name for path in checkpoint.all_in(home) if path.name != "best"] == ["step_00000003"]
-    assert max(line["step"] for line in records.read_lines(home / "history.jsonl")) <= 4
+    assert [path.name for path in locate.all_in(home) if path.name != "best"] == ["step_00000003"]
+    assert max(line["step"] for line in storage.read_lines(home / "history.jsonl")) <= 4
 
 
 def test_another_rate_keeps_its_place_in_the_schedule(go: Train, whole: Path) -> None:
@@ -165,7 +166,7 @@ def test_a_damaged_file_is_not_quietly_replaced_by_what_lies_beside_it(go: Train
     with pytest.raises(InputError, match=r"latest_model.pt can't be read"):
         go(resume=str(home / "latest_model.pt"))
     with pytest.raises(InputError, match=r"latest_model.pt can't be read"):
-        trained.load(home / "latest_model.pt")
+        predict.load(home / "latest_model.pt")
     assert {path: path.stat().st_mtime_ns for path in home.rglob("*")} == before
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from support.runs import run, with_out
-from tithe import checkpoint
+from tithe.checkpoints import store
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -16,7 +16,7 @@ def test_periodic_checkpoints_rotate_and_the_best_stays(settings: Settings, tmp_
     outcome = run(with_out(settings(), tmp_path / "run", keep=2))
     names = sorted(p.name for p in (tmp_path / "run/checkpoints").iterdir())
     assert names == ["best", "step_00000020", "step_00000024"]
-    saved = checkpoint.load(outcome.best)
+    saved = store.load(outcome.best)
     assert saved.progress["best"]["step"] in (12, 24)
     assert {p.name for p in outcome.best.glob("*.pt")} == {"model.pt", "optimizer.pt", "scheduler.pt", "rng.pt"}
 

@@ -13,7 +13,7 @@ import pytest
 
 from support.command_line import Result, Run, Trained, train
 from support.texts import make_texts
-from tithe import cli
+from tithe.cli import main
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         logger.handlers[:] = []  # the command's own handler keeps the stderr of the moment it was made
         capsys.readouterr()
         with pytest.raises(SystemExit) as exit_:
-            cli.main()
+            main.main()
         return Result(exit_.value.code, *capsys.readouterr())
 
     yield call

@@ -10,7 +10,7 @@ import pytest
 
 from support.command_line import Run, Settings, write_config
 from support.paths import ROOT
-from tithe import configfile
+from tithe.config.files import read
 
 EXAMPLE = ROOT / "recipes/classifier_training/classifier_training.example.yaml"
 
@@ -36,7 +36,7 @@ def test_the_documented_example_is_valid_by_its_schema(run: Run) -> None:
     schema = json.loads(run("config", "schema", "--recipe", "classifier_training").out)
     validator = jsonschema.validators.validator_for(schema)
     validator.check_schema(schema)
-    example, _ = configfile.read(EXAMPLE)
+    example, _ = read(EXAMPLE)
     assert list(validator(schema).iter_errors(example)) == []
     wrong = {**example, "training": {**example["training"], "num_epoch": 3, "batch_size": "32"}}
     assert len(list(validator(schema).iter_errors(wrong))) == 2

@@ -14,7 +14,7 @@ import typer
 import tithe
 from support.command_line import Run, Settings, assert_refused, write_config
 from support.texts import write_rows
-from tithe import cli
+from tithe.cli import main
 from tithe.errors import InputError
 
 # ---- mistakes: exit code 2, one line, nothing written
@@ -143,7 +143,7 @@ def test_a_whole_command_line_with_a_mistake_shows_no_traceback(tmp_path: Path) 
 
 
 def every_command() -> list[tuple[str, ...]]:
-    top = typer.main.get_command(cli.app)
+    top = typer.main.get_command(main.app)
     found = [(name,) for name, command in top.commands.items() if not hasattr(command, "commands")]
     return found + [("config", name) for name in top.commands["config"].commands]
 
@@ -187,7 +187,7 @@ def test_failures_have_their_exit_codes(
     def fail(*asked: object) -> None:
         raise error
 
-    monkeypatch.setattr("tithe.fetch.fetch", fail)
+    monkeypatch.setattr("tithe.fetch.catalog.fetch", fail)
     assert run("fetch", "reviews") == (code, "", f"{says}\n")
 
 
@@ -205,7 +205,7 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*asked: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("tithe.fetch.fetch", fail)
+    monkeypatch.setattr("tithe.fetch.catalog.fetch", fail)
     monkeypatch.setattr(sys, "argv", ["tithe", "fetch", "reviews"])
     with pytest.raises(ZeroDivisionError):
-        cli.main()
+        main.main()

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tithe import plugins, records
+from tithe import plugins, storage
 
 Settings = Callable[..., dict[str, Any]]
 Tithe = Callable[..., tuple[Any, str, list[str]]]
@@ -42,7 +42,7 @@ def test_the_command_writes_what_each_strategy_keeps(
     assert sorted(table.column("rank").to_pylist()) == list(range(count))
     told = json.loads(table.schema.metadata[b"tithe"])
     assert told["strategy"] == name and told["pool"] == 120 and set(told["seconds"]) == {"signals", "choice"}
-    assert records.read_json(tmp_path / "picks.json") == told
+    assert storage.read_json(tmp_path / "picks.json") == told
     with Image.open(tmp_path / "picks.png") as picture:
         assert picture.width > 3 * picture.height - 200, "a map and two histograms, whatever the strategy reads"
 
@@ -87,7 +87,7 @@ def test_the_command_ends_with_a_table(rows: Path, tiny_bert: Path, tmp_path: Pa
     asked = ["suite", rows, "--strategies", "k_center,el2n", "--seeds", "0,1", "--budgets", "0.2", "--max-length", 32]
     code, said, err = tithe(*asked, "--encoder", tiny_bert, "--out", tmp_path / "suite")
     assert code == 0, err
-    found = records.read_json(tmp_path / "suite/suite.json")
+    found = storage.read_json(tmp_path / "suite/suite.json")
     assert {line["strategy"] for line in found["standings"]} == {"all", "random", "k_center", "el2n"}
     assert "as many optimizer steps as on all rows" in said and "k_center 20 %" in said
     assert (tmp_path / "suite/suite.md").read_text().startswith("| strategy")

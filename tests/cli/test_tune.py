@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tithe import config, records
+from tithe import config, storage
 
 pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
 
@@ -27,7 +27,7 @@ def test_the_command_prints_a_table_and_writes_a_config_that_trains(
     code, out, err = tithe("tune", file, *more, "--out", tmp_path / "search")
     assert code == 0 and "number" in err[-1], err
     table = [line for line in out.splitlines() if line.startswith("|")]
-    account = records.read_json(tmp_path / "search/tuning.json")
+    account = storage.read_json(tmp_path / "search/tuning.json")
     assert len(table) == 5 and table[2].split("|")[1].strip() == str(account["best"]["number"])
     assert f"tithe train {tmp_path}/search/tuned.json" in out and "do-not-show" not in out
     found = config.load(tmp_path / "search/tuned.json")

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from support.comparisons import Make, edit, kinds, noted
-from tithe import proof, records
-from tithe.compare import cautions, compare
+from tithe import storage
+from tithe.compare import cautions, compare_runs
 from tithe.compare import page as comparison_page
+from tithe.storage import freeze_proof
 
 # ---- notes, each with its cause
 
@@ -29,13 +30,13 @@ from tithe.compare import page as comparison_page
     ],
 )
 def test_a_run_has_the_notes_it_deserves_and_no_others(made: Path, name: str, expected: set[str]) -> None:
-    found = compare([made / "base", made / name])
+    found = compare_runs([made / "base", made / name])
     assert kinds(found, name) == expected
     assert kinds(found, "base") == set()
 
 
 def test_notes_say_what_it_is(made: Path) -> None:
-    found = compare([made / name for name in ("base", "eager", "seed", "untested", "diverged")])
+    found = compare_runs([made / name for name in ("base", "eager", "seed", "untested", "diverged")])
     assert noted(found, "factors") == [
         "eager: 2 settings differ from base (train.epochs, train.learning_rate): can't tell which made the difference",
         "untested: 2 settings differ from base (data.test_ratio, checkpoint.best_by): can't tell which made the "
@@ -67,7 +68,7 @@ def test_notes_say_what_it_is(made: Path) -> None:
 def test_other_machines_are_named(copy: Make, made: Path, file: str, change: Callable[[Any], object], key: str) -> None:
     home = copy("base", "elsewhere")
     edit(home / file, change)
-    found = compare([made / "base", home])
+    found = compare_runs([made / "base", home])
     assert noted(found, "machine") == [
         f"elsewhere: other {key} than base: times and last bits are not comparable",
     ]
@@ -78,29 +79,29 @@ def test_other_machines_are_named(copy: Make, made: Path, file: str, change: Cal
 def test_one_other_setting_is_one_factor(made: Path, copy: Make) -> None:
     home = copy("base", "by_loss")
     edit(home / "config.json", lambda c: c["checkpoint"].update(best_by="loss"))
-    found = compare([made / "base", home])
+    found = compare_runs([made / "base", home])
     assert kinds(found, "by_loss") == {"best_by"}
     assert found.factors == {"checkpoint.best_by": ["f1", "loss"]}
 
 
 def test_overfitting_is_noted_beyond_five_percent(made: Path, copy: Make) -> None:
-    found = compare([made / "eager", made / "base"])
+    found = compare_runs([made / "eager", made / "base"])
     rise = found.runs[0].overfitting
     assert rise and rise.rise > 0.05
     assert noted(found, "overfitting")[0].startswith(f"eager: its validation loss rose by {100 * rise.rise:.0f} %")
     home = copy("base", "calm")
-    history = [{**r, "loss": 0.5 + 0.02 * r["epoch"]} for r in records.read_lines(home / "history.jsonl")]
-    records.write_lines(home / "history.jsonl", history)
-    assert "calm" not in str(noted(compare([made / "base", home]), "overfitting"))  # 4 % from 0.52
+    history = [{**r, "loss": 0.5 + 0.02 * r["epoch"]} for r in storage.read_lines(home / "history.jsonl")]
+    storage.write_lines(home / "history.jsonl", history)
+    assert "calm" not in str(noted(compare_runs([made / "base", home]), "overfitting"))  # 4 % from 0.52
 
 
 def test_chance_is_noted_when_the_interval_holds_zero(made: Path, copy: Make) -> None:
     twin = copy("base", "twin")
-    found = compare([made / "base", twin, made / "lame"])
+    found = compare_runs([made / "base", twin, made / "lame"])
     _, same, lame = found.runs
     assert same.difference == (0, 0, 0)
     assert lame.difference and lame.difference.beyond_chance and lame.difference.value < 0
-    scores = [records.read_json(made / name / "metrics.json")["test_score"] for name in ("base", "lame")]
+    scores = [storage.read_json(made / name / "metrics.json")["test_score"] for name in ("base", "lame")]
     assert lame.difference.value == pytest.approx(scores[1] - scores[0], abs=1e-12)
     assert [note.runs for note in found.notes if note.kind == "chance"] == [("twin",)]
 
@@ -108,7 +109,7 @@ def test_chance_is_noted_when_the_interval_holds_zero(made: Path, copy: Make) ->
 def test_other_rows_or_no_predictions_are_not_judged(made: Path, copy: Make) -> None:
     bare = copy("lame", "bare")
     (bare / "test" / "predictions.parquet").unlink()
-    found = compare([made / "base", bare, made / "seed", made / "data", made / "diverged"])
+    found = compare_runs([made / "base", bare, made / "seed", made / "data", made / "diverged"])
     assert [run.difference for run in found.runs] == [None] * 5
     assert [note.runs for note in found.notes if note.kind == "unjudged"] == [("bare",)]
 
@@ -127,7 +128,7 @@ def first_tensor(proof: Any) -> Any:
 def broken(found: Any) -> None:
     """What the pipeline would have written, had a frozen tensor changed."""
     next(iter(found["tensors"].values()))["after"] = "0" * 64
-    found.update(proof.content(found["freeze"], found["tensors"]))
+    found.update(freeze_proof.content(found["freeze"], found["tensors"]))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_a_freeze_that_is_not_proven_is_noted(
 ) -> None:
     home = copy("frozen", "changed")
     change(home)
-    found = compare([made / "frozen", home])
+    found = compare_runs([made / "frozen", home])
     assert [note.runs for note in found.notes if note.kind == "freeze"] == [("changed",)]
     assert text in noted(found, "freeze")[0]
     cell = dict(comparison_page.result_rows(found))["freeze"]
@@ -160,7 +161,7 @@ def test_an_unfinished_run_owes_no_proof(made: Path, copy: Make) -> None:
     home = copy("frozen", "stopped")
     for name in ("freeze_proof.json", "metrics.json"):
         (home / name).unlink()
-    found = compare([made / "frozen", home])
+    found = compare_runs([made / "frozen", home])
     assert kinds(found, "stopped") == {"unfinished"}
     assert noted(found, "unfinished") == ["stopped: not finished (2 of 2 epochs done), so its scores are left out"]
     assert found.runs[1].score("test_score") is None and found.runs[1].stability

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.comparisons import RUNS, Make, edit, noted
-from tithe.compare import NO_EFFECT, compare
+from tithe.compare import NO_EFFECT, compare_runs
 from tithe.compare import page as comparison_page
 from tithe.errors import InputError
 
@@ -26,7 +26,7 @@ def test_settings_without_effect_are_no_factors(made: Path, copy: Make) -> None:
         c["track"].update(tensorboard=True)
 
     edit(home / "config.json", change)
-    found = compare([made / "base", home])
+    found = compare_runs([made / "base", home])
     assert found.factors == {} and found.runs[1].differing == {}
     assert "all alike" in comparison_page.text(found)
 
@@ -35,18 +35,18 @@ def test_a_setting_that_follows_from_another_is_shown_and_not_counted(made: Path
     narrow, wide = copy("base", "narrow"), copy("base", "wide")
     for home, width in ((narrow, 64), (wide, 128)):
         edit(home / "config.json", lambda c, w=width: c["model"].update(head="mlp", hidden_dim=w))
-    found = compare([made / "base", narrow, wide])
+    found = compare_runs([made / "base", narrow, wide])
     assert found.factors == {"model.head": ["linear", "mlp", "mlp"], "model.hidden_dim": [NO_EFFECT, 64, 128]}
     assert [list(run.differing) for run in found.runs] == [[], ["model.head"], ["model.head"]]
     assert noted(found, "factors") == []
-    assert noted(compare([narrow, made / "base", wide]), "factors") == []
+    assert noted(compare_runs([narrow, made / "base", wide]), "factors") == []
 
 
 def test_data_are_told_apart_by_what_is_in_them(made: Path, copy: Make) -> None:
     moved = copy("base", "moved")
     edit(moved / "data_report.json", lambda report: report.update(file="renamed.csv"))
-    assert compare([made / "base", moved]).factors == {}
-    values = compare([made / "base", made / "data"]).factors["data"]
+    assert compare_runs([made / "base", moved]).factors == {}
+    values = compare_runs([made / "base", made / "data"]).factors["data"]
     assert values[0] != values[1] and "2 classes" in values[0] and "3 classes" in values[1]
 
 
@@ -54,12 +54,12 @@ def test_data_are_told_apart_by_what_is_in_them(made: Path, copy: Make) -> None:
 
 
 def test_a_folder_stands_for_its_runs_and_a_run_counts_once(made: Path) -> None:
-    found = compare([made / "lame", made, made / "seed" / ".." / "lame"])
+    found = compare_runs([made / "lame", made, made / "seed" / ".." / "lame"])
     assert [run.files.name for run in found.runs] == ["lame", *(name for name in sorted(RUNS) if name != "lame")]
 
 
 def test_runs_of_the_same_name_are_told_apart(made: Path, copy: Make) -> None:
-    found = compare([made / "base", copy("base", "base")])
+    found = compare_runs([made / "base", copy("base", "base")])
     assert [run.files.name for run in found.runs] == [f"{made.name}/base", "copies/base"]
 
 
@@ -76,7 +76,7 @@ def test_runs_of_the_same_name_are_told_apart(made: Path, copy: Make) -> None:
 )
 def test_a_wrong_path_is_an_error_with_its_cure(made: Path, paths: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        compare([made / path for path in paths])
+        compare_runs([made / path for path in paths])
     assert "\n" not in str(caught.value)
 
 
@@ -84,7 +84,7 @@ def test_a_broken_file_is_named(made: Path, copy: Make) -> None:
     home = copy("base", "torn")
     (home / "test" / "predictions.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(InputError, match=r"predictions\.parquet can't be read"):
-        compare([made / "base", home])
+        compare_runs([made / "base", home])
     (home / "metrics.json").write_text("{")
     with pytest.raises(InputError, match=r"metrics\.json is not JSON"):
-        compare([made / "base", home])
+        compare_runs([made / "base", home])

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from support.comparisons import RUNS, Make, edit
-from tithe import records
-from tithe.compare import Comparison, compare
+from tithe import storage
+from tithe.compare import Comparison, compare_runs
 from tithe.compare import page as comparison_page
 
 HOSTILE = "a<b>&c"
@@ -25,7 +25,7 @@ RUN_KEYS = [
 
 
 def test_json_has_stable_keys_and_the_runs_own_numbers(made: Path) -> None:
-    found = json.loads(json.dumps(compare([made]).as_json(), allow_nan=False))
+    found = json.loads(json.dumps(compare_runs([made]).as_json(), allow_nan=False))
     assert list(found) == ["runs", "factors", "notes"]
     assert all(list(run) == RUN_KEYS for run in found["runs"])
     assert all(list(note) == ["kind", "text", "runs"] for note in found["notes"])
@@ -40,21 +40,21 @@ def test_json_has_stable_keys_and_the_runs_own_numbers(made: Path) -> None:
     assert runs["eager"]["config_differences"] == {"train.epochs": 12, "train.learning_rate": 1e-2}
     assert list(runs["eager"]["difference_to_first"]) == [*("score", "interval_95", "beyond_chance")]
     for name in ("eager", "untested"):
-        result = records.read_json(made / name / "metrics.json")
+        result = storage.read_json(made / name / "metrics.json")
         assert runs[name]["best_val_score"] == result["best_val_score"]
         assert runs[name]["test_score"] == result["test_score"]
         assert runs[name]["seconds"] == result["training"]["seconds"] + result["training"]["preparation_seconds"]
     assert (
-        runs["base"]["test_interval_95"] == records.read_json(made / "base/metrics.json")["test"]["interval_95"]["f1"]
+        runs["base"]["test_interval_95"] == storage.read_json(made / "base/metrics.json")["test"]["interval_95"]["f1"]
     )
     assert not runs["diverged"]["finished"] and runs["diverged"]["best_val_score"] is None
 
 
 def test_few_runs_are_columns_and_many_are_rows(made: Path) -> None:
-    few = comparison_page.text(compare([made / "base", made / "eager", made / "diverged"])).splitlines()
+    few = comparison_page.text(compare_runs([made / "base", made / "eager", made / "diverged"])).splitlines()
     assert few[0].split() == ["base", "eager", "diverged"]
     assert few[1].split() == ["train.epochs", "2", "12", "2"]
-    many = comparison_page.text(compare([made])).splitlines()
+    many = comparison_page.text(compare_runs([made])).splitlines()
     assert many[0].split()[0] == "seed" and [line.split()[0] for line in many[1:4]] == sorted(RUNS)[:3]
     for lines in (few, many):
         blank = lines.index("")
@@ -64,21 +64,21 @@ def test_few_runs_are_columns_and_many_are_rows(made: Path) -> None:
 
 
 def test_the_table_says_what_came_out(made: Path) -> None:
-    found = compare([made / "base", made / "lame", made / "diverged", made / "untested"])
+    found = compare_runs([made / "base", made / "lame", made / "diverged", made / "untested"])
     table = dict(comparison_page.result_rows(found))
-    scores = [records.read_json(made / name / "metrics.json") for name in ("base", "lame")]
+    scores = [storage.read_json(made / name / "metrics.json") for name in ("base", "lame")]
     shown = [f"{result['best_val_score']:.4f} f1" for result in scores]
     assert table["best validation score"][:3] == [*shown, "–"] and table["best validation score"][3].endswith(" loss")
     assert table["  beyond chance"][:3] == ["–", "worse", "–"]
     assert table["epochs"] == ["2", "2", "0 of 2", "2"]
-    back = compare([made / "lame", made / "base"])
+    back = compare_runs([made / "lame", made / "base"])
     assert dict(comparison_page.result_rows(back))["  beyond chance"] == ["–", "better"]
 
 
 def test_less_loss_is_better(made: Path, copy: Make) -> None:
     poor = copy("lame", "poor")
     edit(poor / "config.json", lambda c: c["checkpoint"].update(best_by="loss"))
-    found = compare([poor, made / "base"])
+    found = compare_runs([poor, made / "base"])
     assert found.runs[1].difference and found.runs[1].difference.value < 0
     assert dict(comparison_page.result_rows(found))["  beyond chance"] == ["–", "better"]
 
@@ -95,7 +95,7 @@ def test_times_are_readable(seconds: float | None, shown: str) -> None:
 def test_the_page_needs_no_other_file_and_escapes_names(
     made: Path, copy: Make, tmp_path: Path, names: list[str]
 ) -> None:
-    found = compare([copy("eager", HOSTILE), *(made / name for name in names)])
+    found = compare_runs([copy("eager", HOSTILE), *(made / name for name in names)])
     comparison_page.html(found, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     links = re.findall(r"""\b(?:src|href|action|data|poster)\s*=\s*["']?([^"'\s>]+)""", page)
@@ -110,7 +110,7 @@ def test_the_page_needs_no_other_file_and_escapes_names(
 
 
 def test_a_comparison_with_nothing_to_heed_says_so(made: Path, tmp_path: Path) -> None:
-    found = compare([made / "base", made / "lame"])
+    found = compare_runs([made / "base", made / "lame"])
     calm = Comparison(found.runs, found.factors, ())
     comparison_page.html(calm, tmp_path / "page.html")
     assert "Nothing speaks against this comparison" in (tmp_path / "page.html").read_text(encoding="utf-8")

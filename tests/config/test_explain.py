@@ -8,7 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from support.configs import BASE, Load, refusal
-from tithe import config, plugins, vocabulary
+from tithe import config, plugins
+from tithe.config.explain import explain, known_keys
 from tithe.errors import InputError
 
 # ---- what is refused, as data: (the file, what the line must say)
@@ -112,7 +113,7 @@ def models() -> dict[str, type[BaseModel]]:
 
 
 def leaves(model: type[BaseModel]) -> list[str]:
-    keys = vocabulary.known_keys(model)
+    keys = known_keys(model)
     return sorted(key for key in keys if not any(other.startswith(f"{key}.") for other in keys))
 
 
@@ -129,7 +130,7 @@ def schema_leaves(
 
 
 def test_known_keys_are_sections_and_settings() -> None:
-    keys = vocabulary.known_keys(config.Run)
+    keys = known_keys(config.Run)
     assert {"data", "data.path", "track.neptune", "track.neptune.api_token", "train.epochs", "seed"} <= keys
     assert "neptune" not in keys
 
@@ -137,14 +138,14 @@ def test_known_keys_are_sections_and_settings() -> None:
 @pytest.mark.parametrize("name", models())
 def test_explain_tells_every_setting_once_with_its_meaning(name: str) -> None:
     model = models()[name]
-    told = list(vocabulary.explain(model))
+    told = list(explain(model))
     assert sorted(key for key, *_ in told) == leaves(model)
     assert [key for key, _, _, meaning in told if len(meaning) < 5] == []
     assert [key for key, kind, _, _ in told if not kind] == []
 
 
 def test_explain_shows_the_types_and_the_defaults() -> None:
-    told = {key: (kind, default) for key, kind, default, _ in vocabulary.explain(config.Run)}
+    told = {key: (kind, default) for key, kind, default, _ in explain(config.Run)}
     run = config.parse({"data": {"path": "rows.parquet"}})
     assert told.pop("data.path") == ("str", "required")
     optional: dict[str, Any] = {"neptune": config.Neptune, "select": config.Select, "tune": config.Tune}
@@ -171,7 +172,7 @@ def test_the_json_schema_is_strict_complete_and_described(name: str) -> None:
     sections = [schema, *schema.get("$defs", {}).values()]
     assert all(section["additionalProperties"] is False for section in sections)
     required = {f"{key}" for key, field in fields.items() if "default" not in field}
-    assert required == {key for key, _, default, _ in vocabulary.explain(models()[name]) if default == "required"}
+    assert required == {key for key, _, default, _ in explain(models()[name]) if default == "required"}
 
 
 def test_the_schema_names_the_choices_for_an_editor() -> None:

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tithe.data import grouped
+from tithe.data import grouping
 
 
 def test_a_value_that_stands_twice_binds_its_rows() -> None:
-    assert list(grouped.alike(["a", None, "b", "a", None, "b", "c", "a"])) == [[0, 3, 7], [2, 5]]
+    assert list(grouping.alike(["a", None, "b", "a", None, "b", "c", "a"])) == [[0, 3, 7], [2, 5]]
 
 
 JOINED = [
@@ -24,7 +24,7 @@ JOINED = [
 
 @pytest.mark.parametrize(("count", "links", "groups"), JOINED)
 def test_groups_known_answers(count: int, links: list[list[int]], groups: list[int]) -> None:
-    assert grouped.joined(count, links).tolist() == groups
+    assert grouping.joined(count, links).tolist() == groups
 
 
 def test_groups_are_what_a_search_finds() -> None:
@@ -36,7 +36,7 @@ def test_groups_are_what_a_search_finds() -> None:
             near[np.ix_(rows, rows)] = True
         for _ in range(6):  # chains of up to 64 links
             near = near @ near
-        found = grouped.joined(40, links)
+        found = grouping.joined(40, links)
         assert (near == (found[:, None] == found)).all()
         assert found[np.unique(found, return_index=True)[1]].tolist() == list(range(found.max() + 1))
 
@@ -56,7 +56,7 @@ def test_parts_get_their_shares_as_exactly_as_groups_allow(shares: tuple[float, 
     rng = np.random.default_rng(1)
     for seed in range(6):
         group_N, label_N, stratum_N = random_groups(rng)
-        part_N = grouped.divide(group_N, label_N, stratum_N, shares, np.zeros((3, 2), dtype=bool), seed)
+        part_N = grouping.divide(group_N, label_N, stratum_N, shares, np.zeros((3, 2), dtype=bool), seed)
         for group in np.unique(group_N):
             assert len(set(part_N[group_N == group])) == 1
         largest = np.bincount(group_N).max()
@@ -72,7 +72,7 @@ def test_groups_of_one_make_up_are_shared_out_to_a_group() -> None:
     group_N = np.repeat(np.arange(57), 4)
     stratum_N = np.tile([0, 1, 2, 4], 57)
     for seed in range(5):
-        part_N = grouped.divide(group_N, stratum_N % 2, stratum_N, (0.7, 0.2, 0.1), np.zeros((3, 2), bool), seed)
+        part_N = grouping.divide(group_N, stratum_N % 2, stratum_N, (0.7, 0.2, 0.1), np.zeros((3, 2), bool), seed)
         assert sorted(np.bincount(part_N).tolist()) in ([4 * 5, 4 * 12, 4 * 40], [4 * 6, 4 * 11, 4 * 40])
 
 
@@ -80,7 +80,7 @@ def test_a_large_group_goes_where_it_fits_and_the_rest_makes_up_for_it() -> None
     group_N = np.concatenate([np.zeros(60, int), np.arange(1, 141)])
     label_N = np.arange(200) % 2
     for seed in range(10):
-        part_N = grouped.divide(group_N, label_N, label_N, (0.8, 0.1, 0.1), np.zeros((3, 2), bool), seed)
+        part_N = grouping.divide(group_N, label_N, label_N, (0.8, 0.1, 0.1), np.zeros((3, 2), bool), seed)
         assert part_N[0] == 0 and np.bincount(part_N).tolist() == [160, 20, 20]
 
 
@@ -88,7 +88,7 @@ def test_a_large_group_goes_where_it_fits_and_the_rest_makes_up_for_it() -> None
 def test_the_smallest_sets_that_can_be_split_are(groups: list[int]) -> None:
     label_N = np.array([0, 1] * 3)
     for seed in range(10):
-        part_N = grouped.divide(np.array(groups), label_N, label_N, (0.8, 0.1, 0.1), np.zeros((3, 2), bool), seed)
+        part_N = grouping.divide(np.array(groups), label_N, label_N, (0.8, 0.1, 0.1), np.zeros((3, 2), bool), seed)
         assert [sorted(label_N[part_N == part]) for part in range(3)] == [[0, 1]] * 3
 
 
@@ -98,7 +98,7 @@ def test_another_seed_gives_other_parts_whatever_the_groups() -> None:
         group_N = np.repeat(np.arange(len(sizes)), sizes)
         label_N = rng.integers(0, 2, len(group_N))
         parts = [
-            grouped.divide(group_N, label_N, label_N, (0.8, 0.1, 0.1), np.zeros((3, 2), bool), seed)
+            grouping.divide(group_N, label_N, label_N, (0.8, 0.1, 0.1), np.zeros((3, 2), bool), seed)
             for seed in (1, 1, 2)
         ]
         assert (parts[0] == parts[1]).all()

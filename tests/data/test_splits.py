@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from support.classes import codes
-from tithe.data import split
+from tithe.data import splits
 
 SPLITS = [
     ((50, 50), 0.1, 0.1),
@@ -22,7 +22,7 @@ SPLITS = [
 @pytest.mark.parametrize(("sizes", "val", "test"), SPLITS)
 def test_splits_are_complete_disjoint_exact_and_stratified(sizes: tuple[int, ...], val: float, test: float) -> None:
     labels = codes(*sizes)
-    found = split.stratified(labels, val, test, seed=3)
+    found = splits.stratified(labels, val, test, seed=3)
     parts = {"train": found.train, "val": found.val, "test": found.test}
     assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(len(labels)))
     assert all((np.diff(part) > 0).all() for part in parts.values())
@@ -43,7 +43,7 @@ def test_splits_are_complete_disjoint_exact_and_stratified(sizes: tuple[int, ...
 @pytest.mark.parametrize("sizes", [(3, 3), (3, 3, 3), (4, 9, 30)])
 def test_train_keeps_a_row_of_each_class_however_greedy_the_others(sizes: tuple[int, ...]) -> None:
     labels = codes(*sizes)
-    found = split.stratified(labels, 0.4, 0.55, seed=0)
+    found = splits.stratified(labels, 0.4, 0.55, seed=0)
     assert found.too_small == ()
     for part in (found.train, found.val, found.test):
         assert set(labels[part].tolist()) == set(range(len(sizes)))
@@ -51,16 +51,16 @@ def test_train_keeps_a_row_of_each_class_however_greedy_the_others(sizes: tuple[
 
 def test_small_classes_are_named_and_stay_in_train() -> None:
     labels = codes(40, 3, 2, 1)
-    found = split.stratified(labels, 0.1, 0.1, seed=0)
+    found = splits.stratified(labels, 0.1, 0.1, seed=0)
     assert found.too_small == (2, 3)
     assert set(labels[found.val]) == set(labels[found.test]) == {0, 1}
     assert np.bincount(labels[found.train])[[2, 3]].tolist() == [2, 1]
-    assert split.stratified(labels, 0.1, 0.0, seed=0).too_small == (3,)
+    assert splits.stratified(labels, 0.1, 0.0, seed=0).too_small == (3,)
 
 
 def test_a_seed_decides_a_split() -> None:
     labels = codes(60, 40)
-    same = [split.stratified(labels, 0.1, 0.1, seed) for seed in (1, 1, 2)]
+    same = [splits.stratified(labels, 0.1, 0.1, seed) for seed in (1, 1, 2)]
     assert same[0].hash == same[1].hash != same[2].hash
     assert same[0].val.tolist() == same[1].val.tolist() != same[2].val.tolist()
 
@@ -81,7 +81,7 @@ REMAINDERS = [
 
 @pytest.mark.parametrize(("weights", "total", "caps", "counts"), REMAINDERS)
 def test_largest_remainder_known_answers(weights: list[float], total: int, caps: list[int], counts: list[int]) -> None:
-    assert split.largest_remainder(np.array(weights, float), total, np.array(caps)).tolist() == counts
+    assert splits.largest_remainder(np.array(weights, float), total, np.array(caps)).tolist() == counts
 
 
 def test_largest_remainder_is_exact_and_fair_on_random_shares() -> None:
@@ -90,7 +90,7 @@ def test_largest_remainder_is_exact_and_fair_on_random_shares() -> None:
         caps = rng.integers(0, 50, rng.integers(1, 12))
         total = int(rng.integers(0, 200))
         weights = rng.random(len(caps))
-        counts = split.largest_remainder(weights, total, caps)
+        counts = splits.largest_remainder(weights, total, caps)
         assert counts.sum() == min(total, caps.sum())
         assert (counts <= caps).all()
         assert (counts >= np.minimum(np.floor(total * weights / weights.sum()), caps)).all()
@@ -100,6 +100,6 @@ def test_largest_remainder_is_exact_and_fair_on_random_shares() -> None:
 def test_seventy_seven_classes_of_fifteen(ratio: float, rows: int, each: set[int]) -> None:
     """Of 1155 rows a tenth is 115.5, rounded half up; every class gives its share to within a row."""
     labels = codes(*(15,) * 77)
-    found = split.stratified(labels, ratio, 0.0, seed=0)
+    found = splits.stratified(labels, ratio, 0.0, seed=0)
     assert len(found.val) == rows
     assert set(np.bincount(labels[found.val], minlength=77).tolist()) == each

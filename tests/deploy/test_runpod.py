@@ -17,7 +17,7 @@ import pytest
 
 from support.paths import ROOT
 from support.texts import make_texts, write_rows
-from tithe import config, pipeline, records
+from tithe import config, pipeline, storage
 
 SCRIPT = ROOT / "deploy/runpod/start.sh"
 # A Python that notes with which environment the training was started, and becomes the real one.
@@ -95,7 +95,7 @@ def test_a_machine_taken_away_ends_with_the_weights_of_one_that_stayed(
     wait_for(home / "checkpoints/step_00000020", process)
     process.send_signal(signum)
     assert process.wait(60) == code
-    assert not (home / records.MANIFEST).exists()
+    assert not (home / storage.MANIFEST).exists()
 
     assert start("plan.json", "--set", "seed=3").wait(120) == 0, said(tmp_path)[1]
     assert "final weights" in said(tmp_path)[0]
@@ -104,7 +104,7 @@ def test_a_machine_taken_away_ends_with_the_weights_of_one_that_stayed(
     assert environment["TITHE_CACHE"] == f"{volume}/cache" and environment["HF_HOME"] == f"{volume}/huggingface"
     data = {"path": str(volume / "cache/datasets/reviews.parquet")}
     whole = pipeline.train(config.parse({**raw, "seed": 3, "out": str(tmp_path / "whole"), "data": data}))
-    found = records.read_json(home / "metrics.json")["training"]["final_weights_sha256"]
+    found = storage.read_json(home / "metrics.json")["training"]["final_weights_sha256"]
     assert found == whole.scores["training"]["final_weights_sha256"]
     assert (home / "history.jsonl").read_bytes() == (tmp_path / "whole/history.jsonl").read_bytes()
 
@@ -112,7 +112,7 @@ def test_a_machine_taken_away_ends_with_the_weights_of_one_that_stayed(
     assert start("plan.json", "--set", "seed=3").wait(60) == 0
     out, err = said(tmp_path)
     assert out.startswith(f"finished: {home}/report.html") and err == "" and not (tmp_path / "seen").exists()
-    assert records.broken_files(home) == []
+    assert storage.broken_files(home) == []
 
 
 def test_tithe_is_installed_once_and_again_when_its_requirements_change(

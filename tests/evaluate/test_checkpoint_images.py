@@ -16,8 +16,11 @@ from PIL import Image
 
 from support.detector_run import finished
 from support.photographs import train, twins, with_little_detector, without_pictures
-from tithe import authenticity, authenticity_figures, robustness, trained
-from tithe.photos import degrade
+from tithe import predict
+from tithe.evaluate import robustness
+from tithe.imaging import degradations
+from tithe.metrics import authenticity
+from tithe.report import authenticity_figures
 
 Tithe = Callable[..., tuple[Any, str, list[str]]]
 
@@ -34,20 +37,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(home: Path) -> trained.Trained:
-    return trained.load(home / "best_model.pt", device="cpu")
+def model(home: Path) -> predict.TrainedModel:
+    return predict.load(home / "best_model.pt", device="cpu")
 
 
 @pytest.fixture(scope="module")
 def evaluated(home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The test rows of the run, evaluated with everything that belongs to it."""
-    from tithe import evaluating
+    from tithe.evaluate.checkpoint import Evaluation, evaluate_checkpoint
 
     out = tmp_path_factory.mktemp("evaluated")
-    asked = evaluating.Evaluation(checkpoint_path=str(home / "best_model.pt"), splits=("test",))
+    asked = Evaluation(checkpoint_path=str(home / "best_model.pt"), splits=("test",))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TITHE_CACHE", str(home.parent / "cache"))
-        return out / "test", evaluating.checkpoint(trained.load(home / "best_model.pt", "cpu"), asked, out)["test"]
+        return out / "test", evaluate_checkpoint(predict.load(home / "best_model.pt", "cpu"), asked, out)["test"]
 
 
 def test_an_evaluation_tells_of_every_generator(evaluated: tuple[Path, dict[str, Any]], home: Path) -> None:
@@ -68,7 +71,7 @@ def test_the_sweep_has_a_line_for_every_change(evaluated: tuple[Path, dict[str, 
     out, result = evaluated
     with (out / "robustness.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
-    assert [line["change"] for line in table] == [robustness.AS_IT_IS, *degrade.NAMES]
+    assert [line["change"] for line in table] == [robustness.AS_IT_IS, *degradations.NAMES]
     assert all(0 <= float(line[key]) <= 1 for line in table for key in ("auc", "fpr"))
     assert json.loads((out / "robustness.json").read_text()) == result["authenticity"]["robustness"]
 
@@ -84,7 +87,7 @@ def test_every_picture_of_an_evaluation_is_one(evaluated: tuple[Path, dict[str, 
 
 
 def test_what_is_shown_as_wrong_was_judged_wrongly_as_it_is(
-    model: trained.Trained, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: predict.TrainedModel, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_pictures(monkeypatch)
     monkeypatch.setattr(robustness, "_IMAGES", 4)  # the sweep sees fewer images than there are

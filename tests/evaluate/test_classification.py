@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tithe import evaluate, figures, metrics
+from tithe import metrics
 from tithe.data import LabelMap
+from tithe.evaluate import classification
+from tithe.report import classification_figures
 
 HOSTILE = "<script>alert(1)</script>"
 SIX = np.array([0, 0, 0, 1, 1, 1])
@@ -53,7 +55,7 @@ def read_table(folder: Path) -> list[dict[str, str]]:
 
 
 def test_written_numbers_are_the_known_ones(tmp_path: Path) -> None:
-    result = evaluate.write(tmp_path, Rows(SIX), SIX_PROBS, LabelMap(("no", "yes")), seed=0)
+    result = classification.write(tmp_path, Rows(SIX), SIX_PROBS, LabelMap(("no", "yes")), seed=0)
     assert json.loads((tmp_path / "metrics.json").read_text()) == result
     assert result["rows"] == 6
     assert result["confusion_matrix"] == [[2, 1], [1, 2]]
@@ -73,7 +75,7 @@ def test_written_numbers_are_the_known_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize("classes", [2, 12])
 def test_written_numbers_equal_the_metrics(tmp_path: Path, classes: int) -> None:
     y_N, probs_NC = drawn(classes)
-    result = evaluate.write(tmp_path, Rows(y_N), probs_NC, labels(classes), seed=3)
+    result = classification.write(tmp_path, Rows(y_N), probs_NC, labels(classes), seed=3)
     expected = {
         **metrics.summary(y_N, probs_NC),
         **metrics.areas(y_N, probs_NC),
@@ -81,11 +83,11 @@ def test_written_numbers_equal_the_metrics(tmp_path: Path, classes: int) -> None
         "interval_95": metrics.bootstrap(y_N, probs_NC, 3),
     }
     assert {name: result[name] for name in expected} == expected
-    assert evaluate.write(tmp_path, Rows(y_N), probs_NC, labels(classes), seed=3) == result
+    assert classification.write(tmp_path, Rows(y_N), probs_NC, labels(classes), seed=3) == result
 
 
 def test_the_table_has_a_line_for_every_class(tmp_path: Path) -> None:
-    evaluate.write(tmp_path, Rows(SIX), SIX_PROBS, LabelMap(("а, б", 'say "yes"')), seed=0)
+    classification.write(tmp_path, Rows(SIX), SIX_PROBS, LabelMap(("а, б", 'say "yes"')), seed=0)
     table = read_table(tmp_path)
     assert [row["class"] for row in table] == ["а, б", 'say "yes"']
     assert [int(row["rows"]) for row in table] == [3, 3]
@@ -95,7 +97,7 @@ def test_the_table_has_a_line_for_every_class(tmp_path: Path) -> None:
 @pytest.mark.parametrize("only", [[0, 1, 2], [0, 0, 0], [1]])
 def test_classes_without_rows_are_no_obstacle(tmp_path: Path, only: list[int]) -> None:
     y_N, probs_NC = np.array(only), drawn(4, rows=len(only))[1]
-    result = evaluate.write(tmp_path, Rows(y_N), probs_NC, labels(4), seed=0)
+    result = classification.write(tmp_path, Rows(y_N), probs_NC, labels(4), seed=0)
     assert [row["rows"] for row in result["per_class"]] == [only.count(c) for c in range(4)]
     assert (result["auc_roc"] is None) == (len(set(only)) == 1)
     assert json.loads((tmp_path / "metrics.json").read_text())["auc_roc"] == result["auc_roc"]
@@ -107,9 +109,9 @@ def test_classes_without_rows_are_no_obstacle(tmp_path: Path, only: list[int]) -
 @pytest.mark.parametrize("classes", [2, 12, 53])
 def test_pictures_are_images_of_a_sensible_size(tmp_path: Path, classes: int) -> None:
     y_N, probs_NC = drawn(classes)
-    evaluate.write(tmp_path, Rows(y_N), probs_NC, labels(classes), seed=0)
-    assert {p.stem for p in tmp_path.glob("*.png")} == set(figures.PICTURES)
-    for name in figures.PICTURES:
+    classification.write(tmp_path, Rows(y_N), probs_NC, labels(classes), seed=0)
+    assert {p.stem for p in tmp_path.glob("*.png")} == set(classification_figures.PICTURES)
+    for name in classification_figures.PICTURES:
         with Image.open(tmp_path / f"{name}.png") as image:
             image.load()
             assert image.format == "PNG"
@@ -120,7 +122,7 @@ def test_pictures_are_images_of_a_sensible_size(tmp_path: Path, classes: int) ->
 
 def test_normalising_changes_the_picture_of_unequal_classes(tmp_path: Path) -> None:
     y_N, probs_NC = drawn(3)
-    evaluate.write(tmp_path, Rows(y_N[y_N != 1]), probs_NC[y_N != 1], labels(3), seed=0)
+    classification.write(tmp_path, Rows(y_N[y_N != 1]), probs_NC[y_N != 1], labels(3), seed=0)
     plain, normalised = (tmp_path / f"confusion_matrix{end}.png" for end in ("", "_normalized"))
     assert plain.read_bytes() != normalised.read_bytes()
 
@@ -128,8 +130,8 @@ def test_normalising_changes_the_picture_of_unequal_classes(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", [HOSTILE, "кухня", "$\\frac$", "_hidden", "x" * 300, "猫"])
 def test_any_text_can_name_a_class(tmp_path: Path, name: str) -> None:
     y_N, probs_NC = drawn(3)
-    result = evaluate.write(tmp_path, Rows(y_N), probs_NC, LabelMap(("a", "b", name)), seed=0)
+    result = classification.write(tmp_path, Rows(y_N), probs_NC, LabelMap(("a", "b", name)), seed=0)
     assert result["per_class"][2]["class"] == read_table(tmp_path)[2]["class"] == name
-    for picture in figures.PICTURES:
+    for picture in classification_figures.PICTURES:
         with Image.open(tmp_path / f"{picture}.png") as image:
             assert all(400 <= side <= 3000 for side in image.size)

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from tithe import heatmaps
 from tithe.errors import InputError
+from tithe.evaluate import heatmaps
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Images = torch.Tensor

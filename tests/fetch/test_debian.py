@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.downloads import cached
-from tithe import debian, fetch, records
+from tithe import storage
 from tithe.errors import TitheError
+from tithe.fetch import catalog, debian
 
 
 def stanza(name: str, section: str, described: str) -> str:
@@ -48,7 +49,7 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in contents.items():
         (root / name).parent.mkdir(parents=True)
         (root / name).write_text(text, encoding="utf-8")
-        release += f" {records.sha256_file(root / name)} {len(text.encode())} {name}\n"
+        release += f" {storage.sha256_file(root / name)} {len(text.encode())} {name}\n"
     (root / "Release").write_text(release)
     (tmp_path / "sources.list").write_text(f"deb [trusted=yes] file:{tmp_path}/debian stable main\n")
     settings = {"Dir::Etc::SourceList": f"{tmp_path}/sources.list", "Dir::Etc::SourceParts": "/dev/null"}
@@ -59,11 +60,11 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_packages_are_labelled_by_their_section(archive: Path) -> None:
-    path = fetch.fetch("packages_de")
+    path = catalog.fetch("packages_de")
     found = {"text": ["ein Tierpark Mit Löwen * und Bären.", "Tiere"], "label": ["games", "games"]}
     assert pq.read_table(path).to_pydict() == found
     assert cached() == ["packages_de.json", "packages_de.parquet"]
-    files = records.read_json(path.with_suffix(".json"))["files"]
+    files = storage.read_json(path.with_suffix(".json"))["files"]
     assert [name.rpartition("_")[2].partition(".")[0] for name in files] == ["Packages", "Translation-de"]
 
 
@@ -72,11 +73,11 @@ def test_an_archive_that_is_not_as_it_says_is_refused(instead: str | None, archi
     listed = next(archive.glob("main/binary-*/Packages"))
     listed.unlink() if instead is None else listed.write_text(instead)
     with pytest.raises(TitheError, match=r"could not fetch its lists \(E: .*nothing is cached yet") as error:
-        fetch.fetch("packages_de")
+        catalog.fetch("packages_de")
     assert len(str(error.value).splitlines()) == 1 and cached() == []
 
 
 def test_without_apt_there_are_no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(TitheError, match="there is no apt-get here; nothing is cached yet; without a hub"):
-        fetch.fetch("packages_en")
+        catalog.fetch("packages_en")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from support.pictures import picture
-from tithe.photos import augment, processing
-from tithe.photos.augment import Recipe
+from tithe.imaging import augment, filters
+from tithe.imaging.augment import Recipe
 
 EACH = {
     "flip": Recipe(flip=True),
@@ -63,7 +63,7 @@ def test_compression_comes_after_everything_but_the_square() -> None:
     for earlier in ("flip", "turns", "resample", "blur", "tone", "noise"):
         recipe = replace(EACH[earlier], compress=("jpeg", 40))
         found = augment.apply(recipe, image)
-        by_hand = processing.recoded(augment.apply(EACH[earlier], image), "jpeg", 40)
+        by_hand = filters.recompressed(augment.apply(EACH[earlier], image), "jpeg", 40)
         np.testing.assert_array_equal(found, by_hand)
     both = augment.apply(replace(EACH["cut_out"], compress=("jpeg", 40)), image)
     assert (both[24:40, 48:] == augment.GREY).all()

@@ -12,7 +12,7 @@ import pytest
 from support.image_files import CUT, Store
 from support.photographs import twins
 from tithe.errors import InputError
-from tithe.photos import backends, decode
+from tithe.imaging import backends, decode
 
 
 @pytest.mark.parametrize(("module", "name"), [("cv2", "cv2"), ("PIL", "PIL.Image")])
@@ -42,7 +42,7 @@ def test_images_are_read_by_many_threads_from_the_first_one_on(root: Path) -> No
     # Only a fresh process has not yet imported OpenCV, which replaces itself while it is imported.
     script = (
         "import sys; from pathlib import Path; from concurrent.futures import ThreadPoolExecutor\n"
-        "from tithe.photos import decode\n"
+        "from tithe.imaging import decode\n"
         "paths = sorted(Path(sys.argv[1]).rglob('*.png')) * 3\n"
         "with ThreadPoolExecutor(8) as threads:\n"
         "    print(sum(image.ndim == 3 for image in threads.map(decode.read, paths)), len(paths))"

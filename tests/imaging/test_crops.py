@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from support.pictures import Array, picture
-from tithe.photos import crops
+from tithe.imaging import crops
 
 
 def places(height: int, width: int) -> Array:

@@ -23,8 +23,8 @@ from support.image_files import (
     png,
     reason,
 )
-from tithe.photos import decode
-from tithe.photos.decode import REASONS, Unreadable
+from tithe.imaging import decode, headers
+from tithe.imaging.files import REASONS, Unreadable
 
 # ---- whole files
 
@@ -64,7 +64,7 @@ def test_16_bits_are_scaled_and_not_cut_off(store: Store, suffix: str, channels:
     path = store(cv2.imencode(suffix, values)[1].tobytes())
     expected = np.rint(values[..., :3][..., ::-1] / 257).astype(np.uint8)  # written as BGR
     np.testing.assert_array_equal(decode.read(path), np.broadcast_to(expected, (1, 10, 3)))
-    assert decode.header(path).bits == 16
+    assert headers.header(path).bits == 16
 
 
 def test_a_hidden_pixel_of_16_bits_is_white(store: Store) -> None:
@@ -93,7 +93,7 @@ def test_orientation_is_told_and_ignored(store: Store, kind: str, orientation: i
     data = encoded(picture(8, 16), exif=tags, **options)
     plain = store(encoded(picture(8, 16), **options), "plain")
     np.testing.assert_array_equal(decode.read(store(data)), decode.read(plain))
-    found = decode.header(store(data))
+    found = headers.header(store(data))
     assert (found.orientation, found.height, found.width, found.has_exif) == (orientation, 8, 16, True)
 
 
@@ -102,7 +102,7 @@ def test_of_several_frames_the_first_is_read(store: Store, format_: str) -> None
     first, second = Image.new("RGB", (16, 16), (255, 0, 0)), Image.new("RGB", (16, 16), (0, 0, 255))
     options = {"lossless": True} if format_ == "WEBP" else {}
     path = store(encoded(first, format_, save_all=True, append_images=[second], **options))
-    assert decode.header(path).frames == 2
+    assert headers.header(path).frames == 2
     assert abs(decode.read(path).astype(int) - (255, 0, 0)).max() <= 2
 
 
@@ -140,7 +140,7 @@ def test_a_bomb_is_refused_by_its_header(store: Store) -> None:
     for side in (10_000, 100_000):  # where Pillow warns, and where it raises
         path = store(png(side, side, 8, 2, b""))
         assert reason(path) == "too_large"
-    assert decode.header(store(png(10_000, 10_000, 8, 2, b""))).width == 10_000
+    assert headers.header(store(png(10_000, 10_000, 8, 2, b""))).width == 10_000
 
 
 def test_the_cap_is_exact(store: Store) -> None:

@@ -8,14 +8,14 @@ import pytest
 
 from support.pictures import picture
 from tithe.errors import InputError
-from tithe.photos import degrade
+from tithe.imaging import degradations
 
 
-@pytest.mark.parametrize("name", degrade.NAMES)
+@pytest.mark.parametrize("name", degradations.NAMES)
 def test_each_degradation_is_a_pure_function(name: str) -> None:
     image = picture(40, 56)
     before = image.copy()
-    change = degrade.by_name(name)
+    change = degradations.by_name(name)
     first, second = change(image), change(image)
     assert first.shape == image.shape and first.dtype == np.uint8
     assert (first != before).any()
@@ -28,33 +28,35 @@ def test_degradations_are_those_of_the_libraries() -> None:
     image = picture(40, 56)
     bgr = np.ascontiguousarray(image[..., ::-1])
     by_hand = cv2.imdecode(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 75])[1], cv2.IMREAD_COLOR)[..., ::-1]
-    np.testing.assert_array_equal(degrade.NAMES["jpeg_75"](image), by_hand)
+    np.testing.assert_array_equal(degradations.NAMES["jpeg_75"](image), by_hand)
     half = cv2.resize(image, (28, 20), interpolation=cv2.INTER_CUBIC)
     by_hand = cv2.resize(half, (56, 40), interpolation=cv2.INTER_CUBIC)
-    np.testing.assert_array_equal(degrade.NAMES["half_double_bicubic"](image), by_hand)
+    np.testing.assert_array_equal(degradations.NAMES["half_double_bicubic"](image), by_hand)
 
 
 def test_worse_is_farther() -> None:
     image = picture().astype(int)
 
     def error(name: str) -> float:
-        return float(np.sqrt(((degrade.NAMES[name](image.astype(np.uint8)) - image) ** 2).mean()))
+        return float(np.sqrt(((degradations.NAMES[name](image.astype(np.uint8)) - image) ** 2).mean()))
 
     assert error("jpeg_90") < error("jpeg_75") < error("jpeg_60")
     assert error("blur_1") < error("blur_2")
     flat = np.full((256, 256, 3), 128, np.uint8)
-    assert (degrade.NAMES["noise_5"](flat) - 128.0).std() == pytest.approx(5, abs=0.1)
+    assert (degradations.NAMES["noise_5"](flat) - 128.0).std() == pytest.approx(5, abs=0.1)
 
 
 def test_tones_known_answers() -> None:
     image = np.array([[[0, 128, 255], [100, 100, 100]]], np.uint8)
-    assert degrade.NAMES["brightness"](image).tolist() == [[[30, 158, 255], [130, 130, 130]]]
-    assert degrade.NAMES["contrast"](image).tolist() == [[[0, 128, 255], [92, 92, 92]]]
+    assert degradations.NAMES["brightness"](image).tolist() == [[[30, 158, 255], [130, 130, 130]]]
+    assert degradations.NAMES["contrast"](image).tolist() == [[[0, 128, 255], [92, 92, 92]]]
     grey = 0.587 * 128 + 0.114 * 255
-    assert degrade.NAMES["saturation"](image)[0, 0].tolist() == [round((grey + value) / 2) for value in (0, 128, 255)]
-    assert degrade.NAMES["saturation"](image)[0, 1].tolist() == [100] * 3
+    assert degradations.NAMES["saturation"](image)[0, 0].tolist() == [
+        round((grey + value) / 2) for value in (0, 128, 255)
+    ]
+    assert degradations.NAMES["saturation"](image)[0, 1].tolist() == [100] * 3
 
 
 def test_an_unknown_degradation_names_the_nearest() -> None:
     with pytest.raises(InputError, match=r"^unknown degradation 'jpeg_91': did you mean 'jpeg_90'\?$"):
-        degrade.by_name("jpeg_91")
+        degradations.by_name("jpeg_91")

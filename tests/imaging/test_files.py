@@ -16,9 +16,8 @@ from PIL import ImageFile
 
 from support.image_files import CUT, Store, encoded, picture, reason
 from tithe.errors import InputError
-from tithe.photos import decode
-from tithe.photos.decode import Unreadable
-from tithe.photos.files import quiet
+from tithe.imaging import decode
+from tithe.imaging.files import Unreadable, quiet
 
 
 @contextmanager

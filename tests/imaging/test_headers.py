@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from support.image_files import COLOURS, CUT, STRANGE, Store, encoded, picture
-from tithe.photos import decode
-from tithe.photos.decode import Header, Unreadable
+from tithe.imaging import headers
+from tithe.imaging.files import Unreadable
+from tithe.imaging.headers import Header
 
 HEADERS: dict[str, tuple[bytes, Header]] = {
     "jpeg": (CUT["jpeg"], Header("JPEG", 64, 48, "RGB", 8, 1, False, None, 90, False)),
@@ -33,22 +34,22 @@ HEADERS: dict[str, tuple[bytes, Header]] = {
 @pytest.mark.parametrize("kind", HEADERS)
 def test_headers(store: Store, kind: str) -> None:
     data, expected = HEADERS[kind]
-    assert decode.header(store(data)) == expected
+    assert headers.header(store(data)) == expected
 
 
 def test_a_header_needs_no_pixels(store: Store) -> None:
     for kind in ("jpeg", "png", "bmp"):
-        assert decode.header(store(CUT[kind][:-500])) == HEADERS[kind][1]
+        assert headers.header(store(CUT[kind][:-500])) == HEADERS[kind][1]
     with pytest.raises(Unreadable) as error:
-        decode.header(store(b"text"))
+        headers.header(store(b"text"))
     assert error.value.reason == "not_an_image"
 
 
 def test_the_quality_of_a_jpeg_is_found(store: Store) -> None:
     pixels = picture(16, 16)
     for quality in range(1, 101):
-        by_pillow = decode.header(store(encoded(pixels, "JPEG", quality=quality))).quality
-        by_opencv = decode.header(
+        by_pillow = headers.header(store(encoded(pixels, "JPEG", quality=quality))).quality
+        by_opencv = headers.header(
             store(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
         ).quality
         assert by_pillow == by_opencv == quality
@@ -56,5 +57,5 @@ def test_the_quality_of_a_jpeg_is_found(store: Store) -> None:
 
 def test_foreign_tables_get_the_nearest_quality(store: Store) -> None:
     table = [min(255, round(value * 1.04)) for value in Image.open(BytesIO(CUT["jpeg"])).quantization[0]]
-    found = decode.header(store(encoded(picture(), "JPEG", qtables=[table, table]))).quality
+    found = headers.header(store(encoded(picture(), "JPEG", qtables=[table, table]))).quality
     assert found is not None and 88 <= found <= 90

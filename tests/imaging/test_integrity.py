@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from support.image_files import CUT, Store, encoded, picture, reason
-from tithe.photos import containers, decode
+from tithe.imaging import decode, integrity
 
 
 @pytest.mark.parametrize("kind", CUT)
@@ -95,6 +95,6 @@ def test_damage_has_a_name(store: Store, kind: str) -> None:
 def test_a_progressive_jpeg_is_walked_scan_by_scan() -> None:
     data = CUT["jpeg-progressive"]
     assert data.count(b"\xff\xda") > 3
-    assert containers.flaw(data) is None
+    assert integrity.flaw(data) is None
     for at in [i for i in range(len(data)) if data[i : i + 2] == b"\xff\xda"][1:]:
-        assert containers.flaw(data[:at]) == "truncated"
+        assert integrity.flaw(data[:at]) == "truncated"

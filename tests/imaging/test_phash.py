@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tithe.errors import InputError
-from tithe.photos import degrade
-from tithe.photos.hashes import near_duplicates, phash
+from tithe.imaging import degradations
+from tithe.imaging.phash import near_duplicates, phash
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -66,7 +66,7 @@ def test_a_mirror_turns_the_signs_of_odd_frequencies() -> None:
 def test_processing_moves_few_bits(name: str) -> None:
     for seed in range(10):
         image = photograph(seed)
-        assert bits(phash(image), phash(degrade.NAMES[name](image))) <= 4
+        assert bits(phash(image), phash(degradations.NAMES[name](image))) <= 4
 
 
 def test_size_moves_few_bits_and_other_photographs_many() -> None:

@@ -13,9 +13,9 @@ from scipy.optimize import brentq
 from sklearn import metrics as reference
 
 from support.scores import EIGHT, EIGHT_SCORES, Array, drawn
-from tithe import authenticity, calibration
-from tithe.calibration import calibrate
 from tithe.errors import InputError
+from tithe.metrics import authenticity, calibration
+from tithe.metrics.calibration import calibrate
 
 
 def test_the_rooms_know_the_same_classes() -> None:

@@ -11,9 +11,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from support.scores import EIGHT, EIGHT_SCORES, Array, drawn
-from tithe import authenticity
-from tithe.calibration import Calibration, calibrate
 from tithe.errors import InputError
+from tithe.metrics import authenticity
+from tithe.metrics.calibration import Calibration, calibrate
 
 
 def smoothed(labels_N: Array) -> Array:

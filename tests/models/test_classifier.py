@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from support.text_tasks import TEXTS, data, logits, opened
-from tithe import config, devices, tensors, trainer
-from tithe.classifier import Classifier
+from tithe import config
+from tithe.checkpoints import tensors
+from tithe.models.classifier import Classifier
+from tithe.train import devices, trainer
 
 # ---- pooling
 

@@ -12,7 +12,7 @@ import torch
 
 from support.encoders import copied
 from support.text_tasks import TEXTS, logits, opened
-from tithe import config, records
+from tithe import config, storage
 from tithe.errors import InputError
 from tithe.tasks import text
 
@@ -25,7 +25,7 @@ def test_auto_pooling_is_what_sentence_transformers_says(
 ) -> None:
     home = copied(tiny_modernbert, tmp_path / "encoder", classifier_pooling="mean" if of_cls else "cls")
     stated = {"pooling_mode_cls_token": of_cls, "pooling_mode_mean_tokens": not of_cls}
-    records.write_json(home / "1_Pooling/config.json", stated)
+    storage.write_json(home / "1_Pooling/config.json", stated)
     assert opened(home).pooling == expected
     assert opened(home, pooling="mean" if of_cls else "cls").pooling != expected
 

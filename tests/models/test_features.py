@@ -22,7 +22,10 @@ from support.encoders import (
 from support.features import HIT, history, numbers, predicted, stored
 from support.runs import built, run, sha
 from support.texts import make_texts, write_rows
-from tithe import checkpoint, config, data, devices, pipeline, predict
+from tithe import config, data, pipeline
+from tithe.checkpoints import locate, store
+from tithe.models import inference
+from tithe.train import devices
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -65,8 +68,8 @@ def test_scores_and_weights_are_those_of_a_run_without_the_cache(
         probs = [predicted(o.home, part)["probability_of_label"].to_numpy() for o in (with_cache, without)]
         np.testing.assert_allclose(*probs, rtol=0, atol=1e-5)
         assert np.ptp(probs[0]) > 0.02, "it has learnt something"
-    last = [checkpoint.newest_whole(o.home / "checkpoints") for o in (with_cache, without)]
-    heads, full = (checkpoint.weights(path) for path in last)
+    last = [locate.newest_whole(o.home / "checkpoints") for o in (with_cache, without)]
+    heads, full = (store.weights(path) for path in last)
     assert set(heads) == {name for name in full if name.startswith("head.")}
     for name, value in heads.items():
         torch.testing.assert_close(value, full[name], rtol=0, atol=1e-5)
@@ -79,7 +82,7 @@ def test_features_are_the_embeddings_of_the_rows(frozen: Settings, tiny_modernbe
     splits = data.load(parsed.data, parsed.seed)
     examples = pipeline.check(parsed).encode(splits.everything)
     assert found.values.dtype == np.float32 and isinstance(found.values, np.memmap)
-    np.testing.assert_allclose(found.values, predict.embeddings(net.whole, examples), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found.values, inference.embeddings(net.whole, examples), rtol=0, atol=1e-5)
     view = found.take(splits.train).take(np.array([5, 2, 2]))
     rows = splits.train[[5, 2, 2]]
     batch = view.collate(np.arange(3))
@@ -213,7 +216,7 @@ def test_whatever_reaches_the_encoder_computes_anew(
         return
     parsed = config.parse(raw)
     rows = data.load(parsed.data, parsed.seed).everything
-    fresh = predict.embeddings(net.whole, pipeline.check(parsed).encode(rows))
+    fresh = inference.embeddings(net.whole, pipeline.check(parsed).encode(rows))
     np.testing.assert_allclose(found.values, fresh, rtol=0, atol=1e-5)
 
 

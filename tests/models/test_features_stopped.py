@@ -21,8 +21,10 @@ from support.features import HIT, numbers, stored, unfinished
 from support.paths import TESTS
 from support.runs import built, run, sha, wait_for
 from support.texts import make_texts, write_rows
-from tithe import cache, features, predict, records
+from tithe import storage
 from tithe.errors import TitheError
+from tithe.models import features, inference
+from tithe.storage import cache
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -40,18 +42,19 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 # as comes before its training.
 SLOW = """
 import sys, time
-from tithe import features, predict
+from tithe.models import features
+from tithe.models import inference
 features._SECONDS_BETWEEN_SYNCS, features._ROWS = 0, 8
-real = predict.one_batch
+real = inference.one_batch
 def slowly(model, function, *rest):
     time.sleep({seconds} if getattr(function, "__name__", "") == "embed" else 0)
     return real(model, function, *rest)
-predict.one_batch = slowly
+inference.one_batch = slowly
 """
 COMMAND = """
-from tithe import cli
+from tithe.cli import main
 sys.argv = ["tithe", "train", *sys.argv[1:]]
-cli.main()
+main.main()
 """
 PREPARATION = """
 import logging
@@ -73,7 +76,7 @@ def slow(raw: dict[str, Any], folder: Path, seconds: float, work: str = COMMAND)
 
 def wait_for_batches(count: int, process: subprocess.Popen[str]) -> None:
     for _ in range(1200):
-        done = list((records.cache_dir() / "features").glob("*-unfinished/done"))
+        done = list((storage.cache_dir() / "features").glob("*-unfinished/done"))
         if done and int(done[0].read_text()) >= count:
             return
         assert process.poll() is None, "it ended before it could be stopped"
@@ -120,7 +123,7 @@ def test_two_at_once_compute_once(frozen: Settings, tmp_path: Path) -> None:
     assert codes == [0, 0], logs
     assert sorted(HIT in text for text in logs) == [False, True], "one computes, and one finds"
     assert len({text.splitlines()[-1] for text in logs}) == 1 and len(stored()) == 1
-    assert not records.broken_files(stored()[0].parent)
+    assert not storage.broken_files(stored()[0].parent)
 
 
 def test_a_cache_that_is_cleared_meanwhile_is_not_taken_for_whole(
@@ -128,7 +131,7 @@ def test_a_cache_that_is_cleared_meanwhile_is_not_taken_for_whole(
 ) -> None:
     monkeypatch.setattr(features, "_ROWS", 8)
     monkeypatch.setattr(features, "_SECONDS_BETWEEN_SYNCS", 0)
-    real, calls = predict.one_batch, []
+    real, calls = inference.one_batch, []
 
     def cleared(*args: Any) -> Any:
         calls.append(1)
@@ -137,7 +140,7 @@ def test_a_cache_that_is_cleared_meanwhile_is_not_taken_for_whole(
         return real(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(predict, "one_batch", cleared)
+        patch.setattr(inference, "one_batch", cleared)
         with contextlib.suppress(OSError, TitheError):
             built(frozen())
     assert len(calls) > 6
@@ -151,7 +154,7 @@ def test_what_was_begun_is_room_that_is_already_taken(
     monkeypatch.setattr(features, "_ROWS", 8)
     monkeypatch.setattr(features, "_SECONDS_BETWEEN_SYNCS", 0)
     rows = write_rows(tmp_path / "many.parquet", *make_texts(1000))
-    raw, real, calls = frozen(data={"path": str(rows)}), predict.one_batch, []
+    raw, real, calls = frozen(data={"path": str(rows)}), inference.one_batch, []
 
     class Stop(Exception):
         pass
@@ -163,7 +166,7 @@ def test_what_was_begun_is_room_that_is_already_taken(
         return real(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(predict, "one_batch", stopping)
+        patch.setattr(inference, "one_batch", stopping)
         with pytest.raises(Stop):
             built(raw)
     taken = sum(entry.bytes for entry in cache.entries())
@@ -215,7 +218,7 @@ def test_a_run_is_resumed_with_or_without_its_features(
     unfinished(raw, 5, monkeypatch)
     if before:
         monkeypatch.setenv("TITHE_CACHE_GB", "1e-6")  # the disk has filled up since
-        shutil.rmtree(records.cache_dir() / "features")
+        shutil.rmtree(storage.cache_dir() / "features")
     else:
         raw["train"]["cache_features"] = True
     resumed = run({**raw, "checkpoint": {"resume": "auto"}})

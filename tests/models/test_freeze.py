@@ -14,8 +14,9 @@ from torch import nn
 from support.encoders import copied
 from support.freezing import built, frozen_prefixes, trainable
 from support.text_tasks import opened
-from tithe import config, freeze
+from tithe import config
 from tithe.errors import InputError
+from tithe.models import freeze
 
 Settings = Callable[..., dict[str, Any]]
 

@@ -17,11 +17,14 @@ from torch import nn
 from support.freezing import built, frozen_prefixes
 from support.text_tasks import opened
 from support.texts import make_texts, write_rows
-from tithe import config, devices, freeze, pipeline, tensors, trainer
-from tithe.batches import Batch
-from tithe.classifier import Classifier
-from tithe.data import ingest
+from tithe import config, pipeline
+from tithe.checkpoints import tensors
+from tithe.data.text import ingest
+from tithe.models import freeze
+from tithe.models.classifier import Classifier
+from tithe.models.examples import Batch
 from tithe.tasks import text
+from tithe.train import devices, trainer
 
 Settings = Callable[..., dict[str, Any]]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tithe import kernels
+from tithe.models import kernels
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -109,7 +109,7 @@ def test_a_real_encoder_is_swapped_and_computes_the_same(tiny_bert: Path) -> Non
     from transformers import AutoModel
 
     ours, theirs = (AutoModel.from_pretrained(tiny_bert) for _ in range(2))
-    kernels.speed_up(ours, attention=True)
+    kernels.use_fast_kernels(ours, attention=True)
     assert ours.config._attn_implementation == kernels.NAME
     assert not any(type(module) is nn.Dropout for module in ours.modules())
     ids = torch.tensor([[2, 7, 8, 9, 3], [2, 7, 3, 0, 0]])

@@ -17,10 +17,12 @@ import torch
 
 from support.detector_run import finished
 from support.photographs import photograph, without_pictures
-from tithe import config, judging, pipeline, predictions, records, scoring, trained
-from tithe.calibration import Calibration
+from tithe import config, pipeline, predict, storage
 from tithe.errors import InputError
-from tithe.photos import crops, decode
+from tithe.imaging import crops, decode
+from tithe.metrics.calibration import Calibration
+from tithe.predict import images, writers
+from tithe.predict.images import score_images
 
 Tithe = Callable[..., tuple[Any, str, list[str]]]
 
@@ -37,8 +39,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(home: Path) -> trained.Trained:
-    return trained.load(home / "best_model.pt", device="cpu")
+def model(home: Path) -> predict.TrainedModel:
+    return predict.load(home / "best_model.pt", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ REASONS = {"cut.png": "truncated", "notes.txt": "not_an_image", "empty.jpg": "em
 NAMES = ["a.jpg", "b.png", "cut.png", "deeper/c.webp", "empty.jpg", "notes.txt", "small.bmp"]
 
 
-def score_by_hand(model: trained.Trained, path: Path) -> float:
+def score_by_hand(model: predict.TrainedModel, path: Path) -> float:
     """The mean score of four evenly laid crops, each seen alone."""
     pieces = crops.even(decode.read(path), 32, 4)
     with torch.inference_mode():
@@ -71,8 +73,8 @@ def score_by_hand(model: trained.Trained, path: Path) -> float:
 # ---- a folder
 
 
-def test_every_file_of_a_folder_has_a_line_and_its_reason(model: trained.Trained, folder: Path) -> None:
-    lines = list(scoring.scored(model, [folder], 3))
+def test_every_file_of_a_folder_has_a_line_and_its_reason(model: predict.TrainedModel, folder: Path) -> None:
+    lines = list(score_images(model, [folder], 3))
     assert [line.path for line in lines] == NAMES
     assert {line.path: line.reason for line in lines if line.reason} == REASONS
     for line in lines:
@@ -82,10 +84,10 @@ def test_every_file_of_a_folder_has_a_line_and_its_reason(model: trained.Trained
             assert line.score == pytest.approx(score_by_hand(model, folder / line.path), abs=1e-5)
 
 
-def test_a_verdict_follows_the_band_of_the_run(home: Path, model: trained.Trained, folder: Path) -> None:
+def test_a_verdict_follows_the_band_of_the_run(home: Path, model: predict.TrainedModel, folder: Path) -> None:
     told = json.loads((home / "calibration.json").read_text())
     assert json.loads((home / "best/calibration.json").read_text()) == told
-    for line in scoring.scored(model, [folder], 8):
+    for line in score_images(model, [folder], 8):
         if line.score is not None and line.probability is not None:
             logit = np.log(line.score / (1 - line.score))
             assert line.probability == pytest.approx(1 / (1 + np.exp(-told["slope"] * logit - told["offset"])))
@@ -94,57 +96,57 @@ def test_a_verdict_follows_the_band_of_the_run(home: Path, model: trained.Traine
 
 
 @pytest.mark.parametrize(("low", "high", "verdict"), [(0.0, 0.0, "real"), (1.0, 1.0, "fake"), (0.0, 1.0, "unsure")])
-def test_the_band_decides(model: trained.Trained, folder: Path, low: float, high: float, verdict: str) -> None:
-    lines = scoring._judged(model, Calibration(1.0, 0.0, low, high, 0.05), ["x"], [decode.read(folder / "a.jpg")])
+def test_the_band_decides(model: predict.TrainedModel, folder: Path, low: float, high: float, verdict: str) -> None:
+    lines = images._judged(model, Calibration(1.0, 0.0, low, high, 0.05), ["x"], [decode.read(folder / "a.jpg")])
     assert [line.verdict for line in lines] == [verdict]
 
 
 def test_without_a_calibration_half_decides(home: Path, folder: Path) -> None:
-    bare = trained.load(next(home.glob("step_*")), device="cpu")
-    lines = [line for line in scoring.scored(bare, [folder], 8) if line.score is not None]
+    bare = predict.load(next(home.glob("step_*")), device="cpu")
+    lines = [line for line in score_images(bare, [folder], 8) if line.score is not None]
     assert all(line.probability is None for line in lines) and len(lines) == 4
     assert [line.verdict for line in lines] == ["real" if (line.score or 0) >= 0.5 else "fake" for line in lines]
 
 
-def test_a_calibration_is_that_of_its_weights_alone(home: Path, model: trained.Trained, tmp_path: Path) -> None:
-    assert judging.calibration_of(model) is not None
+def test_a_calibration_is_that_of_its_weights_alone(home: Path, model: predict.TrainedModel, tmp_path: Path) -> None:
+    assert predict.calibration_of(model) is not None
     copy = shutil.copytree(home, tmp_path / "run")
     content = torch.load(copy / "best_model.pt", weights_only=True)
     content["model_state_dict"]["head.1.bias"] += 1.0
     torch.save(content, copy / "checkpoint_epoch_7.pt")
-    other = trained.load(copy / "checkpoint_epoch_7.pt", "cpu")
-    assert other.folder == copy / "best" and judging.calibration_of(other) is None
+    other = predict.load(copy / "checkpoint_epoch_7.pt", "cpu")
+    assert other.folder == copy / "best" and predict.calibration_of(other) is None
     (copy / "best/calibration.json").write_text('{"slope": 1}')
-    records.write_manifest(copy / "best")
+    storage.write_manifest(copy / "best")
     with pytest.raises(InputError, match="a calibration has error, high, low, offset, slope, not slope"):
-        judging.calibration_of(trained.load(copy / "best_model.pt", "cpu"))
+        predict.calibration_of(predict.load(copy / "best_model.pt", "cpu"))
 
 
 def test_a_copy_of_a_file_of_weights_alone_is_no_checkpoint(home: Path, tmp_path: Path) -> None:
     alone = shutil.copyfile(home / "best_model.pt", tmp_path / "best_model.pt")
     with pytest.raises(InputError) as caught:
-        trained.load(alone)
+        predict.load(alone)
     assert "no whole checkpoint" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_score_does_not_depend_on_its_batch(model: trained.Trained, folder: Path) -> None:
-    one, many = ([line.score for line in scoring.scored(model, [folder], size)] for size in (1, 100))
+def test_a_score_does_not_depend_on_its_batch(model: predict.TrainedModel, folder: Path) -> None:
+    one, many = ([line.score for line in score_images(model, [folder], size)] for size in (1, 100))
     assert [score is None for score in one] == [score is None for score in many]
     assert [s for s in one if s is not None] == pytest.approx([s for s in many if s is not None], abs=1e-5)
 
 
-def test_scoring_says_what_evaluation_said(model: trained.Trained, home: Path, root: Path) -> None:
+def test_scoring_says_what_evaluation_said(model: predict.TrainedModel, home: Path, root: Path) -> None:
     table = pq.read_table(home / "test/predictions.parquet").to_pydict()
     rows = [line.split(",")[0] for line in (root / "labels.csv").read_text().splitlines()[1:]]
     sources = [root / rows[row] for row in table["row"]]
-    found = [line.score for line in scoring.scored(model, sources, 8)]
+    found = [line.score for line in score_images(model, sources, 8)]
     told = zip(table["label"], table["probability_of_label"], strict=True)
     assert found == pytest.approx([p if label == "real" else 1 - p for label, p in told], abs=1e-5)
 
 
-def test_paths_are_told_as_they_were_given(model: trained.Trained, folder: Path) -> None:
+def test_paths_are_told_as_they_were_given(model: predict.TrainedModel, folder: Path) -> None:
     def told(*sources: Path) -> list[str]:
-        return [line.path for line in scoring.scored(model, sources, 8)]
+        return [line.path for line in score_images(model, sources, 8)]
 
     assert told(folder / "a.jpg") == ["a.jpg"] and told(folder / "deeper") == ["c.webp"]
     two = [folder / "b.png", folder / "deeper"]
@@ -171,7 +173,7 @@ def test_a_single_image_is_a_line(tithe: Tithe, home: Path, folder: Path) -> Non
 def test_scores_are_written_in_every_format(
     tithe: Tithe, home: Path, folder: Path, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictions, "_ROWS_AT_ONCE", 2)  # so that one chunk of a table holds nothing but reasons
+    monkeypatch.setattr(writers, "_ROWS_AT_ONCE", 2)  # so that one chunk of a table holds nothing but reasons
     broken = tmp_path / "first"
     broken.mkdir()
     for name in ("0.png", "1.png"):
@@ -189,7 +191,7 @@ def test_scores_are_written_in_every_format(
     assert list(rows[0]) == ["path", "score", "probability", "verdict", "reason"]
     assert [row["reason"] or None for row in rows[:3]] == ["empty_file", "empty_file", None]
     assert float(rows[2]["score"]) == pytest.approx(
-        score_by_hand(trained.load(home, "cpu"), folder / "a.jpg"), abs=1e-5
+        score_by_hand(predict.load(home, "cpu"), folder / "a.jpg"), abs=1e-5
     )
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from support import data_efficiency as documented_files
 from support.paths import ROOT
 from support.texts import make_texts, write_rows
-from tithe import config, plugins, records
+from tithe import config, plugins, storage
 
 PROJECT = ROOT / "recipes" / "data_efficiency"
 STRATEGIES = plugins.names("strategies")
@@ -89,7 +89,7 @@ def test_the_documented_commands_run_as_written(project: Path, module: Module, d
     with (project / "artifacts/my_run/metrics.csv").open(newline="") as table:
         lines = {line["part"]: line for line in csv.DictReader(table)}
     for part, line in lines.items():
-        metrics = records.read_json(project / f"artifacts/my_run/{part}/metrics.json")
+        metrics = storage.read_json(project / f"artifacts/my_run/{part}/metrics.json")
         for key in ("accuracy", "f1", "f1_weighted", "auc_roc", "auc_pr"):
             assert float(line[key]) == metrics[key]
     code, said, err = module("results", "my_run", "eval_my_run")

@@ -14,7 +14,8 @@ from transformers import AutoModel, AutoTokenizer, ModernBertModel
 from support.finetune_pipeline import write_parts
 from support.paths import ROOT
 from support.texts import make_texts
-from tithe import prepare, tiny
+from tithe.data.text import merge_parts
+from tithe.models import tiny
 
 PROJECT = ROOT / "recipes" / "finetune_pipeline"
 
@@ -80,7 +81,7 @@ def test_raw_parts_are_made_from_a_labelled_file(rows: Path, tmp_path: Path) -> 
         tmp_path, str(PROJECT / "scripts/make_raw_parts.py"), str(rows), "--out", str(tmp_path / "raw"), "--per-part=50"
     )
     assert result.returncode == 0, result.stderr
-    merged = prepare.merge(tmp_path / "raw", tmp_path / "out")
+    merged = merge_parts.merge(tmp_path / "raw", tmp_path / "out")
     assert merged.records == 120 and list(merged.parts.values()) == [50, 50, 20]
 
 

@@ -23,7 +23,8 @@ import torch
 
 from support.paths import ROOT
 from support.photographs import final, history, train, twins, with_little_detector, without_pictures
-from tithe import devices, records
+from tithe import storage
+from tithe.train import devices
 
 SCRIPT = ROOT / "recipes/image_authenticity/scripts/train_script.py"
 
@@ -153,7 +154,7 @@ def test_a_run_leaves_the_documented_files_where_they_were_asked_for(killed: tup
     documented |= {f"checkpoint_epoch_{epoch}.pt" for epoch in (1, 2)}
     ours = {"report.html", "calibration.json", "history.jsonl", "manifest.json", "best", "test", "validation"}
     assert documented | ours <= {path.name for path in home.iterdir()}
-    assert records.broken_files(home) == []
+    assert storage.broken_files(home) == []
     assert {"authenticity.json", "predictions.parquet"} <= {path.name for path in (home / "test").iterdir()}
     found = json.loads((home / "test/authenticity.json").read_text())
     wanted = {"auc", "ap_real", "ap_fake", "eer", "tpr_at_fpr_1", "tpr_at_fpr_5", "tpr_at_fpr_10", "per_generator"}
@@ -163,7 +164,7 @@ def test_a_run_leaves_the_documented_files_where_they_were_asked_for(killed: tup
 
 def test_mixed_precision_on_a_cpu_is_bf16_or_said_to_be_none(killed: tuple[Path, str]) -> None:
     folder, said = killed
-    precision = records.read_json(folder / "checkpoints/metrics.json")["training"]["precision"]
+    precision = storage.read_json(folder / "checkpoints/metrics.json")["training"]["precision"]
     if not torch.cuda.is_available():
         native = devices.bf16_is_native(torch.device("cpu"))
         assert precision == ("bf16" if native else "no")

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from support.scores import Array, drawn
-from tithe import authenticity_figures
-from tithe.calibration import calibrate
 from tithe.errors import InputError
-from tithe.photos import degrade
+from tithe.imaging import degradations
+from tithe.metrics.calibration import calibrate
+from tithe.report import authenticity_figures
+from tithe.report.canvas import BAND, FAKE, REAL
 
 HOSTILE = ["_gan", "$x_1$", "a very long name of a generator", "сеть"]
 
@@ -36,8 +37,8 @@ def has(picture_HW3: Array, tone: str) -> bool:
 def test_the_histogram_shows_the_classes_that_there_are(tmp_path: Path, labels: list[int]) -> None:
     authenticity_figures.histogram(tmp_path / "h.png", np.array(labels), np.linspace(0, 1, 100))
     found = pixels(tmp_path / "h.png")
-    assert has(found, authenticity_figures.FAKE) == (0 in labels)
-    assert has(found, authenticity_figures.REAL) == (1 in labels)
+    assert has(found, FAKE) == (0 in labels)
+    assert has(found, REAL) == (1 in labels)
 
 
 @pytest.mark.parametrize("apart", [0.5, 9.0], ids=["a band", "one threshold"])
@@ -46,9 +47,9 @@ def test_pictures_of_a_calibration(tmp_path: Path, apart: float) -> None:
     found = calibrate(labels_N, scores_N)
     assert (found.low < found.high) == (apart < 1)
     authenticity_figures.histogram(tmp_path / "h.png", labels_N, scores_N, found)
-    assert (count(pixels(tmp_path / "h.png"), authenticity_figures.BAND) > 9000) == (apart < 1)
+    assert (count(pixels(tmp_path / "h.png"), BAND) > 9000) == (apart < 1)
     authenticity_figures.reliability(tmp_path / "r.png", labels_N, scores_N, found)
-    assert has(pixels(tmp_path / "r.png"), authenticity_figures.REAL)
+    assert has(pixels(tmp_path / "r.png"), REAL)
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -57,13 +58,13 @@ def test_pictures_of_generators(tmp_path: Path, generators: list[str], log: bool
     labels_N, scores_N = drawn(0)
     names = np.random.default_rng(0).choice(generators, len(labels_N))
     authenticity_figures.roc(tmp_path / "roc.png", labels_N, scores_N, names, log)
-    assert has(pixels(tmp_path / "roc.png"), authenticity_figures.REAL)
+    assert has(pixels(tmp_path / "roc.png"), REAL)
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_a_roc_of_one_class_says_that_there_is_none(tmp_path: Path, label: int) -> None:
     authenticity_figures.roc(tmp_path / "roc.png", np.full(3, label), np.array([0.1, 0.5, 0.9]), ["a"] * 3, log=True)
-    assert not has(pixels(tmp_path / "roc.png"), authenticity_figures.REAL)
+    assert not has(pixels(tmp_path / "roc.png"), REAL)
 
 
 TABLES = [
@@ -78,8 +79,8 @@ def test_pictures_of_robustness(tmp_path: Path, table: dict[str, dict[str, float
     whole = {name: {"fpr": 0.5, **line} for name, line in table.items()}
     authenticity_figures.robustness(tmp_path / "r.png", whole)
     found = pixels(tmp_path / "r.png")
-    assert has(found, authenticity_figures.FAKE)
-    assert has(found, authenticity_figures.REAL) == (table["none"]["auc"] is not None)
+    assert has(found, FAKE)
+    assert has(found, REAL) == (table["none"]["auc"] is not None)
 
 
 @pytest.mark.parametrize("images", [0, 1, 7])
@@ -90,8 +91,8 @@ def test_a_contact_sheet_frames_images_in_the_colour_of_their_class(tmp_path: Pa
         tmp_path / "s.png", grey, labels_B, np.full(images, 0.5), names, r"Of $\frac$ all"
     )
     found = pixels(tmp_path / "s.png")
-    assert has(found, authenticity_figures.FAKE) == (images > 0)
-    assert has(found, authenticity_figures.REAL) == (images > 6)
+    assert has(found, FAKE) == (images > 0)
+    assert has(found, REAL) == (images > 6)
     assert all(has(found, f"#{3 * f'{100 + i:02x}'}") for i in range(images))
 
 
@@ -103,7 +104,9 @@ def test_pictures_of_nothing_leave_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("known", [("auc", "fpr"), ("fpr",), ("auc",), ()])
 def test_a_sweep_without_numbers_is_drawn_where_there_are_some(tmp_path: Path, known: tuple[str, ...]) -> None:
-    table = {name: {"auc": None, "fpr": None, **dict.fromkeys(known, 0.7)} for name in ("as it is", *degrade.NAMES)}
+    table = {
+        name: {"auc": None, "fpr": None, **dict.fromkeys(known, 0.7)} for name in ("as it is", *degradations.NAMES)
+    }
     authenticity_figures.robustness(tmp_path / "sweep.png", table)
     with Image.open(tmp_path / "sweep.png") as picture:
         rows = np.flatnonzero((np.asarray(picture.convert("L")) < 250).any(axis=1))

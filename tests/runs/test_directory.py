@@ -12,8 +12,12 @@ import pytest
 
 from support.runs import built, run, sha
 from support.signals import asked_after
-from tithe import checkpoint, config, devices, interrupts, pipeline, records, rundirs
+from tithe import config, interrupts, storage
+from tithe.checkpoints import locate
 from tithe.errors import InputError, Interrupted
+from tithe.runs.directory import exclusive, resolve
+from tithe.runs.finish import Outcome
+from tithe.train import devices
 
 Settings = Callable[..., dict[str, Any]]
 STAMP = re.compile(r"\d{8}-\d{6}(-\d+)?")
@@ -45,7 +49,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any], int], 
         built(raw)  # so that it is asked for a stop while it trains, and not while the encoder runs
 
         with monkeypatch.context() as patch, pytest.raises(Interrupted) as caught:
-            patch.setattr(interrupts, "Asked", asked_after(step))
+            patch.setattr(interrupts, "StopRequest", asked_after(step))
             run(raw)
         found = re.search(r"resume from (.+)/checkpoints/", str(caught.value))
         assert found
@@ -58,7 +62,7 @@ def homes(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
 
-def finish(raw: dict[str, Any], **kept: Any) -> pipeline.Outcome:
+def finish(raw: dict[str, Any], **kept: Any) -> Outcome:
     return run({**raw, "checkpoint": {**raw["checkpoint"], **kept}})
 
 
@@ -81,10 +85,10 @@ def test_the_time_stands_where_the_pattern_says(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     parsed = config.parse(settings(out=out))
-    home = rundirs.choose(parsed)
+    home = resolve(parsed)
     assert re.fullmatch(expected.replace("STAMP", STAMP.pattern), home.as_posix()) and not home.exists()
     on = parsed.model_copy(update={"checkpoint": config.Checkpoint(resume="auto")})
-    assert re.fullmatch(expected.replace("STAMP", STAMP.pattern), rundirs.choose(on).as_posix())
+    assert re.fullmatch(expected.replace("STAMP", STAMP.pattern), resolve(on).as_posix())
 
 
 def test_two_runs_of_one_pattern_lie_side_by_side(frozen: Settings, tmp_path: Path) -> None:
@@ -137,50 +141,50 @@ def test_the_newest_unfinished_run_of_the_config_goes_on_and_ends_in_the_same_bi
 )
 def test_another_config_does_not_go_on_with_it(change: dict[str, Any], frozen: Settings, tmp_path: Path) -> None:
     left = tmp_path / "runs/a-20250101-000000"
-    records.write_json(left / "config.json", config.dump(config.parse(frozen())))
+    storage.write_json(left / "config.json", config.dump(config.parse(frozen())))
     if "out" in change:
         change = {"out": change["out"].replace("OUT", str(tmp_path / "runs"))}
     kept = {**change.get("checkpoint", {}), "resume": "auto"}
 
     def home(raw: dict[str, Any]) -> Path:
-        return rundirs.choose(config.parse(raw))
+        return resolve(config.parse(raw))
 
     assert home(frozen(checkpoint={"resume": "auto"})) == left
     assert home(frozen(**{**change, "checkpoint": kept})) != left
-    (left / records.MANIFEST).touch()
+    (left / storage.MANIFEST).touch()
     assert home(frozen(checkpoint={"resume": "auto"})) != left, "it is finished"
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"model_type": "bert"}', '{"checkpoint": 5}'])
 def test_a_folder_that_is_no_run_of_ours_is_passed_over(content: str, frozen: Settings, tmp_path: Path) -> None:
     left = tmp_path / "runs/a-20250101-000000"
-    records.write_json(left / "config.json", config.dump(config.parse(frozen())))
+    storage.write_json(left / "config.json", config.dump(config.parse(frozen())))
     stranger = tmp_path / "runs/a-model"
     stranger.mkdir()
     (stranger / "config.json").write_text(content)  # an encoder's folder has one, too
     (tmp_path / "runs/a-file").touch()
-    assert rundirs.choose(config.parse(frozen(checkpoint={"resume": "auto"}))) == left
-    assert rundirs.choose(config.parse(frozen())).parent == left.parent
+    assert resolve(config.parse(frozen(checkpoint={"resume": "auto"}))) == left
+    assert resolve(config.parse(frozen())).parent == left.parent
 
 
 @pytest.mark.parametrize("out", ["runs/[1]-{time}", "runs [1]/a-{time}", "{time}", "deep/{time}/model"])
 def test_any_pattern_finds_its_own(out: str, frozen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     left = Path(out.replace("{time}", "20250101-000000"))
-    records.write_json(left / "config.json", config.dump(config.parse(frozen(out=out))))
-    assert rundirs.choose(config.parse(frozen(out=out, checkpoint={"resume": "auto"}))) == left
+    storage.write_json(left / "config.json", config.dump(config.parse(frozen(out=out))))
+    assert resolve(config.parse(frozen(out=out, checkpoint={"resume": "auto"}))) == left
 
 
 def test_a_directory_in_which_a_run_is_under_way_is_taken(frozen: Settings, tmp_path: Path) -> None:
     left = tmp_path / "runs/a-20250101-000000"
-    records.write_json(left / "config.json", config.dump(config.parse(frozen())))
+    storage.write_json(left / "config.json", config.dump(config.parse(frozen())))
     accelerator = devices.accelerator("cpu")
-    with rundirs.alone(left, accelerator):
-        assert rundirs.choose(config.parse(frozen(checkpoint={"resume": "auto"}))) != left
+    with exclusive(left, accelerator):
+        assert resolve(config.parse(frozen(checkpoint={"resume": "auto"}))) != left
         with pytest.raises(InputError, match="a run is under way in") as caught:
             run({**frozen(), "out": str(left)})
         assert "\n" not in str(caught.value) and sorted(p.name for p in left.iterdir()) == ["config.json"]
-    assert rundirs.choose(config.parse(frozen(checkpoint={"resume": "auto"}))) == left
+    assert resolve(config.parse(frozen(checkpoint={"resume": "auto"}))) == left
 
 
 def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_in_its_directory(
@@ -188,7 +192,7 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_in_its_direct
 ) -> None:
     raw = frozen(train={"epochs": 1})
     left = tmp_path / "runs/a-20250101-000000"
-    records.write_json(left / "config.json", config.dump(config.parse(raw)))
+    storage.write_json(left / "config.json", config.dump(config.parse(raw)))
     outcome = finish(raw, resume="auto")
     assert outcome.home == left and sha(outcome) == sha(run({**raw, "out": str(tmp_path / "whole")}))
 
@@ -215,5 +219,5 @@ def test_a_run_under_way_is_not_taken_for_a_finished_one(
     run(raw)
     longer = frozen(out=str(tmp_path / "run"), train={"epochs": 3}, checkpoint={"resume": "auto"})
     stopped(longer, 3)
-    assert not (tmp_path / "run" / records.MANIFEST).exists()
-    assert checkpoint.newest_whole(tmp_path / "run/checkpoints")
+    assert not (tmp_path / "run" / storage.MANIFEST).exists()
+    assert locate.newest_whole(tmp_path / "run/checkpoints")

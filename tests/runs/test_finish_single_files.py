@@ -13,8 +13,11 @@ import torch
 
 from support.finished_runs import PROOF, Finished
 from support.texts import make_texts, write_rows
-from tithe import artifacts, checkpoint, config, pipeline, predict, records, trained
+from tithe import config, pipeline, predict, storage
+from tithe.checkpoints import store
 from tithe.errors import InputError
+from tithe.models import inference
+from tithe.storage import run_files
 from tithe.tasks import text
 
 TEXTS = ["goal team win league", "rocket to the moon", "a star of the season was new", ""]
@@ -27,32 +30,32 @@ def home(request: pytest.FixtureRequest, finished: Finished) -> Path:
 
 
 def task_of(home: Path) -> Any:
-    return text.open_task(config.parse(records.read_json(home / "config.json")))
+    return text.open_task(config.parse(storage.read_json(home / "config.json")))
 
 
 def test_a_run_leaves_the_single_files_when_asked(finished: Finished) -> None:
-    names = {artifacts.BEST, artifacts.FINAL, artifacts.HEAD, artifacts.TO_ID, artifacts.FROM_ID, "tokenizer"}
+    names = {run_files.BEST, run_files.FINAL, run_files.HEAD, run_files.TO_ID, run_files.FROM_ID, "tokenizer"}
     for kind, home in finished.homes.items():
         found = {name for name in names if (home / name).exists()}
         assert found == (names if kind in ("single", "layers") else set())
         assert (home / PROOF).exists() is (kind != "plain")
 
 
-@pytest.mark.parametrize("name", [artifacts.BEST, artifacts.FINAL, artifacts.HEAD])
+@pytest.mark.parametrize("name", [run_files.BEST, run_files.FINAL, run_files.HEAD])
 def test_weights_fit_the_network_strictly_and_run_nothing(name: str, home: Path) -> None:
     weights = torch.load(home / name, weights_only=True)
     model = task_of(home).build(2, seed=9)
-    target = model.head if name == artifacts.HEAD else model
+    target = model.head if name == run_files.HEAD else model
     target.load_state_dict(weights, strict=True)
     assert {value.device.type for value in weights.values()} == {"cpu"}
-    if name != artifacts.FINAL:
-        best = torch.load(home / artifacts.BEST, weights_only=True)
+    if name != run_files.FINAL:
+        best = torch.load(home / run_files.BEST, weights_only=True)
         head = {key.removeprefix("head."): value for key, value in best.items() if key.startswith("head.")}
         assert head and all(torch.equal(model.head.state_dict()[key], value) for key, value in head.items())
 
 
 def test_the_two_maps_of_labels_are_inverse(home: Path) -> None:
-    to_id, from_id = (records.read_json(home / name) for name in (artifacts.TO_ID, artifacts.FROM_ID))
+    to_id, from_id = (storage.read_json(home / name) for name in (run_files.TO_ID, run_files.FROM_ID))
     assert to_id == {"space": 0, "sport": 1} and from_id == {str(i): name for name, i in to_id.items()}
 
 
@@ -67,10 +70,10 @@ def test_symbols_are_what_the_maps_name(settings: Callable[..., dict[str, Any]],
         model={"freeze": "all"},
     )
     home = pipeline.train(config.parse(raw)).home
-    names = [str(name) for name in trained.load(home).labels.names]
+    names = [str(name) for name in predict.load(home).labels.names]
     symbols = {"sport": "A", "space": "B"}
-    assert records.read_json(home / artifacts.TO_ID) == {symbols[name]: i for i, name in enumerate(names)}
-    assert records.read_json(home / artifacts.FROM_ID) == {str(i): symbols[name] for i, name in enumerate(names)}
+    assert storage.read_json(home / run_files.TO_ID) == {symbols[name]: i for i, name in enumerate(names)}
+    assert storage.read_json(home / run_files.FROM_ID) == {str(i): symbols[name] for i, name in enumerate(names)}
 
 
 def test_the_tokenizer_opens_without_us(home: Path, finished: Finished) -> None:
@@ -82,18 +85,18 @@ def test_the_tokenizer_opens_without_us(home: Path, finished: Finished) -> None:
 
 
 @pytest.mark.parametrize("kind", ["single", "layers"])
-@pytest.mark.parametrize("name", ["", artifacts.BEST, artifacts.FINAL])
+@pytest.mark.parametrize("name", ["", run_files.BEST, run_files.FINAL])
 def test_every_file_of_weights_predicts(kind: str, name: str, copy: Callable[[str], Path]) -> None:
     home = copy(kind)
     last = home / "checkpoints/step_00000024"
     # The averaged weights are the best's; the last step's own are the final ones.
-    weights = torch.load(last / "model.pt", weights_only=True) if name == artifacts.FINAL else None
+    weights = torch.load(last / "model.pt", weights_only=True) if name == run_files.FINAL else None
     task = task_of(home)
     model = task.build(2, seed=0)
-    wanted = weights or checkpoint.weights(home / "checkpoints/best")
+    wanted = weights or store.weights(home / "checkpoints/best")
     model.load_state_dict({**model.state_dict(), **wanted})
-    expected = predict.softmax(predict.logits(model, task.examples(TEXTS)))
-    found = trained.load(home / name if name else home)
+    expected = inference.softmax(inference.logits(model, task.examples(TEXTS)))
+    found = predict.load(home / name if name else home)
     got = found.probabilities(found.task.examples(TEXTS))
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
     assert [p.label for p in found.predict(TEXTS)] == [["space", "sport"][i] for i in expected.argmax(axis=1)]
@@ -101,10 +104,10 @@ def test_every_file_of_weights_predicts(kind: str, name: str, copy: Callable[[st
 
 def test_single_files_need_nothing_of_their_origin(copy: Callable[[str], Path], finished: Finished) -> None:
     home = copy("single")
-    expected = trained.load(home).predict(TEXTS)
+    expected = predict.load(home).predict(TEXTS)
     hidden = finished.encoder.rename(finished.encoder.with_name("hidden"))
     try:
-        assert trained.load(home).predict(TEXTS) == expected
+        assert predict.load(home).predict(TEXTS) == expected
     finally:
         hidden.rename(finished.encoder)
 
@@ -112,9 +115,9 @@ def test_single_files_need_nothing_of_their_origin(copy: Callable[[str], Path], 
 @pytest.mark.parametrize("kind", ["single", "layers"])
 def test_a_head_alone_is_no_classifier(kind: str, finished: Finished) -> None:
     with pytest.raises(InputError) as error:
-        trained.load(finished.homes[kind] / artifacts.HEAD)
+        predict.load(finished.homes[kind] / run_files.HEAD)
     said = str(error.value)
-    assert artifacts.HEAD in said and "no weights of a whole classifier" in said and len(said.splitlines()) == 1
+    assert run_files.HEAD in said and "no weights of a whole classifier" in said and len(said.splitlines()) == 1
 
 
 def cut(path: Path) -> None:
@@ -136,7 +139,7 @@ def a_pickle(path: Path) -> None:
 @pytest.mark.parametrize("damage", [cut, empty, other, a_pickle])
 def test_a_file_that_holds_no_weights_is_one_line(damage: Callable[[Path], None], copy: Callable[[str], Path]) -> None:
     home = copy("single")
-    damage(home / artifacts.BEST)
+    damage(home / run_files.BEST)
     with pytest.raises(InputError) as error:
-        trained.load(home / artifacts.BEST)
-    assert str(home / artifacts.BEST) in str(error.value) and len(str(error.value).splitlines()) == 1
+        predict.load(home / run_files.BEST)
+    assert str(home / run_files.BEST) in str(error.value) and len(str(error.value).splitlines()) == 1

@@ -17,7 +17,8 @@ import pytest
 from support.runs import run, sha, wait_for, with_out
 from support.signals import asked_after
 from support.texts import make_texts, write_rows
-from tithe import checkpoint, interrupts, records
+from tithe import interrupts, storage
+from tithe.checkpoints import locate
 from tithe.errors import InputError, Interrupted
 
 Settings = Callable[..., dict[str, Any]]
@@ -29,7 +30,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Let SIGINT arrive exactly at a step: a real signal would come at any."""
 
     def arrange(step: int) -> None:
-        monkeypatch.setattr(interrupts, "Asked", asked_after(step))
+        monkeypatch.setattr(interrupts, "StopRequest", asked_after(step))
 
     return arrange
 
@@ -97,7 +98,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(
     elif damage == "delete":
         victim.unlink()
     else:
-        (newest / records.MANIFEST).unlink()
+        (newest / storage.MANIFEST).unlink()
     resumed = run(with_out(settings(), tmp_path / "run", resume=str(newest)))
     assert "step_00000024 is not whole" in caplog.text and "step_00000020" in caplog.text
     assert sha(resumed) == sha(whole)
@@ -146,7 +147,7 @@ def test_training_can_be_prolonged_and_slowed_on_resume(settings: Settings, tmp_
     assert longer.scores["training"]["epochs"] == 3
 
 
-SCRIPT = "import sys; sys.argv[0] = 'tithe'; from tithe.cli import main; main()"
+SCRIPT = "import sys; sys.argv[0] = 'tithe'; from tithe.cli.main import main; main()"
 
 
 def start(config_file: Path, *arguments: str, preexec: Callable[[], None] | None = None) -> subprocess.Popen[str]:
@@ -186,7 +187,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_intact(settings: Settings, t
     raw = with_out(settings(track={"tensorboard": False}), tmp_path / "run")
     (tmp_path / "full.json").write_text(json.dumps(raw))
     first = run({**raw, "train": {**raw["train"], "epochs": 1}})
-    whole = checkpoint.newest_whole(first.home / "checkpoints")
+    whole = locate.newest_whole(first.home / "checkpoints")
     assert whole is not None
     limit = 50_000  # bytes that any one file may have: less than the model
 
@@ -198,7 +199,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_intact(settings: Settings, t
     assert process.wait(120) == 1
     last = (tmp_path / "log.txt").read_text().strip().splitlines()[-1]
     assert last.startswith("error: could not save") and "earlier checkpoints are intact" in last
-    assert records.broken_files(whole) == []
+    assert storage.broken_files(whole) == []
     assert not list((tmp_path / "run").rglob(".partial-*"))
 
 

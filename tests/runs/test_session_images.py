@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from support.photographs import final, history, train, twins, with_little_detector, without_pictures
-from tithe import session
 from tithe.errors import InputError
+from tithe.runs import session
 from tithe.tasks import image
 
 

@@ -10,8 +10,11 @@ import pytest
 import torch
 
 from support.finished_runs import NAME, Finished, fails, rehash
-from tithe import artifacts, checkpoint, records, verify
+from tithe import storage
+from tithe.checkpoints import locate
 from tithe.errors import TitheError
+from tithe.runs import verify
+from tithe.storage import run_files
 
 # ---- what is as it was
 
@@ -19,12 +22,12 @@ from tithe.errors import TitheError
 @pytest.mark.parametrize("kind", ["frozen", "single", "layers", "plain"])
 def test_a_finished_run_verifies(kind: str, finished: Finished) -> None:
     home = finished.homes[kind]
-    lines = verify.verify(home)
+    lines = verify.verify_run(home)
     assert lines[0] == f"{home}: every file is as it was written"
     weights = {
         "frozen": ["checkpoints/best"],
-        "single": [artifacts.BEST, artifacts.FINAL],
-        "layers": [artifacts.BEST, artifacts.FINAL, "checkpoints/best"],
+        "single": [run_files.BEST, run_files.FINAL],
+        "layers": [run_files.BEST, run_files.FINAL, "checkpoints/best"],
         "plain": [],
     }[kind]
     assert [line.split(":")[0] for line in lines[1 : len(weights) + 1]] == weights
@@ -35,14 +38,14 @@ def test_a_finished_run_verifies(kind: str, finished: Finished) -> None:
 
 @pytest.mark.parametrize("kind", ["frozen", "single", "layers", "plain"])
 def test_a_checkpoint_verifies(kind: str, finished: Finished) -> None:
-    for folder in checkpoint.all_in(finished.homes[kind] / "checkpoints"):
-        assert verify.verify(folder) == [f"{folder}: every file is as it was written"]
+    for folder in locate.all_in(finished.homes[kind] / "checkpoints"):
+        assert verify.verify_run(folder) == [f"{folder}: every file is as it was written"]
 
 
 def test_a_proof_outlives_its_encoder(copy: Callable[[str], Path], finished: Finished) -> None:
     hidden = finished.encoder.rename(finished.encoder.with_name("hidden"))
     try:
-        assert "the proof's word stands for it" in verify.verify(copy("frozen"))[-1]
+        assert "the proof's word stands for it" in verify.verify_run(copy("frozen"))[-1]
     finally:
         hidden.rename(finished.encoder)
 
@@ -53,7 +56,7 @@ def test_a_proof_outlives_its_encoder(copy: Callable[[str], Path], finished: Fin
 @pytest.mark.parametrize("kind", ["frozen", "single"])
 def test_one_byte_of_any_file_is_noticed(kind: str, copy: Callable[[str], Path]) -> None:
     home = copy(kind)
-    verify.verify(home)
+    verify.verify_run(home)
     unnoticed = []
     files = sorted(path for path in home.rglob("*") if path.is_file())
     assert len(files) > 40
@@ -62,9 +65,9 @@ def test_one_byte_of_any_file_is_noticed(kind: str, copy: Callable[[str], Path])
         middle = len(good) // 2
         path.write_bytes(good[:middle] + bytes([good[middle] ^ 4]) + good[middle + 1 :] if good else b"x")
         try:
-            verify.verify(home)
+            verify.verify_run(home)
         except TitheError as error:
-            assert path.name == records.MANIFEST or path.relative_to(home).as_posix() in str(error)
+            assert path.name == storage.MANIFEST or path.relative_to(home).as_posix() in str(error)
         else:
             unnoticed.append(path.relative_to(home).as_posix())
         path.write_bytes(good)
@@ -83,11 +86,11 @@ def test_a_file_that_has_gone_is_named(name: str, copy: Callable[[str], Path]) -
     ("kind", "file", "name"),
     [
         ("frozen", "checkpoints/best/encoder.pt", NAME),
-        ("single", artifacts.BEST, NAME),
-        ("single", artifacts.FINAL, NAME),
-        ("layers", artifacts.BEST, "encoder.embeddings.word_embeddings.weight"),
-        ("layers", artifacts.BEST, NAME),  # trained, and in the proof as it was after training
-        ("layers", artifacts.FINAL, "encoder.encoder.layer.0.output.dense.weight"),
+        ("single", run_files.BEST, NAME),
+        ("single", run_files.FINAL, NAME),
+        ("layers", run_files.BEST, "encoder.embeddings.word_embeddings.weight"),
+        ("layers", run_files.BEST, NAME),  # trained, and in the proof as it was after training
+        ("layers", run_files.FINAL, "encoder.encoder.layer.0.output.dense.weight"),
     ],
 )
 def test_one_weight_is_noticed_though_the_hashes_were_written_anew(
@@ -98,16 +101,16 @@ def test_one_weight_is_noticed_though_the_hashes_were_written_anew(
     weights[name].view(-1)[-1] += 1e-3
     torch.save(weights, home / file)
     rehash(home)
-    assert not records.broken_files(home)
+    assert not storage.broken_files(home)
     said = fails(home)
     assert name in said and str(home / file).removesuffix("/encoder.pt") in said
 
 
 def test_a_tensor_left_out_of_the_weights_is_named(copy: Callable[[str], Path]) -> None:
     home = copy("single")
-    weights = torch.load(home / artifacts.BEST, weights_only=True)
+    weights = torch.load(home / run_files.BEST, weights_only=True)
     del weights[NAME]
-    torch.save(weights, home / artifacts.BEST)
+    torch.save(weights, home / run_files.BEST)
     rehash(home)
     assert f"lacks {NAME}" in fails(home)
 
@@ -144,7 +147,7 @@ def nowhere(home: Path) -> Path:
 
 
 def unfinished(home: Path) -> Path:
-    (home / records.MANIFEST).unlink()
+    (home / storage.MANIFEST).unlink()
     return home
 
 
@@ -165,6 +168,6 @@ def test_what_is_no_finished_run_is_exit_2(
 def test_the_command_says_what_it_found(copy: Callable[[str], Path], tithe: Callable[..., Any]) -> None:
     home = copy("single")
     code, out, err = tithe("verify", home)
-    assert (code, err) == (0, []) and out.splitlines() == verify.verify(home)
-    (home / artifacts.BEST).write_bytes(b"other")
-    assert tithe("verify", home) == (1, "", [f"error: {home} is not what was written: {artifacts.BEST}"])
+    assert (code, err) == (0, []) and out.splitlines() == verify.verify_run(home)
+    (home / run_files.BEST).write_bytes(b"other")
+    assert tithe("verify", home) == (1, "", [f"error: {home} is not what was written: {run_files.BEST}"])

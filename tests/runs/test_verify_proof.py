@@ -11,9 +11,12 @@ import pytest
 import torch
 
 from support.finished_runs import NAME, PROOF, fails, rehash
-from tithe import artifacts, records, tensors, verify
+from tithe import storage
+from tithe.checkpoints import tensors
 from tithe.errors import TitheError
-from tithe.proof import content
+from tithe.runs import verify
+from tithe.storage import run_files
+from tithe.storage.freeze_proof import content
 
 # Each changes what a proof says; `other` is a hash that is not that of any tensor.
 OTHER = "0" * 64
@@ -82,9 +85,9 @@ def test_a_proof_that_was_edited_is_noticed(
     kind: str, edit: Callable[[dict[str, Any]], None], says: str, copy: Callable[[str], Path]
 ) -> None:
     home = copy(kind)
-    proof = records.read_json(home / PROOF)
+    proof = storage.read_json(home / PROOF)
     edit(proof)
-    records.write_json(home / PROOF, proof)
+    storage.write_json(home / PROOF, proof)
     rehash(home)
     assert says in fails(home)
 
@@ -109,15 +112,15 @@ def test_a_frozen_tensor_that_changed_is_not_talked_away(
     kind: str, edit: Callable[[dict[str, Any]], None], copy: Callable[[str], Path]
 ) -> None:
     home = copy(kind)
-    proof = records.read_json(home / PROOF)
-    for file in ("checkpoints/best/encoder.pt",) if kind == "frozen" else (artifacts.BEST, artifacts.FINAL):
+    proof = storage.read_json(home / PROOF)
+    for file in ("checkpoints/best/encoder.pt",) if kind == "frozen" else (run_files.BEST, run_files.FINAL):
         weights = torch.load(home / file, weights_only=True)
         weights[NAME].view(-1)[0] += 1
         torch.save(weights, home / file)
     proof["tensors"][NAME]["after"] = tensors.sha256(weights[NAME])
     edit(proof)
     consistent(proof)
-    records.write_json(home / PROOF, proof)
+    storage.write_json(home / PROOF, proof)
     rehash(home)
     assert "changed" in fails(home)
 
@@ -141,14 +144,14 @@ def test_a_proof_that_is_none_is_one_line(written: str, copy: Callable[[str], Pa
     (home / PROOF).write_text(written)
     rehash(home)
     with pytest.raises(TitheError) as error:
-        verify.verify(home)
+        verify.verify_run(home)
     assert "proof" in str(error.value) and len(str(error.value).splitlines()) == 1
 
 
 def test_a_proof_that_says_it_holds_though_a_tensor_changed_is_noticed(copy: Callable[[str], Path]) -> None:
     home = copy("single")
-    proof = records.read_json(home / PROOF)
-    for file in (artifacts.BEST, artifacts.FINAL):
+    proof = storage.read_json(home / PROOF)
+    for file in (run_files.BEST, run_files.FINAL):
         weights = torch.load(home / file, weights_only=True)
         weights[NAME].view(-1)[0] += 1
         torch.save(weights, home / file)
@@ -156,11 +159,11 @@ def test_a_proof_that_says_it_holds_though_a_tensor_changed_is_noticed(copy: Cal
     consistent(proof)
     assert proof["holds"] is False and proof["changed"] == [NAME]
     proof.update(holds=True, changed=[], verdict="frozen: no frozen tensor changed")
-    records.write_json(home / PROOF, proof)
+    storage.write_json(home / PROOF, proof)
     rehash(home)
     assert PROOF in fails(home)
     consistent(proof)  # nor does it pass when it admits it
-    records.write_json(home / PROOF, proof)
+    storage.write_json(home / PROOF, proof)
     rehash(home)
     assert NAME in fails(home)
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tithe import config, data, pipeline, records
+from tithe import config, data, pipeline, storage
 from tithe.errors import InputError
 
 Settings = Callable[..., dict[str, Any]]
@@ -22,13 +22,13 @@ def test_a_run_trains_on_what_was_chosen_and_on_nothing_else(settings: Settings)
     picked = pq.read_table(outcome.home / "selection.parquet").column("id").to_numpy()
     splits = data.load(config.parse(raw).data, 0)
     assert len(picked) == 24 and set(picked) <= set(splits.everything.ids[splits.split.train])
-    account = records.read_json(outcome.home / "selection.json")
+    account = storage.read_json(outcome.home / "selection.json")
     assert account["rows"] == 24 and account["pool"] == 96 and sum(account["classes"]["chosen"]) == 24
-    assert records.read_json(outcome.home / "data_report.json")["splits"]["train_selected"] == 24
+    assert storage.read_json(outcome.home / "data_report.json")["splits"]["train_selected"] == 24
     with Image.open(outcome.home / "selection.png") as picture:
         assert picture.width > 400
     assert "k_center chose 24 of 96 training rows" in (outcome.home / "train.log").read_text()
-    assert records.broken_files(outcome.home) == []
+    assert storage.broken_files(outcome.home) == []
     again = pipeline.train(config.parse({**raw, "out": f"{outcome.home}-again"}))
     assert again.scores["training"]["final_weights_sha256"] == outcome.scores["training"]["final_weights_sha256"]
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from support.pools import pool
-from tithe import config, reasons, selection
+from tithe import config
 from tithe.errors import InputError
+from tithe.select import selection
+from tithe.select.explain import explain
 
 
 def test_a_row_is_told_why() -> None:
@@ -15,18 +17,18 @@ def test_a_row_is_told_why() -> None:
     asked = config.Select(strategy="perplexity", budget=0.1)
     got = selection.select(found, asked, 0)
     chosen, left = int(got.rows[3]), int(np.setdiff1d(np.arange(120), got.rows)[0])
-    said = reasons.explain(found, got, asked, 0, names, chosen * 10)
+    said = explain(found, got, asked, 0, names, chosen * 10)
     assert said.startswith(
         f"row {chosen * 10} (class {names[found.labels[chosen]]}) was chosen: rank {got.rank[3] + 1} of 12"
     )
     score_N = selection.scores(found, asked, 0)
     assert score_N is not None
-    said = reasons.explain(found, got, asked, 0, names, left * 10)
+    said = explain(found, got, asked, 0, names, left * 10)
     label = found.labels[left]
     lowest = score_N[got.rows[found.labels[got.rows] == label]].min()
     assert f"down to a score of {lowest:.4f}; it has {score_N[left]:.4f}" in said and lowest >= score_N[left]
     near = config.Select(strategy="k_center", budget=0.1)
-    said = reasons.explain(found, selection.select(found, near, 0), near, 0, names, left * 10)
+    said = explain(found, selection.select(found, near, 0), near, 0, names, left * 10)
     assert "the nearest of them is row" in said or "was chosen" in said
     with pytest.raises(InputError, match="row 7 is not among the 120 rows"):
-        reasons.explain(found, got, asked, 0, names, 7)
+        explain(found, got, asked, 0, names, 7)

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from support.greedy import Case, assert_follows, draw, found, lattice, naive
-from tithe import geometry
 from tithe.errors import InputError
+from tithe.select import greedy
 
 Array = np.ndarray[Any, np.dtype[Any]]
 BLOCKS = [1, 2, 7, 1024]
@@ -57,26 +57,26 @@ def test_more_rows_than_a_block_in_a_wide_space() -> None:
 
 def test_points_on_a_line() -> None:
     x_ND = np.array([[0.0], [1.0], [4.0], [9.0], [10.0]])
-    order = geometry.greedy(x_ND, 4)  # the mean is 4.8, m₀ 5.2
+    order = greedy.greedy(x_ND, 4)  # the mean is 4.8, m₀ 5.2
     assert order.rows_K.tolist() == [2, 4, 0, 1]
     assert order.gains_K == pytest.approx([-0.8 / 5.2, 6 / 5.2, 4 / 5.2, 1 / 5.2])
     assert order.radius == pytest.approx(1)
-    assert geometry.greedy(x_ND, 2, start=1).rows_K.tolist() == [1, 4]
-    assert geometry.greedy(x_ND, 2, centres=np.array([[5.0]])).rows_K.tolist() == [0, 4]
-    assert geometry.greedy(x_ND, 2, centres=np.array([[5.0]]), start=3).rows_K.tolist() == [3, 0]
-    assert geometry.greedy(x_ND, 2, centres=np.empty((0, 1))).rows_K.tolist() == [2, 4]
+    assert greedy.greedy(x_ND, 2, start=1).rows_K.tolist() == [1, 4]
+    assert greedy.greedy(x_ND, 2, centres=np.array([[5.0]])).rows_K.tolist() == [0, 4]
+    assert greedy.greedy(x_ND, 2, centres=np.array([[5.0]]), start=3).rows_K.tolist() == [3, 0]
+    assert greedy.greedy(x_ND, 2, centres=np.empty((0, 1))).rows_K.tolist() == [2, 4]
 
 
 def test_without_weight_the_quality_says_nothing() -> None:
     case = draw(4)._replace(weight=0.0)
-    assert found(case).rows_K.tolist() == geometry.greedy(case.x_ND, case.k, centres=case.centres).rows_K.tolist()
+    assert found(case).rows_K.tolist() == greedy.greedy(case.x_ND, case.k, centres=case.centres).rows_K.tolist()
 
 
 def test_weight_one_is_the_order_of_quality() -> None:
     rng = np.random.default_rng(0)
     quality_N = rng.integers(0, 20, 300) / 19 + rng.choice([0, 1e-12], 300)
     for block in BLOCKS:
-        order = geometry.greedy(rng.normal(size=(300, 5)), 200, quality_N, 1.0, block=block)
+        order = greedy.greedy(rng.normal(size=(300, 5)), 200, quality_N, 1.0, block=block)
         assert order.rows_K.tolist() == np.argsort(-quality_N, kind="stable")[:200].tolist()
         assert order.gains_K == pytest.approx(np.sort(quality_N)[::-1][:200], abs=0)
 
@@ -86,7 +86,7 @@ def test_the_radius_is_at_most_twice_the_best_one(seed: int) -> None:
     x_ND = np.random.default_rng(seed).normal(size=(12, 2))
     apart_NN = np.sqrt(((x_ND[:, None] - x_ND) ** 2).sum(axis=2))
     best = min(apart_NN[:, list(three)].min(axis=1).max() for three in itertools.combinations(range(12), 3))
-    order = geometry.greedy(x_ND, 3)
+    order = greedy.greedy(x_ND, 3)
     assert order.radius == pytest.approx(apart_NN[:, order.rows_K].min(axis=1).max(), rel=1e-5)
     assert best <= order.radius * (1 + 1e-5) and order.radius <= 2 * best
 
@@ -123,7 +123,7 @@ def test_copies_are_not_picked_while_another_row_is_left(far: float, block: int)
     rng = np.random.default_rng(0)
     distinct_ND = (rng.normal(size=(40, 64)) + far).astype(np.float32)
     which_N = rng.permutation(np.repeat(np.arange(40), 25))
-    order = geometry.greedy(distinct_ND[which_N], 60, block=block)
+    order = greedy.greedy(distinct_ND[which_N], 60, block=block)
     assert sorted(which_N[order.rows_K[:40]].tolist()) == list(range(40))
     assert (order.gains_K[1:40] > 0).all() and (order.gains_K[40:] == 0).all() and order.radius == 0
     left = np.setdiff1d(np.arange(1000), order.rows_K[:40])
@@ -132,7 +132,7 @@ def test_copies_are_not_picked_while_another_row_is_left(far: float, block: int)
 
 def test_copies_of_centres_are_not_picked_while_another_row_is_left() -> None:
     x_ND = np.random.default_rng(0).normal(size=(3000, 8)).astype(np.float32)
-    order = geometry.greedy(x_ND, 1500, centres=x_ND[:1500])
+    order = greedy.greedy(x_ND, 1500, centres=x_ND[:1500])
     assert sorted(order.rows_K.tolist()) == list(range(1500, 3000))
     assert order.radius == 0
 
@@ -152,14 +152,14 @@ def test_tight_clusters_far_apart_are_resolved() -> None:
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e4])
 def test_equal_rows_are_picked_in_their_order(value: float) -> None:
     for kind in (np.float32, np.float64):
-        order = geometry.greedy(np.full((30, 7), value, kind), 30, block=4)
+        order = greedy.greedy(np.full((30, 7), value, kind), 30, block=4)
         assert order.rows_K.tolist() == list(range(30))
         assert order.radius == 0
 
 
 def test_equal_rows_are_picked_by_quality() -> None:
     quality_N = np.array([0.2, 0.9, 0.2, 0.5])
-    assert geometry.greedy(np.ones((4, 3)), 4, quality_N, 0.5).rows_K.tolist() == [1, 3, 0, 2]
+    assert greedy.greedy(np.ones((4, 3)), 4, quality_N, 0.5).rows_K.tolist() == [1, 3, 0, 2]
 
 
 # ---- what it takes
@@ -179,7 +179,7 @@ def test_tensors_give_the_same_rows(seed: int) -> None:
 
 def test_tensors_with_copies_in_half_precision() -> None:
     x_ND = torch.from_numpy(np.random.default_rng(0).normal(size=(30, 9))).to(torch.bfloat16).repeat(4, 1)
-    order = geometry.greedy(x_ND, 31)
+    order = greedy.greedy(x_ND, 31)
     assert sorted((order.rows_K[:30] % 30).tolist()) == list(range(30))
     assert order.gains_K[30] == 0
 
@@ -208,11 +208,11 @@ def test_a_row_that_is_not_finite_is_named(bad: float) -> None:
     x_ND[29_991] = [np.inf, -np.inf] * 8
     for x in (x_ND, torch.from_numpy(x_ND)):
         with pytest.raises(InputError, match="row 29990 of the embeddings is not finite"):
-            geometry.greedy(x, 3)
+            greedy.greedy(x, 3)
     with pytest.raises(InputError, match="row 29990 of the centres"):
-        geometry.greedy(np.ones((5, 16)), 3, centres=x_ND)
+        greedy.greedy(np.ones((5, 16)), 3, centres=x_ND)
     with pytest.raises(InputError, match="row 1 of the quality"):
-        geometry.greedy(np.ones((3, 2)), 3, np.array([0.5, bad, bad]), 0.5)
+        greedy.greedy(np.ones((3, 2)), 3, np.array([0.5, bad, bad]), 0.5)
 
 
 @pytest.mark.parametrize(
@@ -228,20 +228,20 @@ def test_a_row_that_is_not_finite_is_named(bad: float) -> None:
 )
 def test_what_cannot_be_is_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
-        geometry.greedy(**{"x_ND": np.eye(5), "k": 2, **options})
+        greedy.greedy(**{"x_ND": np.eye(5), "k": 2, **options})
 
 
 @pytest.mark.parametrize("rows", [4, 6])
 def test_a_quality_of_other_rows_is_refused(rows: int) -> None:
     with pytest.raises(ValueError, match="broadcast"):
-        geometry.greedy(np.eye(5), 2, np.ones(rows), 0.5, start=0)
+        greedy.greedy(np.eye(5), 2, np.ones(rows), 0.5, start=0)
 
 
 @pytest.mark.parametrize("chosen", [0, 5000])
 def test_memory_stays_below_twice_the_embeddings(chosen: int) -> None:
     x_ND = np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32)
     tracemalloc.start()
-    geometry.greedy(x_ND, 500, centres=x_ND[:chosen])
+    greedy.greedy(x_ND, 500, centres=x_ND[:chosen])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < x_ND.nbytes + x_ND[:chosen].nbytes + (6 << 20)  # all distances would take 38 or 419 MB

@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tithe import config, pipeline, records, rescoring
+from tithe import config, pipeline, storage
+from tithe.select import rescore as select_rescore
+from tithe.select.rescore import Rescore, rescore_with_model
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -27,7 +29,7 @@ def test_a_budget_in_rounds_is_disjoint_exact_and_remembers_who_scored(
     assert np.bincount([row["round"] for row in table]).tolist() == [8, 8, 8]
     by_rank = sorted(table, key=lambda row: row["rank"])
     assert [row["round"] for row in by_rank] == sorted(row["round"] for row in table), "earlier rounds rank first"
-    told = records.read_json(outcome.home / "selection.json")["rounds"]
+    told = storage.read_json(outcome.home / "selection.json")["rounds"]
     assert [r["strategy"] for r in told] == ["random", "entropy_diversity", "entropy_diversity"]
     assert told[0]["model_sha256"] is None and told[1]["model_sha256"] != told[2]["model_sha256"]
     assert "round 2 of 3: entropy_diversity, 16 rows so far" in caplog.text
@@ -43,9 +45,9 @@ def test_a_choice_stopped_between_rounds_goes_on(
     whole = pipeline.train(config.parse({**raw, "out": str(tmp_path / "whole")}))
     monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "cold"))
     asked: list[int] = []
-    real = rescoring.by_model
+    real = rescore_with_model
 
-    def stopping(*arguments: Any) -> rescoring.Rescore:
+    def stopping(*arguments: Any) -> Rescore:
         rescore = real(*arguments)
 
         def once(rows: np.ndarray) -> Any:
@@ -56,7 +58,7 @@ def test_a_choice_stopped_between_rounds_goes_on(
 
         return once
 
-    monkeypatch.setattr(rescoring, "by_model", stopping)
+    monkeypatch.setattr(select_rescore, "rescore_with_model", stopping)
     with pytest.raises(KeyboardInterrupt):
         pipeline.train(config.parse(raw))
     resumed = pipeline.train(config.parse(raw))

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from support.pools import pool, select
-from tithe import config, selection
+from tithe import config
 from tithe.errors import InputError
-from tithe.pool import Pool
+from tithe.select import selection
+from tithe.select.pool import Pool
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from support.texts import make_texts, write_rows
-from tithe import cache, config, data, pipeline, records
+from tithe import config, data, pipeline, storage
 from tithe.errors import InputError
+from tithe.storage import cache
 
 KB = 1000
 Tithe = Callable[..., tuple[Any, str, list[str]]]
@@ -21,8 +22,8 @@ Tithe = Callable[..., tuple[Any, str, list[str]]]
 
 def entry(kind: str, name: str, size: int, hours: float = 0.0) -> Path:
     """Put an entry of some bytes into the cache, last used some hours ago."""
-    folder = records.cache_dir() / kind / name
-    with records.atomic_folder(folder) as aside:
+    folder = storage.cache_dir() / kind / name
+    with storage.atomic_folder(folder) as aside:
         (aside / "content").write_bytes(b"x" * size)
     then = time.time() - hours * 3600
     os.utime(folder, (then, then))
@@ -64,18 +65,18 @@ def test_entries_are_listed_longest_unused_first() -> None:
 
 
 def test_a_fetched_file_is_an_entry_and_a_lock_is_none() -> None:
-    (records.cache_dir() / "datasets").mkdir()
-    (records.cache_dir() / "datasets/reviews.parquet").write_bytes(b"x" * 5 * KB)
-    (records.cache_dir() / "features").mkdir()
-    (records.cache_dir() / "features/.abc.lock").touch()
+    (storage.cache_dir() / "datasets").mkdir()
+    (storage.cache_dir() / "datasets/reviews.parquet").write_bytes(b"x" * 5 * KB)
+    (storage.cache_dir() / "features").mkdir()
+    (storage.cache_dir() / "features/.abc.lock").touch()
     (found,) = cache.entries()
     assert (found.kind, found.path.name) == ("datasets", "reviews.parquet") and found.bytes >= 5 * KB
 
 
 def test_a_place_is_apart_by_kind_and_key() -> None:
-    key = records.digest("some")
+    key = storage.digest("some")
     place = cache.place("tokens", key)
-    assert place.parent == records.cache_dir() / "tokens" and key.startswith(place.name) and len(place.name) == 32
+    assert place.parent == storage.cache_dir() / "tokens" and key.startswith(place.name) and len(place.name) == 32
     assert not place.exists() and place != cache.place("features", key) != cache.place("features", "another")
 
 
@@ -95,7 +96,7 @@ def test_what_is_damaged_is_not_whole(damage: str) -> None:
     elif damage == "gone":
         (folder / "content").unlink()
     elif damage == "no manifest":
-        (folder / records.MANIFEST).unlink()
+        (folder / storage.MANIFEST).unlink()
     else:
         folder = folder.with_name("other")
     assert not cache.is_whole(folder)
@@ -213,7 +214,7 @@ def test_the_doctor_lists_the_cache(tithe: Tithe) -> None:
     assert (code, err) == (0, [])
     assert [line.split()[0] for line in lines] == ["datasets", "features", "tokens", "data"], "largest first"
     assert [line.split()[-1] for line in lines] == ["fetched", "old", "middle", "young"]
-    assert last.startswith(f"{records.cache_dir()}: 0.00 GB of 20 GB") and len(names()) == 4
+    assert last.startswith(f"{storage.cache_dir()}: 0.00 GB of 20 GB") and len(names()) == 4
 
 
 def test_the_doctor_lists_it_for_programs(tithe: Tithe) -> None:
@@ -222,7 +223,7 @@ def test_the_doctor_lists_it_for_programs(tithe: Tithe) -> None:
     found = json.loads(out)
     assert (code, err, found["folder"], found["limit"], found["freed"]) == (
         *(0, []),
-        str(records.cache_dir()),
+        str(storage.cache_dir()),
         *(20 * 10**9, 0),
     )
     assert {Path(e["path"]).name: e["kind"] for e in found["entries"]} == {
@@ -239,7 +240,7 @@ def test_clearing_spares_what_was_fetched(tithe: Tithe) -> None:
     code, out, err = tithe("doctor", "--cache", "--clear")
     assert (code, err) == (0, []) and names() == {"fetched"}
     assert out.splitlines()[-1].startswith("freed 0.3 MB") and out.splitlines()[0].startswith("datasets")
-    assert (records.cache_dir() / "datasets/fetched/content").exists()
+    assert (storage.cache_dir() / "datasets/fetched/content").exists()
 
 
 def test_clearing_for_programs_says_how_much(tithe: Tithe) -> None:
@@ -264,8 +265,8 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "own"))
-    assert records.cache_dir() == tmp_path / "own"
+    assert storage.cache_dir() == tmp_path / "own"
     monkeypatch.delenv("TITHE_CACHE")
-    assert records.cache_dir() == tmp_path / "xdg" / "tithe"
+    assert storage.cache_dir() == tmp_path / "xdg" / "tithe"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert records.cache_dir() == tmp_path / ".cache" / "tithe"
+    assert storage.cache_dir() == tmp_path / ".cache" / "tithe"

@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from tithe import records
+from tithe import storage
 
 SECRET = "s3cr3t-do-not-show"
 
 
 def test_the_environment_names_what_a_reader_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/home/somebody/bin/tithe", "train", "run.yaml", "--set", "train.epochs=2"])
-    found = records.environment()
+    found = storage.describe_environment()
     assert found["command"] == ["tithe", "train", "run.yaml", "--set", "train.epochs=2"]
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
     packages = found["packages"]
@@ -40,7 +40,7 @@ def test_the_environment_holds_no_secret_of_the_command_line(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["tithe", "train", "run.yaml", *arguments, "--out", "kept"])
-    found = records.environment()
+    found = storage.describe_environment()
     assert SECRET not in json.dumps(found)
     command = found["command"]
     assert isinstance(command, list)
@@ -49,4 +49,4 @@ def test_the_environment_holds_no_secret_of_the_command_line(
 
 def test_the_environment_holds_nothing_of_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEPTUNE_API_TOKEN", SECRET)
-    assert SECRET not in json.dumps(records.environment())
+    assert SECRET not in json.dumps(storage.describe_environment())

@@ -5,47 +5,47 @@ from pathlib import Path
 
 import pytest
 
-from tithe import records
+from tithe import storage
 
 
 def test_lines_are_on_disk_after_each_append_and_a_reopened_file_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "new" / "history.jsonl"
     for turn in range(2):
-        file = records.JsonLines(path)
+        file = storage.JsonLines(path)
         for step in range(2):
             file.append({"turn": turn, "step": step})
-            assert records.read_lines(path)[-1] == {"turn": turn, "step": step}
+            assert storage.read_lines(path)[-1] == {"turn": turn, "step": step}
         file.close()
         file.close()
-    assert [(line["turn"], line["step"]) for line in records.read_lines(path)] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert [(line["turn"], line["step"]) for line in storage.read_lines(path)] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
 def test_a_cut_last_line_is_left_out(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "history.jsonl"
-    records.write_lines(path, [{"step": 1}, {"слово": 2}])
+    storage.write_lines(path, [{"step": 1}, {"слово": 2}])
     os.truncate(path, path.stat().st_size - cut - 1)
-    assert records.read_lines(path) == [{"step": 1}]
+    assert storage.read_lines(path) == [{"step": 1}]
 
 
 def test_a_record_after_a_cut_line_is_not_lost(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
-    records.write_lines(path, [{"step": 1}, {"step": 2}])
+    storage.write_lines(path, [{"step": 1}, {"step": 2}])
     os.truncate(path, path.stat().st_size - 4)
-    file = records.JsonLines(path)
+    file = storage.JsonLines(path)
     file.append({"step": 3})
     file.close()
-    assert records.read_lines(path) == [{"step": 1}, {"step": 3}]
+    assert storage.read_lines(path) == [{"step": 1}, {"step": 3}]
 
 
 @pytest.mark.parametrize("text", ["line\nbreak", "a\u2028b", "a\x85b", "a\x0cb", "a\x1eb", "хлеб", "😀"])
 def test_any_text_survives_a_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "lines.jsonl"
-    assert records.write_lines(path, [{"text": text}, {"n": 2}]) == 2
-    assert records.read_lines(path) == [{"text": text}, {"n": 2}]
+    assert storage.write_lines(path, [{"text": text}, {"n": 2}]) == 2
+    assert storage.read_lines(path) == [{"text": text}, {"n": 2}]
 
 
 def test_no_file_has_no_lines(tmp_path: Path) -> None:
-    assert records.read_lines(tmp_path / "none.jsonl") == []
-    assert records.write_lines(tmp_path / "empty.jsonl", []) == 0
-    assert records.read_lines(tmp_path / "empty.jsonl") == []
+    assert storage.read_lines(tmp_path / "none.jsonl") == []
+    assert storage.write_lines(tmp_path / "empty.jsonl", []) == 0
+    assert storage.read_lines(tmp_path / "empty.jsonl") == []

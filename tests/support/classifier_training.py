@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from support.texts import make_texts, write_rows
-from tithe import config, data, devices, pipeline, plugins, records, trainer
+from tithe import config, data, plugins, storage
+from tithe.runs.finish import Outcome
+from tithe.train import devices, trainer
 
 # 40 rows, a quarter for validation: 30 for training, 8 micro-batches of 4 in an epoch.
 ROWS, TRAIN, BATCHES = 40, 30, 8
@@ -77,14 +79,14 @@ def moved(run: config.Run, count: int = 3) -> float:
     return max(float((value - before[name]).abs().max()) for name, value in weights(model).items())
 
 
-def final(outcome: pipeline.Outcome) -> str:
+def final(outcome: Outcome) -> str:
     sha256: str = outcome.scores["training"]["final_weights_sha256"]
     return sha256
 
 
-def history(outcome: pipeline.Outcome, kind: str) -> list[dict[str, Any]]:
-    return [line for line in records.read_lines(outcome.home / "history.jsonl") if line["kind"] == kind]
+def history(outcome: Outcome, kind: str) -> list[dict[str, Any]]:
+    return [line for line in storage.read_lines(outcome.home / "history.jsonl") if line["kind"] == kind]
 
 
-def saved(outcome: pipeline.Outcome) -> list[str]:
+def saved(outcome: Outcome) -> list[str]:
     return sorted(path.name for path in outcome.home.glob("step_*"))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from support.texts import write_rows
-from tithe import cli
+from tithe.cli import main
 
 PICTURES = ["confusion_matrix", "confusion_matrix_normalized", "roc_curve", "pr_curve", "reliability"]
 PART_FILES = {"metrics.json", "per_class.csv", "predictions.parquet", *(f"{name}.png" for name in PICTURES)}
@@ -73,7 +73,7 @@ def train(folder: Path, encoder: Path, texts: list[str], labels: list[object]) -
         patch.setattr(sys, "argv", ["tithe", "train", str(config)])
         logger.handlers[:] = []  # the command's own handler keeps the stderr of the moment it was made
         try:
-            cli.main()
+            main.main()
         except SystemExit as exit_:
             code = exit_.code
         finally:

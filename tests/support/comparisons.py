@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tithe import config, pipeline, records
+from tithe import config, pipeline, storage
 from tithe.compare import Comparison
 from tithe.errors import TitheError
 
@@ -44,9 +44,9 @@ def train(home: Path, rows: Path, encoder: Path, sections: dict[str, Any]) -> No
 
 
 def edit(path: Path, change: Callable[[Any], object]) -> None:
-    value = records.read_json(path)
+    value = storage.read_json(path)
     change(value)
-    records.write_json(path, value)
+    storage.write_json(path, value)
 
 
 def kinds(comparison: Comparison, name: str) -> set[str]:

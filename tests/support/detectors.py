@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from tithe.forensics import Detector, residuals
+from tithe.models.forensics import residuals
+from tithe.models.forensics.detector import Detector
 
 GRAY = 1 / residuals.GRAY_LEVELS
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tithe import records
+from tithe import storage
 
 
 def cached() -> list[str]:
-    return sorted(p.name for p in (records.cache_dir() / "datasets").glob("*"))
+    return sorted(p.name for p in (storage.cache_dir() / "datasets").glob("*"))

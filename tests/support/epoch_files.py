@@ -92,7 +92,7 @@ def die() -> None:
 
 
 def at_step(step: int) -> Callable[[pytest.MonkeyPatch], None]:
-    return lambda patch: patch.setattr(interrupts, "Asked", after(step, die))
+    return lambda patch: patch.setattr(interrupts, "StopRequest", after(step, die))
 
 
 def at_call(module: Any, name: str, call: int) -> Callable[[pytest.MonkeyPatch], None]:

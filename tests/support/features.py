@@ -11,7 +11,8 @@ import pytest
 
 from support.runs import built, run
 from support.signals import asked_after
-from tithe import checkpoint, interrupts, records
+from tithe import interrupts, storage
+from tithe.checkpoints import locate
 from tithe.errors import Interrupted
 
 HIT = "the encoder does not run"
@@ -19,7 +20,7 @@ HIT = "the encoder does not run"
 
 def stored() -> list[Path]:
     """The whole features in the cache."""
-    found = (records.cache_dir() / "features").glob("*/features.npy")
+    found = (storage.cache_dir() / "features").glob("*/features.npy")
     return sorted(path for path in found if not path.parent.name.endswith("-unfinished"))
 
 
@@ -44,8 +45,8 @@ def unfinished(raw: dict[str, Any], step: int, monkeypatch: pytest.MonkeyPatch) 
     built(raw)  # so that it is asked for a stop while it trains, and not while the encoder runs
 
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        patch.setattr(interrupts, "Asked", asked_after(step))
+        patch.setattr(interrupts, "StopRequest", asked_after(step))
         run(raw)
-    newest = checkpoint.newest_whole(Path(raw["out"]) / "checkpoints")
+    newest = locate.newest_whole(Path(raw["out"]) / "checkpoints")
     assert newest is not None and newest.name == f"step_{step:08d}"
     return newest

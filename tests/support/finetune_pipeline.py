@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from support.texts import make_texts
-from tithe import config, pipeline, prepare, records
+from tithe import config, pipeline, storage
+from tithe.data.text import merge_parts
+from tithe.runs.finish import Outcome
 
 ROWS, TRAIN = 60, 48  # 80 % of 60
 
@@ -29,7 +31,7 @@ def write_parts(folder: Path, rows: int = ROWS, classes: int = 3) -> Path:
 @pytest.fixture
 def prepared(tmp_path: Path) -> Path:
     """A folder with merged data of three classes."""
-    prepare.merge(write_parts(tmp_path / "raw"), tmp_path / "combined")
+    merge_parts.merge(write_parts(tmp_path / "raw"), tmp_path / "combined")
     return tmp_path / "combined"
 
 
@@ -80,9 +82,9 @@ Read = Callable[..., config.Run]
 
 
 def history(home: Path, kind: str = "train") -> list[dict[str, Any]]:
-    return [r for r in records.read_lines(home / "history.jsonl") if r["kind"] == kind]
+    return [r for r in storage.read_lines(home / "history.jsonl") if r["kind"] == kind]
 
 
 @pytest.fixture
-def finished(read: Read) -> pipeline.Outcome:
+def finished(read: Read) -> Outcome:
     return pipeline.train(read())

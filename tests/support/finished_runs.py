@@ -11,8 +11,9 @@ import pytest
 
 from support.encoders import copied
 from support.texts import make_texts, write_rows
-from tithe import config, pipeline, records, verify
+from tithe import config, pipeline, storage
 from tithe.errors import TitheError
+from tithe.runs import verify
 
 PROOF = "freeze_proof.json"
 NAME = "encoder.encoder.layer.1.output.dense.weight"
@@ -66,13 +67,13 @@ def copy(finished: Finished, tmp_path: Path) -> Callable[[str], Path]:
 
 def rehash(home: Path) -> None:
     """What an attacker does after a change: write every manifest anew."""
-    for manifest in sorted(home.rglob(records.MANIFEST), key=lambda path: -len(path.parts)):
-        there = [manifest.parent / name for name in records.read_json(manifest)]
-        records.write_manifest(manifest.parent, [path for path in there if path.exists()])
+    for manifest in sorted(home.rglob(storage.MANIFEST), key=lambda path: -len(path.parts)):
+        there = [manifest.parent / name for name in storage.read_json(manifest)]
+        storage.write_manifest(manifest.parent, [path for path in there if path.exists()])
 
 
 def fails(home: Path) -> str:
     with pytest.raises(TitheError) as error:
-        verify.verify(home)
+        verify.verify_run(home)
     assert error.value.exit_code == 1 and len(str(error.value).splitlines()) == 1
     return str(error.value)

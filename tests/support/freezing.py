@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from support.text_tasks import opened
-from tithe.classifier import Classifier
+from tithe.models.classifier import Classifier
 
 # What `freeze: N` means in each of the two, by the names of their parameters.
 FIRST = {

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from tithe import geometry
+from tithe.select import greedy
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -64,11 +64,11 @@ def naive(case: Case) -> list[int]:
     return definition.picked
 
 
-def found(case: Case, **options: Any) -> geometry.Order:
-    return geometry.greedy(case.x_ND, case.k, case.quality_N, case.weight, case.centres, case.start, **options)
+def found(case: Case, **options: Any) -> greedy.Order:
+    return greedy.greedy(case.x_ND, case.k, case.quality_N, case.weight, case.centres, case.start, **options)
 
 
-def assert_follows(order: geometry.Order, case: Case, tolerance: float = 1e-5) -> None:
+def assert_follows(order: greedy.Order, case: Case, tolerance: float = 1e-5) -> None:
     """Every pick was the best one by the definition, given the picks before it, but for rounding."""
     definition = Definition(case)
     assert order.rows_K.dtype == np.int64 and order.rows_K.shape == order.gains_K.shape == (case.k,)

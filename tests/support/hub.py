@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tithe import records
+from tithe import storage
 from tithe.errors import TitheError
 
 REPO = "anna/films"
@@ -151,5 +151,5 @@ def refused(call: Callable[[], object], kind: type[TitheError], says: str) -> No
     with pytest.raises(kind, match=says) as error:
         call()
     assert len(str(error.value).splitlines()) == 1
-    left = [p.name for p in (records.cache_dir() / "datasets").glob("*")]
+    left = [p.name for p in (storage.cache_dir() / "datasets").glob("*")]
     assert left == [], "something half-done was left behind"

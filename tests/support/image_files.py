@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tithe.photos import decode
-from tithe.photos.decode import REASONS, Unreadable
+from tithe.imaging import decode
+from tithe.imaging.files import REASONS, Unreadable
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

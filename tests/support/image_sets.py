@@ -9,8 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tithe import config, data, records
+from tithe import config, storage
 from tithe.data import images
+from tithe.data.splits import Splits
 
 Row = Mapping[str, Any]
 PARTS = ("train", "val", "test")
@@ -48,11 +49,11 @@ def listed(root: Path, rows: Sequence[Row]) -> Path:
     return root
 
 
-def load(path: Path, seed: int = 0, max_pixels: int = 64_000_000, **settings: Any) -> data.Splits:
-    return images.load(config.Data(path=str(path), **settings), config.Images(max_pixels=max_pixels), seed)
+def load(path: Path, seed: int = 0, max_pixels: int = 64_000_000, **settings: Any) -> Splits:
+    return images.load_images(config.Data(path=str(path), **settings), config.Images(max_pixels=max_pixels), seed)
 
 
-def rows_of(splits: data.Splits) -> dict[str, list[dict[str, Any]]]:
+def rows_of(splits: Splits) -> dict[str, list[dict[str, Any]]]:
     """All that is known of each image, by split; `left_out` holds those in none."""
     table = splits.everything.table.to_pylist()
     found = {part: [table[i] for i in getattr(splits.split, part)] for part in PARTS}
@@ -60,16 +61,16 @@ def rows_of(splits: data.Splits) -> dict[str, list[dict[str, Any]]]:
     return {**found, "left_out": [row for row in table if row["input"] not in inside]}
 
 
-def paths_of(splits: data.Splits) -> dict[str, set[str]]:
+def paths_of(splits: Splits) -> dict[str, set[str]]:
     return {part: {row["input"] for row in rows} for part, rows in rows_of(splits).items()}
 
 
-def dropped(splits: data.Splits) -> dict[str, str]:
-    return {line["path"]: line["reason"] for line in records.read_lines(splits.dropped)}
+def dropped(splits: Splits) -> dict[str, str]:
+    return {line["path"]: line["reason"] for line in storage.read_lines(splits.dropped)}
 
 
-def account_adds_up(splits: data.Splits) -> bool:
-    report, lines = splits.report, records.read_lines(splits.dropped)
+def account_adds_up(splits: Splits) -> bool:
+    report, lines = splits.report, storage.read_lines(splits.dropped)
     files = [line for line in lines if line["reason"] != "held_out"]
     ids = sorted([line["row"] for line in files] + splits.everything.ids.tolist())
     return bool(

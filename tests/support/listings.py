@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tithe import plugins
-from tithe.photos.listed import Listed, Listing, Skipped
+from tithe.data.images.listing import Listed, Listing, Skipped
 
 
 def files(root: Path, *paths: str) -> Path:

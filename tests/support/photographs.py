@@ -13,8 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from tithe import config, figures, interrupts, pipeline, records
-from tithe.tasks import image as task
+from tithe import config, interrupts, pipeline, storage
+from tithe.models.forensics import detector
+from tithe.report.canvas import canvas, png
+from tithe.runs.finish import Outcome
 
 PAIRS = 16
 # With these, 24 of the 32 images are trained on, and validation has 8: an epoch is three steps of 8.
@@ -66,20 +68,20 @@ def documented(root: Path, out: Path, *overrides: str, **flags: Any) -> config.R
     return config.parse({**SMALL, "data_root": str(root), "output_dir": str(out), **flags}, overrides)
 
 
-def train(root: Path, out: Path, *overrides: str, **flags: Any) -> pipeline.Outcome:
+def train(root: Path, out: Path, *overrides: str, **flags: Any) -> Outcome:
     """Run the documented recipe in this process."""
     return pipeline.train(documented(root, out, *overrides, **flags))
 
 
 def final(home: Path) -> str:
     """Return the hash of the weights after the last step of a run."""
-    sha256: str = records.read_json(home / "metrics.json")["training"]["final_weights_sha256"]
+    sha256: str = storage.read_json(home / "metrics.json")["training"]["final_weights_sha256"]
     return sha256
 
 
 def history(home: Path, kind: str) -> list[dict[str, Any]]:
     """Return the records of a run of one kind."""
-    return [line for line in records.read_lines(home / "history.jsonl") if line["kind"] == kind]
+    return [line for line in storage.read_lines(home / "history.jsonl") if line["kind"] == kind]
 
 
 class Little(nn.Module):
@@ -98,19 +100,19 @@ class Little(nn.Module):
 
 def with_little_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs whose detector is not what is looked at have a small one."""
-    monkeypatch.setattr(task, "Detector", Little)
+    monkeypatch.setattr(detector, "Detector", Little)
 
 
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw one picture and show it everywhere: in most runs of a test nobody looks at them."""
-    blank = figures.png(figures.canvas(1, 1)[0])
-    monkeypatch.setattr(figures, "png", lambda figure: blank)
+    blank = png(canvas(1, 1)[0])
+    monkeypatch.setattr("tithe.report.canvas.png", lambda figure: blank)
 
 
 def after(step: int, act: Callable[[], None]) -> type:
     """A stand-in for `interrupts.Asked`, which is read once after every step, its files written: acts after one."""
 
-    class At(interrupts.Asked):
+    class At(interrupts.StopRequest):
         done = 0
 
         @property

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tithe import config, devices, trainer
-from tithe.batches import Batch
+from tithe import config
+from tithe.models.examples import Batch
+from tithe.train import devices, trainer
 
 
 class Points:

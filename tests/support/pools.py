@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tithe import config, plugins, selection
-from tithe.pool import Pool
+from tithe import config, plugins
+from tithe.select import selection
+from tithe.select.pool import Pool
 
 NAMES = [
     *("all", "random", "perplexity", "el2n", "ifd", "aflite_readability"),

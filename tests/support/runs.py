@@ -7,14 +7,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tithe import config, data, devices, network, pipeline
+from tithe import config, data, pipeline
+from tithe.models import network
+from tithe.runs.finish import Outcome
+from tithe.train import devices
 
 
-def run(raw: dict[str, Any], **kwargs: Any) -> pipeline.Outcome:
+def run(raw: dict[str, Any], **kwargs: Any) -> Outcome:
     return pipeline.train(config.parse(raw), **kwargs)
 
 
-def sha(outcome: pipeline.Outcome) -> str:
+def sha(outcome: Outcome) -> str:
     return str(outcome.scores["training"]["final_weights_sha256"])
 
 

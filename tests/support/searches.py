@@ -6,7 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tithe import config, devices, pipeline, trials, tuning
+from tithe import config, pipeline
+from tithe.train import devices
+from tithe.tune import search as tune_search
+from tithe.tune import trials
+from tithe.tune.search import SearchResult
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -16,15 +20,15 @@ def tuned(settings: Settings, freeze: Any = "all", **tune: Any) -> config.Run:
     return config.parse(settings(model={"freeze": freeze}, tune=asked))
 
 
-def search(run: config.Run, home: Path) -> tuning.Found:
-    return tuning.search(run, home, pipeline.check(run), devices.accelerator("cpu", "no"))
+def search(run: config.Run, home: Path) -> SearchResult:
+    return tune_search.search(run, home, pipeline.check(run), devices.accelerator("cpu", "no"))
 
 
-def ground(run: config.Run) -> trials.Ground:
-    return trials.ground(run, pipeline.check(run), devices.accelerator("cpu", "no"))
+def ground(run: config.Run) -> trials.SearchSetup:
+    return trials.open_search(run, pipeline.check(run), devices.accelerator("cpu", "no"))
 
 
-def untimed(found: tuning.Found) -> list[dict[str, Any]]:
+def untimed(found: SearchResult) -> list[dict[str, Any]]:
     return [{key: value for key, value in trial.items() if key != "seconds"} for trial in found.account["trials"]]
 
 

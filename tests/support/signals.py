@@ -9,7 +9,7 @@ def asked_after(step: int) -> type:
     """A stand-in for `interrupts.Asked`: SIGINT arrives exactly after a step, where a real one would come at any."""
     from tithe import interrupts
 
-    class At(interrupts.Asked):
+    class At(interrupts.StopRequest):
         asked = 0
 
         @property

@@ -9,6 +9,7 @@ from typing import Any
 
 from support.texts import write_rows
 from tithe import config, data
+from tithe.data.splits import Splits
 
 Pairs = list[tuple[Any, Any]]
 
@@ -36,17 +37,17 @@ WRITERS: dict[str, Callable[[Path, Pairs], Path]] = {
 GOOD: Pairs = [(f"sound text {i}", ["cat", "dog"][i % 2]) for i in range(20)]
 
 
-def load(path: Path, seed: int = 0, **settings: Any) -> data.Splits:
+def load(path: Path, seed: int = 0, **settings: Any) -> Splits:
     return data.load(config.Data(path=str(path), **settings), seed)
 
 
-def kept(splits: data.Splits) -> list[tuple[int, str, Any]]:
+def kept(splits: Splits) -> list[tuple[int, str, Any]]:
     """(row in the file, cleaned text, label) of every kept row."""
     names = [splits.labels.names[c] for c in splits.everything.labels]
     return list(zip(splits.everything.ids.tolist(), splits.everything.inputs(), names, strict=True))
 
 
-def dropped(splits: data.Splits) -> list[tuple[int, str]]:
+def dropped(splits: Splits) -> list[tuple[int, str]]:
     return [(line["row"], line["reason"]) for line in map(json.loads, lines(splits.dropped))]
 
 
@@ -54,7 +55,7 @@ def lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split("\n")[:-1]
 
 
-def account_adds_up(splits: data.Splits) -> bool:
+def account_adds_up(splits: Splits) -> bool:
     report, listed = splits.report, dropped(splits)
     return (
         report["rows_read"] == report["rows_kept"] + sum(report["dropped"].values())

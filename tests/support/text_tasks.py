@@ -9,7 +9,8 @@ from torch import nn
 
 from support.texts import make_texts, write_rows
 from tithe import config
-from tithe.data import Dataset, ingest
+from tithe.data import Dataset
+from tithe.data.text import ingest
 from tithe.tasks import text
 from tithe.tasks.text import Text
 

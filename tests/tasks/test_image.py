@@ -14,7 +14,7 @@ from support.photographs import SMALL, train, twins
 from tithe import config
 from tithe.data import Dataset
 from tithe.errors import InputError
-from tithe.forensics import losses
+from tithe.models.forensics import losses
 from tithe.tasks import image
 
 

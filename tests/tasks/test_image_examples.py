@@ -16,10 +16,10 @@ import torch
 from support.image_examples import ROWS, examples_of, pixels, task_of
 from support.paths import TESTS
 from support.photographs import STEPS, photograph, twins
-from tithe import trainer
-from tithe.batches import collated
 from tithe.errors import InputError
-from tithe.photos import augment, crops, decode, degrade
+from tithe.imaging import augment, crops, decode, degradations
+from tithe.train import trainer
+from tithe.train.loader import collated
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_an_evaluation_draws_nothing(root: Path) -> None:
 def test_a_changed_photograph_is_its_centre_changed(root: Path, change: str | None) -> None:
     examples = examples_of(root, crops=4)
     shown = pixels(examples.changed(change))
-    by_hand = degrade.by_name(change)(examples.centre(2)) if change else examples.centre(2)
+    by_hand = degradations.by_name(change)(examples.centre(2)) if change else examples.centre(2)
     assert shown.shape == (8, 3, 32, 32) and (shown[2] == by_hand.transpose(2, 0, 1)).all()
 
 

@@ -12,7 +12,7 @@ import torch
 
 from support.encoders import copied
 from support.text_tasks import TEXTS, data, logits, opened
-from tithe import records
+from tithe import storage
 from tithe.tasks import text
 
 FOLDERS = ["tiny_bert", "tiny_modernbert"]
@@ -84,7 +84,7 @@ def test_an_empty_text_can_be_predicted(tiny_bert: Path, tmp_path: Path, special
 
 def entries() -> dict[str, int]:
     """The inode of every cached array: writing one anew gives it another."""
-    return {p.parent.name: p.stat().st_ino for p in (records.cache_dir() / "tokens").glob("*/tokens.npy")}
+    return {p.parent.name: p.stat().st_ino for p in (storage.cache_dir() / "tokens").glob("*/tokens.npy")}
 
 
 def test_texts_are_tokenised_once(tiny_bert: Path, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_texts_are_tokenised_once(tiny_bert: Path, tmp_path: Path) -> None:
 def test_a_damaged_cache_entry_is_made_anew(tiny_bert: Path, tmp_path: Path) -> None:
     rows = data(tmp_path)
     expected = np.array(opened(tiny_bert).encode(rows).tokens)
-    path = next((records.cache_dir() / "tokens").glob("*/tokens.npy"))
+    path = next((storage.cache_dir() / "tokens").glob("*/tokens.npy"))
     path.write_bytes(path.read_bytes()[:-4])
     assert np.array_equal(opened(tiny_bert).encode(rows).tokens, expected)
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from support.child_process import wait_for
-from tithe import courier
-from tithe.courier import Courier
+from tithe.track import courier
+from tithe.track.courier import Courier
 
 pytest_plugins = ["support.child_process"]
 
@@ -64,7 +64,7 @@ def test_a_server_that_hangs_holds_up_the_end_no_longer_than_it_may(
 ORPHAN = """
 import os, sys
 from pathlib import Path
-from tithe import courier
+from tithe.track import courier
 courier.PATIENCE = 0.5
 settings = {"tracking_uri": sys.argv[2], "experiment": "texts", "resume_step": 1}
 print(courier.Courier("mlflow", Path(sys.argv[1]), settings, "run", {})._process.pid, flush=True)
@@ -98,7 +98,9 @@ def test_a_process_that_dies_is_reported_at_the_next_word(alone: Path, silent: s
 
 
 def test_a_run_too_far_ahead_goes_on_without_the_server(alone: Path, silent: str) -> None:
-    code = "import sys; from tithe import courier; courier.AHEAD = 9; sys.argv = ['', 'mlflow', '60']; courier.main()"
+    code = (
+        "import sys; from tithe.track import courier; courier.AHEAD = 9;sys.argv = ['', 'mlflow', '60']; courier.main()"
+    )
     lines = [[str(alone), settings(silent), "run"], *(["scalars", {"loss": 1.0}, step, 0] for step in range(30))]
     told = "".join(json.dumps(line) + "\n" for line in lines)
     done = subprocess.run([sys.executable, "-c", code], input=told, capture_output=True, text=True, timeout=120)
@@ -114,7 +116,7 @@ def test_a_file_in_the_current_folder_passes_for_no_module(alone: Path, closed: 
 
 def test_the_run_imports_no_client() -> None:
     code = (
-        "import sys; from tithe import courier; from tithe.trackers import clearml, mlflow;"
+        "import sys; from tithe.track import courier; from tithe.track.trackers import clearml, mlflow;"
         "print(sorted({'mlflow', 'clearml', 'requests', 'numpy', 'pydantic', 'torch'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

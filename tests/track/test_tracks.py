@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from tithe import config, pipeline, plugins, records
+from tithe import config, pipeline, plugins, storage
 from tithe.errors import InputError, Interrupted
-from tithe.tracking import HISTORY, Tracks
+from tithe.storage.run_files import HISTORY
+from tithe.track.tracks import RunTracker
 
 
 class Mirror:
@@ -63,7 +64,7 @@ def lines(home: Path) -> list[dict[str, Any]]:
 
 
 def test_every_record_is_a_line_without_a_clock(tmp_path: Path) -> None:
-    with Tracks({}, tmp_path, "run") as tracks:
+    with RunTracker({}, tmp_path, "run") as tracks:
         tracks.params({"seed": 1})
         tracks.log("train", 5, epoch=1, batch_loss=0.5)
         tracks.log("val", 6, epoch=1, f1=0.25, note="да")
@@ -77,32 +78,32 @@ def test_every_record_is_a_line_without_a_clock(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_drops_what_it_will_write_again(tmp_path: Path) -> None:
-    with Tracks({}, tmp_path, "run") as tracks:
+    with RunTracker({}, tmp_path, "run") as tracks:
         for step in range(1, 6):
             tracks.log("train", step, batch_loss=step)
     with (tmp_path / HISTORY).open("a") as file:
         file.write('{"kind": "train", "st')  # killed in the middle of a line
-    with Tracks({}, tmp_path, "run", resume_step=3) as tracks:
+    with RunTracker({}, tmp_path, "run", resume_step=3) as tracks:
         tracks.log("train", 4, batch_loss=40)
     assert [(r["step"], r["batch_loss"]) for r in lines(tmp_path)] == [(1, 1), (2, 2), (3, 3), (4, 40)]
 
 
 def test_a_new_run_starts_an_empty_history(tmp_path: Path) -> None:
     (tmp_path / HISTORY).write_text('{"kind": "train", "step": 1}\n')
-    Tracks({}, tmp_path, "run").close("finished")
+    RunTracker({}, tmp_path, "run").close("finished")
     assert lines(tmp_path) == []
 
 
 def test_a_process_that_is_not_the_first_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with Tracks({"tensorboard": {}}, None, "run") as tracks:
+    with RunTracker({"tensorboard": {}}, None, "run") as tracks:
         tracks.log("train", 1, batch_loss=1.0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_mirrors_hear_numbers_as_kind_and_name(tmp_path: Path, mirrors: dict[str, Any]) -> None:
     mirrors["one"] = Mirror()
-    with Tracks({"one": {"project": "p"}}, tmp_path, "run") as tracks:
+    with RunTracker({"one": {"project": "p"}}, tmp_path, "run") as tracks:
         tracks.params({"seed": 1})
         tracks.log("val", 6, epoch=1, f1=0.25, note="text", flag=True)
         tracks.figure("test/roc", tmp_path / "roc.png")
@@ -123,7 +124,7 @@ def test_mirrors_of_a_resumed_run_learn_the_first_step_they_may_see_again(
     tmp_path: Path, mirrors: dict[str, Any]
 ) -> None:
     mirrors["one"] = Mirror()
-    Tracks({"one": {}}, tmp_path, "run", resume_step=3).close("finished")
+    RunTracker({"one": {}}, tmp_path, "run", resume_step=3).close("finished")
     assert mirrors["one"].settings == {"resume_step": 4}
 
 
@@ -132,7 +133,7 @@ def test_a_mirror_that_fails_warns_once_and_nothing_else_stops(
     tmp_path: Path, mirrors: dict[str, Any], warned: Callable[[], list[str]], fails_at: str
 ) -> None:
     mirrors["bad"], mirrors["good"] = Mirror(fails_at), Mirror()
-    with Tracks({"bad": {}, "good": {}}, tmp_path, "run") as tracks:
+    with RunTracker({"bad": {}, "good": {}}, tmp_path, "run") as tracks:
         tracks.params({})
         for step in (1, 2):
             tracks.log("train", step, batch_loss=1.0)
@@ -152,7 +153,7 @@ def test_wrong_settings_of_a_mirror_stop_the_run_before_it_starts(tmp_path: Path
 
     mirrors["good"], mirrors["wrong"] = Mirror(), SimpleNamespace(open=refuse)
     with pytest.raises(InputError, match="no file 'x'"):
-        Tracks({"good": {}, "wrong": {}}, tmp_path, "run")
+        RunTracker({"good": {}, "wrong": {}}, tmp_path, "run")
     assert mirrors["good"].told == [("close", ("failed",))]
 
 
@@ -169,7 +170,7 @@ def test_mirrors_learn_how_the_run_ended(
     tmp_path: Path, mirrors: dict[str, Any], error: BaseException | None, status: str
 ) -> None:
     mirrors["one"] = Mirror()
-    with pytest.raises(type(error)) if error else nullcontext(), Tracks({"one": {}}, tmp_path, "run") as tracks:
+    with pytest.raises(type(error)) if error else nullcontext(), RunTracker({"one": {}}, tmp_path, "run") as tracks:
         tracks.log("train", 1, batch_loss=1.0)
         if error:
             raise error
@@ -208,7 +209,7 @@ def test_a_run_leaves_readable_event_files_and_a_neptune_record(
     assert any("closed" in warning for warning in warned())
     leaks = [p for p in home.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
     assert leaks == []
-    assert records.broken_files(home) == [], "the mirrors wrote after the manifest"
+    assert storage.broken_files(home) == [], "the mirrors wrote after the manifest"
 
 
 def test_a_run_whose_mirror_dies_ends_as_one_without(

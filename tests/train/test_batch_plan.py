@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from support.points import Points
-from tithe.batches import Plan
 from tithe.errors import InputError
+from tithe.train.batch_plan import Plan
 
 
 def test_every_row_is_seen_once_an_epoch_and_the_order_changes() -> None:

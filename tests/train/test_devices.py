@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from support.points import Net, Points, criterion, settings, steps
-from tithe import devices, trainer
+from tithe.train import devices, trainer
 
 
 @pytest.mark.parametrize(

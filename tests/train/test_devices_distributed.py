@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tithe import checkpoint, config, pipeline, records
-from tithe.trained import load
+from tithe import config, pipeline, storage
+from tithe.checkpoints import store
+from tithe.predict import load
 
 
 def torchrun(config_file: Path) -> subprocess.CompletedProcess[str]:
@@ -36,7 +37,7 @@ def test_two_processes_train_the_same_run_as_one(settings: Callable[..., dict[st
     (tmp_path / "two.json").write_text(json.dumps({**raw, "out": str(tmp_path / "two")}))
     done = torchrun(tmp_path / "two.json")
     assert done.returncode == 0, done.stderr[-2000:]
-    histories = [records.read_lines(tmp_path / name / "history.jsonl") for name in ("one", "two")]
+    histories = [storage.read_lines(tmp_path / name / "history.jsonl") for name in ("one", "two")]
     assert len(histories[0]) == len(histories[1])
     for a, b in zip(*histories, strict=True):
         assert a.keys() == b.keys()
@@ -45,8 +46,8 @@ def test_two_processes_train_the_same_run_as_one(settings: Callable[..., dict[st
     result = json.loads((tmp_path / "two/metrics.json").read_text())
     assert result["training"]["processes"] == 2
     assert result["test"]["accuracy"] == pytest.approx(one.scores["test"]["accuracy"])
-    assert records.broken_files(tmp_path / "two") == []
-    assert len(checkpoint.load(tmp_path / "two/checkpoints/best").rng["processes"]) == 2
+    assert storage.broken_files(tmp_path / "two") == []
+    assert len(store.load(tmp_path / "two/checkpoints/best").rng["processes"]) == 2
     assert load(tmp_path / "two/checkpoints/best").predict(["goal team win"])[0].probability > 0.5
 
 

@@ -13,9 +13,11 @@ import pytest
 import torch
 
 from support.points import Net, Points, settings, steps
-from tithe import trainer
-from tithe.batches import Batch, Plan, collated
 from tithe.errors import InputError
+from tithe.models.examples import Batch
+from tithe.train import trainer
+from tithe.train.batch_plan import Plan
+from tithe.train.loader import collated
 
 
 def test_workers_collate_the_same_batches() -> None:

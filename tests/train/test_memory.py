@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tithe import batch_finder, devices, kernels
+from tithe.train import devices, memory
 
 MEMINFO = "MemTotal: 9000 kB\nMemAvailable:    5000 kB\n"
 KB = 1024
@@ -43,16 +43,16 @@ def test_what_is_free_lies_within_the_groups(files: dict[str, str], expected: in
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert batch_finder.free_memory(tmp_path) == expected
+    assert memory.free_memory(tmp_path) == expected
 
 
 def test_this_machine_says_what_is_free() -> None:
-    free = batch_finder.free_memory()
+    free = memory.free_memory()
     assert free is None or 1 << 20 < free < 1 << 50
 
 
 def test_a_process_that_works_on_a_cpu_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(kernels, "keep_memory", lambda: asked.append(True))
+    monkeypatch.setattr(memory, "keep_memory", lambda: asked.append(True))
     devices.accelerator("cpu")
     assert asked == [True]

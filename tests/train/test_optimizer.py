@@ -6,7 +6,8 @@ import pytest
 from torch import nn
 
 from support.points import Net, settings
-from tithe import config, optimizers
+from tithe import config
+from tithe.train import optimizer
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ from tithe import config, optimizers
     ],
 )
 def test_schedule_known_answers(kind: str, step: int, factor: float) -> None:
-    schedule = optimizers.schedule(settings(schedule=kind, warmup_steps=10), 100)
+    schedule = optimizer.schedule(settings(schedule=kind, warmup_steps=10), 100)
     assert schedule(step) == pytest.approx(factor, abs=1e-12)
 
 
@@ -50,18 +51,18 @@ EPOCHS = [
 
 @pytest.mark.parametrize(("values", "step", "rate"), EPOCHS)
 def test_a_schedule_in_epochs(values: dict[str, object], step: int, rate: float) -> None:
-    factor = optimizers.schedule(settings(schedule="cosine", **{"learning_rate": 1.0, **values}), 100, 2)
+    factor = optimizer.schedule(settings(schedule="cosine", **{"learning_rate": 1.0, **values}), 100, 2)
     assert factor(step) == pytest.approx(rate, abs=1e-12)
 
 
 def test_schedule_horizon_and_cycles() -> None:
-    assert optimizers.schedule(settings(schedule_steps=50), 100)(25) == pytest.approx(0.5)
-    two_waves = optimizers.schedule(settings(schedule="cosine", num_cycles=2.0), 100)
+    assert optimizer.schedule(settings(schedule_steps=50), 100)(25) == pytest.approx(0.5)
+    two_waves = optimizer.schedule(settings(schedule="cosine", num_cycles=2.0), 100)
     assert [two_waves(s) for s in (0, 25, 50, 75, 100)] == pytest.approx([1, 0, 1, 0, 1], abs=1e-12)
 
 
 def test_vectors_do_not_decay() -> None:
-    decayed, free = optimizers.parameter_groups(Net(), settings(weight_decay=0.1))
+    decayed, free = optimizer.parameter_groups(Net(), settings(weight_decay=0.1))
     assert decayed["weight_decay"] == 0.1 and free["weight_decay"] == 0.0
     assert {p.ndim for p in decayed["params"]} == {2} and {p.ndim for p in free["params"]} == {1}
 
@@ -69,7 +70,7 @@ def test_vectors_do_not_decay() -> None:
 def test_average_known_answer() -> None:
     model = nn.Linear(1, 1, bias=False)
     model.weight.data.fill_(1.0)
-    average = optimizers.Average(model, decay=0.75)
+    average = optimizer.Average(model, decay=0.75)
     model.weight.data.fill_(5.0)
     average.update(model)
     assert float(average.weights["weight"]) == pytest.approx(2.0)
@@ -77,6 +78,6 @@ def test_average_known_answer() -> None:
 
 @pytest.mark.parametrize(("warmup", "first"), [(0, [1.0] * 4), (3, [0.25, 0.5, 0.75, 1.0])])
 def test_a_constant_schedule_warms_up_and_stays(warmup: int, first: list[float]) -> None:
-    factor = optimizers.schedule(config.Train(schedule="constant", warmup_steps=warmup, schedule_steps=10), 20)
+    factor = optimizer.schedule(config.Train(schedule="constant", warmup_steps=warmup, schedule_steps=10), 20)
     assert [factor(step) for step in range(4)] == first
     assert {factor(step) for step in (*range(4, 25), 10**6)} == {1.0}

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from support.freezing import FIRST, built, trainable
-from tithe import config, optimizers, pipeline
+from tithe import config, pipeline
+from tithe.train import optimizer
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -26,7 +27,7 @@ def named(request: pytest.FixtureRequest) -> tuple[str, Path]:
 
 
 def grouped(model: nn.Module, **values: object) -> list[dict[str, Any]]:
-    return optimizers.parameter_groups(model, config.Train(weight_decay=0.1, learning_rate=1e-3, **values))
+    return optimizer.parameter_groups(model, config.Train(weight_decay=0.1, learning_rate=1e-3, **values))
 
 
 @pytest.mark.parametrize("frozen", ["none", 1, 2, "all"])

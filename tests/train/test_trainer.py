@@ -12,8 +12,9 @@ import torch
 from torch.nn import functional as F
 
 from support.points import Net, Points, settings, steps, weights
-from tithe import devices, trainer
-from tithe.batches import Batch, Plan
+from tithe.models.examples import Batch
+from tithe.train import devices, trainer
+from tithe.train.batch_plan import Plan
 
 
 @pytest.mark.parametrize("grouped", [True, False])

@@ -11,8 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from tithe import batch_finder, config, devices, pipeline, trainer, tuning
-from tithe.batches import Batch, Rows
+from tithe import config, pipeline
+from tithe.arrays import Rows
+from tithe.models.examples import Batch, Varied
+from tithe.train import devices, memory
+from tithe.tune import batch_size as tune_batch_size
+from tithe.tune import search
+from tithe.tune.batch_size import MemoryProbe, bisect, extrapolate
 
 Settings = Callable[..., dict[str, Any]]
 MB = 1 << 20
@@ -63,12 +68,12 @@ def run_of(batch_size: int, accumulation_steps: int = 1, **more: Any) -> config.
     return config.parse({"data": {"path": "rows.parquet"}, "train": {**sizes, **more}})
 
 
-def rehearsal(run: config.Run, model: nn.Module, examples: Any) -> batch_finder.Rehearsal:
-    return batch_finder.Rehearsal(run, Task(), model, examples, devices.accelerator("cpu", "no"))
+def rehearsal(run: config.Run, model: nn.Module, examples: Any) -> MemoryProbe:
+    return MemoryProbe(run, Task(), model, examples, devices.accelerator("cpu", "no"))
 
 
 def found(run: config.Run, model: nn.Module, examples: Any) -> int:
-    return batch_finder.find(run, Task(), model, examples, devices.accelerator("cpu", "no"))
+    return tune_batch_size.find(run, Task(), model, examples, devices.accelerator("cpu", "no"))
 
 
 # ---- the search for a size
@@ -82,7 +87,7 @@ def test_trying_finds_the_largest_that_fits(largest: int) -> None:
         tried.append(size)
         return size <= largest
 
-    assert batch_finder.by_trying(sizes, fits) == max(size for size in sizes if size <= largest)
+    assert bisect(sizes, fits) == max(size for size in sizes if size <= largest)
     assert len(tried) <= 3 and len(set(tried)) == len(tried), "bisection of six doubts"
 
 
@@ -106,7 +111,7 @@ def test_measuring_ends_where_the_room_does(room: int, expected: int, measured: 
         asked.append(size)
         return 100 + 10 * size
 
-    assert batch_finder.by_measuring([1, 2, 3, 4, 6, 8, 12, 24], peak, room) == expected
+    assert extrapolate([1, 2, 3, 4, 6, 8, 12, 24], peak, room) == expected
     assert asked == measured
 
 
@@ -119,7 +124,7 @@ def test_measuring_ends_where_the_room_does(room: int, expected: int, measured: 
     ],
 )
 def test_measuring_believes_what_it_measures(peaks: dict[int, int], room: int, expected: int) -> None:
-    assert batch_finder.by_measuring(list(peaks), peaks.__getitem__, room) == expected
+    assert extrapolate(list(peaks), peaks.__getitem__, room) == expected
 
 
 def test_with_twice_the_room_nobody_is_killed() -> None:
@@ -134,7 +139,7 @@ def test_with_twice_the_room_nobody_is_killed() -> None:
             return asked[-1]
 
         room = int(rng.uniform(peak(1), 2000))
-        size = batch_finder.by_measuring(sizes, peak, room)
+        size = extrapolate(sizes, peak, room)
         assert max(asked) <= 2 * room + 2 and size in sizes and peak(size) <= room
         assert not [s for s in sizes if s > size and peak(2 * s) <= room], "half of what fits is not missed"
 
@@ -152,11 +157,11 @@ def test_the_longest_rows_are_rehearsed_and_repeated_where_they_are_few() -> Non
 def test_a_size_that_a_gpu_has_no_room_for_does_not_fit() -> None:
     steps = rehearsal(run_of(16), Net(room=5), Points())
     assert [steps.fits(size) for size in (1, 4, 8, 4)] == [True, True, False, True]
-    assert batch_finder.by_trying([1, 2, 4, 8, 16], steps.fits) == 4
+    assert bisect([1, 2, 4, 8, 16], steps.fits) == 4
 
 
 def test_a_peak_is_what_the_rows_take() -> None:
-    if batch_finder.free_memory() is None:
+    if memory.free_memory() is None:
         pytest.skip("this system does not tell")
     steps = rehearsal(run_of(32), Net(MB), Points())
     for size in (4, 16, 8, 4):  # memory that an earlier step has freed counts again
@@ -180,7 +185,7 @@ def test_nothing_is_left_behind() -> None:
 
 @pytest.mark.parametrize("free, expected", [(1 << 40, {12}), (160 * MB, {2, 3, 4, 6}), (1, {1})])
 def test_on_a_cpu_half_of_what_is_free_decides(free: int, expected: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_finder, "free_memory", lambda: free)
+    monkeypatch.setattr(memory, "free_memory", lambda: free)
     assert found(run_of(4, 3), Net(MB), Points()) in expected  # 8 MB a row at least
 
 
@@ -188,7 +193,7 @@ def test_what_was_measured_is_remembered_and_the_room_is_not(monkeypatch: pytest
     first, again, longer = Points(), Points(), Points(30)
     assert found(run_of(8), Net(), first) == 8 and len(first.asked) > 4
     assert found(run_of(8), Net(), again) == 8 and again.asked == [[19]]
-    monkeypatch.setattr(batch_finder, "free_memory", lambda: 0)
+    monkeypatch.setattr(memory, "free_memory", lambda: 0)
     assert found(run_of(8), Net(), again) == 1 and again.asked == [[19]] * 2, (
         "measured when there was room, and there is none now"
     )
@@ -198,7 +203,7 @@ def test_what_was_measured_is_remembered_and_the_room_is_not(monkeypatch: pytest
 def test_where_peaks_are_not_told_the_batch_stays(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(batch_finder, "free_memory", lambda: None)
+    monkeypatch.setattr(memory, "free_memory", lambda: None)
     with caplog.at_level("INFO", "tithe"):
         assert found(run_of(4, 3), Net(), Points()) == 4
     assert "train.batch_size stays as it is" in caplog.text
@@ -208,7 +213,7 @@ def test_a_search_cuts_the_optimizer_batch_anew_and_keeps_it(settings: Settings,
     pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
     raw = settings(train={"batch_size": 2, "accumulation_steps": 4}, model={"freeze": "all"})
     run = config.parse({**raw, "tune": {"trials": 1, "epochs": 1, "sample": 0.5}})
-    cut = tuning.search(run, tmp_path, pipeline.check(run), devices.accelerator("cpu", "no"))
+    cut = search.search(run, tmp_path, pipeline.check(run), devices.accelerator("cpu", "no"))
     assert (cut.run.train.batch_size, cut.run.train.accumulation_steps) == (8, 1)
     assert cut.account["best"]["values"]["train"]["batch_size"] == 8
 
@@ -221,5 +226,5 @@ def test_examples_that_change_are_rehearsed_as_training_sees_them() -> None:
             return epochs.setdefault(epoch, Points())
 
     epochs: dict[int, Points] = {}
-    assert isinstance(Turned(), trainer.Varied)
+    assert isinstance(Turned(), Varied)
     assert rehearsal(run_of(4), Net(), Turned()).fits(2) and epochs[0].asked == [[19, 18]]

@@ -16,8 +16,10 @@ import pytest
 
 from support.searches import search, tuned, untimed
 from support.signals import asked_after
-from tithe import config, interrupts, records, trial_queue, tuning
+from tithe import config, interrupts, storage
 from tithe.errors import Interrupted
+from tithe.tune.queue import opened
+from tithe.tune.search import FILE, FOLDER
 
 pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
 
@@ -25,13 +27,19 @@ Settings = Callable[..., dict[str, Any]]
 SHARED = """
 import os, signal, sys
 from pathlib import Path
-from tithe import config, devices, pipeline, plugins, trial_queue, trials, tuning
+from tithe import config
+from tithe import pipeline
+from tithe import plugins
+from tithe.train import devices
+from tithe.tune import queue
+from tithe.tune import search as tune_search
+from tithe.tune import trials
 
 run, home = config.load(sys.argv[1]), Path(sys.argv[2])
 optuna, trained = plugins.require("optuna", "tune"), trials.trained
 
 def search(folder):
-    tuning.search(run, home / folder, pipeline.check(run), devices.accelerator("cpu", "no"))
+    tune_search.search(run, home / folder, pipeline.check(run), devices.accelerator("cpu", "no"))
 
 def process(die=lambda: None):
     if (pid := os.fork()) == 0:
@@ -62,7 +70,7 @@ def in_a_trial():
 search("whole")
 for die in (
     in_a_trial,
-    lambda: at_call(trial_queue.Queue, "_sampler", 2, "a trial that is taken and has no values yet"),
+    lambda: at_call(queue.Queue, "_sampler", 2, "a trial that is taken and has no values yet"),
     lambda: at_call(optuna.study.Study, "tell", 3, "a trial whose end is written down but for its state"),
 ):
     assert os.waitstatus_to_exitcode(os.waitpid(process(die), 0)[1]) == -signal.SIGKILL
@@ -80,17 +88,17 @@ def test_killed_three_times_and_shared_by_two_a_search_has_each_trial_once(setti
     threads = {**os.environ, "OMP_NUM_THREADS": "1"}  # more of them would not live through a fork
     done = subprocess.run(asked, env=threads, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    whole, parts = (records.read_json(tmp_path / name / tuning.FILE)["trials"] for name in ("whole", "killed"))
+    whole, parts = (storage.read_json(tmp_path / name / FILE)["trials"] for name in ("whole", "killed"))
     assert [{**trial, "seconds": 0} for trial in whole] == [{**trial, "seconds": 0} for trial in parts]
     assert [trial["number"] for trial in parts] == list(range(12))
-    file = str(tmp_path / "killed" / tuning.FOLDER / "journal.log")
+    file = str(tmp_path / "killed" / FOLDER / "journal.log")
     backend = optuna.storages.journal.JournalFileBackend(file)
     (study,) = optuna.get_all_study_summaries(optuna.storages.JournalStorage(backend))
     journal = optuna.load_study(study_name=study.study_name, storage=optuna.storages.JournalStorage(backend)).trials
     ended = [t.user_attrs["number"] for t in journal if t.state.name == "COMPLETE"]
     assert sorted(ended) == list(range(12)), "twelve finished trials, and none of them twice"
     assert [t.state.name for t in journal if t.state.name != "COMPLETE"] == ["FAIL"] * 3
-    assert not list((tmp_path / "killed" / tuning.FOLDER).glob("*.alive")), "nobody is at work"
+    assert not list((tmp_path / "killed" / FOLDER).glob("*.alive")), "nobody is at work"
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
@@ -99,7 +107,7 @@ def test_what_a_process_left_is_taken_up_with_its_values(sampler: Any, tmp_path:
         return {"x": trial.suggest_float("x", 0.0, 1.0), "y": trial.suggest_categorical("y", ["a", "b"])}
 
     def told(folder: str, seed: int, count: int) -> list[dict[str, Any]]:
-        with trial_queue.opened(tmp_path / folder, "search", config.Tune(sampler=sampler), seed) as queue:
+        with opened(tmp_path / folder, "search", config.Tune(sampler=sampler), seed) as queue:
             found = []
             for trial, values in itertools.islice(queue.left(14, draw), count):
                 queue.tell(trial, values["x"], {})
@@ -110,14 +118,14 @@ def test_what_a_process_left_is_taken_up_with_its_values(sampler: Any, tmp_path:
     whole, first, second = told("whole", 0, 14), told("parts", 0, 12), told("parts", 1, 2)
     assert first == whole[:12], "twelve, of which Optuna draws ten at random"
     assert second[0] == whole[12] and second[1] != whole[13], "the first is what was left, the other is another seed's"
-    with trial_queue.opened(tmp_path / "parts", "search", config.Tune(sampler=sampler), 0) as queue:
+    with opened(tmp_path / "parts", "search", config.Tune(sampler=sampler), 0) as queue:
         assert [trial["number"] for trial in queue.finished(14)] == list(range(14)) and not list(queue.left(14, draw))
 
 
 def test_a_torn_line_of_the_journal_is_cut(settings: Settings, tmp_path: Path) -> None:
     run = tuned(settings, trials=2)
     before = search(run, tmp_path)
-    with (tmp_path / tuning.FOLDER / "journal.log").open("ab") as file:
+    with (tmp_path / FOLDER / "journal.log").open("ab") as file:
         file.write(b'{"op_code": 4, "worker')
     after = search(tuned(settings, trials=3), tmp_path)
     assert after.account["trials"][:2] == before.account["trials"] and len(after.account["trials"]) == 3
@@ -128,7 +136,9 @@ def test_a_signal_stops_inside_a_trial_and_the_search_goes_on(
 ) -> None:
     run = tuned(settings, trials=3)
     with monkeypatch.context() as patch:
-        patch.setattr(interrupts, "Asked", asked_after(17))  # ten steps are a trial, and between them it is asked too
+        patch.setattr(
+            interrupts, "StopRequest", asked_after(17)
+        )  # ten steps are a trial, and between them it is asked too
         with pytest.raises(Interrupted, match="trials that are done are in") as caught:
             search(run, tmp_path / "parts")
     assert caught.value.exit_code == 128 + signal.SIGINT

@@ -13,8 +13,12 @@ import pytest
 import torch
 
 from support.searches import rate, search, tuned, untimed
-from tithe import config, devices, pipeline, records, trials, tuning
+from tithe import config, pipeline, storage
 from tithe.errors import InputError
+from tithe.train import devices
+from tithe.tune import search as tune_search
+from tithe.tune import trials
+from tithe.tune.search import FILE
 
 pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
 
@@ -46,7 +50,7 @@ def test_more_trials_prolong_a_search_and_fewer_cut_it(settings: Settings, tmp_p
     longer = search(tuned(settings, trials=5), tmp_path)
     assert longer.account["trials"][:3] == short.account["trials"], "to the millisecond: none of them was run again"
     assert search(tuned(settings, trials=3), tmp_path).account == short.account
-    assert len(records.read_json(tmp_path / tuning.FILE)["trials"]) == 3
+    assert len(storage.read_json(tmp_path / FILE)["trials"]) == 3
 
 
 def test_what_is_drawn_lies_in_its_range(settings: Settings, tmp_path: Path) -> None:
@@ -67,7 +71,7 @@ def test_what_is_drawn_lies_in_its_range(settings: Settings, tmp_path: Path) -> 
 def test_an_encoder_without_a_range_of_its_own_gets_the_rate_of_the_head(
     freeze: str, expected: float | None, settings: Settings, tmp_path: Path
 ) -> None:
-    run = trials.applied(
+    run = trials.with_values(
         tuned(settings, freeze, trials=1, epochs=1), {"train": {"encoder_learning_rate": 3e-5, "precision": "no"}}
     )
     found = search(run, tmp_path)
@@ -136,7 +140,7 @@ def test_a_search_in_several_processes_of_one_run_is_refused(settings: Settings,
     several.state.num_processes = 2
     try:
         with pytest.raises(InputError, match="run `tithe tune` first"):
-            tuning.search(run, tmp_path, pipeline.check(run), several)
+            tune_search.search(run, tmp_path, pipeline.check(run), several)
     finally:
         several.state.num_processes = 1
 

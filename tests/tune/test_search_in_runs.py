@@ -10,8 +10,9 @@ import pytest
 
 from support.searches import tuned
 from support.signals import asked_after
-from tithe import config, interrupts, pipeline, records, trials, tuning
+from tithe import config, interrupts, pipeline, storage
 from tithe.errors import InputError, Interrupted
+from tithe.tune import search, trials
 
 pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
 
@@ -25,26 +26,26 @@ def test_a_run_killed_in_its_search_and_after_it_ends_with_the_best_values(
     auto = {"checkpoint": run.checkpoint.model_copy(update={"resume": "auto"})}
     for place, says in ((8, "trials that are done are in"), (32, "stopped after step")):
         with monkeypatch.context() as patch:
-            patch.setattr(interrupts, "Asked", asked_after(place))
+            patch.setattr(interrupts, "StopRequest", asked_after(place))
             with pytest.raises(Interrupted, match=says):
                 pipeline.train(run.model_copy(update=auto))
-    journal = (tmp_path / "run" / tuning.FOLDER / "journal.log").read_bytes()
+    journal = (tmp_path / "run" / search.FOLDER / "journal.log").read_bytes()
     outcome = pipeline.train(run.model_copy(update=auto))
-    assert (tmp_path / "run" / tuning.FOLDER / "journal.log").read_bytes() == journal, "it did not search again"
-    account = records.read_json(tmp_path / "run" / tuning.FILE)
+    assert (tmp_path / "run" / search.FOLDER / "journal.log").read_bytes() == journal, "it did not search again"
+    account = storage.read_json(tmp_path / "run" / search.FILE)
     assert [trial["number"] for trial in account["trials"]] == [0, 1, 2]
-    written = records.read_json(tmp_path / "run/config.json")
+    written = storage.read_json(tmp_path / "run/config.json")
     for part, values in account["best"]["values"].items():
         assert {key: written[part][key] for key in values} == values
     assert written["tune"] == config.dump(run)["tune"]
     by_hand = run.model_copy(update={"tune": None, "out": str(tmp_path / "by-hand")})
-    same = pipeline.train(trials.applied(by_hand, account["best"]["values"]))
+    same = pipeline.train(trials.with_values(by_hand, account["best"]["values"]))
     assert same.scores["training"]["final_weights_sha256"] == outcome.scores["training"]["final_weights_sha256"]
     with pytest.raises(InputError, match="is of another search, or of none: set tune as it was"):
         pipeline.train(tuned(settings, trials=4, epochs=1).model_copy(update=auto))
     with pytest.raises(InputError, match="holds an earlier run"):
         pipeline.train(tuned(settings, trials=5, epochs=1))
-    assert records.read_json(tmp_path / "run" / tuning.FILE) == account, "refused before anything is searched"
+    assert storage.read_json(tmp_path / "run" / search.FILE) == account, "refused before anything is searched"
 
 
 def test_a_run_says_what_was_searched_and_is_found_again_by_its_config(
@@ -54,15 +55,15 @@ def test_a_run_says_what_was_searched_and_is_found_again_by_its_config(
     auto = run.model_copy(update={"checkpoint": run.checkpoint.model_copy(update={"resume": "auto"})})
     for place in (8, 32):  # in the search, and after it
         with monkeypatch.context() as patch:
-            patch.setattr(interrupts, "Asked", asked_after(place))
+            patch.setattr(interrupts, "StopRequest", asked_after(place))
             with pytest.raises(Interrupted):
                 pipeline.train(auto)
     outcome = pipeline.train(auto)
     assert [outcome.home] == list(tmp_path.glob("run-*")), "one directory, found again both times"
-    account = records.read_json(outcome.home / tuning.FILE)
-    told = records.read_json(outcome.home / "metrics.json")["tuning"]
+    account = storage.read_json(outcome.home / search.FILE)
+    told = storage.read_json(outcome.home / "metrics.json")["tuning"]
     assert told["trials"] == 3 and told["best"] == account["best"]
     page = (outcome.home / "report.html").read_text()
     assert "3 trials of 1 epoch, drawn by random search" in page and f"Number {account['best']['number']} was" in page
-    manifest = records.read_json(outcome.home / "manifest.json")
-    assert {tuning.FILE, f"{tuning.FOLDER}/journal.log"} <= set(manifest) and not records.broken_files(outcome.home)
+    manifest = storage.read_json(outcome.home / "manifest.json")
+    assert {search.FILE, f"{search.FOLDER}/journal.log"} <= set(manifest) and not storage.broken_files(outcome.home)

@@ -13,8 +13,10 @@ import pytest
 
 from support.searches import ground, search, tuned, untimed
 from support.texts import make_texts, write_rows
-from tithe import config, data, pipeline, trials
+from tithe import config, data, pipeline
+from tithe.data.splits import Splits
 from tithe.errors import InputError, TitheError
+from tithe.tune import trials
 
 pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
 
@@ -27,11 +29,11 @@ Settings = Callable[..., dict[str, Any]]
 def test_a_copy_of_the_network_is_what_would_be_built_with_its_dropout(settings: Settings) -> None:
     shared = ground(tuned(settings, "none"))
     values: trials.Values = {"model": {"dropout": 0.37}, "train": {"learning_rate": 1e-3}}
-    run = trials.applied(shared.run, values)
+    run = trials.with_values(shared.run, values)
     fresh = copy.deepcopy(pipeline.check(run).build(2, run.seed))
     built = dataclasses.replace(shared, learner=fresh)
     other = dataclasses.replace(
-        shared, learner=pipeline.check(trials.applied(run, {"model": {"dropout": 0.0}})).build(2, 0)
+        shared, learner=pipeline.check(trials.with_values(run, {"model": {"dropout": 0.0}})).build(2, 0)
     )
     one, two, three = ([s.batch_loss for s in trials.trained(g, values)] for g in (shared, built, other))
     assert one == two == three
@@ -42,7 +44,7 @@ def test_a_copy_of_the_network_is_what_would_be_built_with_its_dropout(settings:
 
 
 def test_the_schedule_of_a_trial_spans_its_own_steps(settings: Settings) -> None:
-    run = trials.applied(tuned(settings), {"train": {"warmup_steps": 6, "schedule_steps": 24, "ema_decay": 0.9}})
+    run = trials.with_values(tuned(settings), {"train": {"warmup_steps": 6, "schedule_steps": 24, "ema_decay": 0.9}})
     steps = list(trials.trained(ground(run), {"train": {"learning_rate": 1e-2}}))
     rates = [s.lr[0] for s in steps]
     assert len(steps) == 10, "half of 96 rows, four fifths of them, batches of 8, two epochs"
@@ -50,7 +52,7 @@ def test_the_schedule_of_a_trial_spans_its_own_steps(settings: Settings) -> None
     assert rates[0] == pytest.approx(1e-2 / 3) and rates[-1] == pytest.approx(1e-2 / 8)
     scores = {s.epoch: s.scores for s in steps if s.scores}
     assert list(scores) == [1, 2]
-    plain = trials.applied(run, {"train": {"ema_decay": 0.0}})
+    plain = trials.with_values(run, {"train": {"ema_decay": 0.0}})
     last = list(trials.trained(ground(plain), {"train": {"learning_rate": 1e-2}}))[-1]
     assert scores[2] == last.scores, "an average over ten steps would be mostly the weights at the start"
 
@@ -118,7 +120,7 @@ def test_rows_of_validation_and_test_change_nothing(
     splits = data.load(run.data, run.seed)
     held_out = np.concatenate([splits.val, splits.test])
 
-    def tampered(asked: config.Data, seed: int) -> data.Splits:
+    def tampered(asked: config.Data, seed: int) -> Splits:
         """Every class of a row that is not trained on is another one."""
         labels = splits.everything.labels.copy()
         labels[held_out] = 1 - labels[held_out]

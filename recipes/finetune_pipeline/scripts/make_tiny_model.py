@@ -7,9 +7,9 @@ to see the whole way work on a slow machine, not to judge how well a frozen mmBE
 import argparse
 from pathlib import Path
 
-from tithe import tiny
-from tithe.cli_config import quiet_libraries
+from tithe.cli.options import quiet_libraries
 from tithe.data.json_stream import values
+from tithe.models import tiny
 
 PROJECT = Path(__file__).resolve().parents[1]
 TINY = "base_models/tiny-ModernBERT"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NoReturn
 
 try:
-    from tithe.cli import main
-    from tithe.recipes.image_authenticity import Config
+    from tithe.cli.main import main
+    from tithe.config.formats.image_authenticity import Config
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing.name} is not installed in this Python: run 'make install' in the repository's root")
 

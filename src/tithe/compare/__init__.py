@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tithe.compare import cautions, chance, runs, steadiness
+from tithe.compare import cautions, significance
+from tithe.compare.runs import RunFiles, read_runs
+from tithe.compare.stability import Overfitting, Stability, measure_overfitting, measure_stability
 from tithe.errors import InputError
 
 NO_EFFECT = "no effect"
@@ -29,11 +31,11 @@ class Compared:
         Its test score less the first run's, by the first run's score; None where they were not tested on the same rows.
     """
 
-    files: runs.RunFiles
+    files: RunFiles
     differing: dict[str, Any]
-    stability: steadiness.Stability | None
-    overfitting: steadiness.Overfitting | None
-    difference: chance.Difference | None
+    stability: Stability | None
+    overfitting: Overfitting | None
+    difference: significance.Difference | None
 
     @property
     def training(self) -> Mapping[str, Any]:
@@ -124,7 +126,7 @@ class Comparison:
         }
 
 
-def compare(paths: Sequence[Path]) -> Comparison:
+def compare_runs(paths: Sequence[Path]) -> Comparison:
     """Compare runs with the first of them.
 
     Parameters
@@ -137,7 +139,7 @@ def compare(paths: Sequence[Path]) -> Comparison:
     InputError
         A path has no run, or there are fewer than two.
     """
-    found = runs.read(paths)
+    found = read_runs(paths)
     if len(found) < 2:
         only = f"one run only ({found[0].home})" if found else "no run"
         raise InputError(f"{only}: name two or more run directories, or a folder that holds them")
@@ -147,12 +149,12 @@ def compare(paths: Sequence[Path]) -> Comparison:
     return Comparison(compared, _factors(found), tuple(cautions.notes(judged)))
 
 
-def _compared(first: runs.RunFiles, files: runs.RunFiles) -> Compared:
+def _compared(first: RunFiles, files: RunFiles) -> Compared:
     return Compared(
         files,
         _differing(first.settings, files.settings),
-        steadiness.stability([record["batch_loss"] for record in files.steps], len(files.data["classes"])),
-        steadiness.overfitting([record["loss"] for record in files.checks]),
+        measure_stability([record["batch_loss"] for record in files.steps], len(files.data["classes"])),
+        measure_overfitting([record["loss"] for record in files.checks]),
         None if files is first else _difference(first, files),
     )
 
@@ -162,7 +164,7 @@ def _differing(first: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
     return {key: value for key, value in own.items() if key in first and value != first[key]}
 
 
-def _factors(found: Sequence[runs.RunFiles]) -> dict[str, list[Any]]:
+def _factors(found: Sequence[RunFiles]) -> dict[str, list[Any]]:
     settings = [files.settings for files in found]
     keys = dict.fromkeys(key for own in settings for key in own)
     present = {key: [own[key] for own in settings if key in own] for key in keys}
@@ -170,7 +172,7 @@ def _factors(found: Sequence[runs.RunFiles]) -> dict[str, list[Any]]:
     return {key: [own.get(key, NO_EFFECT) for own in settings] for key in differ}
 
 
-def _difference(first: runs.RunFiles, files: runs.RunFiles) -> chance.Difference | None:
+def _difference(first: RunFiles, files: RunFiles) -> significance.Difference | None:
     """Judge the answers to the same test rows; other rows, or other labels of theirs, can't be judged."""
     one, other = first.predictions, files.predictions
     if not (one and other and first.metrics and files.metrics):
@@ -179,15 +181,15 @@ def _difference(first: runs.RunFiles, files: runs.RunFiles) -> chance.Difference
         return None
     texts = np.concatenate([one["label"], one["predicted"], other["predicted"]]).astype(str)
     label_N, one_N, other_N = np.split(np.unique(texts, return_inverse=True)[1], 3)
-    return chance.difference(
+    return significance.difference(
         first.score,
         label_N,
-        chance.Answers(one_N, one["probability_of_label"]),
-        chance.Answers(other_N, other["probability_of_label"]),
+        significance.Answers(one_N, one["probability_of_label"]),
+        significance.Answers(other_N, other["probability_of_label"]),
     )
 
 
-def _difference_as_json(found: chance.Difference | None) -> dict[str, Any] | None:
+def _difference_as_json(found: significance.Difference | None) -> dict[str, Any] | None:
     if found is None:
         return None
     return {"score": found.value, "interval_95": [found.low, found.high], "beyond_chance": found.beyond_chance}

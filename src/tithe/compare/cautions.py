@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tithe import proof
-from tithe.compare.chance import Difference
 from tithe.compare.runs import RunFiles
-from tithe.compare.steadiness import Overfitting
+from tithe.compare.significance import Difference
+from tithe.compare.stability import Overfitting
+from tithe.storage import freeze_proof
 
 # From this rise of the validation loss after its minimum a run is said to overfit.
 _RISE = 0.05
@@ -61,7 +61,7 @@ def _freeze(first: Judged, run: Judged) -> Iterator[str]:
     if found is None:
         if asked != "none" and run.files.metrics is not None:
             yield f"model.freeze is {asked} and there is no freeze_proof.json: nothing shows that the encoder stayed"
-    elif not proof.agrees(found, asked):
+    elif not freeze_proof.agrees(found, asked):
         yield "freeze_proof.json contradicts itself or the config: it was changed, and proves nothing"
     elif found["holds"] is False:
         yield f"model.freeze is {asked}, but {len(found['changed'])} frozen tensors changed"

@@ -8,12 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from tithe.figures import canvas, png, short_name
+from tithe.arrays import Array
+from tithe.report.canvas import COLOURS, canvas, colour, png, short_name
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
-# Okabe and Ito's palette, which the colour-blind can tell apart, the strongest on white first.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1d2433")
 _DASHES = ("-", "--", ":", "-.")
 _RUNS_INSIDE, _NAMED_RUNS = 6, 20  # beyond these a legend hides its picture: it stands beside it, or nowhere
 
@@ -25,11 +22,6 @@ class Line(NamedTuple):
     x_N: Sequence[int]
     y_N: Sequence[float] | Array
     faint_N: Sequence[float] | None = None
-
-
-def colour(run: int) -> str:
-    """Return the colour of a run by its place."""
-    return _COLOURS[run % len(_COLOURS)]
 
 
 def draw(lines: Sequence[Line], title: str, x_label: str, wide: bool = False) -> bytes:
@@ -52,7 +44,7 @@ def draw(lines: Sequence[Line], title: str, x_label: str, wide: bool = False) ->
 
 
 def _draw_run(frame: Any, run: int, line: Line, marked: bool) -> None:
-    style = {"color": colour(run), "linestyle": _DASHES[run // len(_COLOURS) % len(_DASHES)]}
+    style = {"color": colour(run), "linestyle": _DASHES[run // len(COLOURS) % len(_DASHES)]}
     if line.faint_N is not None:
         frame.scatter(line.x_N, line.faint_N, s=5, color=colour(run), alpha=0.18, linewidths=0)
     frame.plot(

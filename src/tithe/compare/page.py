@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from tithe import metrics, proof, records
-from tithe.compare import NO_EFFECT, Compared, Comparison, curves, steadiness
+from tithe import metrics, storage
+from tithe.compare import NO_EFFECT, Compared, Comparison, curves
 from tithe.compare.cautions import Note
-from tithe.report import STYLE, section
+from tithe.compare.stability import WINDOW, running_median
+from tithe.report.canvas import colour
+from tithe.report.html import STYLE, section
+from tithe.storage import freeze_proof
 
 Row = tuple[str, list[str]]  # what is shown, and a cell for each run
 
@@ -172,7 +175,7 @@ def _freeze(run: Compared) -> str:
         return "none"
     if found is None:
         return f"{asked}, not proven"
-    return f"{asked}, {'proven' if found['holds'] and proof.agrees(found, asked) else 'BROKEN'}"
+    return f"{asked}, {'proven' if found['holds'] and freeze_proof.agrees(found, asked) else 'BROKEN'}"
 
 
 def html(comparison: Comparison, file: Path) -> None:
@@ -193,7 +196,7 @@ def html(comparison: Comparison, file: Path) -> None:
         f"<title>{markup.escape(title)} · tithe</title><style>{STYLE}{_OWN_STYLE}</style></head>"
         f"<body>{''.join(body)}</body></html>"
     )
-    records.write_text(file, page)
+    storage.write_text(file, page)
 
 
 def _about(comparison: Comparison) -> str:
@@ -238,7 +241,7 @@ def _breakable(value: str) -> str:
 
 def _named(run: int, name: str, is_run: bool) -> str:
     """Return a cell's text, that of a run with its colour."""
-    dot = f'<span class="run" style="background:{curves.colour(run)}"></span>' if is_run else ""
+    dot = f'<span class="run" style="background:{colour(run)}"></span>' if is_run else ""
     return f"{dot}{markup.escape(name.strip())}"
 
 
@@ -254,8 +257,8 @@ def _pictures(comparison: Comparison) -> str:
 def _training(run: Compared) -> curves.Line:
     steps = [record["step"] for record in run.files.steps]
     losses = [record["batch_loss"] for record in run.files.steps]
-    window = min(max(steadiness.WINDOW, len(losses) // 50), _WIDEST_WINDOW)
-    median_N = steadiness.running_median(np.asarray(losses), window) if losses else np.empty(0)
+    window = min(max(WINDOW, len(losses) // 50), _WIDEST_WINDOW)
+    median_N = running_median(np.asarray(losses), window) if losses else np.empty(0)
     return curves.Line(run.files.name, steps, median_N, faint_N=losses)
 
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 
-from tithe import proof, records
+from tithe import storage
+from tithe.arrays import Array
 from tithe.errors import InputError
-from tithe.tracking import HISTORY
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from tithe.storage import freeze_proof
+from tithe.storage.run_files import HISTORY
 
 _CONFIG, _DATA, _METRICS = "config.json", "data_report.json", "metrics.json"
 _PREDICTIONS = "test/predictions.parquet"
@@ -80,12 +79,12 @@ class RunFiles:
     def content(self) -> str:
         """What the data are, whatever the file is called."""
         seen = {key: value for key, value in self.data.items() if key not in ("file", "splits")}
-        return f"{self.data['rows_kept']} rows, {len(self.data['classes'])} classes, {records.digest(seen)[:8]}"
+        return f"{self.data['rows_kept']} rows, {len(self.data['classes'])} classes, {storage.digest(seen)[:8]}"
 
     @property
     def settings(self) -> dict[str, Any]:
         """What can change results, by its dotted key; what has no effect in this run is left out."""
-        flat = dict(records.flat(self.config))
+        flat = dict(storage.flatten(self.config))
         flat["data"] = self.content
         if self.metrics:
             flat["train.precision"] = self.metrics["training"]["precision"]
@@ -94,7 +93,7 @@ class RunFiles:
         return {key: value for key, value in flat.items() if _matters(key, flat)}
 
 
-def read(paths: Sequence[Path]) -> list[RunFiles]:
+def read_runs(paths: Sequence[Path]) -> list[RunFiles]:
     """Read runs in the order given, each once; a folder stands for all runs in it, by their names.
 
     Raises
@@ -139,18 +138,18 @@ def _read(home: Path, name: str) -> RunFiles:
     return RunFiles(
         home,
         name,
-        records.read_json(home / _CONFIG),
-        records.read_json(home / "environment.json"),
-        records.read_json(home / _DATA),
-        records.read_lines(home / HISTORY),
+        storage.read_json(home / _CONFIG),
+        storage.read_json(home / "environment.json"),
+        storage.read_json(home / _DATA),
+        storage.read_lines(home / HISTORY),
         _read_if_there(home / _METRICS),
-        _read_if_there(home / proof.FILE),
+        _read_if_there(home / freeze_proof.FILE),
         _read_predictions(home / _PREDICTIONS),
     )
 
 
 def _read_if_there(path: Path) -> dict[str, Any] | None:
-    return dict(records.read_json(path)) if path.exists() else None
+    return dict(storage.read_json(path)) if path.exists() else None
 
 
 def _read_predictions(path: Path) -> dict[str, Array] | None:

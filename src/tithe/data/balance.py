@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-Rows = np.ndarray[Any, np.dtype[np.int64]]
+from tithe.arrays import Rows
 
 
 def resample(labels_N: Rows, upsample: bool, downsample: bool, seed: int) -> Rows:

@@ -7,12 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from tithe import records
-
-Rows = np.ndarray[Any, np.dtype[np.int64]]
+from tithe import storage
+from tithe.arrays import Rows
 
 
 @dataclass(frozen=True)
@@ -66,4 +64,4 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of source, rows and labels: equal only for the same examples in the same order."""
-        return records.digest_bytes(self.source.encode(), self.rows.tobytes(), self.labels.tobytes())
+        return storage.digest_bytes(self.source.encode(), self.rows.tobytes(), self.labels.tobytes())

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tithe import records
+from tithe import storage
 from tithe.errors import InputError
 
 Label = str | int
@@ -55,7 +55,7 @@ class LabelMap:
     @property
     def hash(self) -> str:
         """SHA-256 of the names in their order."""
-        return records.digest(list(self.names))
+        return storage.digest(list(self.names))
 
     def encode(self, labels: Sequence[Label]) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return class indices, shape (N,).
@@ -91,7 +91,7 @@ class LabelMap:
 
     def save(self, path: Path) -> None:
         """Write names and hash as JSON."""
-        records.write_json(path, {"names": list(self.names), "sha256": self.hash})
+        storage.write_json(path, {"names": list(self.names), "sha256": self.hash})
 
     @classmethod
     def load(cls, path: Path) -> LabelMap:
@@ -102,7 +102,7 @@ class LabelMap:
         InputError
             The file is missing or its hash does not hold.
         """
-        saved = records.read_json(path)
+        saved = storage.read_json(path)
         if not isinstance(saved, dict) or not isinstance(saved.get("names"), list):
             raise InputError(f"{path} is no label map: it needs names and sha256")
         labels = cls(tuple(saved["names"]))

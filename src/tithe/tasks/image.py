@@ -11,15 +11,17 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from tithe import authenticity, config, metrics, predict
-from tithe.batches import Batch
-from tithe.data import Dataset, LabelMap, Splits, images
+from tithe import config, metrics
+from tithe.arrays import Array, Rows
+from tithe.data import Dataset, LabelMap, images
+from tithe.data.splits import Splits
 from tithe.errors import InputError
-from tithe.forensics import Detector, losses
-from tithe.photos import augment, crops, decode, degrade
-
-Rows = np.ndarray[Any, np.dtype[np.int64]]
-Array = np.ndarray[Any, np.dtype[Any]]
+from tithe.imaging import augment, crops, decode, degradations, files
+from tithe.metrics import authenticity
+from tithe.models import inference
+from tithe.models.examples import Batch
+from tithe.models.forensics import losses
+from tithe.models.forensics.detector import Detector
 
 # Steps times learning rate. 320 steps at 1.25e-5 gave an AUC near 0.6 on unseen generators, at 2e-4 one of 0.95.
 _LEAST_WAY, _GOOD_RATE = 0.02, 2e-4
@@ -106,7 +108,7 @@ class ImageExamples:
         path = self.root / self.dataset.inputs(row, row + 1)[0]
         try:
             return decode.read(path, self.settings.max_pixels)
-        except decode.Unreadable as error:
+        except files.Unreadable as error:
             raise InputError(f"{path} could be read before and can't be now ({error}): put it back") from None
 
     def centre(self, row: int) -> Array:
@@ -124,7 +126,7 @@ class ImageExamples:
         if self.epoch is None:
             pieces = crops.even(image_HW3, size, self.settings.crops)
             if self.change:
-                pieces = np.stack([degrade.by_name(self.change)(piece) for piece in pieces])
+                pieces = np.stack([degradations.by_name(self.change)(piece) for piece in pieces])
             return pieces[0] if self.settings.crops == 1 else pieces
         # Twins share the generator: they are cut at the same place and changed in the same way.
         rng = np.random.default_rng([self.seed, 0x1A6E, self.epoch, int(self.groups[row])])
@@ -164,7 +166,7 @@ class Image:
 
     def load(self) -> Splits:
         """Return the config's photographs, sifted and split; see `images.load`."""
-        return images.load(self.run.data, self.settings, self.run.seed)
+        return images.load_images(self.run.data, self.settings, self.run.seed)
 
     def on(self, path: Path) -> Image:
         """Return the same task on other labelled photographs."""
@@ -205,12 +207,12 @@ class Image:
         s = self.settings
         return {"images": _channels_first([crops.even(image_HW3, s.size, s.crops) for image_HW3 in photographs])}
 
-    def probabilities(self, outputs_N3: predict.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def probabilities(self, outputs_N3: inference.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the probabilities of fake and real, shape (N, 2): that of real is the score."""
         real_N = _score(outputs_N3)
         return np.stack([1 - real_N, real_N], axis=1)
 
-    def scores(self, labels_N: Rows, outputs_N3: predict.Array) -> dict[str, float]:
+    def scores(self, labels_N: Rows, outputs_N3: inference.Array) -> dict[str, float]:
         """Return the validation scores: the loss and its parts over the whole set, all its pairs among them."""
         outputs = torch.from_numpy(np.asarray(outputs_N3))
         parts = losses.parts(outputs, torch.from_numpy(labels_N), self.settings.margin)
@@ -275,7 +277,7 @@ def _channels_first(pieces: Sequence[Array]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.stack(pieces), -1, -3)))
 
 
-def _score(outputs_N3: predict.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _score(outputs_N3: inference.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the sigmoid of the first output, shape (N,)."""
     real_N: np.ndarray[Any, np.dtype[np.float64]] = (
         torch.from_numpy(np.asarray(outputs_N3[:, 0])).double().sigmoid().numpy()

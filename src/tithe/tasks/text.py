@@ -12,13 +12,15 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from tithe import cache, classifier, config, data, encoders, freeze, kernels, metrics, predict, records
-from tithe.batches import Batch
-from tithe.classifier import Classifier
-from tithe.data import Dataset
-from tithe.data.clean import clean_text
+from tithe import config, data, metrics, storage
+from tithe.arrays import Rows
+from tithe.data import Dataset, splits
+from tithe.data.text.clean import clean_text
+from tithe.models import classifier, encoders, freeze, inference, kernels
+from tithe.models.classifier import Classifier
+from tithe.models.examples import Batch
+from tithe.storage import cache
 
-Rows = np.ndarray[Any, np.dtype[np.int64]]
 _TEXTS_AT_ONCE = 4096
 _NOT_THE_ENCODER = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
 
@@ -58,7 +60,7 @@ class TextExamples:
     def fingerprint(self) -> str:
         """SHA-256 of what an encoder is given for these rows; labels are no part of it."""
         parts = (self.tokens, self.offsets, self.rows)
-        return records.digest_bytes(*(np.ascontiguousarray(part).data for part in parts))
+        return storage.digest_bytes(*(np.ascontiguousarray(part).data for part in parts))
 
     def take(self, rows: Rows) -> TextExamples:
         """Return a view of rows of this view."""
@@ -111,7 +113,7 @@ class Text:
         """The config's `model` section."""
         return self.run.model
 
-    def load(self) -> data.Splits:
+    def load(self) -> splits.Splits:
         """Return the config's rows, cleaned and split; see `data.load`."""
         return data.load(self.run.data, self.run.seed)
 
@@ -136,7 +138,7 @@ class Text:
             encoder = encoders.build(self.encoder, self.source, self.settings.attention)
             head = classifier.head(self.settings, self.encoder.hidden_size, classes)
         model = Classifier(encoder, self.pooling, head)
-        kernels.speed_up(model, attention=self.settings.attention == "auto")
+        kernels.use_fast_kernels(model, attention=self.settings.attention == "auto")
         freeze.freeze(encoders.parts_to_freeze(encoder, self.settings.freeze))
         return model
 
@@ -159,7 +161,7 @@ class Text:
     def encoder_sha256(self) -> str:
         """SHA-256 of the encoder's configuration, without where and by what version it was saved."""
         written = self.encoder.to_dict()
-        return records.digest({key: value for key, value in written.items() if key not in _NOT_THE_ENCODER})
+        return storage.digest({key: value for key, value in written.items() if key not in _NOT_THE_ENCODER})
 
     def save(self, folder: Path) -> None:
         """Write what `restore` needs beside the weights: the encoder's configuration and the tokenizer."""
@@ -174,10 +176,10 @@ class Text:
         tick
             Is told the number of texts done with each chunk.
         """
-        key = records.digest([dataset.fingerprint, _tokenizer_hash(self.tokenizer), self.settings.max_length])
+        key = storage.digest([dataset.fingerprint, _tokenizer_hash(self.tokenizer), self.settings.max_length])
         folder = cache.place("tokens", key)
         if not cache.is_whole(folder):
-            with records.atomic_folder(folder) as aside:
+            with storage.atomic_folder(folder) as aside:
                 self._tokenise(dataset, aside, tick)
             cache.make_room()
         else:
@@ -222,11 +224,11 @@ class Text:
     def _pad(self) -> int:
         return int(self.tokenizer.pad_token_id or 0)
 
-    def probabilities(self, outputs_NC: predict.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def probabilities(self, outputs_NC: inference.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return class probabilities, shape (N, C), of what the network gives."""
-        return predict.softmax(outputs_NC)
+        return inference.softmax(outputs_NC)
 
-    def scores(self, labels_N: Rows, outputs_NC: predict.Array) -> dict[str, float]:
+    def scores(self, labels_N: Rows, outputs_NC: inference.Array) -> dict[str, float]:
         """Return the validation scores of what the network gives; `metrics.DIRECTION` names those that decide."""
         return metrics.summary(labels_N, self.probabilities(outputs_NC))
 
@@ -275,7 +277,7 @@ def restore(run: config.Run, folder: Path, identity: Mapping[str, Any]) -> Text:
 def _tokenizer_hash(tokenizer: Any) -> str:
     fast = getattr(tokenizer, "backend_tokenizer", None)
     if fast is None:
-        return records.digest([type(tokenizer).__name__, sorted(tokenizer.get_vocab().items())])
+        return storage.digest([type(tokenizer).__name__, sorted(tokenizer.get_vocab().items())])
     state = json.loads(fast.to_str())
     # How the last call cut and padded is kept in the object, but is no part of what it is.
-    return records.digest({k: v for k, v in state.items() if k not in ("truncation", "padding")})
+    return storage.digest({k: v for k, v in state.items() if k not in ("truncation", "padding")})

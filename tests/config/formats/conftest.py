@@ -14,6 +14,7 @@ from support.classifier_training import (
     read,
 )
 from tithe import pipeline
+from tithe.runs.finish import Outcome
 
 
 @pytest.fixture
@@ -23,12 +24,12 @@ def given(tmp_path: Path, tiny_bert: Path) -> Given:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Callable[..., pipeline.Outcome]:
+def whole(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Callable[..., Outcome]:
     """Run the pipeline once for each set of changes, from file to report, and remember what came out."""
-    known: dict[str, pipeline.Outcome] = {}
+    known: dict[str, Outcome] = {}
     folder = tmp_path_factory.mktemp("whole")
 
-    def run(again: int = 0, **changes: Any) -> pipeline.Outcome:
+    def run(again: int = 0, **changes: Any) -> Outcome:
         key = json.dumps([again, changes], sort_keys=True)
         if key not in known:
             home = Path(tempfile.mkdtemp(dir=folder))

@@ -12,9 +12,11 @@ import torch
 from support.classifier_training import BATCHES, ROWS, Given, final, history, moved, rates, start, weights
 from support.keys import shown, shows
 from support.texts import make_texts, write_rows
-from tithe import config, data, pipeline, plugins, records, vocabulary
+from tithe import config, data, pipeline, plugins, storage
+from tithe.config.explain import known_keys
+from tithe.config.formats import classifier_training
 from tithe.errors import InputError
-from tithe.recipes import classifier_training
+from tithe.runs.finish import Outcome
 
 # ---- model and data
 
@@ -66,9 +68,7 @@ def test_no_test_rows_are_held_out_unless_asked(given: Given) -> None:
 
 
 @shows("data.num_workers")
-def test_num_workers_collate_the_same_batches(
-    whole: Callable[..., pipeline.Outcome], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_num_workers_collate_the_same_batches(whole: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     used = []
     real = torch.utils.data.DataLoader.__init__
 
@@ -171,9 +171,9 @@ def test_the_native_section_select_is_taken_as_it_is(given: Given) -> None:
         given(select={"strateg": "all"})
 
 
-def test_a_run_trains_on_what_was_selected(whole: Callable[..., pipeline.Outcome]) -> None:
+def test_a_run_trains_on_what_was_selected(whole: Callable[..., Outcome]) -> None:
     outcome = whole(select={"strategy": "k_center", "budget": 0.4})
-    assert records.read_json(outcome.home / "selection.json")["rows"] == 12
+    assert storage.read_json(outcome.home / "selection.json")["rows"] == 12
     assert history(outcome, "train")[-1]["step"] == 3  # 12 rows in batches of 4
 
 
@@ -181,7 +181,7 @@ def test_a_run_trains_on_what_was_selected(whole: Callable[..., pipeline.Outcome
 
 
 def test_every_documented_key_has_a_case() -> None:
-    keys = vocabulary.known_keys(classifier_training.Config)
+    keys = known_keys(classifier_training.Config)
     leaves = {key for key in keys if not any(other.startswith(f"{key}.") for other in keys)}
     assert leaves == shown(*Path(__file__).parent.glob("test_classifier_training*.py"))
 

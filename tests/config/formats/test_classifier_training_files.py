@@ -8,8 +8,11 @@ import pytest
 
 from support.classifier_training import Given, final, history, saved
 from support.keys import shows
-from tithe import checkpoint, metrics, pipeline, plugins, records, tensors
+from tithe import metrics, pipeline, plugins, storage
+from tithe.checkpoints import store, tensors
 from tithe.errors import InputError
+from tithe.metrics import classification
+from tithe.runs.finish import Outcome
 
 # ---- checkpoints
 
@@ -17,7 +20,7 @@ FILES = {"model.pt", "optimizer.pt", "scheduler.pt", "state.json"}
 
 
 @shows("checkpointing.checkpoints_dir")
-def test_checkpoints_dir(whole: Callable[..., pipeline.Outcome], tmp_path: Path) -> None:
+def test_checkpoints_dir(whole: Callable[..., Outcome], tmp_path: Path) -> None:
     """Checkpoints lie in the folder itself, in the documented form, and the matrix lies there as a picture."""
     outcome = whole(**{"checkpointing.checkpoints_dir": str(tmp_path / "my checkpoints")})
     home = tmp_path / "my checkpoints"
@@ -26,17 +29,17 @@ def test_checkpoints_dir(whole: Callable[..., pipeline.Outcome], tmp_path: Path)
     assert saved(outcome) == ["step_00000008"]
     for folder in (home / "best", home / "step_00000008"):
         assert {path.name for path in folder.iterdir()} >= FILES
-        assert records.broken_files(folder) == []
+        assert storage.broken_files(folder) == []
     assert (home / "validation" / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
     assert {"loss", "accuracy", "precision", "recall", "f1", "confusion_matrix"} <= outcome.scores["validation"].keys()
-    assert records.read_json(home / "config.json")["train"]["batch_size"] == 4
+    assert storage.read_json(home / "config.json")["train"]["batch_size"] == 4
 
 
-def test_an_earlier_run_in_the_folder_is_not_buried(whole: Callable[..., pipeline.Outcome], given: Given) -> None:
+def test_an_earlier_run_in_the_folder_is_not_buried(whole: Callable[..., Outcome], given: Given) -> None:
     home = whole().home
     with pytest.raises(InputError, match="holds an earlier run: resume it"):
         pipeline.train(given(**{"checkpointing.checkpoints_dir": str(home)}))
-    assert records.broken_files(home) == []
+    assert storage.broken_files(home) == []
 
 
 @shows("checkpointing.save_every_n_bathces")
@@ -44,9 +47,7 @@ def test_an_earlier_run_in_the_folder_is_not_buried(whole: Callable[..., pipelin
     ("every", "accumulate", "at"),
     [(None, 1, [8]), (3, 1, [3, 6, 8]), (4, 2, [2, 4]), (3, 2, [2, 3, 4])],
 )
-def test_save_every_n_bathces(
-    whole: Callable[..., pipeline.Outcome], every: int | None, accumulate: int, at: list[int]
-) -> None:
+def test_save_every_n_bathces(whole: Callable[..., Outcome], every: int | None, accumulate: int, at: list[int]) -> None:
     """Counted in batches, as the document says; a folder is named by its optimizer step."""
     changes = {"checkpointing.save_every_n_bathces": every, "training.gradient_accumulation_steps": accumulate}
     outcome = whole() if every is None else whole(**changes)
@@ -62,18 +63,16 @@ SCRIPT = [
 
 @shows("checkpointing.save_best_by")
 @pytest.mark.parametrize(("by", "epoch"), [("f1", 1), ("loss", 2), ("accuracy", 3)])
-def test_save_best_by(
-    whole: Callable[..., pipeline.Outcome], monkeypatch: pytest.MonkeyPatch, by: str, epoch: int
-) -> None:
+def test_save_best_by(whole: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, by: str, epoch: int) -> None:
     """Three epochs whose scores are given: each of the three is the best by one of them."""
     said, real = iter(SCRIPT), metrics.summary
-    monkeypatch.setattr(metrics, "summary", lambda *args: {**real(*args), **next(said, {})})
+    monkeypatch.setattr(classification, "summary", lambda *args: {**real(*args), **next(said, {})})
     outcome = whole(**{"checkpointing.save_best_by": by, "training.num_epochs": 3, "training.batch_size": 30})
     assert [{k: line[k] for k in SCRIPT[0]} for line in history(outcome, "val")] == SCRIPT
     expected = {"by": by, "score": SCRIPT[epoch - 1][by], "step": epoch, "epoch": epoch}
     assert outcome.scores["best"] == expected
-    best = tensors.sha256_of_all(checkpoint.weights(outcome.best))
-    assert best == tensors.sha256_of_all(checkpoint.weights(outcome.home / f"step_{epoch:08d}"))
+    best = tensors.sha256_of_all(store.weights(outcome.best))
+    assert best == tensors.sha256_of_all(store.weights(outcome.home / f"step_{epoch:08d}"))
     assert (best == final(outcome)) is (epoch == 3)
 
 
@@ -100,9 +99,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def told(
-    whole: Callable[..., pipeline.Outcome], sources: dict[str, str]
-) -> tuple[Path, dict[str, Any], dict[str, list[Any]]]:
+def told(whole: Callable[..., Outcome], sources: dict[str, str]) -> tuple[Path, dict[str, Any], dict[str, list[Any]]]:
     """Run with every documented key of Neptune; return the run's folder, what its tracker was given, what it got."""
     given: dict[str, Any] = {}
     got: dict[str, list[Any]] = {name: [] for name in ("params", "scalars", "figure", "artifact", "close")}
@@ -149,7 +146,7 @@ def test_the_token_is_in_no_file(told: tuple[Path, dict[str, Any], dict[str, lis
 
 
 def test_the_offline_record_holds_what_neptune_was_given(
-    whole: Callable[..., pipeline.Outcome], sources: dict[str, str]
+    whole: Callable[..., Outcome], sources: dict[str, str]
 ) -> None:
     pytest.importorskip("neptune.exceptions", reason="the extra tithe[neptune] is not installed")
     outcome = whole(again=1, **{f"neptune.{key}": value for key, value in {**NEPTUNE, **sources}.items()})

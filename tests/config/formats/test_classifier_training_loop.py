@@ -12,8 +12,10 @@ from torch.nn import functional as F
 
 from support.classifier_training import Given, final, history, moved, saved, start, steps, weights
 from support.keys import shows
-from tithe import data, devices, pipeline, plugins, trainer
+from tithe import data, pipeline, plugins
 from tithe.errors import InputError
+from tithe.runs.finish import Outcome
+from tithe.train import devices, trainer
 
 
 @shows("training.batch_size")
@@ -150,7 +152,7 @@ def test_label_smoothing(given: Given, smoothing: float) -> None:
     assert float(criterion(logits, {"labels": labels})) == pytest.approx(-float((target * log_p).sum()))
 
 
-def test_label_smoothing_reaches_the_training(whole: Callable[..., pipeline.Outcome]) -> None:
+def test_label_smoothing_reaches_the_training(whole: Callable[..., Outcome]) -> None:
     smooth = whole(**{"training.label_smoothing": 0.9})
     assert final(smooth) != final(whole())
     # The target is nearly even, so is what is learnt; the loss of validation is never smoothed.
@@ -159,7 +161,7 @@ def test_label_smoothing_reaches_the_training(whole: Callable[..., pipeline.Outc
 
 
 @shows("training.seed")
-def test_seed(whole: Callable[..., pipeline.Outcome]) -> None:
+def test_seed(whole: Callable[..., Outcome]) -> None:
     first, again, other = whole(), whole(again=1), whole(**{"training.seed": 2})
     assert first.home != again.home
     assert final(first) == final(again) != final(other)
@@ -181,9 +183,7 @@ def test_the_seed_decides_the_head_and_the_order_of_rows(given: Given) -> None:
     assert orders[0] == orders[1] != orders[2]
 
 
-def test_the_seed_decides_the_whole_run_as_it_does_the_loop_alone(
-    whole: Callable[..., pipeline.Outcome], given: Given
-) -> None:
+def test_the_seed_decides_the_whole_run_as_it_does_the_loop_alone(whole: Callable[..., Outcome], given: Given) -> None:
     """The records of a run with seed 2 tell the losses that the loop yields when it is given that seed."""
     told = {line["step"]: line["batch_loss"] for line in history(whole(**{"training.seed": 2}), "train")}
     losses = [step.batch_loss for step in steps(given(**{"training.seed": 2}))]
@@ -192,7 +192,7 @@ def test_the_seed_decides_the_whole_run_as_it_does_the_loop_alone(
 
 @shows("training.resume_from")
 @pytest.mark.parametrize("which", ["step_00000008", "step_00000008/model.pt", "."])
-def test_resume_from(whole: Callable[..., pipeline.Outcome], which: str) -> None:
+def test_resume_from(whole: Callable[..., Outcome], which: str) -> None:
     """Two epochs in one go, and one epoch, stop, and one more: the same weights, bit for bit."""
     two = whole(**{"training.num_epochs": 2})
     one = whole()
@@ -205,7 +205,7 @@ def test_resume_from(whole: Callable[..., pipeline.Outcome], which: str) -> None
 
 
 @pytest.mark.parametrize("which", [".", "auto"])
-def test_resume_in_the_same_folder(whole: Callable[..., pipeline.Outcome], tmp_path: Path, which: str) -> None:
+def test_resume_in_the_same_folder(whole: Callable[..., Outcome], tmp_path: Path, which: str) -> None:
     home = tmp_path / "checkpoints"
     one = whole(**{"checkpointing.checkpoints_dir": str(home)})
     asked = which if which == "auto" else str(home)
@@ -226,7 +226,7 @@ def test_resume_in_the_same_folder(whole: Callable[..., pipeline.Outcome], tmp_p
     ],
 )
 def test_resume_from_a_run_of_another_kind_is_refused(
-    whole: Callable[..., pipeline.Outcome], given: Given, key: str, value: int, says: str
+    whole: Callable[..., Outcome], given: Given, key: str, value: int, says: str
 ) -> None:
     one = whole()
     rows = str(one.home.parent.parent / "rows.parquet")

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from support import data_efficiency as documented_files
-from tithe import config, data, pipeline, plugins, records, vocabulary
+from tithe import config, data, pipeline, plugins, storage
+from tithe.config.explain import known_keys
+from tithe.config.formats import data_efficiency
 from tithe.errors import InputError
-from tithe.recipes import data_efficiency
 
 STRATEGIES = plugins.names("strategies")
 
@@ -127,7 +128,7 @@ def test_the_documented_section_is_enough_and_has_the_documented_defaults(tmp_pa
 
 def test_every_key_is_tested() -> None:
     tested = {key for key, *_ in BECOMES + SEARCH}
-    assert vocabulary.known_keys(data_efficiency.Config) - tested == {"enable_hyperparameter_tuning", "log_dir"}
+    assert known_keys(data_efficiency.Config) - tested == {"enable_hyperparameter_tuning", "log_dir"}
 
 
 @pytest.mark.parametrize(
@@ -168,10 +169,10 @@ def test_a_run_trains_on_the_chosen_part_and_lies_where_the_document_says(read: 
     picked = pq.read_table(outcome.home / "selection.parquet").column("id").to_numpy()
     split = data.load(run.data, run.seed)
     assert len(picked) == 24 and set(picked) <= set(split.everything.ids[split.split.train])
-    assert records.read_json(outcome.home / "data_report.json")["splits"]["train_selected"] == 24
+    assert storage.read_json(outcome.home / "data_report.json")["splits"]["train_selected"] == 24
     assert list((tmp_path / "runs/my_run").glob("events.out.tfevents.*"))
     assert not (outcome.home / "tensorboard").exists()
-    assert records.broken_files(outcome.home) == []
+    assert storage.broken_files(outcome.home) == []
     # What --out moves still writes its TensorBoard files where they are looked for.
     assert (
         read("out=deep/elsewhere", run_name="moved", log_dir="logs").track.tensorboard_dir == f"{tmp_path}/logs/moved"

@@ -15,9 +15,12 @@ from support import finetune_pipeline as documented_files
 from support.finetune_pipeline import TRAIN, Read, history
 from support.keys import shown, shows
 from support.paths import ROOT
-from tithe import config, data, pipeline, prepare, records, trained, vocabulary
+from tithe import config, data, pipeline, predict, storage
+from tithe.config.explain import known_keys
+from tithe.config.formats import finetune_pipeline
+from tithe.data.text import merge_parts
 from tithe.errors import InputError
-from tithe.recipes import finetune_pipeline
+from tithe.runs.finish import Outcome
 
 PROJECT = ROOT / "recipes" / "finetune_pipeline"
 
@@ -30,13 +33,13 @@ finished = documented_files.finished
 
 
 @shows("paths.output_dir", "paths.dataset_path", "paths.base_model_dir")
-def test_a_run_leaves_every_documented_file_in_a_folder_of_its_own(finished: pipeline.Outcome, tmp_path: Path) -> None:
+def test_a_run_leaves_every_documented_file_in_a_folder_of_its_own(finished: Outcome, tmp_path: Path) -> None:
     home = finished.home
     assert home.parent == tmp_path / "artifacts" and home.name.replace("-", "").isdigit()
     documented = {"best_model.pt", "final_model.pt", "classifier_head.pt", "label_to_id.json", "id_to_label.json"}
     documented |= {"metrics.json", "freeze_proof.json", "tokenizer", "train.log"}
     assert documented <= {path.name for path in home.iterdir()}
-    metrics = records.read_json(home / "metrics.json")
+    metrics = storage.read_json(home / "metrics.json")
     assert metrics["score"] == "f1" and metrics["best_val_score"] == metrics["validation"]["f1"]
     assert metrics["test_score"] == metrics["test"]["f1"] and len(metrics["test"]["per_class"]) == 3
     assert metrics["training"]["seconds"] > 0 and metrics["freeze"]["holds"] is True
@@ -46,16 +49,16 @@ def test_a_run_leaves_every_documented_file_in_a_folder_of_its_own(finished: pip
 
 
 def finished_model(home: Path) -> str:
-    return str(records.read_json(home / "config.json")["model"]["encoder"])
+    return str(storage.read_json(home / "config.json")["model"]["encoder"])
 
 
 @shows("paths.label_mapping_path")
-def test_the_mapping_gives_classes_their_names_back(finished: pipeline.Outcome, read: Read) -> None:
-    assert records.read_json(finished.home / "label_to_id.json") == {"a": 0, "b": 1, "c": 2}
-    assert records.read_json(finished.home / "id_to_label.json") == {"0": "a", "1": "b", "2": "c"}
-    assert trained.load(finished.home).predict(["goal team"])[0].probabilities.keys() == {"space", "sport", "кухня"}
+def test_the_mapping_gives_classes_their_names_back(finished: Outcome, read: Read) -> None:
+    assert storage.read_json(finished.home / "label_to_id.json") == {"a": 0, "b": 1, "c": 2}
+    assert storage.read_json(finished.home / "id_to_label.json") == {"0": "a", "1": "b", "2": "c"}
+    assert predict.load(finished.home).predict(["goal team"])[0].probabilities.keys() == {"space", "sport", "кухня"}
     bare = pipeline.train(read(paths__label_mapping_path=None))
-    assert trained.load(bare.home).predict(["goal team"])[0].probabilities.keys() == {"a", "b", "c"}
+    assert predict.load(bare.home).predict(["goal team"])[0].probabilities.keys() == {"a", "b", "c"}
 
 
 def test_more_than_26_classes_keep_their_names(tmp_path: Path, tiny_modernbert: Path) -> None:
@@ -63,7 +66,7 @@ def test_more_than_26_classes_keep_their_names(tmp_path: Path, tiny_modernbert: 
     rows = [{"input": f"{c} goal {i}", "output": f"class {c:02}"} for c in range(30) for i in range(2)]
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw/all.json").write_text(json.dumps(rows))
-    merged = prepare.merge(tmp_path / "raw", tmp_path / "out")
+    merged = merge_parts.merge(tmp_path / "raw", tmp_path / "out")
     settings = {"path": str(merged.dataset), "text_column": "input", "label_column": "output"}
     everything, labels, _ = data.ingest(config.Data(**settings, label_mapping=str(merged.mapping)))
     assert list(labels.names) == [f"class {c:02}" for c in range(30)]
@@ -130,12 +133,12 @@ def test_the_native_section_select_is_taken_as_it_is(read: Read, tmp_path: Path)
 
 def test_a_run_trains_on_what_was_selected(read: Read, tmp_path: Path) -> None:
     home = pipeline.train(read(select__strategy="k_center", select__budget=0.5)).home
-    assert records.read_json(home / "selection.json")["rows"] == TRAIN // 2
+    assert storage.read_json(home / "selection.json")["rows"] == TRAIN // 2
     assert history(home)[-1]["step"] == 2 * TRAIN // 2 // 8  # two epochs of half of the rows
 
 
 def test_every_documented_key_is_tested() -> None:
-    keys = {key for key in vocabulary.known_keys(finetune_pipeline.Config) if "." in key}
+    keys = {key for key in known_keys(finetune_pipeline.Config) if "." in key}
     assert keys == shown(*Path(__file__).parent.glob("test_finetune_pipeline*.py"))
 
 
@@ -167,11 +170,11 @@ def test_a_mapping_that_is_none_is_refused(mapping: str, read: Read, tmp_path: P
 
 
 def test_a_symbol_without_a_class_is_counted_and_listed(read: Read, prepared: Path) -> None:
-    mapping = records.read_json(prepared / "output_to_symbol.json")
-    records.write_json(prepared / "output_to_symbol.json", {k: v for k, v in mapping.items() if v != "b"})
+    mapping = storage.read_json(prepared / "output_to_symbol.json")
+    storage.write_json(prepared / "output_to_symbol.json", {k: v for k, v in mapping.items() if v != "b"})
     splits = data.load(read().data, 0)
     assert splits.report["dropped"] == {"unknown_symbol": 20} and len(splits.labels) == 2
-    assert {row["reason"] for row in records.read_lines(splits.dropped)} == {"unknown_symbol"}
+    assert {row["reason"] for row in storage.read_lines(splits.dropped)} == {"unknown_symbol"}
 
 
 # ---- where paths count from

@@ -11,7 +11,9 @@ import torch
 from support import finetune_pipeline as documented_files
 from support.finetune_pipeline import TRAIN, Read, history
 from support.keys import shows
-from tithe import pipeline, proof, records
+from tithe import pipeline, storage
+from tithe.runs.finish import Outcome
+from tithe.storage import freeze_proof
 
 prepared = documented_files.prepared
 documented = documented_files.documented
@@ -50,18 +52,18 @@ def test_rates_are_constant_and_the_encoder_has_its_own_when_it_is_trained(read:
 
 @shows("training.freeze_backbone")
 def test_freezing_is_proved_and_full_finetuning_says_so(read: Read) -> None:
-    frozen = records.read_json(pipeline.train(read()).home / proof.FILE)
+    frozen = storage.read_json(pipeline.train(read()).home / freeze_proof.FILE)
     assert frozen["holds"] is True and frozen["tensors_frozen"] == frozen["tensors_in_encoder"] > 10
     assert frozen["overall"]["before"] == frozen["overall"]["after"] and frozen["tensors_that_moved"] == 0
-    trained_ = records.read_json(pipeline.train(read(training__freeze_backbone=False)).home / proof.FILE)
+    trained_ = storage.read_json(pipeline.train(read(training__freeze_backbone=False)).home / freeze_proof.FILE)
     assert trained_["holds"] is None and trained_["verdict"].startswith("not frozen")
     assert trained_["tensors_that_moved"] > 5 and trained_["overall"]["before"] != trained_["overall"]["after"]
 
 
 @shows("training.freeze_layers")
 def test_the_first_layers_alone_can_stay(read: Read) -> None:
-    found = records.read_json(
-        pipeline.train(read(training__freeze_backbone=False, training__freeze_layers=1)).home / proof.FILE
+    found = storage.read_json(
+        pipeline.train(read(training__freeze_backbone=False, training__freeze_layers=1)).home / freeze_proof.FILE
     )
     frozen = {name for name, entry in found["tensors"].items() if entry["frozen"]}
     assert found["holds"] is True and 0 < len(frozen) < found["tensors_in_encoder"]
@@ -102,7 +104,7 @@ def test_precision_is_a_value(written: Any, read: Read, caplog: pytest.LogCaptur
         assert used == "no" and caplog.text == ""
 
 
-def test_the_step_log_has_the_documented_fields(finished: pipeline.Outcome) -> None:
+def test_the_step_log_has_the_documented_fields(finished: Outcome) -> None:
     log = (finished.home / "train.log").read_text()
     line = next(text for text in log.splitlines() if "batch_loss" in text)
     assert "epoch 1 step 10 batch_loss" in line and "opt_steps 5" in line and "lr 0.01" in line

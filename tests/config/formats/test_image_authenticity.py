@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from support.paths import ROOT
-from tithe import config, devices
-from tithe.recipes import image_authenticity
+from tithe import config
+from tithe.config.formats import image_authenticity
+from tithe.train import devices
 
 RECIPE = ROOT / "recipes/image_authenticity"
 SCRIPT = RECIPE / "scripts/train_script.py"

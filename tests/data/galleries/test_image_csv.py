@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from support.listings import brief, listing, written
+from tithe.data.images.listing import UNKNOWN, Listed, Listing, Skipped
 from tithe.errors import InputError
-from tithe.photos.listed import UNKNOWN, Listed, Listing, Skipped
 
 
 def test_a_list_tells_all_it_knows(tmp_path: Path) -> None:

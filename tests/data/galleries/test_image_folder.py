@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from support.listings import brief, files, listing, written
+from tithe.data.images.listing import UNKNOWN
 from tithe.errors import InputError
-from tithe.photos.listed import UNKNOWN
 
 LAYOUTS = {
     "two folders": {"real/a.png": (1, UNKNOWN, None), "fake/a.png": (0, UNKNOWN, None)},

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from support.image_sets import dropped, folder, listed, load, picture, save
-from tithe import data, records
+from tithe import storage
+from tithe.data import splits
+from tithe.data.images import checks
 from tithe.errors import InputError, TitheError
-from tithe.photos import checks, decode
+from tithe.imaging import decode
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def same(one: data.Splits, other: data.Splits) -> bool:
+def same(one: splits.Splits, other: splits.Splits) -> bool:
     return (
         one.everything.table.equals(other.everything.table)
         and one.fingerprint == other.fingerprint
@@ -73,7 +75,7 @@ import os, signal, sys, time
 from pathlib import Path
 from tithe import config
 from tithe.data import images
-from tithe.photos import decode
+from tithe.imaging import decode
 
 real, left = decode.read, 9
 
@@ -86,7 +88,7 @@ def dying(path, max_pixels):
     return real(path, max_pixels)
 
 decode.read = dying
-images.load(config.Data(path=sys.argv[1]), config.Images(), 0)
+images.load_images(config.Data(path=sys.argv[1]), config.Images(), 0)
 """
 
 
@@ -94,13 +96,13 @@ def test_a_killed_check_goes_on_where_it_was(tmp_path: Path, read: list[str]) ->
     root = folder(tmp_path / "set", 10)
     ended = subprocess.run([sys.executable, "-c", KILLED, str(root)], capture_output=True, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    (kept,) = (records.cache_dir() / "images").glob("*.jsonl")
-    whole = len(records.read_lines(kept))
+    (kept,) = (storage.cache_dir() / "images").glob("*.jsonl")
+    whole = len(storage.read_lines(kept))
     with kept.open("a") as file:
         file.write('{"path": "real/009.png", "stam')
     found = load(root)
     assert 0 < whole <= 9 and len(read) == 20 - whole
-    assert len(found.everything) == 20 and len(records.read_lines(kept)) == 20
+    assert len(found.everything) == 20 and len(storage.read_lines(kept)) == 20
 
 
 def test_a_failing_disk_stops_the_check_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,4 +125,4 @@ def test_many_files_are_checked_in_their_order(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(checks, "_AT_ONCE", 7)
     root = folder(tmp_path / "set", 10)
     found = load(root).everything
-    assert found.column("sha256") == [records.sha256_file(root / path) for path in found.inputs()]
+    assert found.column("sha256") == [storage.sha256_file(root / path) for path in found.inputs()]

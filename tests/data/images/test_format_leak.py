@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from support.image_sets import load, picture, save
-from tithe.photos import decode, leak
+from tithe.data.images import format_leak
+from tithe.imaging.headers import Header, header
 
 Array = np.ndarray[Any, np.dtype[Any]]
-HEADER = decode.Header("JPEG", 640, 480, "RGB", 8, 1, False, None, 90, False)
+HEADER = Header("JPEG", 640, 480, "RGB", 8, 1, False, None, 90, False)
 Probe = tuple[Array, Array, Array]
 
 
@@ -34,12 +35,12 @@ def alike(count: int, seed: int, **given_away: Callable[[int], Any]) -> Probe:
             has_exif=bool(rng.random() < 0.5),
         )
         headers.append(varied._replace(**{name: value(label) for name, value in given_away.items()}))
-    return leak.format_features(headers), labels_N, np.arange(count)
+    return format_leak.format_features(headers), labels_N, np.arange(count)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_nothing_to_tell_is_near_one_half(seed: int) -> None:
-    auc = leak.probe(*alike(600, seed), seed=seed)
+    auc = format_leak.probe(*alike(600, seed), seed=seed)
     assert auc == pytest.approx(0.5, abs=0.1)
 
 
@@ -58,7 +59,7 @@ LEAKS: dict[str, Callable[[int], Any]] = {
 
 @pytest.mark.parametrize("name", LEAKS)
 def test_each_planted_leak_is_found(name: str) -> None:
-    assert leak.probe(*alike(200, 0, **{name: LEAKS[name]}), seed=0) == pytest.approx(1.0, abs=0.01)
+    assert format_leak.probe(*alike(200, 0, **{name: LEAKS[name]}), seed=0) == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.parametrize("size", [(512, 576), (500, 500)], ids=["multiples of 64", "square"])
@@ -68,7 +69,7 @@ def test_sizes_of_generators_are_found_among_sizes_around_them(size: tuple[int, 
     rng = np.random.default_rng(0)
     sides = [size if label else tuple(rng.integers(400, 640, 2).tolist()) for label in labels.tolist()]
     headers = [HEADER._replace(width=w, height=h) for w, h in sides]
-    assert leak.probe(leak.format_features(headers), labels, groups, seed=0) > 0.98  # type: ignore[operator]
+    assert format_leak.probe(format_leak.format_features(headers), labels, groups, seed=0) > 0.98  # type: ignore[operator]
 
 
 def test_real_files(tmp_path: Path) -> None:
@@ -84,9 +85,9 @@ def test_real_files(tmp_path: Path) -> None:
             image.save(file, format_, quality=quality)
             path = tmp_path / f"{i}"
             path.write_bytes(file.getvalue())
-            features[kind].append(decode.header(path))
+            features[kind].append(header(path))
     found = {
-        kind: leak.probe(leak.format_features(files), labels, np.arange(120), seed=0)
+        kind: format_leak.probe(format_leak.format_features(files), labels, np.arange(120), seed=0)
         for kind, files in features.items()
     }
     assert found["mixed"] == 1
@@ -99,21 +100,21 @@ def test_a_group_is_not_judged_by_its_own() -> None:
     groups = np.repeat(np.arange(40), 10)
     labels = groups % 2
     own = rng.normal(size=(40, 60))[groups]
-    apart = leak.probe(own, labels, groups, seed=0)
-    together = leak.probe(own, labels, np.arange(400), seed=0)
+    apart = format_leak.probe(own, labels, groups, seed=0)
+    together = format_leak.probe(own, labels, np.arange(400), seed=0)
     assert together == pytest.approx(1, abs=0.01)
     assert apart == pytest.approx(0.5, abs=0.2)
 
 
 def test_twins_share_a_fold_and_are_compared() -> None:
     features, labels, _ = alike(200, 0, format=LEAKS["format"])
-    assert leak.probe(features, labels, np.arange(200) // 2, seed=0) == 1
+    assert format_leak.probe(features, labels, np.arange(200) // 2, seed=0) == 1
 
 
 def test_the_seed_decides() -> None:
     question = alike(200, 0)
-    assert leak.probe(*question, seed=1) == leak.probe(*question, seed=1)
-    assert len({leak.probe(*question, seed=seed) for seed in range(4)}) == 4
+    assert format_leak.probe(*question, seed=1) == format_leak.probe(*question, seed=1)
+    assert len({format_leak.probe(*question, seed=seed) for seed in range(4)}) == 4
 
 
 @pytest.mark.parametrize(
@@ -123,11 +124,11 @@ def test_the_seed_decides() -> None:
 )
 def test_too_little_to_say(labels: list[int], groups: list[int]) -> None:
     features = np.zeros((len(labels), 3))
-    assert leak.probe(features, np.array(labels), np.array(groups), seed=0) is None
+    assert format_leak.probe(features, np.array(labels), np.array(groups), seed=0) is None
 
 
 def test_the_features_of_one_file() -> None:
-    one = leak.format_features([HEADER])
+    one = format_leak.format_features([HEADER])
     assert one.dtype == np.float64 and one.ndim == 2 and len(one) == 1 and np.isfinite(one).all()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tithe.photos.listed import class_of, part_of
+from tithe.data.images.listing import class_of, part_of
 
 NAMES = {
     "real": 1,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from support.image_sets import account_adds_up, folder, generated, listed, load, picture, save
-from tithe import records
+from tithe import storage
 from tithe.data import images
 from tithe.errors import InputError
 
@@ -25,7 +25,7 @@ def test_a_folder_of_images_becomes_rows(tmp_path: Path) -> None:
     for rows in (found.train, found.val, found.test):
         assert np.bincount(everything.labels[rows]).tolist() == [len(rows) // 2] * 2
     path = images.root(tmp_path / "set") / everything.inputs()[7]
-    assert everything.column("sha256", 7, 8) == [records.sha256_file(path)]
+    assert everything.column("sha256", 7, 8) == [storage.sha256_file(path)]
     assert everything.take(np.array([3, 3])).column("width") == [32, 32] and everything.column("height", 39) == [40]
     assert everything.column("score", 0, 1) == everything.column("source", 0, 1) == everything.column("pair", 0, 1)
     assert account_adds_up(found)
@@ -112,7 +112,7 @@ def test_a_damaged_entry_is_made_anew(tmp_path: Path, name: str) -> None:
     root = folder(tmp_path / "set", 6)
     first = load(root)
     content = first.dropped.read_bytes()
-    for stored in (records.cache_dir() / "images").glob(f"*/{name}"):
+    for stored in (storage.cache_dir() / "images").glob(f"*/{name}"):
         stored.write_bytes(stored.read_bytes()[:-30])
     again = load(root)
     assert again.split.hash == first.split.hash and again.dropped.read_bytes() == content

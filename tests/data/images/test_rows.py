@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from support.image_sets import PARTS, account_adds_up, dropped, folder, listed, load, paths_of, picture, save
-from tithe import records
+from tithe import storage
 
 # ---- what is left out
 
@@ -80,7 +80,7 @@ def test_one_path_with_two_labels_is_a_conflict_too(tmp_path: Path) -> None:
     rows = [{"path": f"{i}.png", "label": ("real", "fake")[i % 2]} for i in range(12)]
     twice = [{"path": "./0.png", "label": "real"}, {"path": "1.png", "label": "real"}]
     found = load(listed(tmp_path, rows + twice))
-    lines = [(line["row"], line["path"], line["reason"]) for line in records.read_lines(found.dropped)]
+    lines = [(line["row"], line["path"], line["reason"]) for line in storage.read_lines(found.dropped)]
     assert lines == [
         (1, "1.png", "conflicting_label"),
         (12, "0.png", "duplicate"),

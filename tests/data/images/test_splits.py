@@ -22,7 +22,7 @@ from support.image_sets import (
     rows_of,
     save,
 )
-from tithe import config, records
+from tithe import config, storage
 from tithe.data import images
 from tithe.errors import InputError
 
@@ -235,10 +235,10 @@ def test_a_set_that_can_not_be_split_is_one_line(
         load(listed(tmp_path, rows), **settings)
     message = str(caught.value)
     assert says in message and str(tmp_path) in message and len(message.splitlines()) == 1
-    assert list(records.cache_dir().rglob(".partial*")) == []
+    assert list(storage.cache_dir().rglob(".partial*")) == []
 
 
 def test_a_set_of_one_class_can_be_ingested_but_not_split(tmp_path: Path) -> None:
     settings = config.Data(path=str(listed(tmp_path, ONE)))
     dataset, labels, place = images.ingest(settings, config.Images())
-    assert dataset.labels.tolist() == [0] * 8 and len(labels) == 2 and records.broken_files(place) == []
+    assert dataset.labels.tolist() == [0] * 8 and len(labels) == 2 and storage.broken_files(place) == []

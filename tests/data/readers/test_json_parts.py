@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tithe import plugins
-from tithe.data import clean
+from tithe.data.readers import Unreadable
 from tithe.errors import InputError
 
 
@@ -45,7 +45,7 @@ def test_the_reader_gives_lists_of_a_known_size(folder: Path) -> None:
 def test_what_is_no_object_is_unreadable(folder: Path, value: str, shown: str) -> None:
     (folder / "part_2.json").write_text(f'{{"input": "moon", "output": 1}}\n{value}')
     text, label = pairs(folder)[-1]
-    assert isinstance(text, clean.Unreadable)
+    assert isinstance(text, Unreadable)
     assert (text, label) == (shown, None)
 
 

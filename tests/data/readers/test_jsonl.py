@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.text_sets import GOOD, account_adds_up, dropped, lines, load, write_jsonl
-from tithe import records
+from tithe import storage
 
 
 def test_unreadable_json_lines_are_counted_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -50,4 +50,4 @@ def test_what_no_encoder_can_write_does_not_stop_the_reading(tmp_path: Path, row
         file.write(json.dumps(row) + "\n")
     found = load(path)
     assert account_adds_up(found)
-    assert len(records.read_lines(found.dropped)) == len(dropped(found))
+    assert len(storage.read_lines(found.dropped)) == len(dropped(found))

@@ -5,7 +5,8 @@ import unicodedata
 import numpy as np
 import pytest
 
-from tithe.data import clean
+from tithe.data.readers import Unreadable
+from tithe.data.text import clean
 
 CLEANING = [
     ("plain words", "plain words"),
@@ -64,7 +65,7 @@ WHY = [
     (" \n\u200b", "empty_text"),
     (5, "not_text"),
     (b"x", "not_text"),
-    (clean.Unreadable("x"), "unreadable"),
+    (Unreadable("x"), "unreadable"),
     ("x", None),
     ("nan", None),
 ]

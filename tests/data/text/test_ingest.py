@@ -20,7 +20,7 @@ from support.text_sets import (
     write_csv,
     write_parquet,
 )
-from tithe import plugins, records
+from tithe import plugins, storage
 from tithe.errors import InputError
 
 # ---- the account of what was left out
@@ -112,10 +112,10 @@ def test_a_changed_file_and_other_columns_are_read_again(tmp_path: Path) -> None
 def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "rows.parquet", GOOD)
     first = kept(load(path))
-    (stored,) = (records.cache_dir() / "data").glob("*/rows.arrow")
+    (stored,) = (storage.cache_dir() / "data").glob("*/rows.arrow")
     stored.write_bytes(stored.read_bytes()[:-40])
     assert kept(load(path)) == first
-    (stored.parent / records.MANIFEST).unlink()
+    (stored.parent / storage.MANIFEST).unlink()
     assert kept(load(path)) == first
 
 
@@ -204,9 +204,9 @@ def test_a_file_that_can_not_be_used_is_refused_and_leaves_nothing(tmp_path: Pat
     assert BROKEN[kind] in message
     assert kind in message
     assert len(message.splitlines()) == 1
-    left = [] if kind in UNFIT_BUT_READ else list((records.cache_dir() / "data").glob("*"))
+    left = [] if kind in UNFIT_BUT_READ else list((storage.cache_dir() / "data").glob("*"))
     assert left == []
-    assert list(records.cache_dir().rglob(".partial*")) == []
+    assert list(storage.cache_dir().rglob(".partial*")) == []
 
 
 def test_an_unknown_reader_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.raw_parts import OUTPUTS, files, merged_rows, read, rows, write_part
-from tithe import prepare
+from tithe.data.text import merge_parts
 
 # ---- symbols
 
@@ -21,7 +21,7 @@ SYMBOLS = [(0, []), (1, ["a"]), (26, ["z"]), (27, ["z", "aa"]), (53, ["az", "ba"
 
 @pytest.mark.parametrize(("count", "last"), SYMBOLS)
 def test_symbols_known_answers(count: int, last: list[str]) -> None:
-    found = prepare.symbols(count)
+    found = merge_parts.symbols(count)
     assert len(set(found)) == len(found) == count
     assert found[count - len(last) :] == last
     assert found == sorted(found, key=lambda symbol: (len(symbol), symbol))
@@ -31,7 +31,7 @@ def test_symbols_known_answers(count: int, last: list[str]) -> None:
 
 
 def test_parts_become_one_dataset(raw: Path, out: Path) -> None:
-    found = prepare.merge(raw, out)
+    found = merge_parts.merge(raw, out)
     assert (out / "combined_dataset.json").read_text(encoding="utf-8") == (
         "[\n"
         '{"input": "goal", "output": "b"},\n'
@@ -45,7 +45,7 @@ def test_parts_become_one_dataset(raw: Path, out: Path) -> None:
     table = pq.read_table(out / "combined_dataset.parquet")
     assert table.schema.equals(pa.schema([("input", pa.string()), ("output", pa.string())]))
     assert [(row["input"], row["output"]) for row in table.to_pylist()] == merged_rows(out)
-    assert found == prepare.Merged(
+    assert found == merge_parts.Merged(
         dataset=out / "combined_dataset.json",
         mapping=out / "output_to_symbol.json",
         parquet=out / "combined_dataset.parquet",
@@ -59,7 +59,7 @@ def test_parts_become_one_dataset(raw: Path, out: Path) -> None:
 
 
 def test_the_report_says_what_was_read(raw: Path, out: Path) -> None:
-    prepare.merge(raw, out)
+    merge_parts.merge(raw, out)
     digests = [hashlib.sha256((raw / f"part_{i}.json").read_bytes()).hexdigest() for i in (1, 2)]
     assert read(out / "prepare_report.json") == {
         "records": 5,
@@ -78,7 +78,7 @@ def test_the_report_says_what_was_read(raw: Path, out: Path) -> None:
 
 
 def test_one_file_may_be_merged(raw: Path, tmp_path: Path) -> None:
-    found = prepare.merge(raw / "part_1.json", tmp_path / "new" / "out")
+    found = merge_parts.merge(raw / "part_1.json", tmp_path / "new" / "out")
     assert found.parts == {"part_1.json": 3}
     assert merged_rows(tmp_path / "new" / "out") == [("goal", "b"), ("orbit", "a"), ("cup", "b")]
 
@@ -97,7 +97,7 @@ def test_classes_have_the_order_of_a_label_map(
     tmp_path: Path, labels: list[Any], classes: dict[Any, int], symbols: str
 ) -> None:
     part = write_part(tmp_path / "part.json", rows(*(("text", label) for label in labels)))
-    found = prepare.merge(part, tmp_path)
+    found = merge_parts.merge(part, tmp_path)
     assert list(found.classes.items()) == list(classes.items())
     assert list(read(found.mapping).items()) == list(zip(map(str, classes), "abc"[: len(classes)], strict=True))
     assert [symbol for _, symbol in merged_rows(tmp_path)] == list(symbols)
@@ -106,7 +106,7 @@ def test_classes_have_the_order_of_a_label_map(
 def test_a_text_keeps_every_character(raw: Path, out: Path) -> None:
     texts = [' "q" \\ \n\t\r', "\ufeffa\u2028b\x85c\x00", "👩\u200d🔬", "", "e\u0301", "half \ud83d pair", "\udc00"]
     write_part(raw / "part_3.json", rows(*((text, "space") for text in texts)))
-    prepare.merge(raw, out)
+    merge_parts.merge(raw, out)
     assert [text for text, _ in merged_rows(out)][5:] == texts
     assert len((out / "combined_dataset.json").read_bytes().split(b"\n")) == 5 + len(texts) + 3
     assert rb'{"input": "half \ud83d pair", "output": "a"}' in (out / "combined_dataset.json").read_bytes()
@@ -118,7 +118,7 @@ def test_keys_that_are_left_out_are_said(raw: Path, out: Path, caplog: pytest.Lo
     extra = [{"output": "space", "id": i, "input": "probe", "source": "web"} for i in range(3)]
     write_part(raw / "part_3.json", extra)
     with caplog.at_level(logging.WARNING, "tithe"):
-        prepare.merge(raw, out)
+        merge_parts.merge(raw, out)
     assert [record.getMessage() for record in caplog.records] == ["left out of every record: id, source"]
     assert read(out / "combined_dataset.json")[-1] == {"input": "probe", "output": "a"}
     assert read(out / "prepare_report.json")["keys_left_out"] == ["id", "source"]
@@ -126,7 +126,7 @@ def test_keys_that_are_left_out_are_said(raw: Path, out: Path, caplog: pytest.Lo
 
 def test_row_groups_have_a_known_size(raw: Path, out: Path) -> None:
     write_part(raw / "part_3.json", rows(*((str(i), "space") for i in range(20_000))))
-    prepare.merge(raw, out)
+    merge_parts.merge(raw, out)
     file = pq.ParquetFile(out / "combined_dataset.parquet").metadata
     assert [file.row_group(i).num_rows for i in range(file.num_row_groups)] == [8192, 8192, 20_005 - 2 * 8192]
     assert [text for text, _ in merged_rows(out)][5:] == [str(i) for i in range(20_000)]
@@ -138,14 +138,14 @@ def test_row_groups_have_a_known_size(raw: Path, out: Path) -> None:
 def peak(raw: Path, out: Path) -> int:
     tracemalloc.start()
     try:
-        prepare.merge(raw, out)
+        merge_parts.merge(raw, out)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
 
 def test_memory_does_not_grow_with_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "_ROWS", 256)
+    monkeypatch.setattr(merge_parts, "_ROWS", 256)
     monkeypatch.setattr("tithe.data.json_stream._CHUNK", 1 << 16)
     peaks = []
     for count in (5_000, 50_000):

@@ -10,16 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.raw_parts import files, merged_rows, read, rows, write_part
-from tithe import prepare
+from tithe.data.text import merge_parts
 
 
 def test_the_same_parts_give_the_same_bytes(raw: Path, out: Path, tmp_path: Path) -> None:
     write_part(raw / "part_3.json", [None, *rows(*((f"текст {i}", "space") for i in range(9000)))])
-    prepare.merge(raw, out, skip_wrong=True)
+    merge_parts.merge(raw, out, skip_wrong=True)
     before = files(out)
-    prepare.merge(raw, out, skip_wrong=True)
+    merge_parts.merge(raw, out, skip_wrong=True)
     assert files(out) == before
-    prepare.merge(raw, tmp_path / "elsewhere", skip_wrong=True)
+    merge_parts.merge(raw, tmp_path / "elsewhere", skip_wrong=True)
     assert files(tmp_path / "elsewhere") == before
 
 
@@ -39,9 +39,9 @@ def grown(tmp_path: Path) -> tuple[Path, Path, dict[str, bytes]]:
     """
     raw, out = tmp_path / "raw", tmp_path / "out"
     write_part(raw / "1.json", rows(("x sport x", "sport"), ("x space x", "space")))
-    prepare.merge(raw, out)
+    merge_parts.merge(raw, out)
     write_part(raw / "2.json", [*rows(("x art x", "art"), ("x кухня x", "кухня")), None])
-    prepare.merge(raw, tmp_path / "expected", skip_wrong=True)
+    merge_parts.merge(raw, tmp_path / "expected", skip_wrong=True)
     return raw, out, files(tmp_path / "expected")
 
 
@@ -62,11 +62,11 @@ def test_an_error_at_any_rename_leaves_nothing_that_does_not_fit(
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="no space left"):
-        prepare.merge(raw, out, skip_wrong=True)
+        merge_parts.merge(raw, out, skip_wrong=True)
     monkeypatch.undo()
     assert not (out / "combined_dataset.json").exists()
     assert not list(out.glob(".partial-*"))
-    prepare.merge(raw, out, skip_wrong=True)
+    merge_parts.merge(raw, out, skip_wrong=True)
     assert files(out) == expected
 
 
@@ -81,7 +81,7 @@ def test_a_failure_while_writing_leaves_what_was_there(
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", fail)
     with pytest.raises(OSError, match="no space left"):
-        prepare.merge(raw, out, skip_wrong=True)
+        merge_parts.merge(raw, out, skip_wrong=True)
     assert files(out) == before
 
 
@@ -89,7 +89,7 @@ def test_a_failure_while_writing_leaves_what_was_there(
 KILLED = """
 import os, sys
 from pathlib import Path
-from tithe import prepare
+from tithe.data.text import merge_parts
 
 calls = 0
 
@@ -105,7 +105,7 @@ def deadly(method, fatal):
 for i, out in enumerate(sys.argv[2:], start=1):
     if not os.fork():
         Path.replace, Path.unlink = deadly(Path.replace, i), deadly(Path.unlink, i)
-        prepare.merge(Path(sys.argv[1]), Path(out), skip_wrong=True)
+        merge_parts.merge(Path(sys.argv[1]), Path(out), skip_wrong=True)
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.wait()[1]))
 """
@@ -126,5 +126,5 @@ def test_a_kill_at_any_moment_leaves_nothing_that_does_not_fit(
     assert [there for there, _ in itertools.groupby(stands)] == [True, False, True]
     assert all(map(whole_if_there, killed))
     for folder in killed:
-        prepare.merge(raw, folder, skip_wrong=True)
+        merge_parts.merge(raw, folder, skip_wrong=True)
         assert files(folder) == expected

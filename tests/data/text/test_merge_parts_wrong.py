@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.raw_parts import OUTPUTS, Record, files, merged_rows, read, rows, write_part
-from tithe import prepare
+from tithe.data.text import merge_parts
 from tithe.errors import InputError, TitheError
 
 # ---- wrong records
@@ -35,7 +35,7 @@ WRONG = [
 def test_a_wrong_record_is_named_and_nothing_is_written(raw: Path, tmp_path: Path, record: Any, reason: str) -> None:
     write_part(raw / "part_2.json", [*rows(("sun", "space")), record])
     with pytest.raises(InputError) as caught:
-        prepare.merge(raw, tmp_path / "out")
+        merge_parts.merge(raw, tmp_path / "out")
     assert str(caught.value) == (
         f"{raw / 'part_2.json'}, record 1: {reason}: {json.dumps(record)}: "
         "repair the file, or leave such records out with --skip-wrong"
@@ -46,14 +46,14 @@ def test_a_wrong_record_is_named_and_nothing_is_written(raw: Path, tmp_path: Pat
 def test_the_first_wrong_record_is_named_and_the_others_are_counted(raw: Path, tmp_path: Path) -> None:
     write_part(raw / "part_2.json", [None, *rows(("x" * 500, ["long"])), 3])
     with pytest.raises(InputError, match=r"part_2\.json, record 0: not an object: null \(and 2 more wrong records\): "):
-        prepare.merge(raw, tmp_path / "out")
+        merge_parts.merge(raw, tmp_path / "out")
 
 
 def test_wrong_records_may_be_left_out(raw: Path, out: Path) -> None:
     broken = [{"input": "half \ud83d" + "x" * 500, "output": None}, *rows(("сад", "space")), "word"]
     write_part(raw / "part_3.json", broken)
     write_part(raw / "part_4.json", [None])
-    found = prepare.merge(raw, out, skip_wrong=True)
+    found = merge_parts.merge(raw, out, skip_wrong=True)
     assert (found.records, found.wrong) == (6, 3)
     assert found.parts == {"part_1.json": 3, "part_2.json": 2, "part_3.json": 1, "part_4.json": 0}
     assert merged_rows(out)[5:] == [("сад", "a")]
@@ -71,10 +71,10 @@ def test_wrong_records_may_be_left_out(raw: Path, out: Path) -> None:
 
 def test_a_run_without_wrong_records_clears_the_list_of_an_earlier_one(raw: Path, out: Path) -> None:
     write_part(raw / "part_3.json", [None])
-    prepare.merge(raw, out, skip_wrong=True)
+    merge_parts.merge(raw, out, skip_wrong=True)
     assert (out / "rejected.jsonl").exists()
     (raw / "part_3.json").unlink()
-    prepare.merge(raw, out, skip_wrong=True)
+    merge_parts.merge(raw, out, skip_wrong=True)
     assert sorted(files(out)) == OUTPUTS
 
 
@@ -94,31 +94,31 @@ def test_too_little_to_merge(tmp_path: Path, parts: list[list[Record]], says: st
     for i, part in enumerate(parts):
         write_part(tmp_path / "raw" / f"{i}.json", part)
     with pytest.raises(InputError, match=says):
-        prepare.merge(tmp_path / "raw", tmp_path / "out")
+        merge_parts.merge(tmp_path / "raw", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_folder_is_named_with_what_belongs_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r'no folder .*raw \(seen from .*\): put \*\.json files of {"input": text'):
-        prepare.merge(tmp_path / "raw", tmp_path)
+        merge_parts.merge(tmp_path / "raw", tmp_path)
 
 
 def test_a_broken_part_stops_before_anything_is_written(raw: Path, tmp_path: Path) -> None:
     (raw / "part_2.json").write_text('[\n  {"input": "a" "output": "b"}]')
     with pytest.raises(InputError, match=r"part_2\.json is not JSON at line 2, column 17: Expecting ',' delimiter"):
-        prepare.merge(raw, tmp_path / "out")
+        merge_parts.merge(raw, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_what_is_written_is_never_what_is_read(raw: Path, out: Path) -> None:
-    prepare.merge(raw, out)
+    merge_parts.merge(raw, out)
     before = files(out)
     with pytest.raises(InputError, match="would be read and written"):
-        prepare.merge(raw, raw / ".." / "raw")
+        merge_parts.merge(raw, raw / ".." / "raw")
     with pytest.raises(InputError, match=r"combined_dataset\.json would be read and written"):
-        prepare.merge(out / "combined_dataset.json", out)
+        merge_parts.merge(out / "combined_dataset.json", out)
     with pytest.raises(InputError, match=r"part_1\.json is a file: pass the path of a folder"):
-        prepare.merge(raw, raw / "part_1.json")
+        merge_parts.merge(raw, raw / "part_1.json")
     assert files(out) == before
     assert sorted(files(raw)) == ["part_1.json", "part_2.json"]
 
@@ -127,14 +127,14 @@ def test_what_is_written_is_never_what_is_read(raw: Path, out: Path) -> None:
 def test_parts_that_change_while_they_are_read_are_not_merged(
     raw: Path, out: Path, monkeypatch: pytest.MonkeyPatch, label: str
 ) -> None:
-    survey = prepare._survey
+    survey = merge_parts._survey
 
     def then_change(parts: list[Path]) -> Any:
         found = survey(parts)
         write_part(raw / "part_1.json", rows(("goal", label)))
         return found
 
-    monkeypatch.setattr(prepare, "_survey", then_change)
+    monkeypatch.setattr(merge_parts, "_survey", then_change)
     with pytest.raises(TitheError, match="changed while they were read"):
-        prepare.merge(raw, out)
+        merge_parts.merge(raw, out)
     assert files(out) == {}

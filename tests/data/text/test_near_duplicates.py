@@ -11,7 +11,9 @@ import pytest
 
 from support.texts import write_rows
 from tithe import config, data
-from tithe.data import near
+from tithe.data import grouping
+from tithe.data.splits import Splits
+from tithe.data.text import near_duplicates
 
 NOUNS = ["river", "stone", "lamp", "garden", "letter", "window", "bridge", "winter", "paper", "engine", "copper"]
 
@@ -26,7 +28,7 @@ def changed(words: list[str], at: int) -> list[str]:
     return [*words[:at], "другое", *words[at + 1 :]]
 
 
-def load(path: Path, texts: list[str], labels: list[str] | None = None) -> data.Splits:
+def load(path: Path, texts: list[str], labels: list[str] | None = None) -> Splits:
     labels = labels or [("a", "b")[i % 2] for i in range(len(texts))]
     return data.load(config.Data(path=str(write_rows(path / "rows.parquet", texts, labels))), seed=0)
 
@@ -55,9 +57,9 @@ def test_what_is_found_is_what_a_search_over_all_pairs_finds(tmp_path: Path) -> 
     kept = everything.inputs()
     expected = pairs_by_definition(kept)
     assert 20 < len(expected) < 200
-    joined = near.joined(len(kept), expected)
-    assert near.groups_of(everything).tolist() == joined.tolist()
-    assert set(near.near_copies(everything)) <= expected
+    joined = grouping.joined(len(kept), expected)
+    assert near_duplicates.groups_of(everything).tolist() == joined.tolist()
+    assert set(near_duplicates.near_copies(everything)) <= expected
 
 
 COPIES = {
@@ -81,12 +83,12 @@ OTHERS = {
 
 @pytest.mark.parametrize("one, other", COPIES.values(), ids=COPIES)
 def test_near_copies(one: str, other: str, tmp_path: Path) -> None:
-    assert near.near_copies(load(tmp_path, [one, *map(str, range(100, 120)), other]).everything) == [(0, 21)]
+    assert near_duplicates.near_copies(load(tmp_path, [one, *map(str, range(100, 120)), other]).everything) == [(0, 21)]
 
 
 @pytest.mark.parametrize("one, other", OTHERS.values(), ids=OTHERS)
 def test_no_near_copies(one: str, other: str, tmp_path: Path) -> None:
-    assert near.near_copies(load(tmp_path, [one, *map(str, range(100, 120)), other]).everything) == []
+    assert near_duplicates.near_copies(load(tmp_path, [one, *map(str, range(100, 120)), other]).everything) == []
 
 
 def test_a_chain_of_near_copies_is_one_group(tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_a_chain_of_near_copies_is_one_group(tmp_path: Path) -> None:
     texts = [" ".join(words) for words in chain]
     assert (0, 4) not in pairs_by_definition(texts)
     splits = load(tmp_path, [*texts, *map(str, range(100, 120))])
-    assert near.groups_of(splits.everything)[:6].tolist() == [0, 0, 0, 0, 0, 1]
+    assert near_duplicates.groups_of(splits.everything)[:6].tolist() == [0, 0, 0, 0, 0, 1]
     assert splits.report["near_duplicates"] == {
         "groups": 1,
         "rows": 5,
@@ -110,16 +112,16 @@ def test_many_chunks_give_the_groups_of_one(tmp_path: Path, monkeypatch: pytest.
     rng = np.random.default_rng(2)
     texts = [" ".join(sentence(rng, 30)) for _ in range(20)]
     everything = load(tmp_path, [*texts, *(f"{text} end" for text in texts)]).everything
-    whole = near.near_copies(everything)
+    whole = near_duplicates.near_copies(everything)
     assert whole == [(i, i + 20) for i in range(20)]
-    monkeypatch.setattr(near, "_CHUNK", 7)
-    assert near.near_copies(everything) == whole
+    monkeypatch.setattr(near_duplicates, "_CHUNK", 7)
+    assert near_duplicates.near_copies(everything) == whole
 
 
 def test_the_groups_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"text {i} of the lamp by the river" for i in range(30)]
     first = load(tmp_path, texts).report
-    monkeypatch.setattr(near, "near_copies", lambda texts: pytest.fail("computed again"))
+    monkeypatch.setattr(near_duplicates, "near_copies", lambda texts: pytest.fail("computed again"))
     assert load(tmp_path, texts).report == first
 
 
@@ -131,7 +133,7 @@ def test_what_training_has_nearly_seen_is_counted_and_told(tmp_path: Path, caplo
     twice = [*texts, *(f"{text} end" for text in texts)]
     labels = ["a", "b"] * 100
     splits = load(tmp_path, twice, labels)
-    group_N = near.groups_of(splits.everything)
+    group_N = near_duplicates.groups_of(splits.everything)
     seen = splits.report["splits"]["near_copies_in_train"]
     for name, rows in (("val", splits.val), ("test", splits.test)):
         assert seen[name] == sum(group_N[row] in group_N[splits.split.train] for row in rows) > 0

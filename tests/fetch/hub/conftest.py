@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.hub import Hub
-from tithe.hub import files
+from tithe.fetch.hub import files
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from support.hub import REPO, Hub, card, rows
-from tithe import fetch, records
+from tithe import storage
+from tithe.fetch import catalog
 
 FORMATS = {
     "train.csv": 'text,label\n"one, two",1\nthree,2\n',
@@ -18,10 +19,10 @@ FORMATS = {
 @pytest.mark.parametrize("name", FORMATS)
 def test_other_formats_are_read_too(name: str, online: Hub) -> None:
     online.put({name: FORMATS[name].encode(), "dataset_infos.json": b"{}", ".train.csv": b"text,label\nx,y\n"})
-    path = fetch.fetch(REPO)
+    path = catalog.fetch(REPO)
     assert rows(path) == [("one, two", "1"), ("three", "2")]
     lost = {"data/part.jsonl": {"unreadable": 1}, "all.json": {"without a class": 1}}.get(name)
-    assert records.read_json(path.with_suffix(".json"))["left_out"] == ({name: lost} if lost else {})
+    assert storage.read_json(path.with_suffix(".json"))["left_out"] == ({name: lost} if lost else {})
 
 
 @pytest.mark.parametrize("shape", [{"0": "neg", "1": "pos"}, ["neg", "pos"]])
@@ -29,4 +30,4 @@ def test_class_names_may_stand_in_the_card(shape: object, online: Hub) -> None:
     feature = {"name": "stars", "dtype": {"class_label": {"names": shape}}}
     info = [{"config_name": "other", "features": [{**feature, "name": "text"}]}, {"features": [feature]}]
     online.put({"README.md": card(dataset_info=info), "train.csv": b"sentence,stars\na,1\nb,0\nc,7\n"})
-    assert rows(fetch.fetch(REPO)) == [("a", "pos"), ("b", "neg")]
+    assert rows(catalog.fetch(REPO)) == [("a", "pos"), ("b", "neg")]

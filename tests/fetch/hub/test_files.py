@@ -8,42 +8,45 @@ from pathlib import Path
 import pytest
 
 from support.hub import BIG, REPO, Hub, refused, rows
-from tithe import fetch, hub, records
+from tithe import storage
 from tithe.errors import TitheError
-from tithe.hub import files
+from tithe.fetch import catalog
+from tithe.fetch.hub import files
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_was(online: Hub, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="tithe")
     online.put({"train.parquet": BIG})
     online.broken["train.parquet"] = [5000, 3000]
-    path = fetch.fetch(REPO)
+    path = catalog.fetch(REPO)
     asked = [span for method, name, span in online.asked if method == "GET" and name.endswith("train.parquet")]
     assert asked == ["bytes=0-", "bytes=5000-", "bytes=8000-"]
-    assert records.read_json(path.with_suffix(".json"))["files"] == {"train.parquet": hashlib.sha256(BIG).hexdigest()}
+    assert storage.read_json(path.with_suffix(".json"))["files"] == {"train.parquet": hashlib.sha256(BIG).hexdigest()}
     assert f"train.parquet broke off at 5000 of {len(BIG)} bytes" in caplog.text and len(rows(path)) == 250
 
 
 def test_a_line_that_stays_down_is_told_and_the_next_call_goes_on(online: Hub) -> None:
     online.put({"train.parquet": BIG})
     online.broken["train.parquet"] = [4000] + [0] * files.TRIES
-    refused(lambda: fetch.fetch(REPO), hub.Unreachable, f"broke off at 4000 of {len(BIG)} bytes.*goes on from there")
+    refused(
+        lambda: catalog.fetch(REPO), files.Unreachable, f"broke off at 4000 of {len(BIG)} bytes.*goes on from there"
+    )
     online.asked.clear()
-    assert len(rows(fetch.fetch(REPO))) == 250
+    assert len(rows(catalog.fetch(REPO))) == 250
     assert [span for method, _, span in online.asked if method == "GET" and span] == ["bytes=4000-"]
 
 
 def test_a_server_that_knows_no_ranges_is_heard_from_the_start(online: Hub) -> None:
     online.put({"train.parquet": BIG})
     online.ranges, online.broken["train.parquet"] = False, [5000]
-    assert len(rows(fetch.fetch(REPO))) == 250
+    assert len(rows(catalog.fetch(REPO))) == 250
 
 
 def test_large_files_may_lie_elsewhere_where_no_token_goes(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     online.put({"train.parquet": BIG})
     online.elsewhere, online.broken["train.parquet"] = True, [5000]
-    assert len(rows(fetch.fetch(REPO))) == 250
+    assert len(rows(catalog.fetch(REPO))) == 250
     spans = [span for _, name, span in online.asked if name.startswith("/elsewhere")]
     assert spans == ["bytes=0-", "bytes=5000-"] and online.tokens_elsewhere == [None, None]
 
@@ -52,7 +55,7 @@ def test_large_files_may_lie_elsewhere_where_no_token_goes(online: Hub, monkeypa
 def test_other_bytes_than_announced_are_deleted(name: str, etag: str, online: Hub, tmp_path: Path) -> None:
     online.put({name: BIG if name.endswith("parquet") else b"text,label\na,b\n"})
     online.false_etags[name] = etag
-    refused(lambda: fetch.fetch(REPO), TitheError, f"{name} came with the hash [0-9a-f]+ instead of {etag}")
+    refused(lambda: catalog.fetch(REPO), TitheError, f"{name} came with the hash [0-9a-f]+ instead of {etag}")
     assert not [p for p in (tmp_path / "hf").rglob("*") if p.name.startswith(etag) and p.suffix != ".lock"]
     online.false_etags.clear()
-    assert rows(fetch.fetch(REPO))
+    assert rows(catalog.fetch(REPO))

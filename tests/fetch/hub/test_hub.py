@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from support.hub import BIG, REPO, Hub, card, parquet, refused, rows
-from tithe import data, fetch, hub, records
+from tithe import data, storage
 from tithe.config import Data
 from tithe.errors import InputError
+from tithe.fetch import catalog, hub
+from tithe.fetch.hub import files
 
 CONVERTED = "refs/convert/parquet"
 TEXTS = ["a goal", "суп и хлеб", "the moon", "a cup"]
@@ -35,13 +37,13 @@ def test_all_splits_with_classes_become_one_table(online: Hub, caplog: pytest.Lo
             "films.py": b"raise SystemExit('a program of the repository was run')",
         }
     )
-    path = fetch.fetch(REPO)
+    path = catalog.fetch(REPO)
     assert rows(path) == [*zip(TEXTS, ["neg", "pos", "pos", "neg"], strict=True), ("x", "pos")]
-    assert path == records.cache_dir() / "datasets/anna--films.parquet"
-    origin = records.read_json(path.with_suffix(".json"))
+    assert path == storage.cache_dir() / "datasets/anna--films.parquet"
+    origin = storage.read_json(path.with_suffix(".json"))
     assert origin["files"]["plain/train-00000-of-00001.parquet"] == hashlib.sha256(train).hexdigest()
     assert origin["left_out"] == {"plain/unsupervised-00000-of-00001.parquet": {"without a class": 4}}
-    assert (origin["rows"], origin["sha256"]) == (5, records.sha256_file(path))
+    assert (origin["rows"], origin["sha256"]) == (5, storage.sha256_file(path))
     assert (origin["commit"], origin["licence"]) == (online.commit((REPO, "main")), "licence mit")
     for said in ("licence mit", hashlib.sha256(train).hexdigest(), origin["sha256"], "4 rows without a class left out"):
         assert said in caplog.text
@@ -50,19 +52,19 @@ def test_all_splits_with_classes_become_one_table(online: Hub, caplog: pytest.Lo
 
 def test_the_second_time_nobody_is_asked(online: Hub) -> None:
     online.put({"train.csv": b"text,label\na goal,sport\n"})
-    first = fetch.fetch(REPO)
+    first = catalog.fetch(REPO)
     before, online.repos = len(online.asked), {}
-    assert fetch.fetch(REPO) == first and len(online.asked) == before
+    assert catalog.fetch(REPO) == first and len(online.asked) == before
 
 
 def test_a_split_or_other_columns_are_tables_of_their_own(online: Hub) -> None:
     table = {"text": ["a", "b"], "title": ["A", "B"], "label": [0, 1], "kind": ["x", "y"]}
     online.put({"data/train-0.parquet": parquet(table), "data/test-0.parquet": parquet({**table, "text": ["c", "d"]})})
-    assert rows(fetch.fetch(REPO, hub.Wanted(split="test"))) == [("c", "0"), ("d", "1")]
-    other = fetch.fetch(REPO, hub.Wanted(split="train", text_column="title", label_column="kind"))
+    assert rows(catalog.fetch(REPO, hub.DatasetRequest(split="test"))) == [("c", "0"), ("d", "1")]
+    other = catalog.fetch(REPO, hub.DatasetRequest(split="train", text_column="title", label_column="kind"))
     assert rows(other) == [("A", "x"), ("B", "y")]
     assert other.stem == "anna--films+split=train+text_column=title+label_column=kind"
-    assert len(rows(fetch.fetch(REPO))) == 4
+    assert len(rows(catalog.fetch(REPO))) == 4
     asked = [method for method, path, _ in online.asked if "/resolve/" in path]
     assert asked == ["HEAD", "GET", "HEAD"] * 2, "a file that was there was asked for again"
 
@@ -70,9 +72,9 @@ def test_a_split_or_other_columns_are_tables_of_their_own(online: Hub) -> None:
 def test_what_is_no_table_is_read_as_the_hub_has_converted_it(online: Hub) -> None:
     online.put({"README.md": card(license="cc0"), "films.py": b"", "train.csv.gz": b""})
     online.put({"default/train/0000.parquet": parquet({"text": ["a"], "label": [1]})}, revision=CONVERTED)
-    path = fetch.fetch(REPO)
+    path = catalog.fetch(REPO)
     assert rows(path) == [("a", "1")]
-    assert records.read_json(path.with_suffix(".json"))["licence"] == "licence cc0"
+    assert storage.read_json(path.with_suffix(".json"))["licence"] == "licence cc0"
 
 
 # ---- mistakes: what the hub holds, what is asked for, what is said
@@ -101,7 +103,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
     contents: dict[str, bytes], repo: str, asked: dict[str, str], says: str, online: Hub
 ) -> None:
     online.put(contents)
-    refused(lambda: fetch.fetch(repo, hub.Wanted(**asked)), InputError, says)
+    refused(lambda: catalog.fetch(repo, hub.DatasetRequest(**asked)), InputError, says)
 
 
 def test_a_gated_data_set_names_the_page_and_opens_with_a_token(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,9 +111,9 @@ def test_a_gated_data_set_names_the_page_and_opens_with_a_token(online: Hub, mon
     online.gated, online.token = {REPO}, "hf_secret"
     monkeypatch.delenv("HF_TOKEN", raising=False)
     says = f"gated: accept its conditions at {online.address}/datasets/{REPO}, and set HF_TOKEN"
-    refused(lambda: fetch.fetch(REPO), InputError, says)
+    refused(lambda: catalog.fetch(REPO), InputError, says)
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    assert rows(fetch.fetch(REPO)) == [("a", "b")]
+    assert rows(catalog.fetch(REPO)) == [("a", "b")]
 
 
 def test_a_hub_that_is_away_or_is_none_says_what_there_is(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,11 +121,15 @@ def test_a_hub_that_is_away_or_is_none_says_what_there_is(online: Hub, monkeypat
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
     can = "nothing is cached yet; without a hub: clothing_fit, imdb, .*tithe train CONFIG"
-    refused(lambda: fetch.fetch(REPO), hub.Unreachable, f"http://127.0.0.1:1 can't be reached .*{can}")
+    refused(lambda: catalog.fetch(REPO), files.Unreachable, f"http://127.0.0.1:1 can't be reached .*{can}")
 
 
 def test_options_of_the_hub_are_refused_for_known_sets() -> None:
-    refused(lambda: fetch.fetch("reviews", hub.Wanted(text_column="x")), InputError, "--text-column is for data sets")
+    refused(
+        lambda: catalog.fetch("reviews", hub.DatasetRequest(text_column="x")),
+        InputError,
+        "--text-column is for data sets",
+    )
 
 
 # ---- the command, in a process of its own with the environment of a user

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.hub import REPO
-from tithe import hub
+from tithe.fetch.hub import layout
 
 CONFIGS = [
     {"config_name": "en", "data_files": [{"split": "train", "path": ["en/a.csv", "en/b.csv"]}], "default": True},
@@ -43,5 +43,5 @@ LAYOUTS: list[tuple[list[str], dict[str, Any], str | None, list[str]]] = [
 def test_files_belong_to_subsets_and_splits(
     names: list[str], head: dict[str, Any], subset: str | None, expected: list[str]
 ) -> None:
-    found = hub.layout.parts(REPO, tuple(names), head, subset)[1]
+    found = layout.parts(REPO, tuple(names), head, subset)[1]
     assert [f"{part.split} {part.file}" for part in found] == expected

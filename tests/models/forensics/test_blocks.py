@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tithe.forensics import blocks
+from tithe.models.forensics import blocks
 
 
 def group_norm(x: torch.Tensor, norm: blocks.Norm) -> torch.Tensor:

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from support.detectors import GRAY, WEIGHTS, built, images
 from tithe.errors import InputError
-from tithe.forensics import Detector, detector, losses
+from tithe.models.forensics import detector, losses
+from tithe.models.forensics.detector import Detector
 
 MODES = ["fast", "full"]
 SIZES = [(8, 8), (9, 9), (17, 17), (33, 64), (8, 250), (256, 256)]

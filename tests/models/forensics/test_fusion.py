@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from support.detectors import built
-from tithe.forensics import fusion
+from tithe.models.forensics import fusion
 
 
 def test_tokens_are_means_of_a_grid() -> None:

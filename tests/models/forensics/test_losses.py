@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from support.detectors import WEIGHTS
-from tithe.forensics import losses
+from tithe.models.forensics import losses
 
 
 def logit(score: float) -> float:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from support.detectors import GRAY, images
-from tithe.forensics import residuals
+from tithe.models.forensics import residuals
 
 
 def test_npr_by_hand() -> None:

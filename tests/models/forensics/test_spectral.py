@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from support.detectors import GRAY, built, images
-from tithe.forensics import spectral
+from tithe.models.forensics import spectral
 
 
 def cosine(height: int, width: int, down: int, across: int) -> torch.Tensor:

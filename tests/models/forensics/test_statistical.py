@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from support.detectors import GRAY, built, images
-from tithe.forensics import statistical
+from tithe.models.forensics import statistical
 
 
 def test_statistics_are_exact_under_autocast() -> None:

@@ -11,8 +11,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from support.texts import FILLER, TOPICS, make_texts
-from tithe import causal, plugins
+from tithe import plugins
 from tithe.errors import InputError
+from tithe.select.signals import causal_lm
 
 LENGTH = 32  # tokens that the tests allow; the tiny models have 48 positions
 TEXTS = [*make_texts(12, classes=3)[0], "goal", "goal team", "unknownword", "goal " * 500, "Ёж 🙂 !"]
@@ -72,7 +73,7 @@ def encoded(folder: Path, text: str, **how: Any) -> list[int]:
 
 @pytest.mark.parametrize("text", [TEXTS[0], TEXTS[1], "goal team", "goal " * 500, "unknownword 🙂"])
 def test_the_perplexity_of_a_text_is_that_of_the_loss_of_transformers(model: Path, text: str) -> None:
-    found = causal.perplexities(model, [text], max_length=LENGTH)
+    found = causal_lm.perplexities(model, [text], max_length=LENGTH)
     assert found == pytest.approx([math.exp(own_loss(model, encoded(model, text)))], rel=1e-5)
 
 
@@ -80,7 +81,7 @@ def test_the_perplexity_of_a_text_is_that_of_the_loss_of_transformers(model: Pat
 def test_a_text_of_one_token_is_predicted_from_the_start_token(model: Path, text: str) -> None:
     ids = [1, *encoded(model, text, add_special_tokens=False)]
     assert len(ids) == 2
-    assert causal.perplexities(model, [text], max_length=LENGTH) == pytest.approx([math.exp(own_loss(model, ids))])
+    assert causal_lm.perplexities(model, [text], max_length=LENGTH) == pytest.approx([math.exp(own_loss(model, ids))])
 
 
 def test_without_a_bos_token_the_eos_token_is_the_context_and_without_both_there_is_none(
@@ -95,38 +96,38 @@ def test_without_a_bos_token_the_eos_token_is_the_context_and_without_both_there
         if kept != "eos_token":
             tokenizer.eos_token = None
         tokenizer.save_pretrained(folder)
-        assert causal.perplexities(folder, [word], max_length=LENGTH) == pytest.approx([expected])
+        assert causal_lm.perplexities(folder, [word], max_length=LENGTH) == pytest.approx([expected])
 
 
 def test_an_empty_text_has_infinite_perplexity(model: Path) -> None:
-    found = causal.perplexities(model, ["", "goal team", "  "], max_length=LENGTH)
+    found = causal_lm.perplexities(model, ["", "goal team", "  "], max_length=LENGTH)
     assert np.isinf(found).tolist() == [True, False, True]
-    assert causal.perplexities(model, [""], max_length=LENGTH).tolist() == [np.inf]
-    assert causal.perplexities(model, [], max_length=LENGTH).shape == (0,)
+    assert causal_lm.perplexities(model, [""], max_length=LENGTH).tolist() == [np.inf]
+    assert causal_lm.perplexities(model, [], max_length=LENGTH).shape == (0,)
 
 
 def test_neither_padding_nor_company_nor_order_changes_perplexities(model: Path) -> None:
-    alone = causal.perplexities(model, TEXTS, batch_size=1, max_length=LENGTH)
+    alone = causal_lm.perplexities(model, TEXTS, batch_size=1, max_length=LENGTH)
     assert alone.std() > 1  # the texts do differ
-    together = causal.perplexities(model, TEXTS, batch_size=8, max_length=LENGTH)
+    together = causal_lm.perplexities(model, TEXTS, batch_size=8, max_length=LENGTH)
     assert together == pytest.approx(alone, rel=1e-4)
-    assert causal.perplexities(model, TEXTS[::-1], 8, LENGTH)[::-1] == pytest.approx(alone, rel=1e-4)
-    assert causal.perplexities(model, TEXTS, batch_size=8, max_length=LENGTH).tolist() == together.tolist()
+    assert causal_lm.perplexities(model, TEXTS[::-1], 8, LENGTH)[::-1] == pytest.approx(alone, rel=1e-4)
+    assert causal_lm.perplexities(model, TEXTS, batch_size=8, max_length=LENGTH).tolist() == together.tolist()
 
 
 def test_batches_are_longest_first_and_bounded_in_rows_and_cost() -> None:
     lengths = np.array([3, 0, 9, 1, 5, 5, 0, 20, 2])
-    cut = [rows.tolist() for rows in causal._batches(lengths, batch_size=3, cost=15)]
+    cut = [rows.tolist() for rows in causal_lm._batches(lengths, batch_size=3, cost=15)]
     assert cut == [[7], [2], [4, 5, 0], [8, 3]]
-    assert list(causal._batches(np.zeros(2, dtype=np.int64), 3, 15)) == []
+    assert list(causal_lm._batches(np.zeros(2, dtype=np.int64), 3, 15)) == []
 
 
 def test_ticks_count_every_text(model: Path) -> None:
     done: list[int] = []
-    causal.perplexities(model, ["goal team", "", "goal"], batch_size=2, max_length=LENGTH, tick=done.append)
+    causal_lm.perplexities(model, ["goal team", "", "goal"], batch_size=2, max_length=LENGTH, tick=done.append)
     assert sum(done) == 3
     done.clear()
-    causal.label_losses(model, ["goal team", ""], ["sport", "space"], max_length=LENGTH, tick=done.append)
+    causal_lm.label_losses(model, ["goal team", ""], ["sport", "space"], max_length=LENGTH, tick=done.append)
     assert sum(done) == 2
 
 
@@ -136,7 +137,7 @@ def test_ticks_count_every_text(model: Path) -> None:
 def test_label_losses_are_those_of_the_label_after_the_template(model: Path) -> None:
     labels = ["sport", "space team goal", "кухня"]
     texts = ["the team", "", "goal " * 500]
-    conditional_N, prior_N = causal.label_losses(model, texts, labels, max_length=LENGTH)
+    conditional_N, prior_N = causal_lm.label_losses(model, texts, labels, max_length=LENGTH)
     start = [1] if encoded(model, "")[:1] == [1] else []
     for text, label, conditional, prior in zip(texts, labels, conditional_N, prior_N, strict=True):
         answer = encoded(model, label, add_special_tokens=False)
@@ -151,22 +152,22 @@ def test_label_losses_are_those_of_the_label_after_the_template(model: Path) -> 
 
 def test_neither_padding_nor_company_changes_label_losses(model: Path) -> None:
     labels = [list(TOPICS)[i % 3] if i % 2 else "goal of the team" for i in range(len(TEXTS))]
-    alone = np.array(causal.label_losses(model, TEXTS, labels, batch_size=1, max_length=LENGTH))
-    together = np.array(causal.label_losses(model, TEXTS, labels, batch_size=8, max_length=LENGTH))
+    alone = np.array(causal_lm.label_losses(model, TEXTS, labels, batch_size=1, max_length=LENGTH))
+    together = np.array(causal_lm.label_losses(model, TEXTS, labels, batch_size=8, max_length=LENGTH))
     assert together == pytest.approx(alone, rel=1e-4)
     assert np.isfinite(alone).all()
     for label in set(labels):  # L(y) is one number for a class, L(y | x) is not
         rows = [i for i, name in enumerate(labels) if name == label]
         assert len(set(alone[1, rows])) == 1
         assert len(set(alone[0, rows])) > 1
-    assert [part.shape for part in causal.label_losses(model, [], [], max_length=LENGTH)] == [(0,), (0,)]
+    assert [part.shape for part in causal_lm.label_losses(model, [], [], max_length=LENGTH)] == [(0,), (0,)]
 
 
 def test_a_label_without_tokens_or_room_is_an_error(model: Path) -> None:
     with pytest.raises(InputError, match="label ' ' has no tokens in this language model: give it another name"):
-        causal.label_losses(model, ["goal"], [" "], max_length=LENGTH)
+        causal_lm.label_losses(model, ["goal"], [" "], max_length=LENGTH)
     with pytest.raises(InputError, match="leaves no room for a text in max_length 32: set it above "):
-        causal.label_losses(model, ["goal"], ["goal " * 30], max_length=LENGTH)
+        causal_lm.label_losses(model, ["goal"], ["goal " * 30], max_length=LENGTH)
 
 
 # ---- models
@@ -177,9 +178,9 @@ def test_a_path_that_leads_nowhere_is_an_error_with_the_cure(tmp_path: Path) -> 
     (tmp_path / "notes.txt").write_text("")
     for name in ("none", "none.gguf", "notes.txt"):
         with pytest.raises(InputError, match=rf"no language model .*{name}: {cure}"):
-            causal.perplexities(tmp_path / name, ["goal"])
+            causal_lm.perplexities(tmp_path / name, ["goal"])
     with pytest.raises(InputError, match=r"has no config\.json and 0 \.gguf files: pass a model or one file"):
-        causal.label_losses(tmp_path, ["goal"], ["sport"])
+        causal_lm.label_losses(tmp_path, ["goal"], ["sport"])
 
 
 def test_a_gguf_file_asks_for_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,32 +188,32 @@ def test_a_gguf_file_asks_for_its_package(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
     for path in (tmp_path, tmp_path / "model.gguf"):
         with pytest.raises(InputError, match=r"gguf is not installed: pip install 'tithe\[lm\]'"):
-            causal.perplexities(path, ["goal"])
+            causal_lm.perplexities(path, ["goal"])
 
 
 def test_a_gguf_file_is_loaded_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "require", lambda module, extra: None)
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
     for path in (tmp_path, tmp_path / "model.gguf"):
-        assert causal._place(path) == (tmp_path, {"gguf_file": "model.gguf"})
+        assert causal_lm._place(path) == (tmp_path, {"gguf_file": "model.gguf"})
     (tmp_path / "other.gguf").write_bytes(b"GGUF")
     with pytest.raises(InputError, match=r"2 \.gguf files"):
-        causal._place(tmp_path)
+        causal_lm._place(tmp_path)
 
 
 def test_what_is_no_causal_language_model_is_an_error(
     model: Path, tiny_bert: Path, tiny_modernbert: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="so it is no causal language model: choose one"):
-        causal.perplexities(tiny_bert, ["goal"], max_length=LENGTH)
+        causal_lm.perplexities(tiny_bert, ["goal"], max_length=LENGTH)
     with pytest.raises(InputError, match="can't be opened: "):
-        causal.perplexities(tiny_modernbert, ["goal"], max_length=LENGTH)
+        causal_lm.perplexities(tiny_modernbert, ["goal"], max_length=LENGTH)
     broken = shutil.copytree(model, tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(InputError, match="can't be opened: "):
-        causal.perplexities(broken, ["goal"], max_length=LENGTH)
+        causal_lm.perplexities(broken, ["goal"], max_length=LENGTH)
 
 
 def test_more_tokens_than_positions_is_an_error(model: Path) -> None:
     with pytest.raises(InputError, match=r"max_length 49 is more than the 48 positions of .*: set it to 48 or less"):
-        causal.perplexities(model, ["goal"], max_length=49)
+        causal_lm.perplexities(model, ["goal"], max_length=49)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tithe import textstats
+from tithe.select.signals import text_statistics
 
 # The 57 words of the sample text in LexicalRichness' README, each as the number of its first occurrence.
 # fmt: off
@@ -45,7 +45,7 @@ WORDS = [
 
 @pytest.mark.parametrize(("text", "expected"), WORDS)
 def test_words(text: str, expected: list[str]) -> None:
-    assert textstats.words(text) == expected
+    assert text_statistics.words(text) == expected
 
 
 SENTENCES = [
@@ -60,7 +60,7 @@ SENTENCES = [
 
 @pytest.mark.parametrize(("text", "expected"), SENTENCES)
 def test_sentences(text: str, expected: list[str]) -> None:
-    assert textstats.sentences(text) == expected
+    assert text_statistics.sentences(text) == expected
 
 
 LANGUAGES = [
@@ -79,34 +79,34 @@ LANGUAGES = [
 
 @pytest.mark.parametrize(("text", "expected"), LANGUAGES)
 def test_language(text: str, expected: str) -> None:
-    assert textstats.language(text) == expected
+    assert text_statistics.language(text) == expected
 
 
 # ---- readability
 
 
 def test_readability_known_answers() -> None:
-    assert textstats.readability(RUSSIAN) == pytest.approx(83.8433, abs=5e-5)
+    assert text_statistics.readability(RUSSIAN) == pytest.approx(83.8433, abs=5e-5)
     # Six words of one syllable; thirteen words with twenty-four: the examples of Flesch's scale that are often quoted.
-    assert textstats.readability("The cat sat on the mat.") == pytest.approx(206.835 - 1.015 * 6 - 84.6)
+    assert text_statistics.readability("The cat sat on the mat.") == pytest.approx(206.835 - 1.015 * 6 - 84.6)
     platypus = "The Australian platypus is seemingly a hybrid of a mammal and reptilian creature."
-    assert textstats.readability(platypus) == pytest.approx(206.835 - 1.015 * 13 - 84.6 * 24 / 13)
+    assert text_statistics.readability(platypus) == pytest.approx(206.835 - 1.015 * 13 - 84.6 * 24 / 13)
 
 
 @pytest.mark.parametrize("text", ["", "!?", "🙂", "12 34", "東京", "Він їде до міста"])
 def test_readability_is_not_a_number_where_no_formula_applies(text: str) -> None:
-    assert math.isnan(textstats.readability(text))
+    assert math.isnan(text_statistics.readability(text))
 
 
 @pytest.mark.parametrize("text", ["Hm", "brrr", "в", "Мама. " * 5000, "word " * 10_000, "don't"])
 def test_readability_is_finite_for_any_word(text: str) -> None:
-    assert math.isfinite(textstats.readability(text))
+    assert math.isfinite(text_statistics.readability(text))
 
 
 def test_long_words_and_long_sentences_read_harder() -> None:
     easy, harder = "We go. We see. We win.", "We go we see we win."
     hardest = "Administrative responsibilities accumulate unnecessarily."
-    scores = [textstats.readability(text) for text in (easy, harder, hardest)]
+    scores = [text_statistics.readability(text) for text in (easy, harder, hardest)]
     assert scores == sorted(scores, reverse=True)
 
 
@@ -120,7 +120,7 @@ SYLLABLES = {
 
 @pytest.mark.parametrize(("count", "word"), [(n, word) for n, line in SYLLABLES.items() for word in line.split()])
 def test_syllables(count: int, word: str) -> None:
-    assert textstats._syllables(word) == count
+    assert text_statistics._syllables(word) == count
 
 
 # ---- lexical diversity
@@ -128,9 +128,9 @@ def test_syllables(count: int, word: str) -> None:
 
 def test_the_sample_has_its_published_diversity() -> None:
     assert (len(SAMPLE), len(set(SAMPLE))) == (57, 39)
-    assert textstats.ttr(SAMPLE) == pytest.approx(0.684211, abs=5e-7)
-    assert textstats.hdd(SAMPLE) == pytest.approx(0.7468703324, abs=5e-11)
-    assert textstats.mtld(SAMPLE) == pytest.approx(46.7922636103, abs=5e-11)
+    assert text_statistics.ttr(SAMPLE) == pytest.approx(0.684211, abs=5e-7)
+    assert text_statistics.hdd(SAMPLE) == pytest.approx(0.7468703324, abs=5e-11)
+    assert text_statistics.mtld(SAMPLE) == pytest.approx(46.7922636103, abs=5e-11)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -138,14 +138,14 @@ def test_hdd_is_the_hypergeometric_mean(seed: int) -> None:
     tokens = draw(200, 40, seed)
     for draws in (1, 42, 199):
         chances = [1 - Fraction(math.comb(200 - n, draws), math.comb(200, draws)) for n in Counter(tokens).values()]
-        assert textstats.hdd(tokens, draws) == pytest.approx(float(sum(chances) / draws))
+        assert text_statistics.hdd(tokens, draws) == pytest.approx(float(sum(chances) / draws))
 
 
 @pytest.mark.parametrize("total", [1, 2, 5, 41, 42])
 def test_hdd_of_a_short_text_is_its_ttr(total: int) -> None:
     tokens = draw(total, 7, seed=0)
-    assert textstats.hdd(tokens) == textstats.ttr(tokens)
-    assert textstats.hdd(draw(300, 50, 0), draws=300) == textstats.ttr(draw(300, 50, 0))
+    assert text_statistics.hdd(tokens) == text_statistics.ttr(tokens)
+    assert text_statistics.hdd(draw(300, 50, 0), draws=300) == text_statistics.ttr(draw(300, 50, 0))
 
 
 def naive_mtld(tokens: list[int], threshold: float) -> float:
@@ -164,13 +164,13 @@ def naive_mtld(tokens: list[int], threshold: float) -> float:
 def test_mtld_is_the_mean_of_both_directions(seed: int, threshold: float) -> None:
     tokens = draw(60 + seed, 25, seed)
     both = naive_mtld(tokens, threshold), naive_mtld(tokens[::-1], threshold)
-    assert textstats.mtld(tokens, threshold) == pytest.approx(sum(both) / 2)
+    assert text_statistics.mtld(tokens, threshold) == pytest.approx(sum(both) / 2)
 
 
 def test_mtld_where_the_ttr_never_falls() -> None:
-    assert textstats.mtld([1, 2, 3, 4, 1]) == pytest.approx(5 / (0.2 / 0.28))
-    assert textstats.mtld([1]) == 1
-    assert textstats.mtld([1, 2, 3, 4, 5]) == pytest.approx(5 * 6 * 0.28)
+    assert text_statistics.mtld([1, 2, 3, 4, 1]) == pytest.approx(5 / (0.2 / 0.28))
+    assert text_statistics.mtld([1]) == 1
+    assert text_statistics.mtld([1, 2, 3, 4, 5]) == pytest.approx(5 * 6 * 0.28)
 
 
 @pytest.mark.parametrize("total", range(1, 8))
@@ -178,12 +178,12 @@ def test_no_text_of_a_length_has_more_mtld_than_one_without_repetitions(total: i
     texts = [[]]
     for _ in range(total):  # every text up to a renaming of its words
         texts = [[*text, word] for text in texts for word in range(len(set(text)) + 1)]
-    most = textstats.mtld(list(range(total)))
-    assert all(textstats.mtld(text) <= most for text in texts)
+    most = text_statistics.mtld(list(range(total)))
+    assert all(text_statistics.mtld(text) <= most for text in texts)
     assert math.isfinite(most)
 
 
-@pytest.mark.parametrize("measure", [textstats.ttr, textstats.hdd, textstats.mtld])
+@pytest.mark.parametrize("measure", [text_statistics.ttr, text_statistics.hdd, text_statistics.mtld])
 def test_no_words_have_no_diversity_and_long_texts_have_one(measure: object) -> None:
     assert callable(measure)
     assert math.isnan(measure([]))

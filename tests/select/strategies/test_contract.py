@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from support.pools import NAMES, pool, select
-from tithe import plugins, selection
-from tithe.pool import Pool
+from tithe import plugins
+from tithe.select.budget import budget_rows, quotas
+from tithe.select.pool import Pool
 
 
 def test_the_eleven_are_there() -> None:
@@ -22,13 +23,13 @@ def test_every_strategy_keeps_the_contract(name: str, balance: str) -> None:
     for share in (0.02, 0.1, 0.37, 1.0):
         floor = 0 if share < 0.05 else 1
         got = select(found, name, seed=3, budget=share, balance=balance, floor=floor)
-        count = len(found) if name == "all" else selection.budget(len(found), share)
+        count = len(found) if name == "all" else budget_rows(len(found), share)
         assert len(got) == count and (np.diff(got.rows) > 0).all() and got.rows[0] >= 0 and got.rows[-1] < len(found)
         assert sorted(got.rank) == list(range(count)) and got.score.shape == (count,) and np.isfinite(got.score).all()
         again = select(found, name, seed=3, budget=share, balance=balance, floor=floor)
         assert (again.rows == got.rows).all() and (again.rank == got.rank).all() and (again.score == got.score).all()
         if balance == "stratified" and name != "all":
-            quota_C = selection.quotas(found.labels, count, balance, floor)
+            quota_C = quotas(found.labels, count, balance, floor)
             assert np.bincount(found.labels[got.rows], minlength=len(quota_C)).tolist() == quota_C.tolist()
     for key, value in found.signals.items():
         assert (np.asarray(value) == before[key]).all() and not value.flags.writeable

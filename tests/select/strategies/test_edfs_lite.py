@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from support.pools import pool, strategy
-from tithe import geometry
-from tithe.ranking import entropy
+from tithe.select import greedy
+from tithe.select.ranks import entropy
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ def test_edfs_takes_from_every_third_and_equals_k_center_in_one() -> None:
     third_N = np.argsort(np.argsort(entropy(found.probs), kind="stable"), kind="stable") // 30
     assert third_N[order].tolist() == [0] * 10 + [1] * 10 + [2] * 10
     easy = np.flatnonzero(third_N == 0)
-    assert (order[:10] == easy[geometry.greedy(found.embeddings[easy], 10).rows_K]).all()
+    assert (order[:10] == easy[greedy.greedy(found.embeddings[easy], 10).rows_K]).all()

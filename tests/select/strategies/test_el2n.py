@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from support.pools import select, strategy
-from tithe.pool import Pool
+from tithe.select.pool import Pool
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from support.pools import select, strategy
-from tithe.pool import Pool
+from tithe.select.pool import Pool
 
 
 def test_ifd_is_the_ratio_of_losses_and_drops_what_misleads() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from support.pools import select
-from tithe.pool import Pool
+from tithe.select.pool import Pool
 
 
 def test_lexical_diversity_is_judged_among_texts_of_like_length() -> None:

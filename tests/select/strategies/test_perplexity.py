@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from support.pools import select
-from tithe.pool import Pool
+from tithe.select.pool import Pool
 
 
 def test_perplexity_keeps_the_lowest_of_each_length() -> None:

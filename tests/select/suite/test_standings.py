@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tithe import standings
+from tithe.select.suite import standings
 
 
 def trial(strategy: str, seed: int, accuracy: float, budget: float = 0.1) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def test_standings_are_students() -> None:
     results += [trial("k_center", s, a) for s, a in enumerate(own)] + [
         trial("random", s, a) for s, a in enumerate(rival)
     ]
-    lines = {line["strategy"]: line for line in standings.standings(results)}
+    lines = {line["strategy"]: line for line in standings.compute_standings(results)}
     assert list(lines) == ["all", "k_center", "random"]
     line = lines["k_center"]
     half = 4.302653 * np.std(own, ddof=1) / 3**0.5
@@ -37,7 +37,7 @@ def test_standings_are_students() -> None:
     assert line["against_random"]["difference"] == pytest.approx(0.02)
     assert line["against_random"]["p"] == pytest.approx(stats.ttest_rel(own, rival).pvalue)
     assert lines["random"]["against_random"] is None
-    single = standings.standings([trial("all", 0, 0.9, 1.0), trial("el2n", 0, 0.7), trial("random", 0, 0.8)])
+    single = standings.compute_standings([trial("all", 0, 0.9, 1.0), trial("el2n", 0, 0.7), trial("random", 0, 0.8)])
     assert {line["strategy"]: line["accuracy"]["half_width"] for line in single} == dict.fromkeys(
         ("all", "random", "el2n")
     )

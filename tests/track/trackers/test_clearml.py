@@ -24,7 +24,7 @@ from PIL import Image
 from support.child_process import archives, wait_for
 from tithe import plugins
 from tithe.errors import InputError
-from tithe.trackers import clearml
+from tithe.track.trackers import clearml
 
 pytest_plugins = ["support.child_process"]
 
@@ -88,7 +88,7 @@ def test_the_archive_holds_what_was_logged_and_nothing_is_written_elsewhere(
 KILLED = """
 import os, sys
 from pathlib import Path
-from tithe.trackers import clearml
+from tithe.track.trackers import clearml
 track = clearml.open(Path(sys.argv[1]), {"project": "texts", "resume_step": 1}, "run-name")
 for step in range(1, 6):
     track.scalars({"loss": step + 0.5}, step)

@@ -17,7 +17,7 @@ from PIL import Image
 from support.child_process import Server, wait_for
 from tithe import plugins
 from tithe.errors import InputError
-from tithe.trackers import mlflow
+from tithe.track.trackers import mlflow
 
 pytest_plugins = ["support.child_process"]
 
@@ -96,7 +96,7 @@ def test_a_resumed_run_is_the_same_run_on_the_server(home: Path, mlflow_server: 
 KILLED = """
 import os, sys
 from pathlib import Path
-from tithe.trackers import mlflow
+from tithe.track.trackers import mlflow
 track = mlflow.open(Path(sys.argv[1]), {"tracking_uri": sys.argv[2], "experiment": "texts", "resume_step": 1}, "run")
 for step in range(1, 300):
     track.scalars({"loss": step / 8}, step)

@@ -13,7 +13,7 @@ import pytest
 from support.tracked import PARAMS
 from tithe import plugins
 from tithe.errors import InputError
-from tithe.trackers import neptune
+from tithe.track.trackers import neptune
 
 TOKEN = "eyJhcGlfYWRkcmVzcyI6-do-not-store"
 
@@ -204,7 +204,7 @@ def audit(event, args):
         network.append(str(args))
 sys.addaudithook(audit)
 from pathlib import Path
-from tithe.trackers import neptune
+from tithe.track.trackers import neptune
 home, first, last, ending = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 track = neptune.open(home, {"run_id": "CLS-42"}, "run-name")
 for step in range(first, last):

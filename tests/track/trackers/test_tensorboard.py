@@ -10,7 +10,7 @@ from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from support.tracked import PARAMS
-from tithe.trackers import tensorboard
+from tithe.track.trackers import tensorboard
 
 
 def events(home: Path) -> EventAccumulator:

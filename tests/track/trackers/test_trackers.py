@@ -14,8 +14,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from support.child_process import Server, archives, wait_for
-from tithe import config, pipeline, records
-from tithe.tracking import HISTORY, Tracks
+from tithe import config, pipeline, storage
+from tithe.storage.run_files import HISTORY
+from tithe.track.tracks import RunTracker
 
 pytest_plugins = ["support.child_process"]
 
@@ -82,7 +83,7 @@ def test_four_trackers_say_the_same_five_numbers(
     curve = (home / "test" / "roc_curve.png").read_bytes()
     assert mlflow_server.file(home, "figures/test/roc_curve.png") == curve
     assert curve in archive.files.values()
-    assert records.broken_files(home) == [], "the mirrors wrote after the manifest"
+    assert storage.broken_files(home) == [], "the mirrors wrote after the manifest"
     assert [r for r in caplog.records if r.levelno >= logging.WARNING and r.name == "tithe"] == []
 
 
@@ -96,15 +97,15 @@ def test_a_server_killed_in_mid_run_is_one_warning_and_the_run_ends_well(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     track = {"tensorboard": True, "mlflow": {"tracking_uri": mlflow_server.uri}}
     raw = settings(train={"epochs": 2, "log_every_steps": 1}, track=track)
-    home, log = Path(str(raw["out"])), Tracks.log
+    home, log = Path(str(raw["out"])), RunTracker.log
 
-    def until_killed(self: Tracks, kind: str, step: int, **values: Any) -> None:
+    def until_killed(self: RunTracker, kind: str, step: int, **values: Any) -> None:
         log(self, kind, step, **values)
         if step == 5 and mlflow_server.process:
             wait_for(lambda: (home / "mlflow.json").exists() and mlflow_server.heard(home, "train/batch_loss", 5))
             mlflow_server.kill()
 
-    monkeypatch.setattr(Tracks, "log", until_killed)
+    monkeypatch.setattr(RunTracker, "log", until_killed)
     Path("run.json").write_text(json.dumps(raw))
     code, _, err = tithe("train", "run.json")
 
@@ -120,7 +121,7 @@ def test_a_server_killed_in_mid_run_is_one_warning_and_the_run_ends_well(
 
 def test_the_leaves_import_nothing_heavy() -> None:
     code = (
-        "import sys; from tithe.trackers import neptune, tensorboard;"
+        "import sys; from tithe.track.trackers import neptune, tensorboard;"
         "print(sorted({'torch', 'numpy', 'PIL', 'neptune', 'tensorboard', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -2,7 +2,7 @@
 
 import sys
 
-from tithe.cli import main as tithe
+from tithe.cli.main import main as tithe
 
 
 def main() -> None:

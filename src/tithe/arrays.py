@@ -1,0 +1,10 @@
+"""Type aliases of arrays; a name's suffix tells the shape, as in `probs_NC`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Rows = np.ndarray[Any, np.dtype[np.int64]]

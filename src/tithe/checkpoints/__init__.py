@@ -1,0 +1,1 @@
+"""Everything a run needs to continue, saved and verified."""

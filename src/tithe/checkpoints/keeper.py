@@ -1,0 +1,64 @@
+"""This run's checkpoints: periodic ones that rotate, and the best."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tithe import storage
+from tithe.checkpoints.locate import BEST, PERIODIC, all_in, is_checkpoint, step_of
+from tithe.checkpoints.state import TrainState
+from tithe.checkpoints.store import save
+
+
+@dataclass
+class Keeper:
+    """Saves this run's checkpoints in one folder and rotates them.
+
+    Attributes
+    ----------
+    folder
+        Where they stand.
+    keep
+        How many periodic ones stay. Only those that this run wrote or went on from are ever pruned, and
+        only after the newer one verified.
+    assets
+        See `save`.
+    """
+
+    folder: Path
+    keep: int
+    assets: Callable[[Path], None]
+    own: list[Path] = field(default_factory=list)
+
+    def periodic(self, state: TrainState) -> Path:
+        """Save at the state's step, then prune the oldest of this run's own."""
+        path = self.folder / f"{PERIODIC}{state.progress['step']:08d}"
+        if path not in self.own or storage.broken_files(path):
+            save(path, state, self.assets)
+            self.own = [p for p in self.own if p != path] + [path]
+        if len(self.own) > self.keep and not storage.broken_files(path):
+            for old in self.own[: -self.keep]:
+                shutil.rmtree(old, ignore_errors=True)
+            self.own = self.own[-self.keep :]
+        return path
+
+    def best(self, state: TrainState) -> Path:
+        """Save the best state so far."""
+        path = self.folder / BEST
+        save(path, state, self.assets)
+        return path
+
+    def adopt(self, path: Path) -> None:
+        """Count as this run's own what a resumed run wrote before it stopped."""
+        if path.parent.resolve() == self.folder.resolve():
+            position = step_of(path)
+            self.own = [p for p in all_in(self.folder) if p.name != BEST and step_of(p) <= position]
+
+    def newest(self) -> Path | None:
+        """Return the last checkpoint this run can go back to."""
+        if self.own:
+            return self.own[-1]
+        return self.folder / BEST if is_checkpoint(self.folder / BEST) else None

@@ -1,0 +1,55 @@
+"""`tithe config`: check, show, schema, explain."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tithe.cli.options import ConfigFile, Set, print_json
+
+config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, show and explain configs.")
+
+
+@config_app.command("check", epilog="Example: tithe config check config.yaml")
+def config_check(config_file: ConfigFile, settings: Set = None) -> None:
+    """Find every mistake that can be found without loading a model."""
+    from tithe import config, pipeline
+
+    pipeline.check(config.load(config_file, settings or ()))
+    typer.echo(f"{config_file}: correct")
+
+
+@config_app.command("show", epilog="Example: tithe config show config.yaml --set train.epochs=2")
+def config_show(config_file: ConfigFile, settings: Set = None) -> None:
+    """Print the resolved config, secrets masked."""
+    from tithe import config
+
+    print_json(config.dump(config.load(config_file, settings or ())))
+
+
+@config_app.command("schema", epilog="Example: tithe config schema > tithe.schema.json")
+def config_schema(
+    recipe: Annotated[str | None, typer.Option(help="Documented format; the native one when unset.")] = None,
+) -> None:
+    """Print JSON Schema, for editors."""
+    print_json(_config_model(recipe).model_json_schema())
+
+
+@config_app.command("explain", epilog="Example: tithe config explain --recipe classifier_training")
+def config_explain(
+    recipe: Annotated[str | None, typer.Option(help="Documented format; the native one when unset.")] = None,
+) -> None:
+    """Print every setting, its type, default and meaning, as a Markdown table."""
+    from tithe.config.explain import explain
+
+    model = _config_model(recipe)
+    typer.echo("| setting | type | default | meaning |\n|---|---|---|---|")
+    for key, kind, default, meaning in explain(model):
+        typer.echo(f"| `{key}` | {kind.replace('|', '·')} | `{default}` | {meaning} |")
+
+
+def _config_model(recipe: str | None) -> Any:
+    from tithe import config, plugins
+
+    return plugins.load("recipes", recipe).Config if recipe else config.Run

@@ -1,0 +1,105 @@
+"""The command `tithe`: parse, then import what the chosen command needs, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from tithe import __version__
+from tithe.cli.config import config_app
+from tithe.cli.data import data_app
+from tithe.cli.predict import predict_app
+from tithe.cli.runs import proof_app
+from tithe.cli.select import select_app
+from tithe.cli.train import train_app
+from tithe.cli.tune import tune_app
+from tithe.errors import Interrupted, TitheError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Train classifiers on all of the data, or on the tenth of it that matters, and prove what was done.",
+)  # fmt: skip
+app.add_typer(train_app)
+app.add_typer(predict_app)
+app.add_typer(data_app)
+app.add_typer(select_app)
+app.add_typer(tune_app)
+app.add_typer(proof_app)
+app.add_typer(config_app, name="config")
+
+
+def main() -> NoReturn:
+    """Run the command line; every foreseen failure is one line on stderr and an exit code."""
+    _log_to_stderr()
+    try:
+        # Not app(): typer turns Ctrl-C and a closed pipe into exit codes of its own.
+        with typer.main.get_command(app).make_context("tithe", sys.argv[1:]) as context:
+            context.command.invoke(context)
+        code = 0
+    except Interrupted as error:
+        _say(str(error))
+        code = error.exit_code
+    except TitheError as error:
+        _say(f"error: {error}")
+        code = error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted")
+        code = 130
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  the reader has gone: nothing is left to say
+        code = 0
+    except MemoryError:
+        _say("error: out of memory: lower train.batch_size or model.max_length")
+        code = 1
+    except OSError as error:
+        _say(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        code = 1
+    except Exception as error:
+        code = _usage(error)
+    sys.exit(code)
+
+
+def _usage(error: Exception) -> int:
+    """Print what the parser found wrong in one line; anything else is a defect and keeps its traceback."""
+    if isinstance(error, typer.Exit):
+        return int(error.exit_code)
+    if isinstance(error, typer.Abort):
+        _say("interrupted")
+        return 130
+    # The parser's own errors are known by what they can do: typer has carried two parsers so far.
+    if not hasattr(error, "format_message"):
+        raise error
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(message)
+        return 2
+    context = getattr(error, "ctx", None)
+    _say(f"error: {' '.join(message.split())}{f' (see {context.command_path} --help)' if context else ''}")
+    return 2
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _log_to_stderr() -> None:
+    logger = logging.getLogger("tithe")
+    logger.setLevel(logging.DEBUG)
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.INFO)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"tithe {__version__}")
+        raise typer.Exit

@@ -1,0 +1,79 @@
+"""The commands that use a checkpoint: predict, evaluate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tithe.cli.options import AsJson, Set, print_json, quiet_libraries
+from tithe.cli.train import print_scores
+from tithe.errors import InputError
+
+predict_app = typer.Typer(rich_markup_mode=None)
+
+
+@predict_app.command(epilog="Example: tithe evaluate -c runs/first/checkpoints/best --out artifacts/first")
+def evaluate(
+    checkpoint: Annotated[
+        Path | None, typer.Option("-c", "--checkpoint", help="Checkpoint, or a file inside one.")
+    ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="CONFIG", help="The same as a file; what is given besides counts before it."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Labelled file; the run's own splits when unset.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for numbers and pictures; artifacts/NAME when unset.")
+    ] = None,
+    settings: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a checkpoint on its validation and test rows, or on another file."""
+    from tithe import predict
+    from tithe.evaluate.checkpoint import evaluate_checkpoint, read_settings
+
+    given = {"checkpoint_path": checkpoint, "dataset_path": data}
+    asked = read_settings(config_file, settings or (), given)
+    with quiet_libraries():
+        model = predict.load(asked.checkpoint_path)
+        folder = out or Path(asked.artifacts_dir) / (asked.name or model.run.name)
+        results = evaluate_checkpoint(model, asked, folder)
+    if as_json:
+        print_json(results)
+        return
+    print_scores(results)
+    typer.echo(f"\nnumbers and pictures in {folder}")
+
+
+@predict_app.command(epilog="Example: tithe predict runs/first/checkpoints/best 'what a film'")
+def predict(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, folder of checkpoints, or a file inside one.")],
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts, or images and folders; standard input, a line each, when none.")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--input", "-i", help="Parquet, CSV, JSONL or plain text file; a folder of images.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Parquet, CSV, JSON or JSONL file to write.")
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="Column of the texts in the input file.")] = "text",
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts in memory at once.")] = 64,
+    as_json: AsJson = False,
+) -> None:
+    """Classify texts, with the probability of every class; or score images, real or fake."""
+    from tithe import predict
+
+    if texts and source:
+        raise InputError("give texts or --input, not both")
+    with quiet_libraries():
+        rows, shown = predict.predict_stream(checkpoint, texts, source, text_column, batch_size)
+        if output:
+            count = predict.write(output, rows)
+            typer.echo(f"{count} predictions in {output}", err=True)
+            return
+        for row in rows:
+            typer.echo(json.dumps(row, ensure_ascii=False) if as_json else shown(row))

@@ -1,0 +1,90 @@
+"""The commands that look at what is there: compare, verify, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tithe.cli.options import AsJson, print_json, quiet_libraries
+from tithe.errors import InputError
+
+proof_app = typer.Typer(rich_markup_mode=None)
+
+
+@proof_app.command(epilog="Example: tithe compare runs/first runs/second --html compared.html")
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run directories, or a folder of them; the first is the baseline.")
+    ],
+    html: Annotated[Path | None, typer.Option(help="Also write a page with curves to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold runs against each other: what differs, what came out, and whether it means anything."""
+    from tithe.compare import compare_runs as compare_runs
+    from tithe.compare import page
+
+    compared = compare_runs(runs)
+    if html:
+        page.html(compared, html)
+    if as_json:
+        print_json(compared.as_json())
+        return
+    typer.echo(page.text(compared))
+    if html:
+        typer.echo(f"\npage with curves  {html}")
+
+
+@proof_app.command(epilog="Example: tithe verify runs/first")
+def verify(run: Annotated[Path, typer.Argument(help="Run directory or checkpoint.")]) -> None:
+    """Recompute the hash of every file, and the freeze proof from the saved weights."""
+    from tithe.runs.verify import verify_run
+
+    with quiet_libraries():
+        for line in verify_run(run):
+            typer.echo(line)
+
+
+@proof_app.command(epilog="Example: tithe doctor --cache")
+def doctor(
+    cache: Annotated[bool, typer.Option("--cache", help="List what the cache holds instead.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="With --cache: delete what can be computed again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what this machine can do: device, precision, attention, trackers; or what the cache holds."""
+    if clear and not cache:
+        raise InputError("--clear deletes from the cache: write doctor --cache --clear")
+    if cache:
+        _cache(clear, as_json)
+        return
+    from tithe.train import doctor as examination
+
+    found = examination.examine()
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        typer.echo(f"{name:<24} {', '.join(value) if isinstance(value, list) else value}")
+
+
+def _cache(clear: bool, as_json: bool) -> None:
+    from tithe import storage
+    from tithe.storage import cache as storage_cache
+    from tithe.storage.cache import COMPUTED, limit
+
+    freed = storage_cache.clear() if clear else 0
+    entries = storage_cache.entries()
+    if as_json:
+        listed = [
+            {"kind": e.kind, "path": str(e.path), "bytes": e.bytes, "unused_seconds": int(e.age)} for e in entries
+        ]
+        print_json({"folder": str(storage.cache_dir()), "limit": limit(), "freed": freed, "entries": listed})
+        return
+    for entry in sorted(entries, key=lambda e: -e.bytes):
+        unused = f"{entry.age / 86400:.1f} days"
+        typer.echo(f"{entry.kind:<10} {entry.bytes / 1e6:>10.1f} MB  unused for {unused:>10}  {entry.path.name}")
+    computed = sum(e.bytes for e in entries if e.kind in COMPUTED)
+    typer.echo(f"{storage.cache_dir()}: {computed / 1e9:.2f} GB of {limit() / 1e9:.0f} GB for what is computed")
+    if clear:
+        typer.echo(f"freed {freed / 1e6:.1f} MB; fetched files stay")

@@ -1,0 +1,77 @@
+"""The commands that train: train, quickstart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tithe.cli.options import AsJson, ConfigFile, Set, print_json, quiet_libraries
+
+train_app = typer.Typer(rich_markup_mode=None)
+
+
+@train_app.command(epilog="Example: tithe quickstart")
+def quickstart(
+    out: Annotated[Path | None, typer.Option(help="Run directory; runs/quickstart-TIME when unset.")] = None,
+    settings: Set = None,
+) -> None:
+    """Fetch a small data set, train on it, evaluate, and predict one text."""
+    from tithe import config, pipeline, predict
+    from tithe.fetch import catalog
+
+    with quiet_libraries():
+        raw = {
+            "name": "quickstart",
+            "out": str(out) if out else None,
+            "data": {"path": str(catalog.fetch("reviews"))},
+            "model": {"max_length": 64},
+            "train": {"epochs": 1, "batch_size": 16},
+        }
+        outcome = pipeline.train(config.parse(raw, settings or (), source="quickstart"))
+        print_scores(outcome.scores)
+        text = "A quiet, clever film that stays with you long after the credits."
+        prediction = predict.load(outcome.best).predict([text])[0]
+        typer.echo(f'\n"{text}"\n→ {prediction.label} ({prediction.probability:.0%})\n')
+        typer.echo(f"report      {outcome.home / 'report.html'}")
+        typer.echo(f"use it      tithe predict {outcome.best} 'your text'")
+
+
+@train_app.command(epilog="Example: tithe train config.yaml --set train.epochs=2 --out runs/first")
+def train(
+    config_file: ConfigFile,
+    settings: Set = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Checkpoint, folder of checkpoints, or 'auto'.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run that lies there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train, evaluate and report."""
+    from tithe import config
+
+    run = config.load(config_file, settings or ())
+    if out:
+        run = run.model_copy(update={"out": str(out)})
+    if resume:
+        run = run.model_copy(update={"checkpoint": run.checkpoint.model_copy(update={"resume": resume})})
+    from tithe import pipeline
+
+    with quiet_libraries():
+        outcome = pipeline.train(run, overwrite)
+    if as_json:
+        print_json({"home": str(outcome.home), "checkpoint": str(outcome.best), **outcome.scores})
+        return
+    print_scores(outcome.scores)
+    typer.echo(f"\nbest checkpoint  {outcome.best}\nreport           {outcome.home / 'report.html'}")
+    typer.echo(f"final weights    sha256 {outcome.scores['training']['final_weights_sha256']}")
+
+
+def print_scores(parts: dict[str, Any]) -> None:
+    """Print the scores of each part of the data, side by side."""
+    shown = [name for name in ("validation", "test", "data") if name in parts]
+    typer.echo(f"\n{'':<20}" + "".join(f"{name:>12}" for name in shown))
+    for key in ("accuracy", "f1", "f1_weighted", "auc_roc", "auc_pr", "calibration_error", "rows"):
+        values = (parts[name][key] for name in shown)
+        cells = ("–" if v is None else f"{v}" if isinstance(v, int) else f"{v:.4f}" for v in values)
+        typer.echo(f"{key:<20}" + "".join(f"{cell:>12}" for cell in cells))

@@ -1,0 +1,83 @@
+"""The command about settings: tune."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tithe.cli.options import AsJson, ConfigFile, Set, print_json, quiet_libraries
+
+tune_app = typer.Typer(rich_markup_mode=None)
+
+_COLUMNS = ("val_loss", "val_accuracy", "seconds")
+
+
+@tune_app.command(epilog="Example: tithe tune config.yaml --trials 25 --out runs/search --then-train")
+def tune(
+    config_file: ConfigFile,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Combinations to try; as the config says when unset.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the search, which several processes may share; runs/NAME-tuning when unset."),
+    ] = None,
+    settings: Set = None,
+    then_train: Annotated[
+        bool, typer.Option("--then-train/--no-train", help="Train with what was found, from fresh weights.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search for good settings on a part of the training rows; the same command again goes on with a search."""
+    from tithe import config
+
+    run = config.load(config_file, settings or ())
+    asked = (run.tune or config.Tune()).model_dump() | ({"trials": trials} if trials else {})
+    run = run.model_copy(update={"tune": config.section(config.Tune, asked, "tithe tune")})
+    from tithe import pipeline, storage
+    from tithe.train import devices
+    from tithe.tune import search
+
+    home = out or Path(f"runs/{run.name}-tuning")
+    with quiet_libraries():
+        accelerator = devices.accelerator(run.train.device, run.train.precision, run.train.careful_scaling)
+        found = search.search(run, home, pipeline.check(run), accelerator)
+        tuned = found.run.model_copy(update={"tune": None})
+        secret = {"track": {"neptune": {"api_token"}}}  # masked it would be read back as a token
+        storage.write_json(home / "tuned.json", tuned.model_dump(mode="json", exclude=secret))
+        outcome = pipeline.train(tuned) if then_train else None
+    if as_json:
+        trained = {"home": str(outcome.home), **outcome.scores} if outcome else None
+        print_json({**found.account, "tuned": str(home / "tuned.json"), "trained": trained})
+        return
+    typer.echo(_table(found.account))
+    typer.echo(f"\nuse it  tithe train {home / 'tuned.json'}")
+    if outcome:
+        scores = outcome.scores.get("test") or outcome.scores["validation"]
+        typer.echo(f"accuracy {scores['accuracy']:.4f}, F1 {scores['f1']:.4f}; report {outcome.home / 'report.html'}")
+
+
+def _table(account: Mapping[str, Any]) -> str:
+    """Every trial as a line of a Markdown table, the chosen one first, then by loss; those without one come last."""
+    best = account["best"]["number"]
+    order = sorted(account["trials"], key=lambda t: (t["number"] != best, t.get("val_loss", float("inf"))))
+    names = list(dict.fromkeys(name for trial in order for part in trial["values"].values() for name in part))
+    grid = [["trial", *_COLUMNS, *names, "end"]]
+    for trial in order:
+        values = {name: value for part in trial["values"].values() for name, value in part.items()}
+        scores = [_cell(trial.get(name)) for name in _COLUMNS]
+        grid.append([str(trial["number"]), *scores, *(_cell(values.get(name)) for name in names), trial["state"]])
+    widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
+    grid.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in grid
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,107 @@
+"""The documented settings of `image_authenticity`: photographs, real or fake, a detector in two sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from tithe.config.schema import Count, Positive, Ratio, Section, Seed
+
+
+class Config(Section):
+    """The documented flags, one key each; those below `device` and the resume flags are additions."""
+
+    data_root: str = Field(description="folder of the images, or the CSV that lists them")
+    use_csv: bool = Field(False, description="read the list of images from a CSV")
+    epochs: Positive = Field(50, description="passes over the training images; on a resume: so many more")
+    batch_size: Positive = Field(16, description="images in memory at once")
+    lr: float = Field(0.0000125, gt=0, description="peak learning rate; 2e-4 learns far more from scratch")
+    img_size: Annotated[int, Field(ge=8)] = Field(256, description="side of the crops, pixels")
+    use_amp: bool = Field(False, description="mixed precision: fp16 on a GPU, bf16 on a CPU that has it")
+    fast_mode: bool = Field(False, description="perceptual and auxiliary branch, 2.5 M parameters; the default")
+    full_mode: bool = Field(False, description="perceptual, spectral and statistical branch, 5 M parameters")
+    regression_weight: float = Field(1.0, ge=0, description="of the squared error of the score")
+    classification_weight: float = Field(0.3, ge=0, description="of the cross-entropy of real and fake")
+    ranking_weight: float = Field(0.2, ge=0, description="of real > fake")
+    output_dir: str = Field("./checkpoints", description="folder of the checkpoints, logs and results")
+    num_workers: Count = Field(0, description="processes that read images ahead of training")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
+    resume: str | None = Field(None, description="checkpoint file to go on from, or auto: where this run was stopped")
+    reset_lr: bool = Field(False, description="on a resume: take lr instead of the checkpoint's")
+    reset_scheduler: bool = Field(False, description="on a resume: begin warmup and schedule anew")
+    gradient_accumulation_steps: Positive = Field(1, description="batches per optimizer step")
+    warmup_epochs: Count = Field(5, description="epochs from 0 to lr")
+    min_lr: float = Field(0.000001, ge=0, description="learning rate where the cosine ends")
+    weight_decay: float = Field(0.01, ge=0, description="decay of matrices")
+    early_stopping_patience: Count = Field(15, description="validations without a better loss before stopping")
+    validate_interval: Positive = Field(1, description="epochs between two validations")
+    save_interval: Positive = Field(1, description="epochs between two checkpoint_epoch_N.pt")
+    use_tensorboard: bool = Field(True, description="write logs/")
+    seed: Seed = Field(42, description="seeds the split, the first weights, the order of batches and their changes")
+    val_ratio: Ratio = Field(0.1, gt=0, description="share of images for validation, where the set has no splits")
+    test_ratio: Ratio = Field(0.1, description="share of images held out, where the set has no splits")
+    hold_out: list[str] = Field([], description="generators whose images are only tested on")
+    crops: Positive = Field(4, description="crops of an image whose scores are averaged in evaluation")
+    augment: Literal["none", "flips", "all"] = Field("all", description="how training crops are changed")
+
+    @model_validator(mode="after")
+    def _one_mode(self) -> Config:
+        if self.fast_mode and self.full_mode:
+            raise ValueError("fast_mode and full_mode are both on: choose one")
+        return self
+
+
+def translate(config: Config, file: Path) -> dict[str, Any]:
+    """Return the native settings that the documented ones mean. Relative paths count from the current folder."""
+    return {
+        "name": "image_authenticity",
+        "task": "image",
+        "seed": config.seed,
+        "out": config.output_dir,
+        "data": {
+            "path": config.data_root,
+            "reader": "image_csv" if config.use_csv else None,
+            "val_ratio": config.val_ratio,
+            "test_ratio": config.test_ratio,
+            "hold_out": config.hold_out,
+            "num_workers": config.num_workers,
+        },
+        "images": {
+            "mode": "full" if config.full_mode else "fast",
+            "size": config.img_size,
+            "crops": config.crops,
+            "augment": config.augment,
+            "regression_weight": config.regression_weight,
+            "classification_weight": config.classification_weight,
+            "ranking_weight": config.ranking_weight,
+        },
+        "train": {
+            "epochs": config.epochs,
+            "batch_size": config.batch_size,
+            "accumulation_steps": config.gradient_accumulation_steps,
+            "learning_rate": config.lr,
+            "weight_decay": config.weight_decay,
+            "schedule": "cosine",
+            "warmup_epochs": config.warmup_epochs,
+            "min_learning_rate": min(config.min_lr, config.lr),
+            "precision": "fp16" if config.use_amp else "no",
+            "careful_scaling": True,
+            "drop_last": True,
+            "validate_every": config.validate_interval,
+            "patience": config.early_stopping_patience,
+            "log_every_steps": 1,
+            "device": config.device,
+        },
+        "checkpoint": {
+            "dir": ".",
+            "best_by": "loss",
+            "keep": 1,
+            "epoch_files": config.save_interval,
+            "resume": config.resume,
+            "reset_lr": config.reset_lr,
+            "reset_schedule": config.reset_scheduler,
+        },
+        "track": {"tensorboard": config.use_tensorboard, "tensorboard_dir": "logs"},
+    }

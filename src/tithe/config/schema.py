@@ -1,0 +1,279 @@
+"""Every setting of a run, its range and its meaning; `config` reads files into them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+Ratio = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+T = TypeVar("T")
+Choices = Annotated[tuple[T, ...], Field(strict=False, min_length=1)]
+
+
+def _rising(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError("must be two numbers, the smaller first")
+    return ends
+
+
+Rate = Annotated[float, Field(gt=0)]
+Decay = Annotated[float, Field(ge=0)]
+Range = Annotated[tuple[Rate, Rate], Field(strict=False), AfterValidator(_rising)]
+RatioRange = Annotated[tuple[Ratio, Ratio], Field(strict=False), AfterValidator(_rising)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Betas = Annotated[tuple[Beta, Beta], Field(strict=False)]
+
+
+class Section(BaseModel):
+    """A frozen part of a config: unknown keys and wrong types are errors, never guesses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Data(Section):
+    """Where the labelled rows are and how they are cleaned, split and balanced."""
+
+    path: str = Field(description="data file")
+    reader: str | None = Field(None, description="reader of the file or images; by suffix or layout when unset")
+    text_column: str = Field("text", description="column of the inputs")
+    label_column: str = Field("label", description="column of the classes, strings or numbers")
+    label_mapping: str | None = Field(
+        None, description="JSON file of {class: symbol}, for data whose labels were replaced by symbols"
+    )
+    val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation")
+    test_ratio: Ratio = Field(0.1, description="share of rows held out for the test; 0 for none")
+    upsample: bool = Field(False, description="repeat training rows of small classes up to the largest")
+    downsample: bool = Field(False, description="drop training rows of large classes down to the smallest")
+    class_weights: bool = Field(False, description="weigh the training loss by inverse class frequency")
+    num_workers: Count = Field(0, description="processes that collate batches ahead of training")
+    hold_out: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        (), description="generators whose images are only tested on; for images"
+    )
+
+    @model_validator(mode="after")
+    def _leaves_training_rows(self) -> Data:
+        if self.val_ratio + self.test_ratio >= 1:
+            raise ValueError("val_ratio + test_ratio must leave rows to train on (be below 1)")
+        return self
+
+
+class Model(Section):
+    """The encoder and the head on top of it."""
+
+    encoder: str = Field("minilm", description="'minilm' (carried by a package), a folder, or a hub name")
+    pooling: Literal["auto", "cls", "mean"] = Field(
+        "auto",
+        description="how token states become one vector; auto: what the encoder says of itself, or mean",
+    )
+    head: Literal["linear", "mlp"] = Field("linear", description="classifier on the pooled vector")
+    hidden_dim: Positive = Field(256, description="width of the mlp head")
+    dropout: Ratio = Field(0.1, description="dropout before the head's layers")
+    max_length: Positive = Field(256, description="tokens kept of each text")
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
+        "auto", description="attention implementation; auto lets the encoder choose"
+    )
+    freeze: Literal["none", "all"] | Positive = Field(
+        "none", description="what of the encoder stays as it is: none, all, or its embeddings and first N layers"
+    )
+
+
+class Images(Section):
+    """The image task: which detector, how images are cut and changed, what its loss weighs."""
+
+    mode: Literal["fast", "full"] = Field(
+        "fast", description="fast: perceptual and traces; full: perceptual, spectral, statistical and attention"
+    )
+    size: Annotated[int, Field(ge=8)] = Field(256, description="side of the crops, pixels; images are never resized")
+    crops: Positive = Field(4, description="crops of an image whose scores are averaged in evaluation")
+    augment: Literal["none", "flips", "all"] = Field(
+        "all",
+        description="how training crops are changed, both classes alike: turned, or also compressed, blurred, ...",
+    )
+    twins: bool = Field(True, description="put a real image and its fake into one batch, changed in the same way")
+    regression_weight: float = Field(1.0, ge=0, description="of (score - label)²")
+    classification_weight: float = Field(0.3, ge=0, description="of the cross-entropy of real against fake")
+    ranking_weight: float = Field(0.2, ge=0, description="of each real image's lead over each fake one")
+    margin: float = Field(0.2, gt=0, le=1, description="the lead in score that a real image should have")
+    error: float = Field(
+        0.05, gt=0, lt=0.5, description="share of validation images of a class that a verdict may get wrong"
+    )
+    max_pixels: Positive = Field(64_000_000, description="larger images are left out, before they are decoded")
+
+
+class Tune(Section):
+    """A random search before the run, on a part of its training rows; none of its validation rows are seen."""
+
+    trials: Positive = Field(25, description="combinations that are tried")
+    sample: float = Field(0.15, gt=0, le=1, description="share of the training rows that the search works on")
+    epochs: Positive = Field(2, description="epochs of each trial")
+    metric: Literal["val_loss", "val_accuracy"] = Field("val_loss", description="what the best trial is best in")
+    sampler: Literal["random", "tpe"] = Field("random", description="how combinations are drawn")
+    prune: bool = Field(False, description="stop a trial that is worse than the median of earlier ones")
+    dropout: RatioRange = Field((0.1, 0.5), description="smallest and largest dropout")
+    learning_rate: Range = Field((1e-5, 1e-4), description="smallest and largest learning rate, drawn on a log scale")
+    encoder_learning_rate: Range | None = Field(
+        None, description="a range of its own for the encoder's learning rate; the same rate as the head when unset"
+    )
+    weight_decay: Choices[Decay] = Field((0.0, 0.01, 0.1), description="decays to choose from")
+    betas: Choices[Betas] = Field(
+        ((0.9, 0.999), (0.95, 0.999), (0.9, 0.99)), description="AdamW's betas to choose from"
+    )
+
+
+class Select(Section):
+    """Which training rows are used: a part of them, chosen by a strategy."""
+
+    strategy: str = Field("random", description="file name in strategies/; 'all' takes every row")
+    budget: float = Field(0.1, gt=0, le=1, description="share of the training rows")
+    balance: Literal["stratified", "uniform", "none"] = Field(
+        "stratified", description="how the budget is shared among classes: by their size, equally, or not at all"
+    )
+    floor: Count = Field(1, description="rows that each class gets before anything is scored")
+    seed: Seed | None = Field(None, description="of the strategy's random draws; the run's seed when unset")
+    folds: Annotated[int, Field(ge=2)] = Field(5, description="parts for signals from models that did not see the row")
+    proxy_runs: Positive = Field(10, description="short proxy runs whose errors are averaged")
+    language_model: str | None = Field(
+        None, description="causal model (folder or .gguf) for perplexity and ifd; an own n-gram model when unset"
+    )
+    rounds: Positive = Field(1, description="parts of the budget; a model trained on the rows so far scores the next")
+    first: str = Field("random", description="strategy of the first of several rounds, when there is no model yet")
+    options: dict[str, Any] = Field({}, description="the strategy's own settings, named in its file")
+
+
+class Train(Section):
+    """How long and how the weights move."""
+
+    epochs: Positive = Field(3, description="passes over the training rows")
+    batch_size: Positive = Field(16, description="rows in memory at once")
+    accumulation_steps: Positive = Field(1, description="batches per optimizer step; exact to the full batch")
+    learning_rate: float = Field(5e-5, gt=0, description="peak learning rate of AdamW")
+    encoder_learning_rate: float | None = Field(
+        None, gt=0, description="peak learning rate of the encoder; learning_rate when unset"
+    )
+    weight_decay: float = Field(0.01, ge=0, description="decay of matrices; biases and norms have none")
+    betas: Betas = Field((0.9, 0.999), description="AdamW's decay of its averages of gradient and squared gradient")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="decay after the warmup")
+    warmup_steps: Count = Field(0, description="optimizer steps from 0 to the peak")
+    warmup_epochs: Count = Field(0, description="the same in epochs; counts where warmup_steps is 0")
+    min_learning_rate: float = Field(0.0, ge=0, description="learning rate where the cosine ends")
+    schedule_steps: Positive | None = Field(
+        None, description="optimizer steps until the schedule's end; all steps of the epochs when unset"
+    )
+    schedule_epochs: Positive | None = Field(
+        None, description="the same in epochs; counts where schedule_steps is unset"
+    )
+    schedule_from: Count = Field(0, description="epochs that are done when the schedule, warmup included, begins")
+    num_cycles: float = Field(0.5, gt=0, description="waves of the cosine; 0.5 falls once from peak to zero")
+    precision: Literal["auto", "no", "bf16", "fp16"] = Field(
+        "auto", description="automatic mixed precision; auto: bf16 where the device computes it natively"
+    )
+    clip_norm: float = Field(1.0, ge=0, description="largest gradient norm; 0 for no clipping")
+    label_smoothing: Ratio = Field(0.0, description="share of the target spread over all classes")
+    ema_decay: Ratio = Field(0.0, description="moving average of the weights, used for evaluation; 0 for none")
+    validate_every: Positive = Field(
+        1, description="epochs between two validations; the last one is always followed by one"
+    )
+    drop_last: bool = Field(False, description="leave out an epoch's last step where it is short of rows")
+    careful_scaling: bool = Field(False, description="let fp16's loss scale start at 128 and grow slowly")
+    patience: Count = Field(0, description="validations without a better score before stopping; 0: never")
+    group_by_length: bool = Field(True, description="batches of similar length: less padding, same rows")
+    log_every_steps: Positive = Field(5, description="optimizer steps between two log lines")
+    cache_features: bool = Field(True, description="let a frozen encoder run once over the data, and keep the result")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
+
+
+class Checkpoint(Section):
+    """When the state is saved, what is kept, and where a run goes on."""
+
+    dir: str = Field("checkpoints", description="folder of the checkpoints, inside the run directory")
+    every_batches: Positive | None = Field(None, description="batches between two saves; each epoch when unset")
+    keep: Positive = Field(2, description="periodic checkpoints kept; the best is kept besides")
+    best_by: Literal["loss", "accuracy", "f1"] = Field("f1", description="validation score of the best one")
+    resume: str | None = Field(
+        None, description="checkpoint, or folder of checkpoints, to go on from; 'auto': this run's, if any"
+    )
+    epoch_files: Count = Field(
+        0, description="also write latest_model.pt, best_model.pt, and every so many epochs checkpoint_epoch_N.pt"
+    )
+    reset_lr: bool = Field(
+        False, description="going on from such a file: take this config's learning rate instead of the file's"
+    )
+    reset_schedule: bool = Field(
+        False, description="going on from such a file: begin the schedule anew, warmup included"
+    )
+    single_files: bool = Field(
+        False,
+        description="also write best_model.pt, final_model.pt, classifier_head.pt, label_to_id.json, id_to_label.json",
+    )
+
+
+class Neptune(Section):
+    """The offline Neptune record (the hosted service closed on 5 March 2026)."""
+
+    project: str | None = Field(None, description="workspace/project")
+    api_token: SecretStr | None = Field(None, description="never stored, never logged")
+    experiment_name: str | None = Field(None, description="name of the run")
+    run_id: str | None = Field(None, description="id of the run to continue")
+    tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="labels of the run")
+    dependencies_path: str | None = Field(None, description="requirements file to upload")
+    env_path: str | None = Field(None, description="environment file to upload, its secrets masked")
+
+
+class MLflow(Section):
+    """A run on an MLflow server."""
+
+    tracking_uri: str | None = Field(None, description="address of the server; MLFLOW_TRACKING_URI when unset")
+    experiment: str = Field("tithe", description="experiment that the run belongs to")
+    run_name: str | None = Field(None, description="name of the run; that of the config when unset")
+    tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="labels of the run")
+
+
+class ClearML(Section):
+    """A ClearML task; an offline archive where no keys are known."""
+
+    project: str = Field("tithe", description="project that the task belongs to")
+    task_name: str | None = Field(None, description="name of the task; that of the config when unset")
+    tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="labels of the task")
+
+
+class Track(Section):
+    """Mirrors of the history; the local JSONL file is always written."""
+
+    tensorboard: bool = Field(True, description="write TensorBoard event files")
+    tensorboard_dir: str = Field("tensorboard", description="their folder, counted from the run directory")
+    neptune: Neptune | None = Field(None, description="write a Neptune offline record")
+    mlflow: MLflow | None = Field(None, description="tell an MLflow server")
+    clearml: ClearML | None = Field(None, description="tell ClearML, or write its offline archive")
+
+
+class Run(Section):
+    """One training run, whole."""
+
+    name: str = Field("run", pattern=r"^[\w.\-]+$", description="name of the run and of its directory")
+    task: str = Field("text", description="what the inputs are")
+    seed: Seed = Field(0, description="seeds the split, the head, the order of batches and dropout")
+    out: str | None = Field(
+        None, description="run directory; {time} in it becomes the time of the start; runs/NAME-{time} when unset"
+    )
+    data: Data
+    model: Model = Model()
+    images: Images = Images()
+    select: Select | None = Field(None, description="train on a part of the training rows")
+    train: Train = Train()
+    checkpoint: Checkpoint = Checkpoint()
+    track: Track = Track()
+    tune: Tune | None = Field(None, description="search for better settings first")
+
+
+# What a search decides, by the sections of a config; the optimizer batch is cut anew, and stays as large.
+SEARCHED = {
+    "model": ("dropout",),
+    "train": (
+        *("learning_rate", "encoder_learning_rate", "weight_decay", "betas"),
+        *("batch_size", "accumulation_steps"),
+    ),
+}

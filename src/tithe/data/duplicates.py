@@ -1,0 +1,39 @@
+"""Exact duplicates, and equal texts with contradictory labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tithe.arrays import Rows
+
+
+def repeats(keys_N: np.ndarray[Any, Any], labels_N: Rows) -> tuple[Rows, Rows, Rows]:
+    """Find rows whose text stands more than once.
+
+    Parameters
+    ----------
+    keys_N
+        A key of each text, equal exactly where the texts are.
+    labels_N
+        Class indices.
+
+    Returns
+    -------
+    keep, duplicate, conflict
+        Sorted positions. Of equal texts with one label the first is kept and the others are duplicates;
+        equal texts with different labels are all conflicts, since nothing says which label is right.
+    """
+    _, first_G, group_N = np.unique(keys_N, return_index=True, return_inverse=True)
+    differs_N = labels_N != labels_N[first_G[group_N]]
+    conflicting_G = np.zeros(len(first_G), dtype=bool)
+    conflicting_G[group_N[differs_N]] = True
+    conflict_N = conflicting_G[group_N]
+    is_first_N = np.zeros(len(keys_N), dtype=bool)
+    is_first_N[first_G] = True
+    return (
+        np.flatnonzero(is_first_N & ~conflict_N),
+        np.flatnonzero(~is_first_N & ~conflict_N),
+        np.flatnonzero(conflict_N),
+    )

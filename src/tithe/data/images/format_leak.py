@@ -1,0 +1,90 @@
+"""Whether the classes can be told apart without looking at a picture, by what the files are.
+
+A detector trained on JPEG photographs and PNG fakes learns to tell JPEG from PNG. A trivial model of the metadata says
+how much there is to be learned that way: its AUC should be near 0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tithe.arrays import Array, Rows
+from tithe.data import cross_validation
+from tithe.imaging.files import FORMATS
+from tithe.imaging.headers import Header
+
+_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
+_FOLDS = 5
+
+
+def format_features(headers: Sequence[Header]) -> Array:
+    """Return what files give away besides their pixels, float64, shape (N, F).
+
+    Format, kind of pixels, quality of JPEG, width and height (logarithms, and whether the image is square or its sides
+    are multiples of 64, as those of generators are), transparency, further frames, Exif. The size of the file is left
+    out: it tells of the pixels, and a smooth fake has it in common with a smooth photograph.
+    """
+    return np.array([_features(header) for header in headers], dtype=np.float64)
+
+
+def _features(header: Header) -> list[float]:
+    return [
+        *(header.format == name for name in FORMATS),
+        *(header.mode == name for name in _MODES),
+        header.bits,
+        header.quality or 0,
+        np.log(header.width),
+        np.log(header.height),
+        header.width == header.height,
+        header.width % 64 == 0 and header.height % 64 == 0,
+        header.has_alpha,
+        header.frames > 1,
+        header.has_exif,
+        header.orientation is not None,
+    ]
+
+
+def probe(features_NF: Array, labels_N: Rows, groups_N: Rows, seed: int) -> float | None:
+    """Return the AUC of a logistic regression for rows that it was not fit on.
+
+    Parameters
+    ----------
+    features_NF
+        From `format_features`, shape (N, F).
+    labels_N
+        0 or 1, shape (N,).
+    groups_N
+        Rows of one group are never in two folds, shape (N,).
+    seed
+        Decides which groups share a fold.
+
+    Returns
+    -------
+    The share of pairs of both classes, within folds, that are in the right order; None where no fold has such a pair
+    that a model of both classes can judge.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+
+    scaled_NF, pairs, right = cross_validation.standardised(features_NF), 0, 0.0
+    fold_N = _folds(labels_N, groups_N, seed)
+    for fold in range(_FOLDS):
+        inside, outside = np.flatnonzero(fold_N == fold), np.flatnonzero(fold_N != fold)
+        if len(np.unique(labels_N[inside])) < 2 or len(np.unique(labels_N[outside])) < 2:
+            continue
+        model = LogisticRegression(max_iter=300).fit(scaled_NF[outside], labels_N[outside])
+        count = int((labels_N[inside] == 1).sum() * (labels_N[inside] == 0).sum())
+        right += count * roc_auc_score(labels_N[inside], model.decision_function(scaled_NF[inside]))
+        pairs += count
+    return float(right / pairs) if pairs else None
+
+
+def _folds(labels_N: Rows, groups_N: Rows, seed: int) -> Rows:
+    """Return the fold of each row: groups are dealt out evenly, by the classes that are in them."""
+    _, group_N = np.unique(groups_N, return_inverse=True)
+    kinds_G = np.zeros(int(group_N.max()) + 1, dtype=np.int64)
+    np.bitwise_or.at(kinds_G, group_N, 1 << labels_N)
+    folds: Rows = cross_validation.folds(kinds_G, _FOLDS, seed)[group_N]
+    return folds

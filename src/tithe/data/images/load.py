@@ -1,0 +1,145 @@
+"""Labelled photographs: listed by a gallery, read once, copies and conflicts left out, split by what they come from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tithe import config, plugins, storage
+from tithe.data.balance import resample
+from tithe.data.dataset import Dataset
+from tithe.data.images import checks
+from tithe.data.images.listing import CLASSES, PARTS
+from tithe.data.images.report import counted, of_files, of_splits, warn
+from tithe.data.images.rows import SCHEMA, Sifted, drop, sift
+from tithe.data.images.splits import parts
+from tithe.data.labels import LabelMap
+from tithe.data.splits import Split, Splits
+from tithe.errors import InputError
+from tithe.storage import cache
+
+logger = logging.getLogger("tithe")
+
+LABELS = LabelMap(CLASSES)
+
+# Part of every key: raise it when the same files would give other rows, or other splits.
+_VERSION = 1
+
+
+def root(path: Path) -> Path:
+    """Return the folder from which the inputs of a data set count: the data set itself, or where its list lies."""
+    return path if path.is_dir() else path.parent
+
+
+def find_gallery(path: Path, name: str | None) -> str:
+    """Return the gallery that reads a path: the named one, or the one that is surest of it.
+
+    Raises
+    ------
+    InputError
+        There is no such path, or no gallery for it.
+    """
+    if not path.exists():
+        raise InputError(
+            f"no images at {path} (seen from {Path.cwd()}): pass a folder of them, or a CSV that lists them"
+        )
+    if name:
+        plugins.load("galleries", name)
+        return name
+    claims = {gallery: plugins.load("galleries", gallery).claims(path) for gallery in plugins.names("galleries")}
+    surest = max(claims, key=lambda gallery: claims[gallery])
+    if not claims[surest]:
+        raise InputError(f"{path} is neither a folder of images nor a CSV that lists them: pass one of these")
+    return surest
+
+
+def ingest(settings: config.Data, images: config.Images) -> tuple[Dataset, LabelMap, Path]:
+    """List, read and sift all images; a second call finds the result in the cache as long as no file has changed.
+
+    Returns
+    -------
+    dataset, labels, folder
+        The kept images, whose `input` is a path from `root`; the classes fake and real; the cache folder with
+        `report.json` and `dropped.jsonl`.
+
+    Raises
+    ------
+    InputError
+        The gallery can't be read, or nothing in it can be used.
+    """
+    path = Path(settings.path)
+    gallery = find_gallery(path, settings.reader)
+    listing = plugins.load("galleries", gallery).listing(path)
+    stamps = [checks.stamp_of(root(path) / entry.path) for entry in listing.entries]
+    made_of = [_VERSION, checks.VERSION, str(path.absolute()), images.max_pixels, listing, stamps]
+    folder = cache.place("images", storage.digest(made_of))
+    if not cache.is_whole(folder):
+        logger.info("reading the %d files of %s", len(stamps), path)
+        with storage.atomic_folder(folder) as aside:
+            _write(path, sift(root(path), listing, stamps, images.max_pixels), listing.remarks, aside)
+        cache.make_room()
+    table = pa.ipc.open_file(pa.memory_map(str(folder / "rows.arrow"))).read_all()
+    label_N = table.column("label").to_numpy()
+    source = storage.read_json(folder / "report.json")["rows_sha256"]
+    return Dataset(table, np.arange(len(label_N)), label_N, source), LABELS, folder
+
+
+def _write(path: Path, sifted: Sifted, remarks: Sequence[str], folder: Path) -> None:
+    if len(sifted.table) == 0:
+        reasons = counted(line["reason"] for line in sifted.dropped)
+        found = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+        raise InputError(f"{path}: no usable image among {len(sifted.dropped)} ({found}): mend them, or pass others")
+    with pa.ipc.new_file(str(folder / "rows.arrow"), SCHEMA) as sink:
+        sink.write_table(sifted.table)
+    np.save(folder / "formats.npy", sifted.formats_NF)
+    storage.write_lines(folder / "dropped.jsonl", sifted.dropped)
+    known = {"file": path.resolve().name, "label_hash": LABELS.hash, "remarks": remarks}
+    # A stray file beside the images moves their positions, and makes no other rows.
+    columns = (sifted.table.column(name) for name in sifted.table.column_names if name != "id")
+    content = storage.digest([storage.digest(column.to_pylist()) for column in columns])
+    storage.write_json(folder / "report.json", {**known, **of_files(sifted), "rows_sha256": content})
+
+
+def load_images(settings: config.Data, images: config.Images, seed: int) -> Splits:
+    """Ingest, split and balance; the same files, settings and seed give the same rows.
+
+    Raises
+    ------
+    InputError
+        The images can't be read, are all of one class, or are too few to be split as asked.
+    """
+    everything, labels, folder = ingest(settings, images)
+    present = np.unique(everything.labels)
+    if len(present) < 2:
+        one, other = CLASSES[present[0]], CLASSES[1 - present[0]]
+        raise InputError(f"{settings.path}: {one} images only: training on one class is refused, add {other} ones")
+    choices = [settings.val_ratio, settings.test_ratio, settings.hold_out, seed]
+    place = cache.place("images", storage.digest([_VERSION, folder.name, *choices]))
+    if not cache.is_whole(place):
+        with storage.atomic_folder(place) as aside:
+            _divide(everything, settings, seed, folder, aside)
+        cache.make_room()
+    report = storage.read_json(place / "report.json")
+    warn(report)
+    part_N = np.load(place / "parts.npy")
+    rows = {name: np.flatnonzero(part_N == part) for part, name in enumerate(PARTS)}
+    split = Split(rows["train"], rows["val"], rows["test"], too_small=())
+    train = split.train[resample(everything.labels[split.train], settings.upsample, settings.downsample, seed)]
+    report["splits"] |= {"train_after_balancing": len(train), "seed": seed, "sha256": split.hash}
+    return Splits(everything, labels, train, split, report, place / "dropped.jsonl", {})
+
+
+def _divide(images: Dataset, settings: config.Data, seed: int, listed: Path, folder: Path) -> None:
+    part_N = parts(images, settings, seed)
+    np.save(folder / "parts.npy", part_N)
+    ids, paths = images.ids, images.inputs()
+    dropped = storage.read_lines(listed / "dropped.jsonl")
+    dropped += [drop(int(ids[i]), paths[i], "held_out") for i in np.flatnonzero(part_N < 0)]
+    dropped.sort(key=lambda line: int(line["row"]))
+    storage.write_lines(folder / "dropped.jsonl", dropped)
+    splits = of_splits(images, part_N, np.load(listed / "formats.npy"), seed)
+    storage.write_json(folder / "report.json", {**storage.read_json(listed / "report.json"), "splits": splits})

@@ -1,0 +1,125 @@
+"""What a person should know of images before training on them: counts, copies, and what the files give away."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tithe.arrays import Array, Rows
+from tithe.data.dataset import Dataset
+from tithe.data.images import format_leak
+from tithe.data.images.listing import CLASSES, PARTS
+from tithe.data.images.rows import Sifted
+
+logger = logging.getLogger("tithe")
+
+_LEAK = 0.6
+_PROBED = 20_000  # images for the probe, which more would not make any surer
+_GROUPS, _PATHS = 5, 4  # shown of near copies
+
+
+def of_files(sifted: Sifted) -> dict[str, object]:
+    """Return the account of a gallery: every entry is kept or dropped for a reason."""
+    table, dropped = sifted.table, sifted.dropped
+    label_N = table.column("label").to_numpy()
+    paths = table.column("input").to_pylist()
+    formats = table.column("format").to_pylist()
+    return {
+        "rows_read": len(table) + len(dropped),
+        "rows_kept": len(table),
+        "dropped": counted(line["reason"] for line in dropped),
+        "classes": {name: int((label_N == label).sum()) for label, name in enumerate(CLASSES)},
+        "sizes": {side: _spread(table.column(side).to_numpy()) for side in ("width", "height")},
+        "formats": {
+            name: counted(f for f, k in zip(formats, label_N, strict=True) if k == label)
+            for label, name in enumerate(CLASSES)
+        },
+        "near_duplicates": {
+            "groups": len(sifted.near),
+            "images": sum(map(len, sifted.near)),
+            "of_both_classes": sum(len(set(label_N[rows].tolist())) > 1 for rows in sifted.near),
+            "examples": [[paths[row] for row in rows[:_PATHS]] for rows in sifted.near[:_GROUPS]],
+        },
+    }
+
+
+def of_splits(images: Dataset, part_N: Rows, formats_NF: Array, seed: int) -> dict[str, object]:
+    """Return the account of splits.
+
+    Parameters
+    ----------
+    part_N
+        From `image_splits.parts`, shape (N,).
+    formats_NF
+        From `leak.format_features`, shape (N, F).
+    """
+    group_N = np.array(images.column("group"))
+    rows_G = np.bincount(group_N)
+    standing = np.unique(np.stack([group_N, part_N])[:, part_N >= 0], axis=1)[0]
+    return {
+        **{name: int((part_N == part).sum()) for part, name in enumerate(PARTS)},
+        "too_small_to_split": [],
+        "left_out": int((part_N < 0).sum()),
+        "groups": int((rows_G > 0).sum()),
+        "largest_group": int(rows_G.max()),
+        "groups_in_two_splits": int((np.bincount(standing) > 1).sum()),
+        "generators": _by_generator(images, part_N),
+        "format_leak": _leak(images.labels, group_N, formats_NF, np.flatnonzero(part_N == 0), seed),
+    }
+
+
+def _by_generator(images: Dataset, part_N: Rows) -> dict[str, dict[str, dict[str, int]]]:
+    """Count images by generator, class and split, all in a fixed order."""
+    places = (*PARTS, "left_out")  # −1 is the last
+    found = Counter(zip(images.column("generator"), images.labels.tolist(), part_N.tolist(), strict=True))
+    table: dict[str, dict[str, dict[str, int]]] = {}
+    for generator, label, part in sorted(found, key=lambda key: (*key[:2], key[2] % len(places))):
+        counts = table.setdefault(generator, {}).setdefault(CLASSES[label], {})
+        counts[places[part]] = found[generator, label, part]
+    return table
+
+
+def _leak(labels_N: Rows, group_N: Rows, formats_NF: Array, train: Rows, seed: int) -> dict[str, object]:
+    """Return the AUC of the probe of `leak` among training images, and what chance alone may bring it to.
+
+    The latter is 0.5 and three standard errors of an AUC of equal classes (Mann & Whitney 1947).
+    """
+    rows = np.random.default_rng([seed, 0x1EA4]).permutation(train)[:_PROBED]
+    auc = format_leak.probe(formats_NF[rows], labels_N[rows], group_N[rows], seed)
+    fake, real = (float(count) for count in np.bincount(labels_N[rows], minlength=2))
+    chance = 0.5 + 3 * ((fake + real + 1) / (12 * fake * real)) ** 0.5
+    return {"auc": None if auc is None else round(auc, 4), "chance": round(chance, 4), "images": len(rows)}
+
+
+def warn(report: dict[str, Any]) -> None:
+    """Log what speaks against training on these images as they are."""
+    splits = report["splits"]
+    probe = splits["format_leak"]
+    if (probe["auc"] or 0) > max(_LEAK, probe["chance"]):
+        logger.warning(
+            "the format alone tells the classes apart (AUC %s): a model may learn the files and not the images; "
+            "save real and fake ones in one format, with one distribution of quality and size",
+            f"{probe['auc']:.3f}".lstrip("0"),
+        )
+    if splits["groups_in_two_splits"]:
+        logger.warning(
+            "%d groups of near copies stand in two of the given splits: give no splits, and they are kept together",
+            splits["groups_in_two_splits"],
+        )
+    if splits["left_out"]:
+        logger.info("%d held-out fakes are left out: their photographs are trained on", splits["left_out"])
+    for remark in report["remarks"]:
+        logger.info("%s", remark)
+
+
+def counted(values: Iterable[str]) -> dict[str, int]:
+    """Return how often each value stands, the most frequent first."""
+    return dict(Counter(values).most_common())
+
+
+def _spread(values_N: Array) -> dict[str, int]:
+    return {"min": int(values_N.min()), "median": int(np.median(values_N)), "max": int(values_N.max())}

@@ -1,0 +1,145 @@
+"""Stratified splits in which every class that can be everywhere is everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tithe import config, storage
+from tithe.arrays import Rows
+from tithe.data.balance import resample
+from tithe.data.dataset import Dataset
+from tithe.data.labels import LabelMap
+
+
+@dataclass(frozen=True)
+class Split:
+    """Sorted, disjoint row positions, and the classes too small to be split."""
+
+    train: Rows
+    val: Rows
+    test: Rows
+    too_small: tuple[int, ...]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the three lists, to tell whether two runs saw the same split."""
+        return storage.digest_bytes(*(part.tobytes() for part in (self.train, self.val, self.test)))
+
+
+def largest_remainder(weights_C: np.ndarray[Any, Any], total: int, caps_C: Rows) -> Rows:
+    """Share `total` among classes in proportion to their weights, exactly, within their caps.
+
+    Hamilton's method: whole parts first, then one each to the largest remainders, ties to the lowest class.
+
+    Returns
+    -------
+    Counts, shape (C,), summing to min(total, sum of caps).
+    """
+    exact_C = total * weights_C / max(weights_C.sum(), 1e-12)
+    counts_C = np.minimum(np.floor(exact_C + 1e-9).astype(np.int64), caps_C)
+    order_C = np.argsort(-(exact_C - counts_C), kind="stable")
+    short = min(total, int(caps_C.sum())) - int(counts_C.sum())
+    while short > 0:
+        open_C = [c for c in order_C if counts_C[c] < caps_C[c]][:short]
+        counts_C[open_C] += 1
+        short -= len(open_C)
+    return np.asarray(counts_C, dtype=np.int64)
+
+
+def stratified(labels_N: Rows, val_ratio: float, test_ratio: float, seed: int) -> Split:
+    """Split rows so that each part has the classes' shares and sizes are exact to a row.
+
+    A class needs one row for each part; smaller ones go to train whole and are named. Texts are expected to
+    be distinct (`clean.repeats`), so that no text can stand in two parts.
+
+    Parameters
+    ----------
+    labels_N
+        Class indices, shape (N,).
+    val_ratio, test_ratio
+        Shares of all rows; the rest is for training.
+    seed
+        Decides which rows go where.
+    """
+    parts = 1 + (val_ratio > 0) + (test_ratio > 0)
+    sizes_C = np.bincount(labels_N)
+    big_C = sizes_C >= parts
+    val_C = _quota(sizes_C, big_C, val_ratio, reserved_C=1 + (test_ratio > 0))
+    test_C = _quota(sizes_C, big_C, test_ratio, reserved_C=1 + val_C)
+    rng = np.random.default_rng([seed, 0x5911])
+    taken: dict[str, list[Rows]] = {"train": [], "val": [], "test": []}
+    for c in range(len(sizes_C)):
+        rows = rng.permutation(np.flatnonzero(labels_N == c))
+        val, test, train = np.split(rows, [val_C[c], val_C[c] + test_C[c]])
+        for name, part in (("train", train), ("val", val), ("test", test)):
+            taken[name].append(part)
+    joined = {name: np.sort(np.concatenate(part)) for name, part in taken.items()}
+    too_small = tuple(int(c) for c in np.flatnonzero(~big_C & (sizes_C > 0)))
+    return Split(**joined, too_small=too_small)
+
+
+def _quota(sizes_C: Rows, big_C: np.ndarray[Any, Any], ratio: float, reserved_C: Rows | int) -> Rows:
+    """Rows of each class for one part: one at least, and `reserved_C` left for the other parts."""
+    if ratio == 0:
+        return np.zeros(len(sizes_C), dtype=np.int64)
+    room_C = np.where(big_C, np.maximum(sizes_C - reserved_C, 0), 0)
+    floor_C = np.minimum(room_C, 1)
+    total = max(int(np.floor(ratio * sizes_C.sum() + 0.5)) - int(floor_C.sum()), 0)
+    want_C = np.maximum(ratio * sizes_C * big_C - floor_C, 0)
+    return floor_C + largest_remainder(want_C, total, room_C - floor_C)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three parts of one dataset, and the account of how they came to be.
+
+    Attributes
+    ----------
+    everything
+        All kept rows; the parts are positions into it, so that what is computed once serves all.
+    train, val, test
+        Positions, shape (N,); train is balanced when the config says so and may repeat rows.
+    split
+        The split itself, before balancing.
+    report
+        What `data_report.json` says.
+    dropped
+        File that lists every row left out.
+    symbols
+        The symbol that stands for each class in the data file; empty where classes stand for themselves.
+    """
+
+    everything: Dataset
+    labels: LabelMap
+    train: np.ndarray[Any, np.dtype[np.int64]]
+    split: Split
+    report: dict[str, Any]
+    dropped: Path
+    symbols: dict[str, str]
+
+    def narrowed(self, rows: np.ndarray[Any, Any], settings: config.Data, seed: int) -> Splits:
+        """Return the same splits with only some rows to train on, given as positions into the unbalanced ones."""
+        train = self.split.train[rows]
+        balanced = resample(self.everything.labels[train], settings.upsample, settings.downsample, seed)
+        counts = {"train_selected": len(rows), "train_after_balancing": len(balanced)}
+        report = {**self.report, "splits": {**self.report["splits"], **counts}}
+        return replace(self, train=train[balanced], report=report)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the rows that are trained and validated on, and of where they come from."""
+        return storage.digest_bytes(self.everything.source.encode(), self.train.tobytes(), self.val.tobytes())
+
+    @property
+    def val(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Positions of the validation rows."""
+        return self.split.val
+
+    @property
+    def test(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Positions of the test rows; empty when the config holds none out."""
+        return self.split.test

@@ -1,0 +1,1 @@
+"""Texts: from a file to cleaned, labelled rows."""

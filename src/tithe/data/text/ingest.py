@@ -1,0 +1,210 @@
+"""From a file of any format to cleaned, labelled rows in the cache, and an account of every row left out."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tithe import config, plugins, storage
+from tithe.data import json_stream
+from tithe.data.dataset import Dataset
+from tithe.data.duplicates import repeats
+from tithe.data.labels import Label, LabelMap, normalise, storable
+from tithe.data.text import clean
+from tithe.errors import InputError
+from tithe.storage import cache
+
+logger = logging.getLogger("tithe")
+
+_SCHEMA = pa.schema([("id", pa.int64()), ("input", pa.large_string())])
+_EXCERPT = 80
+
+
+@dataclass
+class _Account:
+    """What was kept and what was not, while a file is read."""
+
+    dropped: list[dict[str, object]] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
+    words: list[int] = field(default_factory=list)
+    read: int = 0
+    classes: dict[str, str] = field(default_factory=dict)
+
+    def label(self, raw: object) -> Label | None:
+        """Return a row's class; None where it has none, or one that no symbol stands for."""
+        label = normalise(raw)
+        return self.classes.get(str(label)) if self.classes else label
+
+    def drop(self, row: int, reason: str, value: object, **more: object) -> None:
+        excerpt = {"text": storable(value[:_EXCERPT])} if isinstance(value, str) else {}
+        self.dropped.append({"row": row, "reason": reason, **more, **excerpt})
+
+
+def find_reader(path: Path, name: str | None) -> str:
+    """Return the reader of a file: the named one, or the one that claims its suffix.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or no reader for it.
+    """
+    if not path.exists():
+        cure = "'tithe prepare' makes one from raw parts" if path.suffix == ".json" else "pass the path of one"
+        raise InputError(f"no data file {path} (seen from {Path.cwd()}): {cure}")
+    of_folders = [r for r in plugins.names("readers") if getattr(plugins.load("readers", r), "FOLDER", False)]
+    if path.is_dir() and name not in of_folders:
+        raise InputError(f"{path} is a folder: pass a file, or set data.reader to one of {', '.join(of_folders)}")
+    if name:
+        plugins.load("readers", name)
+        return name
+    claims = {suffix: r for r in plugins.names("readers") for suffix in plugins.load("readers", r).SUFFIXES}
+    if path.suffix.lower() not in claims:
+        known = ", ".join(sorted(claims))
+        raise InputError(f"{path}: no reader for '{path.suffix}' files: use one of {known}, or set data.reader")
+    return claims[path.suffix.lower()]
+
+
+def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
+    """Read, clean and index a file; a second call with the same bytes and columns finds it in the cache.
+
+    Returns
+    -------
+    dataset, labels, folder
+        The kept rows; their label map; the cache folder with `report.json` and `dropped.jsonl`.
+
+    Raises
+    ------
+    InputError
+        The file, a column, or what is left after cleaning is not enough to train on.
+    """
+    path = Path(data.path)
+    reader = find_reader(path, data.reader)
+    symbols = symbols_of(data)
+    content = [storage.sha256_file(part) for part in (json_stream.parts(path) if path.is_dir() else [path])]
+    identity = [content, reader, data.text_column, data.label_column, clean.VERSION, symbols]
+    source = storage.digest(identity)
+    folder = cache.place("data", source)
+    if not cache.is_whole(folder):
+        logger.info("reading and cleaning %s", path)
+        with storage.atomic_folder(folder) as aside:
+            _write(path, reader, data, {symbol: name for name, symbol in symbols.items()}, aside)
+        cache.make_room()
+    labels = LabelMap.load(folder / "labels.json")
+    kept = np.load(folder / "kept.npy")
+    dataset = Dataset.open(folder / "rows.arrow", kept["row"], kept["label"], source)
+    return dataset, labels, folder
+
+
+def symbols_of(data: config.Data) -> dict[str, str]:
+    """Return the symbol that stands for each class in the data file; empty where classes stand for themselves.
+
+    Raises
+    ------
+    InputError
+        The file of the mapping is missing, or is none.
+    """
+    if data.label_mapping is None:
+        return {}
+    path = Path(data.label_mapping)
+    mapping = storage.read_json(path)
+    texts = isinstance(mapping, dict) and all(isinstance(symbol, str) for symbol in mapping.values())
+    if not texts or len(set(mapping.values())) != len(mapping):
+        raise InputError(f"{path} is no mapping of classes to distinct symbols: make it anew with 'tithe prepare'")
+    return dict(mapping)
+
+
+def _write(path: Path, reader: str, data: config.Data, classes: dict[str, str], folder: Path) -> None:
+    account = _Account(classes=classes)
+    with pa.ipc.new_file(str(folder / "rows.arrow"), _SCHEMA) as sink:
+        for batch in _cleaned(path, reader, data, account):
+            sink.write_batch(batch)
+    if not account.labels:
+        raise InputError(f"{path}: {_nothing_left(account)}")
+    labels = LabelMap.of(account.labels)
+    codes_N = labels.encode(account.labels)
+    keep, duplicate, conflict = repeats(np.array(account.keys), codes_N)
+    table = pa.ipc.open_file(pa.memory_map(str(folder / "rows.arrow"))).read_all()
+    for reason, rows in (("duplicate", duplicate), ("conflict", conflict)):
+        for row, text in zip(rows, table.column("input").take(pa.array(rows)).to_pylist(), strict=True):
+            account.drop(account.ids[row], reason, text, label=account.labels[row])
+    if len(keep) == 0:
+        raise InputError(f"{path}: {_nothing_left(account)}")
+    labels, codes_N = _without_empty(labels, codes_N, keep)
+    kept = np.empty(len(keep), dtype=[("row", "<i8"), ("label", "<i8")])
+    kept["row"], kept["label"] = keep, codes_N
+    np.save(folder / "kept.npy", kept)
+    labels.save(folder / "labels.json")
+    storage.write_lines(folder / "dropped.jsonl", sorted(account.dropped, key=lambda d: int(str(d["row"]))))
+    content = storage.digest_bytes(*(account.keys[row] for row in keep), codes_N.tobytes())
+    report = _report(path, account, labels, codes_N, np.array(account.words)[keep])
+    storage.write_json(folder / "report.json", {**report, "rows_sha256": content})
+
+
+def _cleaned(path: Path, reader: str, data: config.Data, account: _Account) -> Iterator[pa.RecordBatch]:
+    for rows in plugins.load("readers", reader).read(path, data.text_column, data.label_column):
+        ids: list[int] = []
+        texts: list[str] = []
+        for row, (value, raw) in enumerate(rows, start=account.read):
+            label = account.label(raw)
+            problem = clean.why_not_text(value)
+            if problem or label is None:
+                missing = "missing_label" if normalise(raw) is None else "unknown_symbol"
+                account.drop(row, problem or missing, value)
+                continue
+            text = clean.clean_text(value)
+            ids.append(row)
+            texts.append(text)
+            account.labels.append(label)
+            account.words.append(text.count(" ") + 1)
+            account.keys.append(hashlib.blake2b(text.encode(), digest_size=16).digest())
+        account.read += len(rows)
+        account.ids += ids
+        yield pa.record_batch([pa.array(ids, pa.int64()), pa.array(texts, pa.large_string())], schema=_SCHEMA)
+
+
+def _nothing_left(account: _Account) -> str:
+    reasons = Counter(str(drop["reason"]) for drop in account.dropped)
+    counted = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+    return f"no usable row among {account.read} ({counted or 'the file is empty'}): check text_column and label_column"
+
+
+def _without_empty(
+    labels: LabelMap, codes_N: np.ndarray[Any, Any], keep: np.ndarray[Any, Any]
+) -> tuple[LabelMap, np.ndarray[Any, Any]]:
+    """Leave out classes whose every row was dropped as a conflict."""
+    present, kept_codes_N = np.unique(codes_N[keep], return_inverse=True)
+    return LabelMap(tuple(labels.names[int(c)] for c in present)), kept_codes_N
+
+
+def _report(
+    path: Path,
+    account: _Account,
+    labels: LabelMap,
+    codes_N: np.ndarray[Any, Any],
+    words_N: np.ndarray[Any, Any],
+) -> dict[str, object]:
+    sizes = np.bincount(codes_N, minlength=len(labels))
+    return {
+        "file": path.name,
+        "rows_read": account.read,
+        "rows_kept": len(codes_N),
+        "dropped": dict(Counter(str(drop["reason"]) for drop in account.dropped).most_common()),
+        "classes": {str(name): int(size) for name, size in zip(labels.names, sizes, strict=True)},
+        "label_hash": labels.hash,
+        "words": {
+            "mean": round(float(words_N.mean()), 1),
+            "median": int(np.median(words_N)),
+            "p95": int(np.percentile(words_N, 95)),
+            "max": int(words_N.max()),
+        },
+    }

@@ -1,0 +1,62 @@
+"""Labelled texts: read, cleaned, mapped, split, balanced."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from tithe import config, storage
+from tithe.data.balance import resample
+from tithe.data.splits import Splits, stratified
+from tithe.data.text import near_duplicates
+from tithe.data.text.ingest import ingest, symbols_of
+from tithe.errors import InputError
+
+logger = logging.getLogger("tithe")
+
+_MANY = 0.05  # of the rows that a model is judged on
+
+
+def load(settings: config.Data, seed: int) -> Splits:
+    """Read, clean, split and balance; the same file, settings and seed give the same rows.
+
+    Raises
+    ------
+    InputError
+        The file can't be read or has too little in it.
+    """
+    everything, labels, folder = ingest(settings)
+    if len(labels) < 2:
+        raise InputError(f"{settings.path}: one class only ('{labels.names[0]}'): a classifier needs at least two")
+    split = stratified(everything.labels, settings.val_ratio, settings.test_ratio, seed)
+    if len(split.val) == 0:
+        raise InputError(f"{settings.path}: no class has enough rows to give one to each split: add rows")
+    balanced = resample(everything.labels[split.train], settings.upsample, settings.downsample, seed)
+    train = split.train[balanced]
+    report = storage.read_json(folder / "report.json")
+    group_N = near_duplicates.groups_of(everything)
+    report["near_duplicates"] = near_duplicates.account(group_N, everything.labels, everything.ids)
+    report["splits"] = {
+        "train": len(split.train),
+        "val": len(split.val),
+        "test": len(split.test),
+        "train_after_balancing": len(train),
+        "seed": seed,
+        "sha256": split.hash,
+        "too_small_to_split": [str(labels.names[c]) for c in split.too_small],
+        "near_copies_in_train": {
+            name: near_duplicates.seen_in_training(group_N, split.train, rows)
+            for name, rows in (("val", split.val), ("test", split.test))
+        },
+    }
+    _warn(report["splits"])
+    return Splits(everything, labels, train, split, report, folder / "dropped.jsonl", symbols_of(settings))
+
+
+def _warn(splits: dict[str, Any]) -> None:
+    """Log where a model will be judged on what it has nearly seen."""
+    part = "test" if splits["test"] else "val"
+    count, rows = splits["near_copies_in_train"][part], splits[part]
+    if count > _MANY * rows:
+        name = {"val": "validation"}.get(part, part)
+        logger.warning("%d of %d %s rows are near copies of training rows: scores on them flatter", count, rows, name)

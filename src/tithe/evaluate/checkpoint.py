@@ -1,0 +1,107 @@
+"""A checkpoint evaluated: on the rows that its run held out, or on another labelled data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tithe import config, predict
+from tithe.config.files import override, read
+from tithe.data import Dataset
+from tithe.errors import InputError
+from tithe.evaluate import classification
+from tithe.evaluate.results import write_results
+from tithe.models.examples import GeneratorLabelled
+from tithe.predict import TrainedModel
+
+TABLE = "metrics.csv"
+
+
+class Evaluation(config.Section):
+    """What an evaluation is asked for; the file of `tithe evaluate --config`."""
+
+    checkpoint_path: str = Field(description="checkpoint, folder of checkpoints, or a file inside one")
+    dataset_path: str | None = Field(None, description="labelled file to evaluate whole; the run's own rows when unset")
+    splits: Annotated[tuple[Literal["validation", "test"], ...], Field(strict=False, min_length=1)] = Field(
+        ("validation", "test"), description="which of the run's own rows"
+    )
+    artifacts_dir: str = Field("artifacts", description="folder in which each evaluation gets one of its own")
+    name: Annotated[str, Field(pattern=r"^\w[\w.\-]*$")] | None = Field(
+        None, description="folder of this evaluation; the name of the run when unset"
+    )
+
+
+def read_settings(file: Path | None, overrides: Sequence[str], given: Mapping[str, Path | None]) -> Evaluation:
+    """Read what an evaluation is asked for: a file, then `key=value` settings, then what was given besides.
+
+    Raises
+    ------
+    InputError
+        Anything that is not exactly right, in one line.
+    """
+    raw = read(file)[1] if file else {}
+    raw |= dict(map(override, overrides))
+    raw |= {key: str(path) for key, path in given.items() if path}
+    if "checkpoint_path" not in raw:
+        where = f"checkpoint_path in {file.name}" if file else "--config FILE"
+        raise InputError(f"no checkpoint to evaluate: pass -c CHECKPOINT, or {where}")
+    return config.section(Evaluation, raw, file.name if file else "tithe evaluate")
+
+
+def evaluate_checkpoint(trained: TrainedModel, asked: Evaluation, out: Path) -> dict[str, dict[str, Any]]:
+    """Evaluate a checkpoint on its own validation and test rows, or on every row of another data set.
+
+    A folder for each part holds what `judging.write` writes; `metrics.csv` above them has a line for each. Images are
+    also processed in harmless ways, and heat maps are drawn.
+
+    Returns
+    -------
+    Scores by part: `validation` and `test`, or `data`.
+
+    Raises
+    ------
+    InputError
+        A label of the file is unknown to the checkpoint, the run's own data have changed, or they have no such part.
+    """
+    examples = _parts(trained, asked)
+    outputs = {part: (rows, trained.outputs(rows)) for part, rows in examples.items()}
+    fitted = predict.calibration_of(trained)
+    results = write_results(out, trained.task, outputs, trained.labels, trained.run.seed, fitted)
+    for part, (rows, values) in outputs.items():
+        if isinstance(rows, GeneratorLabelled):
+            from tithe.evaluate import robustness  # it needs the extra `image`
+
+            scores_N = trained.task.probabilities(values)[:, 1]
+            results[part]["authenticity"]["robustness"] = robustness.write(out / part, trained, rows, scores_N)
+    classification.write_table(out / TABLE, [_line(part, asked, result) for part, result in results.items()])
+    return results
+
+
+def _line(part: str, asked: Evaluation, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the single numbers of a part, without its tables, intervals and matrix."""
+    numbers = {key: value for key, value in result.items() if not isinstance(value, list | dict)}
+    return {"part": part, "checkpoint": asked.checkpoint_path, **numbers}
+
+
+def _parts(trained: TrainedModel, asked: Evaluation) -> dict[str, Any]:
+    """Return the examples of each part."""
+    if asked.dataset_path is not None:
+        task = trained.task.on(Path(asked.dataset_path))
+        dataset, labels = task.labelled()
+        codes_C = trained.labels.encode(labels.names)
+        return {"data": task.encode(Dataset(dataset.table, dataset.rows, codes_C[dataset.labels], dataset.source))}
+    path = trained.run.data.path
+    if not Path(path).exists():
+        raise InputError(f"no data {path}, on which the run was trained: pass labelled ones with --data")
+    splits = trained.task.load()
+    trained.labels.check_same(splits.labels, path)
+    if splits.fingerprint != trained.progress["made_of"]["data"]:
+        raise InputError(f"{path} has other rows than at training: pass a labelled file with --data")
+    parts = {"validation": splits.val, "test": splits.test}
+    found = {name: rows for name, rows in parts.items() if name in asked.splits and len(rows)}
+    if not found:
+        raise InputError(f"the run held no rows out for {' and '.join(asked.splits)}: choose another split")
+    return {name: trained.task.encode(splits.everything.take(rows)) for name, rows in found.items()}

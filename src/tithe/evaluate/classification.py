@@ -1,0 +1,80 @@
+"""Evaluation of probabilities against labels: numbers, tables and pictures in one folder."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tithe import metrics, storage
+from tithe.arrays import Array
+from tithe.data import LabelMap
+from tithe.models.examples import Labelled
+from tithe.report import classification_figures
+
+PREDICTIONS = "predictions.parquet"
+
+
+def scores(y_true_N: Array, probs_NC: Array, names: Sequence[str], seed: int) -> dict[str, Any]:
+    """Return every number that a report shows: summary, areas, calibration, intervals, classes, matrix."""
+    matrix_CC = metrics.confusion(y_true_N, probs_NC.argmax(axis=1), len(names))
+    classes = metrics.per_class(matrix_CC)
+    table = [
+        {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
+        for name, p, r, f, n in zip(names, *classes, strict=True)
+    ]
+    return {
+        "rows": len(y_true_N),
+        **metrics.summary(y_true_N, probs_NC),
+        **metrics.areas(y_true_N, probs_NC),
+        "calibration_error": metrics.calibration_error(y_true_N, probs_NC),
+        "interval_95": metrics.bootstrap(y_true_N, probs_NC, seed),
+        "per_class": table,
+        "confusion_matrix": matrix_CC.tolist(),
+    }
+
+
+def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed: int) -> dict[str, Any]:
+    """Write `metrics.json`, `per_class.csv`, `predictions.parquet` and the pictures; return the numbers."""
+    names = [str(name) for name in labels.names]
+    y_true_N = rows.labels
+    result = scores(y_true_N, probs_NC, names, seed)
+    storage.write_json(folder / "metrics.json", result)
+    write_table(folder / "per_class.csv", result["per_class"])
+    _write_predictions(folder / PREDICTIONS, rows, probs_NC, names)
+    matrix_CC = np.array(result["confusion_matrix"])
+    classification_figures.confusion_matrix(folder / "confusion_matrix.png", matrix_CC, names, normalised=False)
+    classification_figures.confusion_matrix(
+        folder / "confusion_matrix_normalized.png", matrix_CC, names, normalised=True
+    )
+    classification_figures.roc_curve(folder / "roc_curve.png", y_true_N, probs_NC, names)
+    classification_figures.pr_curve(folder / "pr_curve.png", y_true_N, probs_NC, names)
+    classification_figures.reliability(folder / "reliability.png", y_true_N, probs_NC)
+    return result
+
+
+def write_table(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write lines with the keys of the first as CSV."""
+    with storage.atomic_file(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, fieldnames=list(lines[0]))
+        table.writeheader()
+        table.writerows(lines)
+
+
+def _write_predictions(path: Path, rows: Labelled, probs_NC: Array, names: Sequence[str]) -> None:
+    """Write what was right and wrong row by row; `row` is the position in the data file."""
+    classes, best_N = np.array(names, dtype=object), probs_NC.argmax(axis=1)
+    columns = {
+        "row": rows.ids,
+        "label": classes[rows.labels],
+        "predicted": classes[best_N],
+        "probability": probs_NC.max(axis=1),
+        "probability_of_label": probs_NC[np.arange(len(best_N)), rows.labels],
+    }
+    with storage.atomic_file(path) as aside:
+        pq.write_table(pa.table(columns), aside)

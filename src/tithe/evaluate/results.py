@@ -1,0 +1,46 @@
+"""Evaluation of what a network gave for some rows: the numbers and pictures of every task, and those of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tithe import storage
+from tithe.data import LabelMap
+from tithe.evaluate import classification
+from tithe.evaluate.authenticity import write_authenticity
+from tithe.metrics.calibration import Calibration, calibrate
+from tithe.models.examples import GeneratorLabelled
+from tithe.storage.run_files import CALIBRATION
+
+
+def write_results(
+    out: Path,
+    task: Any,
+    outputs: Mapping[str, tuple[Any, Any]],
+    labels: LabelMap,
+    seed: int,
+    calibration: Calibration | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Write a folder for each part of the data; return the numbers by part.
+
+    Parameters
+    ----------
+    outputs
+        By part: its examples, and what the network gave for them.
+    calibration
+        What the verdicts on real or fake follow; fitted on the validation part, and written beside, when unset.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for part, (examples, values) in outputs.items():
+        probs_NC = task.probabilities(values)
+        found[part] = classification.write(out / part, examples, probs_NC, labels, seed)
+        if isinstance(examples, GeneratorLabelled):
+            if part == "validation" and calibration is None and len(np.unique(examples.labels)) == 2:
+                calibration = calibrate(examples.labels, probs_NC[:, 1], task.settings.error)
+                storage.write_json(out / CALIBRATION, calibration.to_dict())
+            found[part]["authenticity"] = write_authenticity(out / part, examples, probs_NC[:, 1], calibration)
+    return found

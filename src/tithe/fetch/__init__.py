@@ -1,0 +1,1 @@
+"""Data sets from package registries and from the Hugging Face hub."""

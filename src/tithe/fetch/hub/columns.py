@@ -1,0 +1,142 @@
+"""Texts and classes in a file of the hub: which columns hold them, and the names that numbers stand for."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tithe import data, plugins
+from tithe.data import json_stream
+from tithe.data.labels import normalise, storable
+from tithe.data.readers import Unreadable
+from tithe.errors import InputError
+
+TEXT, LABEL = "text", "label"
+# Why a row is left out: it can't be trained on, and counting it is all that can be done.
+UNLABELLED, UNREADABLE = "without a class", "unreadable"
+
+Names = Mapping[str, Sequence[str]]
+
+
+class Columns(NamedTuple):
+    """The columns of texts and of classes, and what the numbers in the latter stand for, if anything."""
+
+    text: str
+    label: str
+    names: Sequence[str]
+
+
+def choose(repo: str, path: Path, card: Mapping[str, Any], subset: str, text: str | None, label: str | None) -> Columns:
+    """Find the columns of a file: those asked for, else `text` and `label`, else the only ones they can be.
+
+    Raises
+    ------
+    InputError
+        It isn't clear which column it is, or the one asked for isn't there; the message lists them.
+    """
+    found = _columns(path)
+    names = {**_names_in_card(card, subset), **_names_in(path)}
+    classes = [name for name in found if name in names]
+    label = _one(repo, LABEL, label, list(found), [LABEL] if LABEL in found else classes)
+    texts = [name for name, is_text in found.items() if is_text and name != label]
+    text = _one(repo, TEXT, text, list(found), [TEXT] if TEXT in texts else texts)
+    return Columns(text, label, names.get(label, ()))
+
+
+def _one(repo: str, what: str, asked: str | None, found: list[str], candidates: list[str]) -> str:
+    if asked is None and len(candidates) == 1:
+        return candidates[0]
+    if asked in found:
+        return str(asked)
+    problem = f"has no column '{asked}'" if asked else f"does not say which column is the {what}"
+    raise InputError(f"{repo} {problem}: choose one of {', '.join(found)} with --{what}-column")
+
+
+def rows(path: Path, columns: Columns, left_out: Counter[str]) -> Iterator[list[tuple[str | None, str]]]:
+    """Yield lists of (text, class) in file order; rows that have no class, or can't be read, are counted instead.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or the columns hold something else.
+    """
+    reader = plugins.load("readers", data.find_reader(path, None))
+    label = columns.label if columns.label in _columns(path) else None
+    for part in reader.read(path, columns.text, label):
+        kept: list[tuple[str | None, str]] = []
+        for text, raw in part:
+            name = _class(raw, columns.names)
+            if name is None:
+                left_out[UNREADABLE if isinstance(text, Unreadable) else UNLABELLED] += 1
+                continue
+            kept.append((storable(text) if isinstance(text, str) else None, name))
+        yield kept
+
+
+def _class(raw: object, names: Sequence[str]) -> str | None:
+    """Return a class as a string; on the hub a number that no name stands for, mostly -1, is a class held back."""
+    label = normalise(raw)
+    if names and isinstance(label, int):
+        return names[label] if 0 <= label < len(names) else None
+    return None if label is None else str(label)
+
+
+def _columns(path: Path) -> dict[str, bool]:
+    """Return the columns of a file, and whether each may hold texts; only Parquet says what it does not hold."""
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv"):
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            first = next(file, "")
+        return dict.fromkeys(next(csv.reader([first], delimiter=max(",;\t", key=first.count)), []), True)
+    if suffix not in (".parquet", ".pq"):
+        first_row = next(json_stream.values(path), None)
+        return dict.fromkeys(first_row, True) if isinstance(first_row, dict) else {}
+    is_text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return {field.name: any(kind(field.type) for kind in is_text) for field in _schema(path)}
+
+
+def _schema(path: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def _names_in(path: Path) -> dict[str, Sequence[str]]:
+    """The classes that a Parquet file of the hub names in its metadata."""
+    if path.suffix.lower() not in (".parquet", ".pq"):
+        return {}
+    try:
+        info = json.loads((_schema(path).metadata or {}).get(b"huggingface", b"{}"))
+        features = info["info"]["features"]
+        return {name: kind["names"] for name, kind in features.items() if kind.get("_type") == "ClassLabel"}
+    except (ValueError, KeyError, TypeError, AttributeError):  # none, or none of this shape
+        return {}
+
+
+def _names_in_card(card: Mapping[str, Any], subset: str) -> dict[str, Sequence[str]]:
+    """The classes that a card names for a subset: `dataset_info` is one description, or a list of several."""
+    described = card.get("dataset_info")
+    infos = described if isinstance(described, list) else [described]
+    found: dict[str, Sequence[str]] = {}
+    for info in infos:
+        if isinstance(info, dict) and (len(infos) == 1 or info.get("config_name", subset) == subset):
+            for feature in info.get("features") or []:
+                found |= _names_of(feature)
+    return found
+
+
+def _names_of(feature: Any) -> dict[str, Sequence[str]]:
+    try:
+        names = feature["dtype"]["class_label"]["names"]
+        ordered = [names[key] for key in sorted(names, key=int)] if isinstance(names, dict) else list(names)
+        return {feature["name"]: [str(name) for name in ordered]}
+    except (KeyError, TypeError, ValueError):  # another kind of column
+        return {}

@@ -1,7 +1,0 @@
-"""The detector of generated images: its branches, how they are fused, and its loss."""
-
-from __future__ import annotations
-
-from tithe.forensics.detector import Detector
-
-__all__ = ["Detector"]

@@ -1,0 +1,76 @@
+"""What happens to a photograph on its way: compressed, blurred, resampled, toned, made noisy. All pure.
+
+Images are uint8, shape (H, W, 3), RGB; each function returns a new one of the same shape. Compression is that of the
+libraries which write the world's files, libjpeg and libwebp: other implementations leave other traces.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from tithe.arrays import Array
+from tithe.imaging import Pixels
+from tithe.imaging.backends import opencv
+
+Codec = Literal["jpeg", "webp"]
+Interpolation = Literal["nearest", "linear", "cubic", "area", "lanczos4"]
+
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+
+
+def recompressed(image_HW3: Pixels, codec: Codec, quality: int) -> Pixels:
+    """Compress and decode; quality 1 to 100, JPEG with half the resolution of colour."""
+    cv2 = opencv()
+    flag = {"jpeg": cv2.IMWRITE_JPEG_QUALITY, "webp": cv2.IMWRITE_WEBP_QUALITY}[codec]
+    _, data = cv2.imencode(f".{codec}", cv2.cvtColor(image_HW3, cv2.COLOR_RGB2BGR), [flag, quality])
+    decoded_HW3: Pixels = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    return decoded_HW3
+
+
+def blurred(image_HW3: Pixels, sigma: float) -> Pixels:
+    """Blur by a Gaussian; sigma in pixels, above 0."""
+    blurred_HW3: Pixels = opencv().GaussianBlur(image_HW3, (0, 0), sigma)
+    return blurred_HW3
+
+
+def bilateral(image_HW3: Pixels, diameter: int, levels: float, sigma: float) -> Pixels:
+    """Smooth within edges by a bilateral filter (Tomasi & Manduchi 1998), as cameras and beauty filters do.
+
+    Parameters
+    ----------
+    diameter
+        Of the neighbourhood, pixels.
+    levels, sigma
+        Standard deviations: of the difference in value, 0 to 255, and of the distance, pixels.
+    """
+    smoothed_HW3: Pixels = opencv().bilateralFilter(image_HW3, diameter, levels, sigma)
+    return smoothed_HW3
+
+
+def resampled(image_HW3: Pixels, factor: float, there: Interpolation, back: Interpolation) -> Pixels:
+    """Resize by a factor and back again."""
+    cv2, (height, width) = opencv(), image_HW3.shape[:2]
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    between = cv2.resize(image_HW3, size, interpolation=getattr(cv2, f"INTER_{there.upper()}"))
+    resized_HW3: Pixels = cv2.resize(between, (width, height), interpolation=getattr(cv2, f"INTER_{back.upper()}"))
+    return resized_HW3
+
+
+def color_jitter(image_HW3: Pixels, brightness: float = 0.0, contrast: float = 1.0, saturation: float = 1.0) -> Pixels:
+    """Change tones: saturation is the distance to grey, contrast that to 127.5, brightness is added, in levels."""
+    grey_HW1 = (image_HW3 @ _LUMA)[..., None]
+    values_HW3: Array = grey_HW1 + (image_HW3 - grey_HW1) * saturation
+    return _levels((values_HW3 - 127.5) * contrast + 127.5 + brightness)
+
+
+def noisy(image_HW3: Pixels, deviation: float, seed: int) -> Pixels:
+    """Add Gaussian noise, its standard deviation in levels; one seed gives images of one size the same noise."""
+    noise_HW3 = np.random.default_rng(seed).standard_normal(image_HW3.shape, dtype=np.float32)
+    return _levels(image_HW3 + deviation * noise_HW3)
+
+
+def _levels(values_HW3: Array) -> Pixels:
+    levels_HW3: Pixels = np.rint(values_HW3).clip(0, 255).astype(np.uint8)
+    return levels_HW3

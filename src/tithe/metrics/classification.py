@@ -1,0 +1,132 @@
+"""Pure functions of (y_true, probs). Averages are macro unless the name says weighted.
+
+Shapes: y_true_N holds class indices, probs_NC rows that sum to 1. A class without rows and predictions is
+left out of macro averages; a precision or recall with an empty denominator is 0.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tithe.arrays import Array
+
+# The one place that knows which way a validation score is better.
+DIRECTION: dict[str, Literal["min", "max"]] = {"loss": "min", "accuracy": "max", "f1": "max"}
+
+
+def better(score: str, new: float, old: float | None) -> bool:
+    """Say whether a validation score improved; anything beats None, NaN beats nothing."""
+    if old is None:
+        return not np.isnan(new)
+    return new < old if DIRECTION[score] == "min" else new > old
+
+
+def confusion(y_true_N: Array, y_pred_N: Array, classes: int) -> Array:
+    """Return counts, shape (C, C): rows are true classes, columns predicted ones."""
+    flat = np.bincount(y_true_N * classes + y_pred_N, minlength=classes * classes)
+    return flat.reshape(classes, classes)
+
+
+class PerClass(NamedTuple):
+    """One value per class, each of shape (C,)."""
+
+    precision: Array
+    recall: Array
+    f1: Array
+    support: Array
+
+
+def per_class(confusion_CC: Array) -> PerClass:
+    """Return precision, recall, F1 and support of every class."""
+    hits_C = np.diag(confusion_CC).astype(float)
+    true_C, pred_C = confusion_CC.sum(axis=1), confusion_CC.sum(axis=0)
+    precision_C = hits_C / np.maximum(pred_C, 1)
+    recall_C = hits_C / np.maximum(true_C, 1)
+    f1_C = 2 * hits_C / np.maximum(true_C + pred_C, 1)
+    return PerClass(precision_C, recall_C, f1_C, true_C)
+
+
+def summary(y_true_N: Array, probs_NC: Array) -> dict[str, float]:
+    """Return loss (mean negative log-likelihood, nats), accuracy, precision, recall and F1."""
+    matrix_CC = confusion(y_true_N, probs_NC.argmax(axis=1), probs_NC.shape[1])
+    return {"loss": log_loss(y_true_N, probs_NC), **_from_confusion(matrix_CC)}
+
+
+def log_loss(y_true_N: Array, probs_NC: Array) -> float:
+    """Return the mean negative log-likelihood in nats."""
+    p_N = probs_NC[np.arange(len(y_true_N)), y_true_N].astype(np.float64)
+    return float(-np.log(p_N.clip(1e-12)).mean())
+
+
+def _from_confusion(matrix_CC: Array) -> dict[str, float]:
+    values = per_class(matrix_CC)
+    seen_C = (matrix_CC.sum(axis=1) + matrix_CC.sum(axis=0)) > 0
+    weights_C = values.support / max(values.support.sum(), 1)
+    scores = {"accuracy": float(np.diag(matrix_CC).sum() / max(matrix_CC.sum(), 1))}
+    for name in ("precision", "recall", "f1"):
+        value_C = getattr(values, name)
+        scores[name] = float(value_C[seen_C].mean()) if seen_C.any() else 0.0
+        scores[f"{name}_weighted"] = float((value_C * weights_C).sum())
+    return scores
+
+
+def areas(y_true_N: Array, probs_NC: Array) -> dict[str, float | None]:
+    """Return AUC-ROC and AUC-PR (average precision).
+
+    Two classes: the second is the positive one. More: the mean over the classes that have both positive
+    and negative rows. None where no class has.
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    classes = probs_NC.shape[1]
+    roc, pr = [], []
+    for c in [1] if classes == 2 else range(classes):
+        is_c_N = y_true_N == c
+        if is_c_N.any() and not is_c_N.all():
+            roc.append(roc_auc_score(is_c_N, probs_NC[:, c]))
+            pr.append(average_precision_score(is_c_N, probs_NC[:, c]))
+    return {
+        "auc_roc": float(np.mean(roc)) if roc else None,
+        "auc_pr": float(np.mean(pr)) if pr else None,
+    }
+
+
+class Reliability(NamedTuple):
+    """Equal-width bins of confidence, each array of shape (B,)."""
+
+    confidence: Array
+    accuracy: Array
+    rows: Array
+
+
+def reliability(y_true_N: Array, probs_NC: Array, bins: int = 15) -> Reliability:
+    """Return mean confidence, accuracy and rows of every bin of the top probability (Guo et al. 2017)."""
+    confidence_N = probs_NC.max(axis=1).astype(np.float64)
+    right_N = (probs_NC.argmax(axis=1) == y_true_N).astype(np.float64)
+    bin_N = np.minimum((confidence_N * bins).astype(np.int64), bins - 1)
+    count_B = np.bincount(bin_N, minlength=bins)
+    size_B = np.maximum(count_B, 1)
+    return Reliability(
+        np.bincount(bin_N, confidence_N, bins) / size_B, np.bincount(bin_N, right_N, bins) / size_B, count_B
+    )
+
+
+def calibration_error(y_true_N: Array, probs_NC: Array, bins: int = 15) -> float:
+    """Return the expected calibration error: the mean gap of confidence and accuracy, weighted by rows."""
+    r = reliability(y_true_N, probs_NC, bins)
+    return float((np.abs(r.confidence - r.accuracy) * r.rows).sum() / max(r.rows.sum(), 1))
+
+
+def bootstrap(y_true_N: Array, probs_NC: Array, seed: int, draws: int = 1000) -> dict[str, list[float]]:
+    """Return 95 % percentile intervals of accuracy and F1 over resampled rows."""
+    rng = np.random.default_rng([seed, 0xB007])
+    classes, pred_N = probs_NC.shape[1], probs_NC.argmax(axis=1)
+    values = []
+    for _ in range(draws):
+        pick_N = rng.integers(0, len(y_true_N), len(y_true_N))
+        scores = _from_confusion(confusion(y_true_N[pick_N], pred_N[pick_N], classes))
+        values.append((scores["accuracy"], scores["f1"]))
+    low, high = np.percentile(values, [2.5, 97.5], axis=0)
+    return {"accuracy": [float(low[0]), float(high[0])], "f1": [float(low[1]), float(high[1])]}

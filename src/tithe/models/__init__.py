@@ -1,0 +1,1 @@
+"""Networks, their inputs, and what of them is trained."""

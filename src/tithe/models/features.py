@@ -1,0 +1,224 @@
+"""The frozen-feature cache: a frozen encoder runs once over the data; every epoch, trial and seed reads the result."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from filelock import FileLock, Timeout
+from torch import nn
+
+from tithe import storage
+from tithe.arrays import Rows
+from tithe.errors import Interrupted, TitheError
+from tithe.interrupts import deferred
+from tithe.models import inference
+from tithe.models.examples import Batch, Examples
+from tithe.progress import bar
+from tithe.storage import cache
+
+logger = logging.getLogger("tithe")
+
+# Part of every key: raise it when the same encoder and inputs would give other features.
+_VERSION = 1
+_FEATURES, _DONE = "features.npy", "done"
+_SECONDS_BETWEEN_SYNCS = 1.0
+# A batch has at most so many rows, and rows times longest row: small ones stay in a CPU's cache and in a weak PC's
+# memory, a GPU wants large ones. Both are part of what decides the last bits of the features.
+_ROWS, _COST = 512, {False: 4096, True: 1 << 17}
+
+
+class Encodable(Examples, Protocol):
+    """Examples that know what an encoder is given for them.
+
+    Attributes
+    ----------
+    fingerprint
+        SHA-256 of the encoder's inputs, labels excluded: another label costs no second pass.
+    """
+
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Features:
+    """Examples whose inputs are the encoder's pooled states.
+
+    Attributes
+    ----------
+    values
+        Pooled states of all rows, float32, shape (N, D), memory-mapped.
+    rows
+        Positions of this view's rows among them.
+    origin
+        The same view of the examples they come from: lengths, so that batches are drawn as without a cache, ids
+        and labels.
+    """
+
+    values: np.ndarray[Any, Any]
+    rows: Rows
+    origin: Any
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def lengths(self) -> Rows | None:
+        """Lengths of the original inputs, shape (N,)."""
+        lengths: Rows | None = self.origin.lengths
+        return lengths
+
+    @property
+    def ids(self) -> Rows:
+        """Positions in the source file, shape (N,)."""
+        ids: Rows = self.origin.ids
+        return ids
+
+    @property
+    def labels(self) -> Rows:
+        """Class indices, shape (N,)."""
+        labels: Rows = self.origin.labels
+        return labels
+
+    def take(self, rows: Rows) -> Features:
+        """Return a view of rows of this view."""
+        return Features(self.values, self.rows[rows], self.origin.take(rows))
+
+    def collate(self, rows: Rows) -> Batch:
+        """Return embeddings (B, D) and labels (B,)."""
+        return {
+            "embeddings": torch.from_numpy(self.values[self.rows[rows]]),
+            "labels": torch.from_numpy(self.labels[rows]),
+        }
+
+
+class Probe(nn.Module):
+    """A classifier's head alone, fed with features; its weights have the names that they have in the classifier."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Return logits, shape (B, C)."""
+        logits: torch.Tensor = self.head(batch["embeddings"])
+        return logits
+
+
+def cached(model: nn.Module, examples: Encodable, made_by: dict[str, Any], accelerator: Accelerator) -> Features | None:
+    """Return the features of examples from the cache, where they are computed first if they are not there.
+
+    A pass that was killed goes on where it stopped: each batch is on the disk before it counts as done, and batches
+    are cut the same way every time.
+
+    Parameters
+    ----------
+    model
+        A classifier whose encoder is frozen; `embed` maps a batch to pooled states (B, D).
+    made_by
+        What makes the features besides the inputs: the encoder's SHA-256, its pooling, its attention.
+
+    Returns
+    -------
+    None where the cache has no room for them.
+
+    Raises
+    ------
+    Interrupted
+        A signal asked for a stop; what is done is kept.
+    """
+    made_by = {**made_by, "precision": str(accelerator.mixed_precision), "device": accelerator.device.type}
+    key = storage.digest([_VERSION, examples.fingerprint, made_by])
+    folder = cache.place("features", key)
+    rows = np.arange(len(examples))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Whoever comes second, another process of this run or another run, waits and finds the work done.
+    with _waiting(FileLock(folder.with_name(f".{folder.name}.lock"))):
+        if cache.is_whole(folder):
+            logger.info("the encoder does not run: features of %d rows are in the cache (%s)", len(rows), folder.name)
+        elif not _compute(model, examples, folder, accelerator):
+            return None
+    return Features(np.load(folder / _FEATURES, mmap_mode="r"), rows, examples)
+
+
+@contextlib.contextmanager
+def _waiting(lock: FileLock) -> Iterator[None]:
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        logger.info("another process is computing the same features: waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _compute(model: Any, examples: Encodable, folder: Path, accelerator: Accelerator) -> bool:
+    model.to(accelerator.device)
+    cuts = inference.batches(examples, _ROWS, _COST[accelerator.device.type == "cuda"])
+    width = inference.one_batch(model, model.embed, examples, cuts[-1][:1], accelerator.autocast).shape[1]
+    work = cache.place("features", folder.name, "-unfinished")
+    # What was begun has its whole room already.
+    if not cache.make_room(0 if _is_begun(work) else len(examples) * width * 4):
+        logger.warning(
+            "no room to cache %d features of width %d (%s has room for %.1f GB): the encoder runs in every epoch",
+            *(len(examples), width, storage.cache_dir(), cache.limit() / 1e9),
+        )
+        return False
+    values, done = _open(work, len(examples), width)
+    if done:
+        logger.info("going on with the features after batch %d of %d", done, len(cuts))
+    with deferred() as asked, bar("features", len(examples), "rows") as tick, inference.evaluating(model):
+        tick(sum(map(len, cuts[:done])))
+        synced = time.monotonic()
+        for i, rows in enumerate(cuts[done:], start=done + 1):
+            values[rows] = inference.one_batch(model, model.embed, examples, rows, accelerator.autocast)
+            tick(len(rows))
+            if asked.signum or time.monotonic() - synced > _SECONDS_BETWEEN_SYNCS:
+                _sync(work, values, done=i)
+                synced = time.monotonic()
+            if asked.signum:
+                raise Interrupted(asked.signum, "stopped; the features so far are kept: run again to go on")
+    if not _is_begun(work):
+        raise TitheError("the cache was cleared while the encoder ran over the data: run again")
+    _sync(work, values, done=len(cuts))
+    storage.write_manifest(work, [work / _FEATURES])
+    shutil.rmtree(folder, ignore_errors=True)  # one that was damaged
+    work.replace(folder)
+    (folder / _DONE).unlink()
+    return True
+
+
+def _is_begun(work: Path) -> bool:
+    return (work / _DONE).is_file() and (work / _FEATURES).is_file()
+
+
+def _open(work: Path, rows: int, width: int) -> tuple[np.memmap[Any, Any], int]:
+    """Open an unfinished pass, or begin one; return its array and the number of batches that are done."""
+    if _is_begun(work):
+        return np.lib.format.open_memmap(work / _FEATURES, mode="r+"), int((work / _DONE).read_text())
+    work.mkdir(parents=True, exist_ok=True)
+    values = np.lib.format.open_memmap(work / _FEATURES, mode="w+", dtype=np.float32, shape=(rows, width))
+    if hasattr(os, "posix_fallocate"):  # a disk that fills up later would kill the process in the middle of a write
+        with (work / _FEATURES).open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, (work / _FEATURES).stat().st_size)
+    _sync(work, values, done=0)
+    return values, 0
+
+
+def _sync(work: Path, values: np.memmap[Any, Any], done: int) -> None:
+    """Bring the values to the disk, and only then the number of batches that they make up."""
+    values.flush()
+    storage.write_text(work / _DONE, str(done))

@@ -1,0 +1,7 @@
+"""The detector of generated images: its branches, how they are fused, and its loss."""
+
+from __future__ import annotations
+
+from tithe.models.forensics.detector import Detector
+
+__all__ = ["Detector"]

@@ -1,0 +1,116 @@
+"""One forward pass over examples: logits or embeddings, in the order of the examples, off the device per batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tithe.arrays import Rows
+from tithe.models.examples import Batch, Examples
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Autocast = Callable[[], AbstractContextManager[Any]]
+_PER_BATCH = 64
+
+
+def logits(model: nn.Module, examples: Examples, batch_size: int = _PER_BATCH, **how: Any) -> Array:
+    """Return logits, shape (N, C), float32; see `forward` for `how`."""
+    return forward(model, model, examples, batch_size, **how)
+
+
+def embeddings(model: nn.Module, examples: Examples, batch_size: int = _PER_BATCH, **how: Any) -> Array:
+    """Return pooled encoder states, shape (N, D), float32; see `forward` for `how`."""
+    return forward(model, model.embed, examples, batch_size, **how)  # type: ignore[arg-type]
+
+
+def forward(
+    model: nn.Module,
+    function: Callable[[Batch], torch.Tensor],
+    examples: Examples,
+    batch_size: int,
+    autocast: Autocast = nullcontext,
+    tick: Callable[[int], object] = lambda rows: None,
+) -> Array:
+    """Apply a function of the model to every row, longest rows first, in evaluation mode.
+
+    The model's mode is put back afterwards. `tick` is told the number of rows done with each batch.
+    """
+    out: Array | None = None
+    with evaluating(model):
+        for rows in batches(examples, batch_size):
+            values = one_batch(model, function, examples, rows, autocast)
+            if out is None:
+                out = np.empty((len(examples), values.shape[1]), dtype=np.float32)
+            out[rows] = values
+            tick(len(rows))
+    return out if out is not None else np.empty((0, 0), dtype=np.float32)
+
+
+def batches(examples: Examples, batch_size: int, cost: int | None = None) -> list[Rows]:
+    """Cut all rows into batches, longest rows first: memory runs out at once or never.
+
+    Parameters
+    ----------
+    batch_size
+        Rows of a batch at most.
+    cost
+        Rows times longest row of a batch at most; a row that costs more stands alone.
+    """
+    lengths = examples.lengths
+    if lengths is None:
+        return [np.arange(i, min(i + batch_size, len(examples))) for i in range(0, len(examples), batch_size)]
+    order, cut = np.argsort(-lengths, kind="stable"), []
+    start = 0
+    while start < len(order):
+        fits = batch_size if cost is None else max(1, min(batch_size, cost // int(lengths[order[start]])))
+        cut.append(order[start : start + fits])
+        start += fits
+    return cut
+
+
+def one_batch(
+    model: nn.Module,
+    function: Callable[[Batch], torch.Tensor],
+    examples: Examples,
+    rows: Rows,
+    autocast: Autocast = nullcontext,
+) -> Array:
+    """Apply a function of the model to some rows, without gradients; return float32 values, shape (B, …)."""
+    return of_batch(model, function, examples.collate(rows), autocast)
+
+
+def of_batch(
+    model: nn.Module, function: Callable[[Batch], torch.Tensor], batch: Batch, autocast: Autocast = nullcontext
+) -> Array:
+    """Apply a function of the model to a batch, without gradients; return float32 values, shape (B, …)."""
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        there = {name: tensor.to(device) for name, tensor in batch.items()}
+        with autocast():
+            values: Array = function(there).float().cpu().numpy()
+    return values
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode for the length of the block, then each of its modules back into its own."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def softmax(logits_NC: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return probabilities in float64, shape (N, C)."""
+    shifted = logits_NC.astype(np.float64) - logits_NC.max(axis=1, keepdims=True)
+    exp = np.exp(shifted)
+    probs: np.ndarray[Any, np.dtype[np.float64]] = exp / exp.sum(axis=1, keepdims=True)
+    return probs

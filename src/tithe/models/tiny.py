@@ -1,0 +1,77 @@
+"""A small real ModernBERT with random weights and a tokenizer learnt from the user's own texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tithe import storage
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def modernbert(
+    folder: Path,
+    texts: Iterator[str],
+    hidden_size: int = 128,
+    layers: int = 4,
+    vocabulary: int = 8000,
+    positions: int = 1024,
+    seed: int = 0,
+) -> int:
+    """Write an encoder that any config can name, of the same class as mmBERT; return its number of parameters.
+
+    It knows nothing: its weights are random. It trains like the real one in seconds, and as a frozen encoder it is a
+    random projection of the words, enough to see an experiment through on a slow machine.
+
+    Parameters
+    ----------
+    folder
+        Gets `config.json`, `model.safetensors` and the tokenizer, atomically.
+    texts
+        What the byte-pair tokenizer is learnt from.
+    hidden_size, layers, vocabulary, positions
+        Sizes; heads have 32 dimensions.
+    """
+    from transformers import ModernBertConfig, ModernBertModel
+
+    with storage.atomic_folder(folder) as aside:
+        tokenizer = _tokenizer(texts, vocabulary)
+        tokenizer.save_pretrained(aside)
+        ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep")}
+        config = ModernBertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=hidden_size,
+            intermediate_size=2 * hidden_size,
+            num_hidden_layers=layers,
+            num_attention_heads=hidden_size // 32,
+            max_position_embeddings=positions,
+            classifier_pooling="mean",  # the first token of a random encoder knows next to nothing of the others
+            bos_token_id=ids["cls_token_id"],
+            eos_token_id=ids["sep_token_id"],
+            **ids,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = ModernBertModel(config)
+        model.save_pretrained(aside)
+    return sum(p.numel() for p in model.parameters())
+
+
+def _tokenizer(texts: Iterator[str], vocabulary: int) -> Any:
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=list(_SPECIAL), show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    ends = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    names = {f"{name.strip('[]').lower()}_token": name for name in _SPECIAL}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)

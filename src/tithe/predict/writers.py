@@ -1,0 +1,106 @@
+"""Predictions as Parquet, CSV, JSON or JSONL."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tithe import storage
+from tithe.errors import InputError, did_you_mean
+
+Rows = Iterator[dict[str, Any]]
+Item = TypeVar("Item")
+
+_ROWS_AT_ONCE = 4096
+# Whole columns may be empty in the rows that are written first, which then don't tell their types.
+_OF_IMAGES = pa.schema(
+    [
+        ("path", pa.string()),
+        ("score", pa.float64()),
+        ("probability", pa.float64()),
+        ("verdict", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+def chunks(stream: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield a stream in lists of at most `size` items."""
+    iterator = iter(stream)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk
+
+
+def write(path: Path, rows: Rows) -> int:
+    """Write predictions as Parquet, CSV, JSON or JSONL by the suffix of the path; return their number.
+
+    Raises
+    ------
+    InputError
+        Another suffix.
+    """
+    writers: dict[str, Callable[[Path, Rows], int]] = {
+        ".jsonl": _jsonl,
+        ".json": _json,
+        ".csv": _csv,
+        ".parquet": _parquet,
+    }
+    suffix = path.suffix.lower()
+    if suffix not in writers:
+        raise InputError(f"can't write '{suffix}' files{did_you_mean(suffix, writers)}")
+    with storage.atomic_file(path) as aside:
+        return writers[suffix](aside, map(_flat, rows))
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A table has a column for the probability of each class."""
+    classes = {f"p_{name}": p for name, p in row.get("probabilities", {}).items()}
+    return {**{key: value for key, value in row.items() if key != "probabilities"}, **classes}
+
+
+def _jsonl(path: Path, rows: Rows) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for count, row in enumerate(rows, start=1):  # noqa: B007
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return count
+
+
+def _json(path: Path, rows: Rows) -> int:
+    found = list(rows)
+    path.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    return len(found)
+
+
+def _csv(path: Path, rows: Rows) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        for count, row in enumerate(rows, start=1):
+            if count == 1:
+                writer.writerow(row)
+            writer.writerow(row.values())
+    return count
+
+
+def _parquet(path: Path, rows: Rows) -> int:
+    count, writer = 0, None
+    try:
+        for chunk in chunks(rows, _ROWS_AT_ONCE):
+            table = pa.Table.from_pylist(chunk, _OF_IMAGES if list(chunk[0]) == _OF_IMAGES.names else None)
+            writer = writer or pq.ParquetWriter(path, table.schema)
+            writer.write_table(table)
+            count += len(chunk)
+    finally:
+        if writer:
+            writer.close()
+    if not count:
+        pq.write_table(pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}), path)
+    return count

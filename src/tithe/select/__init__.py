@@ -1,0 +1,26 @@
+"""Choosing training rows: from a file, from a config, or inside a run."""
+
+from __future__ import annotations
+
+from tithe.select.choose import (
+    SelectionResult,
+    choose_rows,
+    explain_row,
+    select_from_config,
+    select_from_file,
+    signal_inputs,
+)
+from tithe.select.outputs import FILE, save, summary, write
+
+__all__ = [
+    "FILE",
+    "SelectionResult",
+    "choose_rows",
+    "explain_row",
+    "save",
+    "select_from_config",
+    "select_from_file",
+    "signal_inputs",
+    "summary",
+    "write",
+]

@@ -1,0 +1,90 @@
+"""The pool that a strategy chooses from: training rows, their labels, and the signals it declared to need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tithe.arrays import Array, Rows
+from tithe.errors import InputError
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Training rows 0..N−1, read-only; validation and test rows have no place here.
+
+    Attributes
+    ----------
+    labels
+        Class indices, shape (N,).
+    ids
+        Positions in the data file, shape (N,), to name a row to a person.
+    signals
+        Arrays whose first dimension counts rows, by name; each is also an attribute of the pool.
+    chosen
+        Embeddings of rows that earlier rounds chose, shape (M, D): a strategy keeps away from them. None where there
+        are none, or the strategy does not look at embeddings.
+    """
+
+    labels: Rows
+    ids: Rows
+    signals: Mapping[str, Array]
+    chosen: Array | None = None
+
+    @classmethod
+    def of(cls, labels: Rows, ids: Rows, signals: Mapping[str, Array], chosen: Array | None = None) -> Pool:
+        """Return a pool that can't be written through; the arrays themselves stay as they are."""
+        own = {name: _read_only(array) for name, array in signals.items()}
+        return cls(_read_only(labels), _read_only(ids), own, chosen)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getattr__(self, name: str) -> Array:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            return self.signals[name]
+        except KeyError:
+            raise AttributeError(f"this pool has no signal '{name}': a strategy names what it reads in NEEDS") from None
+
+    def take(self, rows: Rows, taken: Rows | None = None) -> Pool:
+        """Return a pool of some rows, to be chosen from beside others that are `taken`."""
+        known = taken is not None and len(taken) > 0 and "embeddings" in self.signals
+        chosen = self.signals["embeddings"][taken] if known else None
+        own = {name: array[rows] for name, array in self.signals.items()}
+        return Pool.of(self.labels[rows], self.ids[rows], own, chosen)
+
+    def with_signals(self, signals: Mapping[str, Array]) -> Pool:
+        """Return the pool with some signals replaced."""
+        return Pool.of(self.labels, self.ids, {**self.signals, **signals}, self.chosen)
+
+    def only(self, needs: tuple[str, ...]) -> Pool:
+        """Return the pool with the signals that a strategy declared, each checked.
+
+        Raises
+        ------
+        InputError
+            A signal is missing, or is not a number for some row; the message names the row.
+        """
+        for name in needs:
+            if name not in self.signals:
+                raise InputError(f"signal '{name}' was not computed: choose one of {', '.join(sorted(self.signals))}")
+            array = self.signals[name]
+            bad_N = np.isnan(array.reshape(len(self), -1)).any(axis=1) if array.dtype.kind == "f" else np.zeros(0, bool)
+            if name not in MAY_BE_NAN and bad_N.any():
+                row = int(np.flatnonzero(bad_N)[0])
+                raise InputError(f"signal '{name}' is not a number for row {self.ids[row]} of the data file")
+        return Pool(self.labels, self.ids, {name: self.signals[name] for name in needs})
+
+
+# Signals that some texts do not have: a readability where the language is not known, say.
+MAY_BE_NAN = frozenset({"readability", "hdd", "mtld", "ttr"})
+
+
+def _read_only(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,42 @@
+"""Ranks: what different measures have in common, and what is left of one when another is held still."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tithe.arrays import Array
+
+
+def ranks(values_N: Array, groups_N: Array | None = None) -> Array:
+    """Return the rank of each value within its group, from 0 (lowest) to 1, ties sharing their mean rank.
+
+    Values that are not a number rank in the middle: nothing is known of them.
+    """
+    out_N = np.full(len(values_N), 0.5)
+    groups_N = np.zeros(len(values_N), dtype=np.int64) if groups_N is None else groups_N
+    for group in np.unique(groups_N):
+        rows = np.flatnonzero((groups_N == group) & ~np.isnan(values_N))
+        if len(rows) > 1:
+            out_N[rows] = _mean_ranks(values_N[rows]) / (len(rows) - 1)
+    return out_N
+
+
+def _mean_ranks(values_N: Array) -> Array:
+    _, inverse_N, counts_G = np.unique(values_N, return_inverse=True, return_counts=True)
+    last_G = np.cumsum(counts_G) - 1
+    mean_N: Array = (last_G - (counts_G - 1) / 2)[inverse_N]
+    return mean_N
+
+
+def length_bins(lengths_N: Array, bins: int = 10) -> Array:
+    """Return the quantile bin of each length, shape (N,); equal lengths share a bin."""
+    edges = np.quantile(lengths_N, np.linspace(0, 1, bins + 1)[1:-1])
+    found: Array = np.searchsorted(np.unique(edges), lengths_N, side="left")
+    return found
+
+
+def entropy(probs_NC: Array) -> Array:
+    """Return the entropy of each row in units of ln C: 0 is certain, 1 knows nothing (Shannon 1948)."""
+    p_NC = np.asarray(probs_NC, dtype=np.float64)
+    share_N: Array = -(p_NC * np.log(p_NC.clip(1e-12))).sum(axis=1) / np.log(max(2, probs_NC.shape[1]))
+    return share_N

@@ -1,0 +1,95 @@
+"""A budget spent in rounds: each chooses more rows from the rest, by what the model of the rows so far thinks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tithe import config
+from tithe.arrays import Array, Rows
+from tithe.errors import InputError
+from tithe.select.budget import budget_rows
+from tithe.select.pool import Pool
+from tithe.select.selection import Selection, select
+
+
+@dataclass(frozen=True)
+class History:
+    """What was chosen so far, in the order of choice.
+
+    Attributes
+    ----------
+    rows, scores, rounds
+        Positions in the pool, what the strategy thought of each, and its round from 0; all of shape (K,).
+    """
+
+    rows: Rows
+    scores: Array
+    rounds: Rows
+
+    @classmethod
+    def empty(cls) -> History:
+        """Return the history before the first round."""
+        return cls(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64))
+
+    @property
+    def done(self) -> int:
+        """Rounds that are over."""
+        return int(self.rounds[-1]) + 1 if len(self.rounds) else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {name: getattr(self, name).tolist() for name in ("rows", "scores", "rounds")}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> History:
+        """Return what `as_json` wrote."""
+        return cls(np.array(values["rows"], np.int64), np.array(values["scores"]), np.array(values["rounds"], np.int64))
+
+    def selection(self) -> Selection:
+        """Return all rows as one selection; earlier rounds rank first."""
+        by_row = np.argsort(self.rows)
+        return Selection(self.rows[by_row], by_row, self.scores[by_row], self.rounds[by_row])
+
+
+def totals(rows: int, settings: config.Select) -> list[int]:
+    """Return how many rows are chosen after each round: even shares, the last the whole budget.
+
+    Raises
+    ------
+    InputError
+        There are more rounds than rows to choose.
+    """
+    count = budget_rows(rows, settings.budget)
+    if settings.rounds > count:
+        raise InputError(f"select.rounds {settings.rounds} is more than the {count} rows of the budget: lower it")
+    return [count * (number + 1) // settings.rounds for number in range(settings.rounds)]
+
+
+def strategy_of(settings: config.Select, number: int) -> str:
+    """Return the strategy of a round: before any model was trained, the one that needs none."""
+    return settings.first if settings.rounds > 1 and number == 0 else settings.strategy
+
+
+def choose_round(pool: Pool, settings: config.Select, seed: int, history: History) -> History:
+    """Choose the rows of the next round from those that are left.
+
+    Rounds never share a row and sum to the budget exactly; one round is the selection without rounds.
+
+    Raises
+    ------
+    InputError
+        As `selection.select`.
+    """
+    number = history.done
+    name = strategy_of(settings, number)
+    own = settings if name == settings.strategy else settings.model_copy(update={"strategy": name, "options": {}})
+    found = select(pool, own, seed, history.rows, totals(len(pool), settings)[number])
+    order = np.argsort(found.rank)
+    return History(
+        np.concatenate([history.rows, found.rows[order]]),
+        np.concatenate([history.scores, found.score[order]]),
+        np.concatenate([history.rounds, np.full(len(found), number, dtype=np.int64)]),
+    )

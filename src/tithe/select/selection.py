@@ -1,0 +1,181 @@
+"""The selection core: budget, quotas, direction, ties and checks, once for every strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from tithe import config, plugins
+from tithe.arrays import Array, Rows
+from tithe.config.explain import explain_error
+from tithe.errors import InputError, TitheError
+from tithe.select.budget import budget_rows, quotas, remaining_quota
+from tithe.select.pool import Pool
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Chosen rows of a pool.
+
+    Attributes
+    ----------
+    rows
+        Positions in the pool, sorted, shape (K,).
+    rank
+        In which order they were chosen, 0 first, shape (K,): the picks of a smaller budget come first.
+    score
+        What the strategy thought of each, higher = keep first, shape (K,).
+    round
+        In which round each was chosen, from 0, shape (K,).
+    """
+
+    rows: Rows
+    rank: Rows
+    score: Array
+    round: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+NOTHING: Rows = np.zeros(0, dtype=np.int64)
+
+
+def select(
+    pool: Pool, settings: config.Select, seed: int, taken: Rows = NOTHING, total: int | None = None
+) -> Selection:
+    """Choose rows of a pool by a strategy; the same pool, settings and seed give the same rows.
+
+    Parameters
+    ----------
+    taken
+        Rows that earlier rounds chose; they are not chosen again, and what they have counts for their classes.
+    total
+        Rows to have with those taken; the whole budget when unset.
+
+    Raises
+    ------
+    InputError
+        No such strategy or option, or a budget that can't give each class its rows.
+    TitheError
+        The strategy broke its contract.
+    """
+    if settings.strategy == "all":
+        every = np.arange(len(pool))
+        return Selection(every, every, np.zeros(len(pool)), np.zeros_like(every))
+    total = budget_rows(len(pool), settings.budget) if total is None else total
+    asked = _asked(pool, settings, seed, taken, total)
+    if settings.balance == "none":
+        order, score = asked.of(np.arange(len(pool)), total - len(taken))
+        order, score = _fill_floor(asked, order, score)
+        fraction = np.arange(len(order)) / max(1, len(order))
+    else:
+        order, score, fraction = _by_class(asked)
+    return _finished(pool, order, score, fraction, total - len(taken), settings.strategy)
+
+
+def scores(pool: Pool, settings: config.Select, seed: int) -> Array | None:
+    """Return what a strategy thinks of every row, shape (N,); None for one that picks instead of scoring."""
+    return _asked(pool, settings, seed, NOTHING, 0).scores
+
+
+def _asked(pool: Pool, settings: config.Select, seed: int, taken: Rows, total: int) -> _StrategyCall:
+    strategy = plugins.load("strategies", settings.strategy)
+    rng = np.random.default_rng([seed, 0x5E1EC7, len(taken)])
+    own = pool.only(strategy.NEEDS)
+    return _StrategyCall(strategy, own, taken, total, settings, rng, parse_options(strategy, settings))
+
+
+@dataclass(frozen=True)
+class _StrategyCall:
+    """One question to a strategy: what is asked, and what it is asked about."""
+
+    strategy: ModuleType
+    pool: Pool
+    taken: Rows
+    total: int
+    settings: config.Select
+    rng: np.random.Generator
+    options: Any
+
+    @cached_property
+    def scores(self) -> Array | None:
+        """The scores of all rows, shape (N,), for strategies that score; None for those that pick."""
+        if not hasattr(self.strategy, "score"):
+            return None
+        return np.asarray(self.strategy.score(self.pool, self.rng, self.options), dtype=np.float64)
+
+    def of(self, among: Rows, count: int) -> tuple[Rows, Array]:
+        """Choose from some rows, without those that are taken; return rows in the order of choice, and scores."""
+        left = np.setdiff1d(among, self.taken)
+        if count == 0:
+            return NOTHING, np.zeros(0)
+        if self.scores is not None:
+            order = left[np.argsort(-self.scores[left], kind="stable")[:count]]  # ties go to the lowest row
+            return order, self.scores[order]
+        near = np.intersect1d(among, self.taken)
+        inside, score_K = self.strategy.pick(self.pool.take(left, near), count, self.rng, self.options)
+        return left[np.asarray(inside, dtype=np.int64)], np.asarray(score_K, dtype=np.float64)
+
+
+def parse_options(strategy: ModuleType, settings: config.Select) -> Any:
+    """Return a strategy's options, checked.
+
+    Raises
+    ------
+    InputError
+        It has no such option, or not with this value.
+    """
+    name = strategy.__name__.rpartition(".")[2]
+    model = getattr(strategy, "Options", config.Section)
+    try:
+        return model.model_validate(dict(settings.options))
+    except ValidationError as error:
+        first: Mapping[str, Any] = error.errors(include_url=False)[0]
+        raise InputError(explain_error(model, dict(first), f"select.options of {name}", {})) from None
+
+
+def _by_class(asked: _StrategyCall) -> tuple[Rows, Array, Array]:
+    labels_N, settings = asked.pool.labels, asked.settings
+    quota_C = remaining_quota(labels_N, asked.total, settings, asked.taken)
+    orders, scores, fractions = [NOTHING], [np.zeros(0)], [np.zeros(0)]
+    for c in np.flatnonzero(quota_C):
+        order, score_K = asked.of(np.flatnonzero(labels_N == c), int(quota_C[c]))
+        orders.append(order)
+        scores.append(score_K)
+        fractions.append((np.arange(len(order)) + 0.5) / quota_C[c])
+    return np.concatenate(orders), np.concatenate(scores), np.concatenate(fractions)
+
+
+def _fill_floor(asked: _StrategyCall, order: Rows, score: Array) -> tuple[Rows, Array]:
+    """Give each class its floor in the place of the last picks of classes that have more."""
+    labels_N, floor = asked.pool.labels, asked.settings.floor
+    quotas(labels_N, asked.total, "none", floor)  # refuses what can't be
+    for c in np.flatnonzero(np.bincount(labels_N)):
+        rows = np.flatnonzero(labels_N == c)
+        have_C = np.bincount(labels_N[np.concatenate([asked.taken, order])], minlength=int(labels_N.max()) + 1)
+        missing = min(len(rows), floor) - int(have_C[c])
+        if missing <= 0:
+            continue
+        extra, extra_score = asked.of(np.setdiff1d(rows, order), missing)
+        spare = [i for i in range(len(order) - 1, -1, -1) if have_C[labels_N[order[i]]] > floor][:missing]
+        order = np.concatenate([np.delete(order, spare), extra])
+        score = np.concatenate([np.delete(score, spare), extra_score])
+    return order, score
+
+
+def _finished(pool: Pool, order: Rows, score: Array, fraction: Array, count: int, name: str) -> Selection:
+    if len(order) != count or len(np.unique(order)) != count or not ((order >= 0) & (order < len(pool))).all():
+        raise TitheError(f"strategy '{name}' returned {len(order)} rows for a budget of {count}, or some of them twice")
+    # Classes take turns in proportion to their quotas, so that a prefix of the ranks is balanced, too.
+    place = np.lexsort((order, fraction))
+    rank = np.empty(count, dtype=np.int64)
+    rank[place] = np.arange(count)
+    by_row = np.argsort(order)
+    return Selection(order[by_row], rank[by_row], score[by_row], np.zeros_like(order))

@@ -1,0 +1,1 @@
+"""What strategies ask for, computed once for all of them."""

@@ -1,0 +1,204 @@
+"""The signals that strategies ask for: computed once for the rows of a pool, cached by what made them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+
+from tithe import config, plugins, storage
+from tithe.arrays import Array, Rows
+from tithe.data import Dataset, LabelMap
+from tithe.errors import InputError
+from tithe.progress import bar
+from tithe.select.pool import Pool
+from tithe.select.signals import causal_lm, linear_probes, ngram_lm, text_statistics
+from tithe.storage import cache
+
+logger = logging.getLogger("tithe")
+
+_VERSION = 1
+_COST = "seconds.json"
+
+
+@dataclass(frozen=True)
+class SignalInputs:
+    """What signals are computed from; every array and text is of the pool's rows, in their order.
+
+    Attributes
+    ----------
+    data
+        The training rows.
+    labels
+        Their classes.
+    examples
+        The same rows as the task encodes them: `tokens`, `offsets` and `lengths` of texts.
+    embeddings
+        Called when a signal needs them, shape (N, D).
+    identity
+        What makes the embeddings.
+    trained_as
+        The config by which models are trained between rounds.
+    """
+
+    data: Dataset
+    labels: LabelMap
+    examples: Any
+    embeddings: Callable[[], Array]
+    identity: str
+    trained_as: dict[str, Any]
+    settings: config.Select
+    seed: int
+    accelerator: Accelerator
+
+
+def compute_signals(source: SignalInputs, strategies: Sequence[str]) -> tuple[Pool, float]:
+    """Return the pool with every signal that some strategies need, and the seconds that these cost.
+
+    A signal from the cache costs what it did when it was computed: a strategy does not get cheaper by coming second.
+    Embeddings are not counted, since training a head on the chosen rows needs them as well.
+
+    Raises
+    ------
+    InputError
+        No such strategy, or a signal that these data can't give.
+    """
+    # Lengths cost nothing, and the account of a selection shows them.
+    needs = sorted({"lengths", *(need for name in strategies for need in plugins.load("strategies", name).NEEDS)})
+    signals: dict[str, Array] = {}
+    cost = 0.0
+    for need in needs:
+        if need not in signals:
+            found, seconds = _cached(need, source)
+            signals, cost = {**signals, **found}, cost + seconds
+    return Pool.of(source.data.labels, source.data.ids, signals), cost
+
+
+def _cached(need: str, source: SignalInputs) -> tuple[dict[str, Array], float]:
+    """Return a signal and those that are computed along with it, and the seconds that they cost."""
+    if need == "embeddings":
+        return {need: np.asarray(source.embeddings())}, 0.0
+    if need == "lengths":
+        return {need: np.asarray(source.examples.lengths)}, 0.0
+    family = next((names for names in _TOGETHER if need in names), None)
+    if family is None:
+        raise InputError(f"no signal '{need}': choose one of {', '.join(sorted(_known()))}")
+    compute, made_of = _TOGETHER[family]
+    settings = source.settings
+    key = [_VERSION, *family, source.data.fingerprint, [getattr(settings, name) for name in made_of]]
+    key += [source.seed] if "folds" in made_of else []
+    key += [source.identity] if compute in _ON_EMBEDDINGS else []
+    key += [source.examples.fingerprint] if compute in _ON_TOKENS else []
+    folder = cache.place("signals", storage.digest(key))
+    if not cache.is_whole(folder):
+        logger.info("computing %s of %d rows", ", ".join(family), len(source.data))
+        begun = time.monotonic()
+        arrays = compute(source)
+        seconds = time.monotonic() - begun
+        with storage.atomic_folder(folder) as aside:
+            for name, array in arrays.items():
+                np.save(aside / f"{name}.npy", array)
+            storage.write_json(aside / _COST, seconds)
+        cache.make_room()
+    found = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in family}
+    return found, float(storage.read_json(folder / _COST))
+
+
+def _known() -> set[str]:
+    return {"embeddings", "lengths", *(name for family in _TOGETHER for name in family)}
+
+
+def _probs(source: SignalInputs) -> dict[str, Array]:
+    X_ND, s = np.asarray(source.embeddings()), source.settings
+    return {"probs": linear_probes.out_of_fold(X_ND, source.data.labels, len(source.labels), s.folds, source.seed)}
+
+
+def _proxy_probs(source: SignalInputs) -> dict[str, Array]:
+    X_ND, s = np.asarray(source.embeddings()), source.settings
+    classes = len(source.labels)
+    return {
+        "proxy_probs": linear_probes.short_runs(X_ND, source.data.labels, classes, s.proxy_runs, s.folds, source.seed)
+    }
+
+
+def _perplexity(source: SignalInputs) -> dict[str, Array]:
+    if source.settings.language_model:
+        texts, device = source.data.inputs(), str(source.accelerator.device)
+        with bar("perplexity", len(texts), "texts") as tick:
+            return {
+                "perplexity": causal_lm.perplexities(source.settings.language_model, texts, device=device, tick=tick)
+            }
+    tokens, offsets = _own_tokens(source)
+    found = ngram_lm.perplexity_out_of_fold(tokens, offsets, _vocabulary(tokens), source.settings.folds, source.seed)
+    return {"perplexity": found}
+
+
+def _label_losses(source: SignalInputs) -> dict[str, Array]:
+    labels = source.data.labels
+    if source.settings.language_model:
+        names = [str(source.labels.names[label]) for label in labels]
+        texts, device = source.data.inputs(), str(source.accelerator.device)
+        with bar("label losses", len(texts), "texts") as tick:
+            conditional_N, prior_N = causal_lm.label_losses(
+                source.settings.language_model, texts, names, device=device, tick=tick
+            )
+    else:
+        tokens, offsets = _own_tokens(source)
+        conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(
+            tokens, offsets, labels, len(source.labels), _vocabulary(tokens), source.settings.folds, source.seed
+        )
+    return {"conditional_loss": conditional_N, "prior_loss": prior_N}
+
+
+def _readability(source: SignalInputs) -> dict[str, Array]:
+    texts = source.data.inputs()
+    languages = {language for language in map(text_statistics.language, texts[:1000]) if language == "other"}
+    if languages:
+        logger.warning("some texts are neither English nor Russian: their readability ranks in the middle")
+    return {"readability": np.array([text_statistics.readability(text) for text in texts])}
+
+
+def _lexical(source: SignalInputs) -> dict[str, Array]:
+    texts = source.data.inputs()
+    found: dict[str, list[float]] = {"hdd": [], "mtld": [], "ttr": []}
+    with bar("vocabulary", len(texts), "texts") as tick:
+        for text in texts:
+            words = text_statistics.words(text)
+            found["hdd"].append(text_statistics.hdd(words))
+            found["mtld"].append(text_statistics.mtld(words))
+            found["ttr"].append(text_statistics.ttr(words))
+            tick(1)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def _own_tokens(source: SignalInputs) -> tuple[Array, Rows]:
+    """Return the token ids of the pool's rows end to end, and where each begins."""
+    examples = source.examples
+    lengths = np.asarray(examples.lengths)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    tokens = np.empty(int(offsets[-1]), dtype=np.int64)
+    for i, row in enumerate(examples.rows):
+        tokens[offsets[i] : offsets[i + 1]] = examples.tokens[examples.offsets[row] : examples.offsets[row + 1]]
+    return tokens, offsets
+
+
+def _vocabulary(tokens: Array) -> int:
+    return int(tokens.max()) + 1 if len(tokens) else 1
+
+
+# Signals that are computed together, how, and the settings that change them.
+_TOGETHER: dict[tuple[str, ...], tuple[Callable[[SignalInputs], dict[str, Array]], tuple[str, ...]]] = {
+    ("probs",): (_probs, ("folds",)),
+    ("proxy_probs",): (_proxy_probs, ("folds", "proxy_runs")),
+    ("perplexity",): (_perplexity, ("folds", "language_model")),
+    ("conditional_loss", "prior_loss"): (_label_losses, ("folds", "language_model")),
+    ("readability",): (_readability, ()),
+    ("hdd", "mtld", "ttr"): (_lexical, ()),
+}
+_ON_EMBEDDINGS = {_probs, _proxy_probs}
+_ON_TOKENS = {_perplexity, _label_losses}

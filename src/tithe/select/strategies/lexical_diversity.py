@@ -1,0 +1,17 @@
+"""The texts of the richest vocabulary for their length (HD-D, MTLD, TTR: McCarthy & Jarvis 2010)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tithe.select.ranks import length_bins, ranks
+
+NEEDS = ("hdd", "mtld", "ttr", "lengths")
+
+
+def score(pool: Any, rng: np.random.Generator, options: Any) -> Any:
+    """Return the mean rank of the three measures within bins of like length."""
+    bins_N = length_bins(pool.lengths)
+    return np.mean([ranks(measure, bins_N) for measure in (pool.hdd, pool.mtld, pool.ttr)], axis=0)

@@ -1,0 +1,17 @@
+"""The texts that a language model finds most natural, within bins of like length (Marion et al. 2023)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tithe.select.ranks import length_bins, ranks
+
+NEEDS = ("perplexity", "lengths")
+
+
+def score(pool: Any, rng: np.random.Generator, options: Any) -> Any:
+    """Return 1 for the lowest perplexity of a length bin, 0 for the highest; perplexity follows length."""
+    finite = np.minimum(pool.perplexity, np.finfo(float).max)  # an empty text is +inf
+    return 1 - ranks(finite, length_bins(pool.lengths))

@@ -1,0 +1,1 @@
+"""Strategies × budgets × seeds, and the table of them."""

@@ -1,0 +1,121 @@
+"""A suite's table: means over seeds with intervals, and whether a strategy beats class-balanced random in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+BASELINE, RIVAL = "all", "random"
+HEAD = (
+    *("strategy", "rows", "accuracy", "macro F1", "worst class", "of all"),
+    *("against random", "p", "selection s", "training s"),
+)
+
+
+def compute_standings(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a line for each strategy and budget, the best accuracy first.
+
+    Intervals are Student's over the seeds, at 95 %; the test is the paired t-test against `random` at the same budget
+    and over the same seeds. With one seed there is neither.
+    """
+    groups: dict[tuple[str, float], dict[int, dict[str, Any]]] = {}
+    for result in results:
+        groups.setdefault((result["strategy"], result["budget"]), {})[result["seed"]] = result
+    full = _values(next((g for (name, _), g in groups.items() if name == BASELINE), {}), "accuracy")
+    lines = [_line(name, budget, group, groups, full) for (name, budget), group in groups.items()]
+    return sorted(lines, key=lambda line: -line["accuracy"]["mean"])
+
+
+def _line(
+    name: str,
+    budget: float,
+    group: dict[int, dict[str, Any]],
+    groups: dict[tuple[str, float], dict[int, dict[str, Any]]],
+    full: dict[int, float],
+) -> dict[str, Any]:
+    accuracy = _values(group, "accuracy")
+    share = [accuracy[seed] / full[seed] for seed in accuracy if seed in full]
+    seconds = [sum(result["selection_seconds"].values()) for result in group.values()]
+    return {
+        "strategy": name,
+        "budget": budget,
+        "seeds": len(group),
+        "rows": next(iter(group.values()))["rows"],
+        "steps": next(iter(group.values()))["steps"],
+        "accuracy": interval(list(accuracy.values())),
+        "f1": interval(list(_values(group, "f1").values())),
+        "worst_class_accuracy": float(np.mean([result["worst_class_accuracy"] for result in group.values()])),
+        "share_of_all": float(np.mean(share)) if share else None,
+        "selection_seconds": float(np.median(seconds)),
+        "train_seconds": float(np.median([result["train_seconds"] for result in group.values()])),
+        "against_random": _against(accuracy, _values(groups.get((RIVAL, budget), {}), "accuracy")),
+    }
+
+
+def _values(group: dict[int, dict[str, Any]], score: str) -> dict[int, float]:
+    return {seed: float(result["test"][score]) for seed, result in group.items()}
+
+
+def interval(values: Sequence[float]) -> dict[str, float | None]:
+    """Return the mean and half the width of its 95 % interval by Student's t; None with one value."""
+    from scipy import stats
+
+    mean, count = float(np.mean(values)), len(values)
+    if count < 2:
+        return {"mean": mean, "half_width": None}
+    error = float(np.std(values, ddof=1)) / count**0.5
+    return {"mean": mean, "half_width": error * float(stats.t.ppf(0.975, count - 1))}
+
+
+def _against(own: dict[int, float], rival: dict[int, float]) -> dict[str, float | None] | None:
+    """Return the mean difference in pairs and the two-sided p-value of the paired t-test."""
+    from scipy import stats
+
+    gains = np.array([own[seed] - rival[seed] for seed in own if seed in rival])
+    if len(gains) == 0 or own == rival:
+        return None
+    if len(gains) < 2 or np.allclose(gains, gains[0]):
+        return {"difference": float(gains.mean()), "p": None}
+    return {"difference": float(gains.mean()), "p": float(stats.ttest_1samp(gains, 0.0).pvalue)}
+
+
+def text(lines: Sequence[dict[str, Any]], equal_steps: bool) -> str:
+    """Return the table as Markdown, readable in a terminal."""
+    how = "as many optimizer steps as on all rows" if equal_steps else "as many epochs as on all rows"
+    grid = [list(HEAD), *(cells(line) for line in lines)]
+    widths = [max(len(row[i]) for row in grid) for i in range(len(HEAD))]
+    table = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in grid]
+    rule = " | ".join("-" * width for width in widths)
+    seeds = lines[0]["seeds"]
+    note = f"{seeds} seed{'s' if seeds > 1 else ''}, {how}; mean ± 95 % interval over seeds; p of the paired t-test."
+    return "\n".join([f"| {row} |" for row in [table[0], rule, *table[1:]]] + ["", note])
+
+
+def name_of(line: dict[str, Any]) -> str:
+    """Return what a line is called: the strategy, and its budget where it has one."""
+    return BASELINE if line["strategy"] == BASELINE else f"{line['strategy']} {100 * line['budget']:g} %"
+
+
+def cells(line: dict[str, Any]) -> list[str]:
+    """Return a line as it is shown, a cell for each column of `HEAD`."""
+    against = line["against_random"] or {}
+    p = against.get("p")
+    return [
+        name_of(line),
+        str(line["rows"]),
+        _plus_minus(line["accuracy"]),
+        _plus_minus(line["f1"]),
+        f"{line['worst_class_accuracy']:.3f}",
+        "–" if line["share_of_all"] is None else f"{100 * line['share_of_all']:.1f} %",
+        f"{against['difference']:+.4f}" if against else "–",
+        "–" if p is None else f"{p:.3f}",
+        f"{line['selection_seconds']:.1f}",
+        f"{line['train_seconds']:.1f}",
+    ]
+
+
+def _plus_minus(value: dict[str, float | None]) -> str:
+    half = value["half_width"]
+    return f"{value['mean']:.4f}" + (f" ± {half:.4f}" if half is not None else "")

@@ -1,0 +1,124 @@
+"""The cache: what was computed once and can be computed again, on a bounded part of the disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+from tithe.errors import InputError
+from tithe.storage import folders
+
+# Kinds that are computed, and so may go when room is needed; fetched files (`datasets`) go only when asked.
+COMPUTED = ("data", "near", "images", "tokens", "features", "signals", "rounds", "batch")
+FETCHED = "datasets"
+_LIMIT = "TITHE_CACHE_GB"
+_DEFAULT_GB = 20.0
+_in_use: set[Path] = set()
+
+
+class Entry(NamedTuple):
+    """One thing in the cache: its kind, where it lies, its bytes on disk, the seconds since it was last used."""
+
+    kind: str
+    path: Path
+    bytes: int
+    age: float
+
+
+def place(kind: str, key: str, state: str = "") -> Path:
+    """Return the folder of an entry, which may not exist, and count it as in use by this process.
+
+    `state` is appended to the name of one that is not finished.
+    """
+    path = cache_dir() / kind / f"{key[:32]}{state}"
+    _in_use.add(path)
+    return path
+
+
+def is_whole(path: Path) -> bool:
+    """Say whether an entry is there and as it was written; if so it counts as just used."""
+    if folders.broken_files(path):
+        return False
+    os.utime(path)
+    return True
+
+
+def limit() -> int:
+    """Return the bytes that computed entries may take: `$TITHE_CACHE_GB`, else 20 GB.
+
+    Raises
+    ------
+    InputError
+        The variable is not a positive number.
+    """
+    written = os.environ.get(_LIMIT) or _DEFAULT_GB
+    try:
+        gigabytes = float(written)
+    except ValueError:
+        gigabytes = -1.0
+    if not 0 < gigabytes < float("inf"):
+        raise InputError(f"{_LIMIT}={written} is not a size: set it to a number of gigabytes such as 20")
+    return int(gigabytes * 1e9)
+
+
+def entries() -> list[Entry]:
+    """Return everything in the cache, longest unused first."""
+    now, found = time.time(), []
+    for kind in (*COMPUTED, FETCHED):
+        for path in (cache_dir() / kind).glob("*"):
+            if path.suffix == ".lock":
+                continue
+            files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+            size = sum(p.stat().st_blocks * 512 for p in files)
+            found.append(Entry(kind, path, size, now - path.stat().st_mtime))
+    return sorted(found, key=lambda entry: -entry.age)
+
+
+def make_room(needed: int = 0) -> bool:
+    """Delete computed entries, longest unused first, until they and `needed` more bytes keep the limit.
+
+    Entries in use by this process stay; another process that has one mapped keeps its pages until it ends.
+
+    Returns
+    -------
+    Whether the limit and the disk have room for that many bytes.
+    """
+    computed = [entry for entry in entries() if entry.kind in COMPUTED]
+    total = sum(entry.bytes for entry in computed)
+    for entry in computed:
+        if total + needed <= limit():
+            break
+        if entry.path not in _in_use:
+            _delete(entry.path)
+            total -= entry.bytes
+    root = cache_dir()
+    root.mkdir(parents=True, exist_ok=True)
+    return total + needed <= limit() and needed < shutil.disk_usage(root).free
+
+
+def clear(kinds: Collection[str] = COMPUTED) -> int:
+    """Delete every entry of some kinds; return the bytes that were freed."""
+    freed = 0
+    for entry in entries():
+        if entry.kind in kinds:
+            _delete(entry.path)
+            freed += entry.bytes
+    return freed
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def cache_dir() -> Path:
+    """Return the cache: `$TITHE_CACHE`, else `tithe` under `$XDG_CACHE_HOME` or `~/.cache`."""
+    if own := os.environ.get("TITHE_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tithe"

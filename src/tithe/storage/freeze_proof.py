@@ -1,0 +1,67 @@
+"""What a freeze proof says, and whether it follows from its own digests. No tensor is touched here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tithe.storage import hashing
+
+FILE = "freeze_proof.json"
+PARAMETER, BUFFER, NOT_SAVED = "parameter", "buffer", "buffer, not saved"
+KINDS = (PARAMETER, BUFFER, NOT_SAVED)
+ALGORITHM = "SHA-256 over the dtype, the shape and the bytes in row-major order of each tensor"
+
+
+def overall(digests: Mapping[str, str]) -> str:
+    """Return one SHA-256 over the names and digests of some tensors."""
+    return hashing.digest(sorted(digests.items()))
+
+
+def content(asked: str | int, tensors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the content of `freeze_proof.json`.
+
+    Parameters
+    ----------
+    asked
+        The config's `model.freeze`.
+    tensors
+        For every tensor of the encoder by its name: whether it was `frozen`, its SHA-256 `before` and `after`
+        training, and whatever else tells the reader about it.
+    """
+    frozen = {name: entry for name, entry in tensors.items() if entry["frozen"]}
+    changed = sorted(name for name, entry in frozen.items() if entry["before"] != entry["after"])
+    covered = frozen or tensors
+    return {
+        "freeze": asked,
+        "verdict": _verdict(bool(frozen), bool(changed)),
+        "holds": not changed if frozen else None,
+        "changed": changed,
+        "tensors_in_encoder": len(tensors),
+        "tensors_frozen": len(frozen),
+        "tensors_that_moved": sum(entry["before"] != entry["after"] for entry in tensors.values()),
+        "algorithm": ALGORITHM,
+        "overall": {
+            when: overall({name: entry[when] for name, entry in covered.items()}) for when in ("before", "after")
+        },
+        "tensors": dict(tensors),
+    }
+
+
+def agrees(found: Mapping[str, Any], asked: str | int) -> bool:
+    """Say whether a proof is of what was asked for, and follows from the digests of its own tensors."""
+    tensors = found.get("tensors")
+    if not isinstance(tensors, dict) or not tensors:
+        return False
+    if not all(isinstance(entry, dict) and entry.get("kind") in KINDS for entry in tensors.values()):
+        return False
+    try:
+        return found == content(asked, tensors) and (found["tensors_frozen"] > 0) == (asked != "none")
+    except (KeyError, TypeError):
+        return False
+
+
+def _verdict(asked: bool, changed: bool) -> str:
+    if not asked:
+        return "not frozen: the encoder was trained"
+    return "broken: frozen tensors changed" if changed else "frozen: no frozen tensor changed"

@@ -1,0 +1,28 @@
+"""SHA-256 of values, byte strings and files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(value: object) -> str:
+    """Return the SHA-256 of a JSON value, independent of the order of its keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_bytes(*parts: bytes | memoryview) -> str:
+    """Return the SHA-256 of byte strings and of where one ends and the next begins."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(memoryview(part).nbytes.to_bytes(8, "little"))
+        whole.update(part)
+    return whole.hexdigest()

@@ -1,0 +1,1 @@
+"""Where numbers go: the history on disk, and trackers."""

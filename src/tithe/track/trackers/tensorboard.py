@@ -1,0 +1,115 @@
+"""TensorBoard: event files in a folder of the run directory, read by `tensorboard --logdir <home>`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tithe import storage
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+# A killed process loses at most this much; the writer's own default is two minutes.
+FLUSH_SECONDS = 10
+
+
+def check(settings: Mapping[str, Any]) -> None:
+    """Accept any settings: there is nothing in them that could be wrong."""
+
+
+def open(home: Path, settings: Mapping[str, Any], name: str) -> TensorBoard:
+    """Start writing one run's event file.
+
+    Parameters
+    ----------
+    home
+        The run's directory.
+    settings
+        Optional `folder`: where the events land, counted from `home`; `tensorboard` when unset. Optional
+        `resume_step`: the first step this process writes. What an earlier process of the same
+        run wrote at that step or later is hidden by TensorBoard, so nothing is drawn twice.
+    name
+        The run's name, the title of its configuration.
+
+    Source: https://docs.pytorch.org/docs/stable/tensorboard.html
+    """
+    from torch.utils.tensorboard import SummaryWriter
+
+    resume = settings.get("resume_step")
+    folder = home / settings.get("folder", "tensorboard")
+    writer = SummaryWriter(str(folder), purge_step=resume, flush_secs=FLUSH_SECONDS)
+    return TensorBoard(writer, home, name, resume or 0)
+
+
+class TensorBoard:
+    """A tracker over one open event file.
+
+    A figure or a file has no step of its own: it takes the step of the scalars before it.
+    """
+
+    def __init__(self, writer: SummaryWriter, home: Path, name: str, step: int) -> None:
+        self._writer = writer
+        self._home = home
+        self._name = name
+        self._step = step
+
+    def params(self, values: Mapping[str, object]) -> None:
+        """Write the configuration twice: a table to read (Text) and columns to compare (HParams)."""
+        from torch.utils.tensorboard.summary import hparams
+
+        flat = {key: _shown(value) for key, value in storage.flatten(values)}
+        self._writer.add_text("config", _table(self._name, flat), self._step)
+        # `SummaryWriter.add_hparams` would open a second run in a sub-directory; this stays in ours. With no
+        # Experiment summary, the first of the three, TensorBoard offers every scalar of the run as a metric.
+        _, start, _ = hparams(flat, {})
+        self._summary(start)
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Write the values at a step."""
+        self._step = step
+        for key, value in values.items():
+            self._writer.add_scalar(key, value, step)
+
+    def figure(self, name: str, path: Path) -> None:
+        """Write a PNG as an image."""
+        import numpy as np
+        from PIL import Image
+
+        with Image.open(path) as image:
+            pixels_HWC = np.asarray(image.convert("RGB"))
+        self._writer.add_image(name, pixels_HWC, self._step, dataformats="HWC")
+
+    def artifact(self, name: str, path: Path) -> None:
+        """Write where the file lies: TensorBoard keeps no files."""
+        shown = path.relative_to(self._home) if path.is_relative_to(self._home) else path
+        self._writer.add_text(f"artifacts/{name}", f"`{shown}`", self._step)
+
+    def close(self, status: str) -> None:
+        """Write how the run ended and close the file."""
+        from torch.utils.tensorboard.summary import hparams
+
+        self._writer.add_text("status", status, self._step)
+        if status == "finished":  # the only end torch can write; without one HParams says "unknown"
+            _, _, end = hparams({}, {})
+            self._summary(end)
+        self._writer.close()
+
+    def _summary(self, summary: Any) -> None:
+        self._writer._get_file_writer().add_summary(summary, self._step)
+
+
+def _shown(value: object) -> float | str:
+    """Return what the HParams view can hold; torch would write True as 1."""
+    return value if isinstance(value, int | float | str) and not isinstance(value, bool) else str(value)
+
+
+def _table(name: str, flat: Mapping[str, object]) -> str:
+    """Return a Markdown table; a value may not end its cell or its row."""
+    rows = (f"| {key} | {_cell(value)} |" for key, value in flat.items())
+    return "\n".join([f"**{_cell(name)}**", "", "| setting | value |", "|---|---|", *rows])
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

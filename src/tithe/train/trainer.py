@@ -1,0 +1,302 @@
+"""The training loop: a generator of Steps, exact in its arithmetic and in its resumption. It knows no modality."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from tithe.arrays import Rows
+from tithe.checkpoints.state import TrainState
+from tithe.config import Train
+from tithe.errors import TitheError
+from tithe.models.examples import Batch, Examples, Varied
+from tithe.train import optimizer
+from tithe.train.batch_plan import Plan
+from tithe.train.loader import collated, timed
+from tithe.train.random_stream import RandomStream
+
+logger = logging.getLogger("tithe")
+
+# A criterion's parts are what its loss is made of, for people to read.
+Parts = dict[str, torch.Tensor]
+Criterion = Callable[[torch.Tensor, Batch], torch.Tensor | tuple[torch.Tensor, Parts]]
+Validate = Callable[[nn.Module], Mapping[str, float]]
+
+
+class Diverged(TitheError):
+    """The loss or the gradient is no longer a number."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one optimizer step did.
+
+    Attributes
+    ----------
+    epoch
+        From 1.
+    step, batches
+        Optimizer steps and micro-batches done since the run began, resumed parts included.
+    batch_loss
+        Mean loss over the rows of the step.
+    lr
+        Learning rate of every parameter group in this step.
+    grad_norm
+        Norm of the gradient before clipping, None when clipping is off.
+    parts
+        What `batch_loss` is made of, where the criterion says so: means over the rows of the step.
+    rows
+        Rows of the step.
+    waited
+        Seconds until its examples were there.
+    ends_epoch
+        Whether it was the last step of its epoch.
+    scores
+        Validation scores after the last step of an epoch, None elsewhere.
+    snapshot
+        Returns the state as of this step; valid until the generator goes on.
+    """
+
+    epoch: int
+    step: int
+    batches: int
+    batch_loss: float
+    lr: tuple[float, ...]
+    grad_norm: float | None
+    parts: Mapping[str, float]
+    rows: int
+    waited: float
+    ends_epoch: bool
+    scores: Mapping[str, float] | None
+    snapshot: Callable[[], TrainState]
+
+
+def plan(examples: Examples, settings: Train, seed: int) -> Plan:
+    """Return the order of rows that `fit` will follow."""
+    lengths = examples.lengths if settings.group_by_length else None
+    groups = examples.groups if isinstance(examples, Varied) else None
+    sizes = settings.batch_size, settings.accumulation_steps
+    return Plan(lengths, len(examples), *sizes, seed, settings.drop_last, groups)
+
+
+def fit(
+    model: nn.Module,
+    criterion: Criterion,
+    train: Examples,
+    settings: Train,
+    seed: int,
+    accelerator: Accelerator,
+    validate: Validate | None = None,
+    start: TrainState | None = None,
+    num_workers: int = 0,
+) -> Iterator[Step]:
+    """Train `model` in place, yielding after every optimizer step.
+
+    Parameters
+    ----------
+    model
+        Maps a batch to logits; moved to the accelerator's device.
+    criterion
+        Maps (logits, batch) to the *sum* of the rows' losses, and may name the sums that it is made of. The loop
+        divides by the rows of the whole optimizer step, so accumulation and several processes give the full batch's
+        gradient.
+    train
+        Rows to learn from.
+    validate
+        Called with the model (with averaged weights, if kept) after every `validate_every`-th epoch and the last.
+    start
+        State to go on from; the remaining steps are those that the stopped run would have done.
+
+    Raises
+    ------
+    Diverged
+        A loss or gradient norm was not finite; the message names the step and its rows.
+    """
+    loop = _Loop(model, criterion, train, settings, seed, accelerator)
+    if start is not None:
+        loop.restore(start)
+    rank, world = accelerator.process_index, accelerator.num_processes
+    per_epoch = loop.plan.steps_per_epoch
+    left = range(loop.epoch * per_epoch + loop.step_in_epoch, settings.epochs * per_epoch)
+    if left:
+        pinned = accelerator.device.type == "cuda"
+        items = collated(train, loop.plan, left, num_workers, rank, world, pinned)
+        for waited, (rows, batches) in timed(items):
+            yield loop.advance(rows, batches, waited, validate)
+
+
+class _Loop:
+    """The mutable heart of `fit`: everything that a checkpoint holds, and one method that takes a step."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        criterion: Criterion,
+        train: Examples,
+        settings: Train,
+        seed: int,
+        accelerator: Accelerator,
+    ) -> None:
+        self.model = model.to(accelerator.device).train()
+        self.forward: nn.Module = self.model
+        if accelerator.num_processes > 1:
+            self.forward = nn.parallel.DistributedDataParallel(self.model)
+        self.criterion, self.train, self.settings, self.accelerator = criterion, train, settings, accelerator
+        self.plan = plan(train, settings, seed)
+        self.optimizer = optimizer.adamw(model, settings)
+        per_epoch = self.plan.steps_per_epoch
+        factor = optimizer.schedule(settings, settings.epochs * per_epoch, per_epoch)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
+        self.random = RandomStream(seed + accelerator.process_index, accelerator.device)
+        self.ema = optimizer.Average(self.model, settings.ema_decay) if settings.ema_decay else None
+        self.epoch = self.step_in_epoch = self.step = self.batches = 0
+        self.pieces = 1
+
+    def advance(self, rows: Rows, batches: list[Batch], waited: float, validate: Validate | None) -> Step:
+        """Take one optimizer step and, at the end of an epoch, validate."""
+        loss, parts = self._backward(rows, batches)
+        lr = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
+        norm = self._update(rows)
+        self.scheduler.step()
+        if self.ema:
+            self.ema.update(self.model)
+        epoch = self.epoch + 1
+        self.step += 1
+        self.batches += -(-len(rows) // self.settings.batch_size)
+        self.step_in_epoch += 1
+        scores, ends = None, self.step_in_epoch == self.plan.steps_per_epoch
+        if ends:
+            self.epoch, self.step_in_epoch = epoch, 0
+            if validate and (epoch % self.settings.validate_every == 0 or epoch == self.settings.epochs):
+                with self.ema.applied(self.model) if self.ema else contextlib.nullcontext():
+                    scores = validate(self.model)
+        return Step(
+            *(epoch, self.step, self.batches, loss, lr, norm, parts, len(rows), waited, ends, scores, self.snapshot)
+        )
+
+    def _backward(self, rows: Rows, batches: list[Batch]) -> tuple[float, dict[str, float]]:
+        """Fill the gradients with those of the mean loss over the step's rows; return that loss and its parts."""
+        while True:
+            try:
+                with self.random.active():
+                    return self._try_backward(rows, batches)
+            except torch.OutOfMemoryError:
+                # Only the micro-batch shrinks: the optimizer batch, and so the result, stays what it was.
+                if self.pieces >= self.settings.batch_size or self.accelerator.num_processes > 1:
+                    raise
+                self.pieces *= 2
+                size = -(-self.settings.batch_size // self.pieces)
+                logger.warning("out of memory at step %d: micro-batches of %d from here on", self.step + 1, size)
+                self.optimizer.zero_grad()
+                torch.cuda.empty_cache()
+
+    def _try_backward(self, rows: Rows, batches: list[Batch]) -> tuple[float, dict[str, float]]:
+        world = self.accelerator.num_processes
+        has_rows = float(self.accelerator.process_index < len(rows))
+        total = torch.zeros((), device=self.accelerator.device)
+        totals: Parts = {}
+        pieces = [piece for batch in batches for piece in _cut(batch, self.pieces)]
+        for i, batch in enumerate(pieces):
+            batch = {k: v.to(self.accelerator.device, non_blocking=True) for k, v in batch.items()}
+            last = i == len(pieces) - 1
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.forward):
+                with self.accelerator.autocast():
+                    logits = self.forward(batch)
+                found = self.criterion(logits, batch)
+                loss, parts = found if isinstance(found, tuple) else (found, {})
+                loss = loss * has_rows
+                total += loss.detach()
+                for name, part in parts.items():
+                    totals[name] = totals.get(name, 0) + part.detach() * has_rows
+                # Processes average their gradients; times `world` the average is the sum over all rows.
+                self.accelerator.backward(loss * (world / len(rows)))
+        if world > 1:
+            total, totals = self.accelerator.reduce((total, totals))
+        mean = float(total) / len(rows)
+        self._check(mean, "loss", rows)
+        return mean, {name: float(part) / len(rows) for name, part in totals.items()}
+
+    def _update(self, rows: Rows) -> float | None:
+        """Clip and apply the gradients; return their norm before clipping."""
+        scaler, limit, norm = self.accelerator.scaler, self.settings.clip_norm, None
+        if scaler:
+            scaler.unscale_(self.optimizer)
+        if limit:
+            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+            norm = torch.nn.utils.get_total_norm(gradients)
+            excess = torch.clamp((norm + 1e-6) / limit, min=1.0)
+            if scaler:  # it finds overflowed gradients itself, skips the step and lowers its scale
+                torch._foreach_div_(gradients, excess)
+            else:
+                self._check(float(norm), "gradient norm", rows)
+                # The fused optimizer divides by this while it reads the gradient: no pass over memory of its own.
+                self.optimizer.grad_scale, self.optimizer.found_inf = excess, None  # type: ignore[attr-defined]
+        if scaler:
+            scaler.step(self.optimizer)
+            scaler.update()
+        else:
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+        return None if norm is None else float(norm)
+
+    def _check(self, value: float, what: str, rows: Rows) -> None:
+        if math.isfinite(value):
+            return
+        ids = self.train.ids[rows]
+        named = ", ".join(str(i) for i in ids[:16]) + (", …" if len(ids) > 16 else "")
+        raise Diverged(
+            f"the {what} is {value} at epoch {self.epoch + 1}, step {self.step + 1} (rows {named} of the data file): "
+            f"lower train.learning_rate, or set train.precision to no"
+        )
+
+    def snapshot(self) -> TrainState:
+        """Return the state after the last step; its tensors are the live ones, not copies."""
+        scaler = self.accelerator.scaler
+        return TrainState(
+            model=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            scheduler=self.scheduler.state_dict(),
+            rng=self.random.gathered(),
+            scaler=scaler.state_dict() if scaler else None,
+            ema=dict(self.ema.weights) if self.ema else None,
+            progress={
+                "epoch": self.epoch,
+                "step_in_epoch": self.step_in_epoch,
+                "step": self.step,
+                "batches": self.batches,
+            },
+        )
+
+    def restore(self, state: TrainState) -> None:
+        """Put everything back to a snapshot."""
+        self.model.load_state_dict(state.model)
+        own = [{name: value for name, value in g.items() if name != "params"} for g in self.optimizer.param_groups]
+        self.optimizer.load_state_dict(state.optimizer)
+        self.scheduler.load_state_dict({**state.scheduler, "base_lrs": [group["initial_lr"] for group in own]})
+        for group, settings, factor in zip(self.optimizer.param_groups, own, self.scheduler.lr_lambdas, strict=True):
+            # The config's settings hold, and its schedule: for a run that goes on unchanged they are the saved ones.
+            group.update({**settings, "lr": settings["initial_lr"] * factor(self.scheduler.last_epoch)})
+        if state.rng:  # a file for people's own use holds none, where nothing is drawn at random
+            self.random.restore(state.rng)
+        if self.ema and state.ema:
+            self.ema.weights = {k: v.to(self.accelerator.device) for k, v in state.ema.items()}
+        if self.accelerator.scaler and state.scaler:  # an empty state, saved without a GPU, would be refused
+            self.accelerator.scaler.load_state_dict(state.scaler)
+        for name in ("epoch", "step_in_epoch", "step", "batches"):
+            setattr(self, name, int(state.progress[name]))
+
+
+def _cut(batch: Batch, pieces: int) -> list[Batch]:
+    """Cut a batch along its rows into at most `pieces` parts."""
+    if pieces == 1:
+        return [batch]
+    parts = {name: tensor.chunk(pieces) for name, tensor in batch.items()}
+    count = min(len(part) for part in parts.values())
+    return [{name: part[i] for name, part in parts.items()} for i in range(count)]

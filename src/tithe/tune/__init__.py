@@ -1,0 +1,1 @@
+"""Search for settings before a run, and for the largest micro-batch."""

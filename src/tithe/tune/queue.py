@@ -1,0 +1,185 @@
+"""The trials of a search in Optuna's journal: processes share them, and a killed one loses nothing but its own trial.
+
+Each trial has a number from 0; a search is done when every number below their count has one that is finished. Which
+processes are alive is told by locks, which the system takes back from one that dies however it dies: what such a
+process was at is given up, and queued again with the values that it had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from tithe import config, metrics, plugins, storage
+
+_NUMBER, _PROCESS, _TOLD = "number", "process", "told"
+_ALIVE = ".alive"  # suffix of the lock that a process holds while it takes part
+Trial = Any  # Optuna's: it is optional, and imported where a search is opened
+Draw = Callable[[Trial], dict[str, Any]]
+
+
+class Queue:
+    """The trials of one search; made by `opened`."""
+
+    def __init__(self, optuna: Any, folder: Path, process: str, study: Any, settings: config.Tune, seed: int) -> None:
+        self._samplers, self._state = optuna.samplers, optuna.trial.TrialState
+        self._folder, self._process, self._study = folder, process, study
+        self._settings, self._seed = settings, seed
+
+    def left(self, count: int, draw: Draw) -> Iterator[tuple[Trial, dict[str, Any]] | None]:
+        """Yield trials to run, and the values of each, until `count` are finished; each has to be told how it ended.
+
+        Parameters
+        ----------
+        draw
+            Asks a trial for its values.
+
+        Yields
+        ------
+        None while other processes are at the last ones: then there is nothing to do but to wait.
+        """
+        while True:
+            with _lock(self._folder):
+                self._queue_next(count)
+                yours = self._take(draw)
+            if yours is None and len(self.finished(count)) == count:
+                return
+            yield yours
+
+    def finished(self, count: int) -> list[dict[str, Any]]:
+        """Return the numbers of the finished trials below a count, in their order, and what was told of each."""
+        ends = (self._state.COMPLETE, self._state.PRUNED)
+        found = self._study.get_trials(deepcopy=False, states=ends)
+        told = [{"number": number(trial), **trial.user_attrs[_TOLD]} for trial in found]
+        return sorted((trial for trial in told if trial["number"] < count), key=lambda trial: int(trial["number"]))
+
+    def is_hopeless(self, trial: Trial, epoch: int, value: float) -> bool:
+        """Note the value of a trial after an epoch; say whether it is worse than the median of earlier trials."""
+        trial.report(value, epoch)
+        return bool(trial.should_prune())
+
+    def tell(self, trial: Trial, value: float | None, told: dict[str, Any]) -> None:
+        """Finish a trial and keep what is told of it; it has no value where it was stopped early or has diverged."""
+        trial.set_user_attr(_TOLD, told)
+        self._study.tell(trial, value, None if value is not None else self._state.PRUNED)
+
+    def once(self, name: str, find: Callable[[], int]) -> int:
+        """Return a number that the first process of the search finds for all of them."""
+        with _lock(self._folder):
+            if name not in self._study.user_attrs:
+                self._study.set_user_attr(name, find())
+            return int(self._study.user_attrs[name])
+
+    def _queue_next(self, count: int) -> None:
+        """Give up trials whose process is gone, and queue the lowest number that has none, with the values it had."""
+        alive, taken, known = self._alive(), set[int](), dict[int, dict[str, Any]]()
+        for trial in self._study.get_trials(deepcopy=False):
+            state, process = trial.state, trial.user_attrs.get(_PROCESS)
+            if state == self._state.RUNNING and process not in alive:
+                self._study.tell(trial.number, state=self._state.FAIL)
+                state = self._state.FAIL
+            if state != self._state.FAIL:
+                taken.add(number(trial))
+            elif process:  # it had all its values
+                known[number(trial)] = dict(trial.params)
+        if (left := set(range(count)) - taken) and not self._waiting():
+            self._study.enqueue_trial(known.get(min(left), {}), user_attrs={_NUMBER: min(left)})
+
+    def _waiting(self) -> list[Trial]:
+        """What is queued: one trial, or none."""
+        return list(self._study.get_trials(deepcopy=False, states=(self._state.WAITING,)))
+
+    def _take(self, draw: Draw) -> tuple[Trial, dict[str, Any]] | None:
+        """Take the trial that is queued; other processes see it as taken, and with all its values, or not at all."""
+        if not self._waiting():
+            return None
+        trial = self._study.ask()
+        self._study.sampler = self._sampler(number(trial))
+        values = draw(trial)
+        trial.set_user_attr(_PROCESS, self._process)
+        return trial, values
+
+    def _sampler(self, place: int) -> Any:
+        """A trial draws by the seed and its own number: which process runs it, and when, changes no random draw."""
+        seed = int(np.random.default_rng([self._seed, 0x7E57, place]).integers(2**31))
+        if self._settings.sampler == "random":
+            return self._samplers.RandomSampler(seed)
+        return self._samplers.TPESampler(seed=seed, constant_liar=True)
+
+    def _alive(self) -> set[str]:
+        """The other processes at work; what those that are gone have left is removed."""
+        alive = set()
+        for file in set(self._folder.glob(f"*{_ALIVE}")) - {self._folder / f"{self._process}{_ALIVE}"}:
+            try:
+                with FileLock(file).acquire(timeout=0):
+                    file.unlink(missing_ok=True)
+            except Timeout:
+                alive.add(file.stem)
+        return alive
+
+
+@contextlib.contextmanager
+def opened(folder: Path, name: str, settings: config.Tune, seed: int) -> Iterator[Queue]:
+    """Open the search of a name in a folder's journal, or begin it, and take part in it while the block runs.
+
+    Raises
+    ------
+    InputError
+        Optuna is not installed.
+    """
+    optuna = plugins.require("optuna", extra="tune")
+    process = uuid.uuid4().hex
+    folder.mkdir(parents=True, exist_ok=True)
+    with _quiet(optuna), contextlib.ExitStack() as at_work:
+        with _lock(folder):
+            at_work.enter_context(FileLock(folder / f"{process}{_ALIVE}"))
+            study = _study(optuna, folder, name, settings)
+        try:
+            yield Queue(optuna, folder, process, study, settings, seed)
+        finally:
+            (folder / f"{process}{_ALIVE}").unlink(missing_ok=True)
+
+
+def number(trial: Trial) -> int:
+    """Return the number of a trial in its search, from 0."""
+    return int(trial.user_attrs[_NUMBER])
+
+
+def _lock(folder: Path) -> FileLock:
+    return FileLock(folder / "search.lock")
+
+
+def _study(optuna: Any, folder: Path, name: str, settings: config.Tune) -> Any:
+    journal = optuna.storages.journal
+    # Not Optuna's own lock, which outlives a killed process by half a minute.
+    file, lock = folder / "journal.log", FileLock(folder / "journal.lock")
+    with lock:
+        storage.JsonLines(file).close()  # cuts what a crash left of a line: Optuna could not read on from there
+    backend = journal.JournalFileBackend(str(file), lock)
+    return optuna.create_study(
+        storage=optuna.storages.JournalStorage(backend),
+        study_name=name,
+        direction="minimize" if metrics.DIRECTION[settings.metric.removeprefix("val_")] == "min" else "maximize",
+        pruner=optuna.pruners.MedianPruner() if settings.prune else optuna.pruners.NopPruner(),
+        load_if_exists=True,
+    )
+
+
+@contextlib.contextmanager
+def _quiet(optuna: Any) -> Iterator[None]:
+    """Keep Optuna's own log, and its remarks on what may change in a later version, to itself."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)

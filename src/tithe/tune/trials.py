@@ -1,0 +1,245 @@
+"""The short trials of a search: what they stand on, what they draw, and how one of them is trained and judged.
+
+Nothing but training rows is looked at: a part of them is learnt from, and another part judges. What is drawn are
+learning rates (log-uniform), the dropout before the head's layers (uniform), weight decay and betas (one of a list).
+An encoder's own dropout stays what it was pretrained with.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+from torch import nn
+
+from tithe import config, data, storage
+from tithe.arrays import Rows
+from tithe.checkpoints import tensors
+from tithe.config.schema import SEARCHED
+from tithe.data import grouping
+from tithe.data.balance import resample
+from tithe.data.splits import Splits, largest_remainder
+from tithe.errors import InputError
+from tithe.models import inference, kernels, network
+from tithe.progress import bar
+from tithe.train import trainer
+
+# Part of every key: raise it when the same settings would make other trials.
+_VERSION = 1
+_JUDGES = 0.2  # share of the sample that judges
+
+Values = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class SearchSetup:
+    """What all trials of a search share.
+
+    Attributes
+    ----------
+    tune
+        What is searched, and how.
+    learner
+        The fresh network; trials train copies of it.
+    is_frozen
+        Whether its encoder is frozen whole.
+    train, val
+        The rows to learn from, and those that judge.
+    criterion
+        The run's own loss.
+    steps
+        Optimizer steps of the run itself.
+    key
+        Tells the search from others, by everything that makes its trials.
+    """
+
+    run: config.Run
+    tune: config.Tune
+    task: Any
+    learner: nn.Module
+    is_frozen: bool
+    train: Any
+    val: Any
+    criterion: trainer.Criterion
+    steps: int
+    key: str
+    accelerator: Accelerator
+
+
+def open_search(run: config.Run, task: Any, accelerator: Accelerator) -> SearchSetup:
+    """Load the data of a config, draw the sample, build the network; a frozen encoder runs over the data here.
+
+    Raises
+    ------
+    InputError
+        The data can't be read, the encoder can't be loaded, or the sample is too small.
+    """
+    tune, splits = run.tune or config.Tune(), task.load()
+    rows = np.unique(splits.train)  # balancing repeats some
+    labels_N = splits.everything.labels[rows]
+    learnt, judging = sample(labels_N, tune.sample, run.seed, _groups(splits.everything.take(rows)))
+    learnt = learnt[resample(labels_N[learnt], run.data.upsample, run.data.downsample, run.seed)]
+    doing, unit = task.doing
+    with bar(doing, len(splits.everything), unit) as tick:
+        encoded = task.encode(splits.everything, tick)
+    net, examples = network.build(run, task, len(splits.labels), encoded, accelerator)
+    train, val = examples.take(rows[learnt]), examples.take(rows[judging])
+    weights = data.class_weights(train.labels, len(splits.labels)) if run.data.class_weights else None
+    steps = trainer.plan(examples.take(splits.train), run.train, run.seed).steps_per_epoch * run.train.epochs
+    key = _key(run, tune, task, splits, net.whole)
+    criterion = task.criterion(run.train.label_smoothing, weights)
+    frozen = net.frozen is not None
+    return SearchSetup(run, tune, task, net.learner, frozen, train, val, criterion, steps, key, accelerator)
+
+
+def _key(run: config.Run, tune: config.Tune, task: Any, splits: Splits, model: nn.Module) -> str:
+    elsewhere = dict.fromkeys(("name", "out", "select", "checkpoint", "track", "tune"), True)
+    searched = {part: set(names) for part, names in SEARCHED.items()}
+    asked = run.model_dump(mode="json", exclude={**elsewhere, **searched, "data": {"path"}})
+    drawn = tune.model_dump(mode="json", exclude={"trials"})  # more trials prolong a search
+    batch = run.train.batch_size * run.train.accumulation_steps
+    rows = splits.everything.take(splits.train).fingerprint
+    weights = tensors.sha256_of_all(model.state_dict())
+    return storage.digest([_VERSION, asked, drawn, batch, rows, task.identity(), weights])[:32]
+
+
+def _groups(rows: data.Dataset) -> Rows | None:
+    """The group of each row, for data in which some belong together."""
+    if "group" not in rows.table.column_names:
+        return None
+    return np.unique(rows.column("group"), return_inverse=True)[1]
+
+
+def sample(labels_N: Rows, share: float, seed: int, groups_N: Rows | None = None) -> tuple[Rows, Rows]:
+    """Draw a part of the rows, stratified by class, and from it the rows that judge.
+
+    A class has two rows in it at least, one on either side; of a class with a single row that one is learnt from.
+
+    Parameters
+    ----------
+    groups_N
+        Group of each row, shape (N,), from 0: no group stands on both sides.
+
+    Returns
+    -------
+    Sorted positions of the rows to learn from, and of those that judge.
+
+    Raises
+    ------
+    InputError
+        The share is too small for that.
+    """
+    sizes_C = np.bincount(labels_N)
+    floor_C = np.minimum(sizes_C, 2)
+    total, need = math.floor(share * len(labels_N) + 0.5), int(floor_C.sum())
+    if total < need or floor_C.max() < 2:
+        cure = f"set it to {math.ceil(1000 * need / len(labels_N)) / 1000:g} or more" if total < need else "add rows"
+        raise InputError(
+            f"tune.sample {share:g} of {len(labels_N)} training rows is {total}, and {np.count_nonzero(sizes_C)} "
+            f"classes need {need}, two of a class: {cure}"
+        )
+    if groups_N is not None:
+        return _whole_groups(labels_N, groups_N, share, seed)
+    want_C = np.maximum(share * sizes_C - floor_C, 0)
+    counts_C = floor_C + largest_remainder(want_C, total - need, sizes_C - floor_C)
+    rng = np.random.default_rng([seed, 0x7A3E])
+    drawn = [rng.permutation(np.flatnonzero(labels_N == c))[:count] for c, count in enumerate(counts_C)]
+    rows = np.sort(np.concatenate(drawn))
+    cut = data.stratified(labels_N[rows], _JUDGES, 0.0, seed)
+    return rows[cut.train], rows[cut.val]
+
+
+def _whole_groups(labels_N: Rows, groups_N: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
+    shares = share * (1 - _JUDGES), share * _JUDGES, 1 - share
+    anywhere = np.repeat([[False], [False], [True]], labels_N.max() + 1, axis=1)  # what is left over may lack a class
+    part_N = grouping.divide(groups_N, labels_N, labels_N, shares, anywhere, seed)
+    learnt, judging = np.flatnonzero(part_N == 0), np.flatnonzero(part_N == 1)
+    if lacking := set(labels_N.tolist()) - (set(labels_N[learnt].tolist()) & set(labels_N[judging].tolist())):
+        raise InputError(
+            f"tune.sample {share:g} has too few groups for {len(lacking)} of the classes to be both learnt from and "
+            "judged by: raise it, or add rows"
+        )
+    return learnt, judging
+
+
+def with_values(run: config.Run, values: Mapping[str, Mapping[str, Any]]) -> config.Run:
+    """Return a config with other values, given by section and setting.
+
+    Raises
+    ------
+    InputError
+        A value is out of range.
+    """
+    sections = {part: getattr(run, part) for part in values}
+    checked = {
+        part: config.section(type(section), {**section.model_dump(), **values[part]}, "tune")
+        for part, section in sections.items()
+    }
+    return run.model_copy(update=checked)
+
+
+def sampler(shared: SearchSetup) -> Callable[[Any], Values]:
+    """Return what asks one of Optuna's trials for its values: those that matter to the network."""
+    tune = shared.tune
+    betas = {f"{first:g}, {second:g}": (first, second) for first, second in tune.betas}
+    drops_out = next(_dropouts(shared.learner), None) is not None
+
+    def draw(trial: Any) -> Values:
+        train = {"learning_rate": trial.suggest_float("learning_rate", *tune.learning_rate, log=True)}
+        if not shared.is_frozen:
+            own = tune.encoder_learning_rate
+            drawn = trial.suggest_float("encoder_learning_rate", *own, log=True) if own else None
+            train["encoder_learning_rate"] = drawn
+        train["weight_decay"] = trial.suggest_categorical("weight_decay", list(dict.fromkeys(tune.weight_decay)))
+        train["betas"] = betas[trial.suggest_categorical("betas", list(betas))]
+        return {
+            **({"model": {"dropout": trial.suggest_float("dropout", *tune.dropout)}} if drops_out else {}),
+            "train": train,
+        }
+
+    return draw
+
+
+def _dropouts(model: nn.Module) -> Iterator[nn.Dropout | kernels.Dropout]:
+    """The dropouts before the layers of a head."""
+    for module in model.get_submodule("head").modules():
+        if isinstance(module, nn.Dropout | kernels.Dropout):
+            yield module
+
+
+def trained(shared: SearchSetup, values: Values) -> Iterator[trainer.Step]:
+    """Train a copy of the fresh network with some values; the last step of each epoch has its scores.
+
+    Raises
+    ------
+    Diverged
+        See `trainer.fit`.
+    """
+    run, task, val = with_values(shared.run, values), shared.task, shared.val
+    learner, autocast = copy.deepcopy(shared.learner), shared.accelerator.autocast
+    for dropout in _dropouts(learner):
+        dropout.p = run.model.dropout
+
+    def validate(model: nn.Module) -> Mapping[str, float]:
+        outputs = inference.logits(model, val, task.rows_at_once, autocast=autocast)
+        scores: Mapping[str, float] = task.scores(val.labels, outputs)
+        return scores
+
+    fixed = shared.criterion, shared.train, _shortened(shared, run.train), run.seed, shared.accelerator
+    yield from trainer.fit(learner, *fixed, validate, num_workers=run.data.num_workers)
+
+
+def _shortened(shared: SearchSetup, settings: config.Train) -> config.Train:
+    """Return the settings of a trial: the schedule spans its own steps, and the warmup the same share of them."""
+    short: dict[str, Any] = {"epochs": shared.tune.epochs, "validate_every": 1, "drop_last": False}
+    short |= {"ema_decay": 0.0}  # an average over so few steps is mostly the weights at the start
+    short |= {"schedule_steps": None, "schedule_epochs": None, "schedule_from": 0, "warmup_epochs": 0}
+    trial = settings.model_copy(update=short)
+    own = trainer.plan(shared.train, trial, shared.run.seed).steps_per_epoch * trial.epochs
+    warmup = settings.warmup_steps or settings.warmup_epochs * shared.steps // settings.epochs
+    return trial.model_copy(update={"warmup_steps": round(own * min(1.0, warmup / shared.steps))})
