@@ -24,6 +24,7 @@ from tithe.models import inference, kernels
 from tithe.train import devices, memory, trainer
 from tithe.train import optimizer as train_optimizer
 from tithe.train.optimizer import adamw
+from tithe.train.trainer import FitOptions
 
 
 class Bench:
@@ -38,15 +39,15 @@ class Bench:
         self.run = config.parse(raw)
         splits = data.load(self.run.data, 0)
         self.classes = len(splits.labels)
-        self.task = plugins.load("tasks", "text").open_task(self.run)
-        examples = self.task.encode(splits.everything)
+        self.task = plugins.load("tasks", "text").open(self.run)
+        examples = self.task.encode(splits.rows)
         self.train = examples.take(splits.train[:rows] if rows else splits.train)
         self.test = examples.take(splits.test)
         self.rows = len(self.train) * epochs
 
     def network(self, seed: int, ours: bool) -> nn.Module:
         """Return the classifier, with our kernels or as transformers builds it."""
-        task = self.task if ours else plugins.load("tasks", "text").open_task(self.run)
+        task = self.task if ours else plugins.load("tasks", "text").open(self.run)
         swap, kernels.use_fast_kernels = (
             kernels.use_fast_kernels,
             kernels.use_fast_kernels if ours else lambda model, attention: None,
@@ -65,7 +66,7 @@ class Bench:
         """Train with this project's loop; return seconds and accuracy."""
         model, accelerator = self.network(seed, ours=True), devices.accelerator("cpu", "auto")
         begun = time.perf_counter()
-        for _ in trainer.fit(model, self.task.criterion(), self.train, self.run.train, seed, accelerator):
+        for _ in trainer.fit(model, self.task.criterion(), self.train, FitOptions(self.run.train, seed, accelerator)):
             pass
         return time.perf_counter() - begun, self.accuracy(model)
 

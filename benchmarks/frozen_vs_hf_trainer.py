@@ -19,12 +19,15 @@ from typing import Any
 
 import peers
 import torch
+from accelerate import Accelerator
 from common import dataset, publish, stamp
 from sklearn.linear_model import LogisticRegression
 
-from tithe import config, data, metrics, plugins
+from tithe import config, data, metrics, plugins, tasks
 from tithe.models import inference, network
+from tithe.models.examples import Examples
 from tithe.train import devices, memory, trainer
+from tithe.train.trainer import FitOptions
 
 Timed = tuple[float, float]  # seconds, test accuracy
 
@@ -42,8 +45,8 @@ class Bench:
         splits = data.load(self.run.data, 0)
         self.train_rows, self.test_rows = splits.train[:rows] if rows else splits.train, splits.test
         self.classes = len(splits.labels)
-        self.task = plugins.load("tasks", "text").open_task(self.run)
-        self.everything = self.task.encode(splits.everything)
+        self.task = plugins.load("tasks", "text").open(self.run)
+        self.rows = self.task.encode(splits.rows)
 
     def _accuracy(self, model: Any, test: Any) -> float:
         probs = inference.softmax(inference.logits(model, test))
@@ -67,26 +70,29 @@ class Bench:
         run = self.run.model_copy(update={"seed": seed})
         accelerator = devices.accelerator("cpu", "auto")
         begun = time.perf_counter()
-        net, examples = network.build(run, self.task, self.classes, self.everything, accelerator)
+        net, examples = self._network(run, self.task, accelerator)
         rows = examples.take(self.train_rows)
-        for _ in trainer.fit(net.learner, self.task.criterion(), rows, run.train, seed, accelerator):
+        for _ in trainer.fit(net.trainable, self.task.criterion(), rows, FitOptions(run.train, seed, accelerator)):
             pass
-        return time.perf_counter() - begun, self._accuracy(net.learner, examples.take(self.test_rows))
+        return time.perf_counter() - begun, self._accuracy(net.trainable, examples.take(self.test_rows))
+
+    def _network(self, run: config.Run, task: tasks.Task, accelerator: Accelerator) -> tuple[network.Network, Examples]:
+        return network.build(run, task.build(self.classes, run.seed), task.encoder_key(), self.rows, accelerator)
 
     def hf(self, seed: int, best: bool) -> Timed:
         """Train with transformers.Trainer, the encoder frozen."""
         model = self.task.build(self.classes, seed)
-        rows = self.everything.take(self.train_rows)
+        rows = self.rows.take(self.train_rows)
         seconds = peers.hf_trainer(model, rows, self.run.train, self.task.tokenizer, seed, best)
-        return seconds, self._accuracy(model, self.everything.take(self.test_rows))
+        return seconds, self._accuracy(model, self.rows.take(self.test_rows))
 
     def head(self, seed: int, kind: str) -> Timed:
         """Train one head on ready features: ours with a linear or MLP layer, or scikit-learn's regression."""
         accelerator = devices.accelerator("cpu", "auto")
         model_settings = self.run.model.model_copy(update={"head": "linear" if kind == "linear" else "mlp"})
         run = self.run.model_copy(update={"seed": seed, "model": model_settings})
-        task = plugins.load("tasks", "text").open_task(run)
-        net, examples = network.build(run, task, self.classes, self.everything, accelerator)
+        task = plugins.load("tasks", "text").open(run)
+        net, examples = self._network(run, task, accelerator)
         rows, test = examples.take(self.train_rows), examples.take(self.test_rows)
         if kind == "regression":
             X, X_test = (part.collate(range(len(part)))["embeddings"].numpy() for part in (rows, test))
@@ -94,9 +100,9 @@ class Bench:
             regression = LogisticRegression(max_iter=1000).fit(X, rows.labels)
             return time.perf_counter() - begun, float(regression.score(X_test, test.labels))
         begun = time.perf_counter()
-        for _ in trainer.fit(net.learner, task.criterion(), rows, run.train, seed, accelerator):
+        for _ in trainer.fit(net.trainable, task.criterion(), rows, FitOptions(run.train, seed, accelerator)):
             pass
-        return time.perf_counter() - begun, self._accuracy(net.learner, test)
+        return time.perf_counter() - begun, self._accuracy(net.trainable, test)
 
 
 def main() -> None:
@@ -143,7 +149,7 @@ def _page(
         "",
         f"{rows} rows, {arguments.epochs} epochs, batches of {arguments.batch_size}; medians of {arguments.repeats} "
         f"runs in turn. A ratio is the median over runs of that run's ratio to tithe's first run, whose time holds the "
-        f"encoder's pass over all {len(bench.everything)} rows, those of validation and test included.",
+        f"encoder's pass over all {len(bench.rows)} rows, those of validation and test included.",
         "",
         "| way | seconds | its time / tithe's first run | test accuracy, mean |",
         "|---|---|---|---|",

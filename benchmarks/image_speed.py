@@ -25,6 +25,7 @@ from tithe import config
 from tithe.imaging import decode, headers
 from tithe.tasks import image
 from tithe.train import devices, trainer
+from tithe.train.trainer import FitOptions
 
 # Forward pass of one image of 256 pixels, counted by torch.utils.flop_counter; training takes three of them.
 GFLOP = {"fast": 4.96, "full": 6.11}
@@ -85,11 +86,11 @@ def _training(folder: Path, mode: str, augment: str, workers: int, steps: int) -
             "train": {"batch_size": 16, "learning_rate": 2e-4, "drop_last": True, "precision": "bf16"},
         }
         run = config.parse(raw)
-        task = image.open_task(run)
+        task = image.open(run)
         splits = task.load()
-        examples = task.encode(splits.everything).take(splits.train)
+        examples = task.encode(splits.rows).take(splits.train)
         accelerator = devices.accelerator("cpu", "bf16")
-        done = trainer.fit(task.build(2, 0), task.criterion(), examples, run.train, 0, accelerator, num_workers=workers)
+        done = trainer.fit(task.build(2, 0), task.criterion(), examples, FitOptions(run.train, 0, accelerator, workers))
         for _ in itertools.islice(done, 3):
             pass
         begun = time.perf_counter()

@@ -26,11 +26,11 @@ def frozen(run: config.Run) -> tuple[float, float]:
     """Return test accuracy and seconds of the regression on frozen, mean-pooled embeddings."""
     begun = time.perf_counter()
     splits = data.load(run.data, run.seed)
-    task = plugins.load("tasks", run.task).open_task(run)
-    examples = task.encode(splits.everything)
+    task = plugins.load("tasks", run.task).open(run)
+    examples = task.encode(splits.rows)
     accelerator = devices.accelerator("cpu", "auto")
     x = inference.embeddings(task.build(len(splits.labels), run.seed), examples, autocast=accelerator.autocast)
-    y = splits.everything.labels
+    y = splits.rows.labels
     fits = [LogisticRegression(C=c, max_iter=3000).fit(x[splits.train], y[splits.train]) for c in STRENGTHS]
     best = max(fits, key=lambda fit: fit.score(x[splits.val], y[splits.val]))
     return float(best.score(x[splits.test], y[splits.test])), time.perf_counter() - begun

@@ -60,7 +60,7 @@ def _table(name: str, seeds: int, way: dict[str, Any], out: Path) -> list[str]:
         }
     )
     begun = time.monotonic()
-    results = trials.run(base, plugins.names("strategies"), [0.1], list(range(seeds)), out)
+    results = trials.run_suite(base, trials.Grid(plugins.names("strategies"), [0.1], list(range(seeds))), out)
     seconds = time.monotonic() - begun
     lines = standings.compute_standings(results)
     storage.write_json(out / trials.FILE, {"standings": lines, "trials": results})

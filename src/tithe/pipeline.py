@@ -1,42 +1,35 @@
-"""The whole way of one run: data, model, training, evaluation, report. Each chapter is one call."""
+"""The story of one run, from config to report; each chapter is one call. Read it first."""
 
 from __future__ import annotations
 
-import logging
-import logging.handlers
 import time
 from pathlib import Path
-from typing import Any
 
 from accelerate import Accelerator
 
-from tithe import config, plugins, select, storage
-from tithe.checkpoints import store
-from tithe.config import schema
-from tithe.data.splits import Splits
+from tithe import config, plugins, select, storage, tasks
+from tithe.config.schema import SEARCHED
 from tithe.errors import InputError
-from tithe.models import network
-from tithe.progress import bar
-from tithe.runs import resume
-from tithe.runs.directory import clear_or_refuse, exclusive, owned_files, resolve
+from tithe.runs import directory, log, resume
 from tithe.runs.finish import Outcome, finish
-from tithe.runs.log import buffered, quiet, to_file
-from tithe.runs.resume import fingerprint
+from tithe.runs.resume import ResumePoint
 from tithe.runs.session import Session
-from tithe.select import rescore, selection
+from tithe.select.selection import parse_options
+from tithe.storage import run_files
+from tithe.tasks import Task
 from tithe.track.tracks import mirror_settings
 from tithe.train import devices
+from tithe.train.setup import Setup, open_setup
 from tithe.tune import search, trials
-from tithe.tune.search import _batch, _ground, _searched
 
 
 def train(run: config.Run, overwrite: bool = False) -> Outcome:
-    """Train, evaluate and report; or go on where an earlier run of the same kind stopped.
+    """Train, evaluate and report; or continue where an earlier run of the same kind stopped.
 
     Parameters
     ----------
     overwrite
-        Whether a run that already lies in the run directory may be deleted.
+        Whether an earlier run in the run directory may be deleted.
 
     Raises
     ------
@@ -46,87 +39,47 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
         A signal asked for a stop; the state was saved first.
     """
     begun = time.monotonic()
-    run = resume.apply_epoch_file(run)
-    with buffered() as log:
+    epoch_file = resume.named_epoch_file(run)
+    run = resume.apply_epoch_file(run, epoch_file)
+    with log.buffered() as messages:
         accelerator = devices.accelerator(run.train.device, run.train.precision, run.train.careful_scaling)
         task = check(run)
-        home = resolve(run)
-        with exclusive(home, accelerator):
-            run, task = search_first(run, home, task, accelerator, overwrite)
-            return _train(run, home, task, accelerator, overwrite, log, begun)
+        home = directory.resolve(run, epoch_file)
+        with directory.exclusive(home, accelerator):
+            with accelerator.main_process_first():
+                point = resume.find_start(run, home, epoch_file)
+            if point is None:
+                directory.refuse_earlier_run(run, home, overwrite)
+            task = search_first(task, home, point, accelerator)
+            setup, selection = prepare(task, point, accelerator)
+            session = Session(setup, home, point, begun)
+            if point is None and session.is_main:
+                directory.delete_earlier_run(run, home)  # nothing is left that could be refused
+            session.open_home()
+            if selection and session.is_main:
+                select.write(home, selection)
+            accelerator.wait_for_everyone()
+            logged = log.to_file(home, messages) if session.is_main else log.quiet()
+            with logged, session.tracker() as tracker:
+                outcome = finish(session, tracker, session.train(tracker))
+            if session.is_main:
+                # Last: the trackers write until they are closed.
+                storage.write_manifest(home, directory.owned_files(task.run, home))
+            return outcome
 
 
-def _train(
-    run: config.Run,
-    home: Path,
-    task: Any,
-    accelerator: Accelerator,
-    overwrite: bool,
-    log: logging.handlers.MemoryHandler,
-    begun: float,
-) -> Outcome:
-    main = accelerator.is_main_process
-    with accelerator.main_process_first():  # the others find it in the cache
-        splits = task.load()
-        start = resume.start_of(run, home)
-    made_of = fingerprint(run, task, splits)
-    if start and start.is_dir():
-        resume.check_same(store.progress(start)["made_of"], made_of, start)
-    elif not start and main:
-        clear_or_refuse(run, home, overwrite)
-    doing, unit = task.doing
-    with bar(doing, len(splits.everything), unit) as tick, accelerator.main_process_first():
-        encoded = task.encode(splits.everything, tick)
-    net, examples = network.build(run, task, len(splits.labels), encoded, accelerator)
-    if start and start.is_dir():
-        resume.check_same(store.progress(start)["made_of"], net.identity, start)
-    chosen = _choose(run, splits, encoded, examples, task, net, accelerator)
-    if chosen:
-        splits = splits.narrowed(chosen.selection.rows, run.data, run.seed)
-    session = Session(run, home, task, splits, examples, net, accelerator, {**made_of, **net.identity}, start, begun)
-    session.open_home()
-    if chosen and main:
-        select.write(home, chosen)
-    accelerator.wait_for_everyone()
-    with to_file(home, log) if main else quiet(), session.tracks() as tracks:
-        seconds = session.learn(tracks)
-        outcome = finish(session, tracks, seconds)
-    if main:
-        storage.write_manifest(home, owned_files(run, home))  # last: the mirrors write until they are closed
-    return outcome
-
-
-def _choose(
-    run: config.Run,
-    splits: Splits,
-    encoded: Any,
-    examples: Any,
-    task: Any,
-    net: network.Network,
-    accelerator: Accelerator,
-) -> select.SelectionResult | None:
-    """Let the config's strategy choose among the training rows; None where it names none."""
-    if run.select is None:
-        return None
-    pool = splits.everything, splits.labels, splits.split.train
-    origin = select.signal_inputs(run, run.select, *pool, encoded, task, net.whole, accelerator)
-    mine = examples.take(splits.split.train)
-    return select.choose_rows(origin, rescore.rescore_with_model(run, task, len(splits.labels), mine, accelerator))
-
-
-def check(run: config.Run) -> Any:
-    """Find every mistake that shows without reading the data or loading weights; return the opened task.
+def check(run: config.Run) -> Task:
+    """Find every mistake that shows without reading the data or loading weights; return the run's task.
 
     Raises
     ------
     InputError
         The first mistake.
     """
-    family = plugins.load("tasks", run.task)
-    family.check(run)
-    task = family.open_task(run)
+    tasks.find(run.task).check(run)
+    task = tasks.open_task(run)
     if run.select:
-        selection.parse_options(plugins.load("strategies", run.select.strategy), run.select)
+        parse_options(plugins.load("strategies", run.select.strategy), run.select)
         plugins.load("strategies", run.select.first)
     for name, settings in mirror_settings(run.track).items():
         plugins.load("trackers", name).check(settings)
@@ -134,40 +87,62 @@ def check(run: config.Run) -> Any:
     return task
 
 
-def search_first(
-    run: config.Run, home: Path, task: Any, accelerator: Accelerator, overwrite: bool = False
-) -> tuple[config.Run, Any]:
-    """Search before a run, in its directory; return its config with the best values, and the task of that.
+def search_first(task: Task, home: Path, point: ResumePoint | None, accelerator: Accelerator) -> Task:
+    """Search for settings before a run, in its directory; return its task with the best values.
 
-    A search that was stopped goes on. A run that goes on from a checkpoint keeps what was found before it. A config
+    A search that was stopped continues. A run that continues from a checkpoint keeps what was found before it. A config
     without `tune` comes back as it is.
 
     Raises
     ------
     InputError
-        The directory holds another run, the checkpoint is of another search, or the search can't begin.
+        The checkpoint is of another search, or the search can't begin.
     TitheError, Interrupted
-        See `search`.
+        See `search.search`.
     """
+    run = task.run
     if run.tune is None:
-        return run, task
-    if start := resume.start_of(run, home):
-        run = _restored(run, start)
-    else:
-        clear_or_refuse(run, home, overwrite)
-        shared = _ground(run, task, accelerator)
-        storage.write_json(home / "config.json", config.dump(run))  # by which a stopped search is found again
-        run = _searched(shared, home).run
-    return run, plugins.load("tasks", run.task).open_task(run)
+        return task
+    if point:
+        return tasks.open_task(_restored(run, point))
+    opened = search.open_search(task, accelerator)
+    directory.delete_earlier_run(run, home)
+    storage.write_json(home / run_files.CONFIG, config.dump(run))  # by which a stopped search is found again
+    return tasks.open_task(search.run_search(opened, home).run)
 
 
-def _restored(run: config.Run, start: Path) -> config.Run:
+def _restored(run: config.Run, point: ResumePoint) -> config.Run:
     """Take the values that a checkpoint was trained with."""
-    before = {} if start.is_file() else store.progress(start)["config"]
+    before = point.config
     if before.get("tune") != config.dump(run)["tune"]:
         raise InputError(
-            f"checkpoint {start} is of another search, or of none: set tune as it was, or start anew without resume"
+            f"checkpoint {point.path} is of another search, or of none: set tune as it was, or start a new run without "
+            "resume"
         )
-    if _batch(before["train"]) != _batch(run.train.model_dump()):
+    if search.step_rows(before["train"]) != search.step_rows(run.train.model_dump()):
         return run  # the checkpoint will be refused for it
-    return trials.with_values(run, {part: {k: before[part][k] for k in keys} for part, keys in schema.SEARCHED.items()})
+    searched = {part: {k: before[part][k] for k in keys} for part, keys in SEARCHED.items()}
+    return trials.with_values(run, searched)
+
+
+def prepare(
+    task: Task, point: ResumePoint | None, accelerator: Accelerator
+) -> tuple[Setup, select.SelectionResult | None]:
+    """Load the data, build the network, and let the config's strategy choose among the training rows.
+
+    Raises
+    ------
+    InputError
+        The data or the encoder can't be used, or the checkpoint is of another run.
+    """
+    with accelerator.main_process_first():  # the others find it in the cache
+        splits = task.load()
+    if point:
+        point.check(resume.fingerprint(task, splits))
+    setup = open_setup(task, splits, accelerator)
+    if point:
+        point.check(setup.network.fingerprint)
+    if task.run.select is None:
+        return setup, None
+    selection = select.choose_rows(setup, task.run.select)
+    return setup.with_train_rows(selection.selection.rows), selection

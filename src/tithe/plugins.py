@@ -12,7 +12,8 @@ from types import ModuleType
 
 from tithe.errors import InputError, did_you_mean
 
-# Where the members of each family are.
+# Where the members of each family are; their contract is in the folder's `__init__.py`, or in this file beside them.
+CONTRACT = "protocol"
 FAMILIES = {
     "galleries": "data.galleries",
     "readers": "data.readers",
@@ -27,7 +28,7 @@ FAMILIES = {
 def names(family: str) -> tuple[str, ...]:
     """Return the members of a family, sorted, without importing any of them."""
     folder = Path(__file__).parent.joinpath(*FAMILIES[family].split("."))
-    return tuple(sorted(m.name for m in pkgutil.iter_modules([str(folder)])))
+    return tuple(sorted(m.name for m in pkgutil.iter_modules([str(folder)]) if m.name != CONTRACT))
 
 
 def load(family: str, name: str) -> ModuleType:

@@ -67,7 +67,7 @@ def test_the_best_file_has_the_lowest_validation_loss(whole: Path) -> None:
 def test_the_best_file_scores_what_its_epoch_scored(whole: Path) -> None:
     model = predict.load(whole / "best_model.pt", device="cpu")
     splits = model.task.load()
-    rows = model.task.encode(splits.everything.take(splits.val))
+    rows = model.task.encode(splits.rows.take(splits.val))
     scores = model.task.scores(rows.labels, model.outputs(rows))
     assert scores["loss"] == pytest.approx(opened(whole / "best_model.pt")["best_val_loss"], rel=1e-5)
     assert model.folder == whole / "best" and (model.folder / CALIBRATION).exists()

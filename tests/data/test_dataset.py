@@ -19,15 +19,15 @@ def test_the_rows_stay_on_disk(tmp_path: Path) -> None:
     found = load(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found.everything.table.nbytes > 8_000_000
+    assert found.rows.table.nbytes > 8_000_000
     assert peak < 1_000_000
     assert pa.total_allocated_bytes() - before < 100_000
-    assert found.everything.inputs(3, 5)[0].startswith("3 long words")
+    assert found.rows.inputs(3, 5)[0].startswith("3 long words")
     assert pa.total_allocated_bytes() - before < 100_000
 
 
 def test_a_view_of_a_view(tmp_path: Path) -> None:
-    everything = load(write_parquet(tmp_path / "rows.parquet", [("", "cat"), *GOOD])).everything
+    everything = load(write_parquet(tmp_path / "rows.parquet", [("", "cat"), *GOOD])).rows
     part = everything.take(np.array([5, 3, 3, 0])).take(np.array([0, 1, 2]))
     assert part.ids.tolist() == [6, 4, 4]
     assert part.inputs() == ["sound text 5", "sound text 3", "sound text 3"]

@@ -93,8 +93,8 @@ def test_what_is_shown_as_wrong_was_judged_wrongly_as_it_is(
     monkeypatch.setattr(robustness, "_IMAGES", 4)  # the sweep sees fewer images than there are
     sheets: list[tuple[Any, ...]] = []
     monkeypatch.setattr(authenticity_figures, "contact_sheet", lambda *arguments: sheets.append(arguments))
-    task = model.task.on(root / "labels.csv")
-    dataset = task.labelled()[0]
+    task = model.task.with_data(root / "labels.csv")
+    dataset = task.load_labelled()[0]
     examples = task.encode(dataset)
     scores = np.where(examples.labels == 1, 0.9, 0.1)
     scores[[3, 20, 7]] = [0.8, 0.3, 0.95] if examples.labels[20] else [0.8, 0.6, 0.95]

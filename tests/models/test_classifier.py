@@ -15,6 +15,7 @@ from tithe import config
 from tithe.checkpoints import tensors
 from tithe.models.classifier import Classifier
 from tithe.train import devices, trainer
+from tithe.train.trainer import FitOptions
 
 # ---- pooling
 
@@ -104,7 +105,9 @@ def test_an_encoder_given_by_its_path_trains(folder: Path, tmp_path: Path) -> No
     model = task.build(2, seed=0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     settings = config.Train(epochs=1, batch_size=8, precision="no", device="cpu")
-    steps = trainer.fit(model, task.criterion(), task.encode(data(tmp_path)), settings, 0, devices.accelerator("cpu"))
+    steps = trainer.fit(
+        model, task.criterion(), task.encode(data(tmp_path)), FitOptions(settings, 0, devices.accelerator("cpu"))
+    )
     assert next(steps).batch_loss == pytest.approx(math.log(2), abs=0.2)
     moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
     still = set(before) - moved

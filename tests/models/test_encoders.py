@@ -121,7 +121,7 @@ def test_an_encoder_that_cannot_be_used_is_one_line(
     tiny_bert: Path, tmp_path: Path, wrong: Callable[[Path, Path], dict[str, object]], says: str
 ) -> None:
     with pytest.raises(InputError, match=says) as error:
-        text.open_task(config.parse({"data": {"path": "unread"}, "model": wrong(tiny_bert, tmp_path)}))
+        text.open(config.parse({"data": {"path": "unread"}, "model": wrong(tiny_bert, tmp_path)}))
     assert len(str(error.value).splitlines()) == 1
 
 

@@ -80,9 +80,9 @@ def test_features_are_the_embeddings_of_the_rows(frozen: Settings, tiny_modernbe
     net, found = built(raw)
     parsed = config.parse(raw)
     splits = data.load(parsed.data, parsed.seed)
-    examples = pipeline.check(parsed).encode(splits.everything)
+    examples = pipeline.check(parsed).encode(splits.rows)
     assert found.values.dtype == np.float32 and isinstance(found.values, np.memmap)
-    np.testing.assert_allclose(found.values, inference.embeddings(net.whole, examples), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found.values, inference.embeddings(net.classifier, examples), rtol=0, atol=1e-5)
     view = found.take(splits.train).take(np.array([5, 2, 2]))
     rows = splits.train[[5, 2, 2]]
     batch = view.collate(np.arange(3))
@@ -215,8 +215,8 @@ def test_whatever_reaches_the_encoder_computes_anew(
     if change.__name__ == "precision":
         return
     parsed = config.parse(raw)
-    rows = data.load(parsed.data, parsed.seed).everything
-    fresh = inference.embeddings(net.whole, pipeline.check(parsed).encode(rows))
+    rows = data.load(parsed.data, parsed.seed).rows
+    fresh = inference.embeddings(net.classifier, pipeline.check(parsed).encode(rows))
     np.testing.assert_allclose(found.values, fresh, rtol=0, atol=1e-5)
 
 

@@ -25,6 +25,7 @@ from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch
 from tithe.tasks import text
 from tithe.train import devices, trainer
+from tithe.train.trainer import FitOptions
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -41,7 +42,7 @@ def train(model: nn.Module, examples: Any, **values: object) -> None:
         **{"epochs": 1, "batch_size": 8, "learning_rate": 1e-2, "precision": "no", "device": "cpu", **values}
     )
     criterion = text.Text.criterion(None)  # type: ignore[arg-type]  # it needs nothing of the task
-    for _ in trainer.fit(model, criterion, examples, settings, 0, devices.accelerator("cpu")):
+    for _ in trainer.fit(model, criterion, examples, FitOptions(settings, 0, devices.accelerator("cpu"))):
         pass
 
 
@@ -51,7 +52,7 @@ def train(model: nn.Module, examples: Any, **values: object) -> None:
 def test_nothing_changed_holds(named: tuple[str, Path]) -> None:
     model = built(named[1], freeze="all")
     begun = freeze.Proof.begin(model, "all")
-    proof = json.loads(json.dumps(begun.conclude(model)))
+    proof = json.loads(json.dumps(begun.compare(model)))
     assert (proof["holds"], proof["changed"], proof["tensors_that_moved"]) == (True, [], 0)
     assert proof["verdict"] == "frozen: no frozen tensor changed" and proof["freeze"] == "all"
     assert proof["overall"]["before"] == proof["overall"]["after"] == begun.sha256
@@ -80,7 +81,7 @@ def test_one_weight_changed_in_place_is_named(tiny_bert: Path, change: Callable[
         model.get_parameter(name).view(-1)[0] = 0.0
         begun = freeze.Proof.begin(model, "all")
         change(model.get_parameter(name))
-    proof = begun.conclude(model)
+    proof = begun.compare(model)
     assert (proof["holds"], proof["changed"], proof["tensors_that_moved"]) == (False, [name], 1)
     assert proof["verdict"] == "broken: frozen tensors changed"
     assert proof["overall"]["before"] != proof["overall"]["after"]
@@ -95,7 +96,7 @@ def test_buffers_that_are_never_saved_are_in_the_proof(named: tuple[str, Path]) 
     name, buffer = next(iter(unsaved.items()))
     assert begun.about[name]["shape"] == list(buffer.shape)
     buffer.view(-1)[0] += 1
-    assert begun.conclude(model)["changed"] == [name]
+    assert begun.compare(model)["changed"] == [name]
 
 
 def test_a_tensor_replaced_by_another_shape_or_type_is_another_tensor() -> None:
@@ -110,7 +111,7 @@ def test_an_encoder_that_trains_is_said_to(tiny_bert: Path, tmp_path: Path) -> N
     begun = freeze.Proof.begin(model, "none")
     before = {name: tensor.clone() for name, tensor in freeze.of_encoder(model).items()}
     train(model, texts_of(tiny_bert, tmp_path))
-    proof = begun.conclude(model)
+    proof = begun.compare(model)
     moved = [name for name, tensor in freeze.of_encoder(model).items() if not torch.equal(tensor, before[name])]
     assert (proof["holds"], proof["changed"], proof["tensors_frozen"]) == (None, [], 0)
     assert proof["verdict"] == "not frozen: the encoder was trained"
@@ -123,7 +124,7 @@ def test_a_part_that_is_frozen_stays_while_the_rest_moves(named: tuple[str, Path
     model = built(folder, freeze=1)
     begun = freeze.Proof.begin(model, 1)
     train(model, texts_of(folder, tmp_path))
-    proof = begun.conclude(model)
+    proof = begun.compare(model)
     assert (proof["freeze"], proof["holds"], proof["changed"]) == (1, True, [])
     first = frozen_prefixes(name, 1)
     moved = {n for n, entry in proof["tensors"].items() if entry["before"] != entry["after"]}
@@ -132,7 +133,7 @@ def test_a_part_that_is_frozen_stays_while_the_rest_moves(named: tuple[str, Path
     assert proof["overall"]["before"] == proof["overall"]["after"], "of the frozen ones alone"
     with torch.no_grad():
         next(p for n, p in model.named_parameters() if n.startswith(first))[0] += 1
-    assert begun.conclude(model)["holds"] is False
+    assert begun.compare(model)["holds"] is False
 
 
 # ---- an encoder with moving averages
@@ -182,7 +183,7 @@ def test_the_moving_averages_of_a_frozen_encoder_stand_still(normed: Classifier)
     begun = freeze.Proof.begin(normed, "all")
     head = normed.head.weight.clone()
     train(normed, Sentences(), epochs=2)
-    proof = begun.conclude(normed)
+    proof = begun.compare(normed)
     assert (proof["holds"], proof["tensors_that_moved"]) == (True, 0)
     assert {*AVERAGES, "encoder.scale"} <= set(proof["tensors"])
     assert normed.encoder.norm.num_batches_tracked == 0 and not torch.equal(normed.head.weight, head)
@@ -193,7 +194,7 @@ def test_without_gradients_alone_they_move_and_the_proof_names_them(normed: Clas
     begun = freeze.Proof.begin(normed, "all")
     begun = dataclasses.replace(begun, frozen=frozenset(begun.before))
     train(normed, Sentences())
-    proof = begun.conclude(normed)
+    proof = begun.compare(normed)
     assert (proof["holds"], proof["changed"]) == (False, AVERAGES)
     assert normed.encoder.norm.num_batches_tracked == 5
 
@@ -201,7 +202,7 @@ def test_without_gradients_alone_they_move_and_the_proof_names_them(normed: Clas
 def test_an_encoder_with_moving_averages_that_trains_moves_all_of_them(normed: Classifier) -> None:
     begun = freeze.Proof.begin(normed, "none")
     train(normed, Sentences())
-    proof = begun.conclude(normed)
+    proof = begun.compare(normed)
     assert proof["holds"] is None and proof["tensors_that_moved"] == len(proof["tensors"]) - 1, "all but the scale"
 
 

@@ -30,11 +30,11 @@ def home(request: pytest.FixtureRequest, finished: Finished) -> Path:
 
 
 def task_of(home: Path) -> Any:
-    return text.open_task(config.parse(storage.read_json(home / "config.json")))
+    return text.open(config.parse(storage.read_json(home / "config.json")))
 
 
 def test_a_run_leaves_the_single_files_when_asked(finished: Finished) -> None:
-    names = {run_files.BEST, run_files.FINAL, run_files.HEAD, run_files.TO_ID, run_files.FROM_ID, "tokenizer"}
+    names = {run_files.BEST, run_files.FINAL, run_files.HEAD, run_files.LABEL_TO_ID, run_files.ID_TO_LABEL, "tokenizer"}
     for kind, home in finished.homes.items():
         found = {name for name in names if (home / name).exists()}
         assert found == (names if kind in ("single", "layers") else set())
@@ -55,7 +55,7 @@ def test_weights_fit_the_network_strictly_and_run_nothing(name: str, home: Path)
 
 
 def test_the_two_maps_of_labels_are_inverse(home: Path) -> None:
-    to_id, from_id = (storage.read_json(home / name) for name in (run_files.TO_ID, run_files.FROM_ID))
+    to_id, from_id = (storage.read_json(home / name) for name in (run_files.LABEL_TO_ID, run_files.ID_TO_LABEL))
     assert to_id == {"space": 0, "sport": 1} and from_id == {str(i): name for name, i in to_id.items()}
 
 
@@ -72,8 +72,8 @@ def test_symbols_are_what_the_maps_name(settings: Callable[..., dict[str, Any]],
     home = pipeline.train(config.parse(raw)).home
     names = [str(name) for name in predict.load(home).labels.names]
     symbols = {"sport": "A", "space": "B"}
-    assert storage.read_json(home / run_files.TO_ID) == {symbols[name]: i for i, name in enumerate(names)}
-    assert storage.read_json(home / run_files.FROM_ID) == {str(i): symbols[name] for i, name in enumerate(names)}
+    assert storage.read_json(home / run_files.LABEL_TO_ID) == {symbols[name]: i for i, name in enumerate(names)}
+    assert storage.read_json(home / run_files.ID_TO_LABEL) == {str(i): symbols[name] for i, name in enumerate(names)}
 
 
 def test_the_tokenizer_opens_without_us(home: Path, finished: Finished) -> None:

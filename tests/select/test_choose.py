@@ -21,7 +21,7 @@ def test_a_run_trains_on_what_was_chosen_and_on_nothing_else(settings: Settings)
     outcome = pipeline.train(config.parse(raw))
     picked = pq.read_table(outcome.home / "selection.parquet").column("id").to_numpy()
     splits = data.load(config.parse(raw).data, 0)
-    assert len(picked) == 24 and set(picked) <= set(splits.everything.ids[splits.split.train])
+    assert len(picked) == 24 and set(picked) <= set(splits.rows.ids[splits.split.train])
     account = storage.read_json(outcome.home / "selection.json")
     assert account["rows"] == 24 and account["pool"] == 96 and sum(account["classes"]["chosen"]) == 24
     assert storage.read_json(outcome.home / "data_report.json")["splits"]["train_selected"] == 24

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from tithe import config, pipeline, storage
-from tithe.select import rescore as select_rescore
 from tithe.select.rescore import Rescore, rescore_with_model
 
 Settings = Callable[..., dict[str, Any]]
@@ -58,7 +57,7 @@ def test_a_choice_stopped_between_rounds_goes_on(
 
         return once
 
-    monkeypatch.setattr(select_rescore, "rescore_with_model", stopping)
+    monkeypatch.setattr("tithe.select.choose.rescore_with_model", stopping)
     with pytest.raises(KeyboardInterrupt):
         pipeline.train(config.parse(raw))
     resumed = pipeline.train(config.parse(raw))

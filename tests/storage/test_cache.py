@@ -198,7 +198,7 @@ def test_a_run_keeps_to_the_limit_and_uses_what_it_has(
         run = config.parse(settings(data={"path": str(path)}))
         monkeypatch.setattr(cache, "_in_use", set())  # as in a new process
         splits = data.load(run.data, 0)
-        examples = pipeline.check(run).encode(splits.everything)
+        examples = pipeline.check(run).encode(splits.rows)
         assert len(examples) == 120 and examples.collate(splits.val)["labels"].tolist()
         assert sum(e.bytes for e in cache.entries()) <= 200 * KB
     assert {e.kind for e in cache.entries()} == {"data", "near", "tokens"}

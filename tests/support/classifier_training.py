@@ -12,6 +12,7 @@ from support.texts import make_texts, write_rows
 from tithe import config, data, plugins, storage
 from tithe.runs.finish import Outcome
 from tithe.train import devices, trainer
+from tithe.train.trainer import FitOptions
 
 # 40 rows, a quarter for validation: 30 for training, 8 micro-batches of 4 in an epoch.
 ROWS, TRAIN, BATCHES = 40, 30, 8
@@ -48,13 +49,13 @@ Given = Callable[..., config.Run]
 
 def start(run: config.Run) -> tuple[torch.nn.Module, Iterator[trainer.Step]]:
     """Return the model and the steps of its training, without the records of a whole run."""
-    task = plugins.load("tasks", run.task).open_task(run)
+    task = plugins.load("tasks", run.task).open(run)
     splits = data.load(run.data, run.seed)
-    examples = task.encode(splits.everything).take(splits.train)
+    examples = task.encode(splits.rows).take(splits.train)
     model = task.build(len(splits.labels), run.seed)
     accelerator = devices.accelerator(run.train.device, run.train.precision)
     criterion = task.criterion(run.train.label_smoothing)
-    return model, trainer.fit(model, criterion, examples, run.train, run.seed, accelerator)
+    return model, trainer.fit(model, criterion, examples, FitOptions(run.train, run.seed, accelerator))
 
 
 def steps(run: config.Run) -> list[trainer.Step]:

@@ -15,12 +15,12 @@ ROWS = np.arange(8)
 
 
 def task_of(root: Path, *overrides: str, **flags: Any) -> image.Image:
-    return plugins.load("tasks", "image").open_task(documented(root, root / "out", *overrides, **flags))
+    return plugins.load("tasks", "image").open(documented(root, root / "out", *overrides, **flags))
 
 
 def examples_of(root: Path, *overrides: str, **flags: Any) -> image.ImageExamples:
     task = task_of(root, *overrides, **flags)
-    return task.encode(task.labelled()[0])
+    return task.encode(task.load_labelled()[0])
 
 
 def pixels(examples: image.ImageExamples, rows: np.ndarray = ROWS) -> np.ndarray:

@@ -55,7 +55,7 @@ def load(path: Path, seed: int = 0, max_pixels: int = 64_000_000, **settings: An
 
 def rows_of(splits: Splits) -> dict[str, list[dict[str, Any]]]:
     """All that is known of each image, by split; `left_out` holds those in none."""
-    table = splits.everything.table.to_pylist()
+    table = splits.rows.table.to_pylist()
     found = {part: [table[i] for i in getattr(splits.split, part)] for part in PARTS}
     inside = {row["input"] for rows in found.values() for row in rows}
     return {**found, "left_out": [row for row in table if row["input"] not in inside]}
@@ -72,11 +72,11 @@ def dropped(splits: Splits) -> dict[str, str]:
 def account_adds_up(splits: Splits) -> bool:
     report, lines = splits.report, storage.read_lines(splits.dropped)
     files = [line for line in lines if line["reason"] != "held_out"]
-    ids = sorted([line["row"] for line in files] + splits.everything.ids.tolist())
+    ids = sorted([line["row"] for line in files] + splits.rows.ids.tolist())
     return bool(
         report["rows_read"] == report["rows_kept"] + sum(report["dropped"].values())
         and report["dropped"] == dict(Counter(line["reason"] for line in files))
-        and report["rows_kept"] == len(splits.everything) == sum(report["classes"].values())
+        and report["rows_kept"] == len(splits.rows) == sum(report["classes"].values())
         and ids == list(range(report["rows_read"]))
         and report["splits"]["left_out"] == len(lines) - len(files)
     )

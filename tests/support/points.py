@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from tithe import config
 from tithe.models.examples import Batch
 from tithe.train import devices, trainer
+from tithe.train.trainer import FitOptions
 
 
 class Points:
@@ -57,7 +58,7 @@ def steps(model: nn.Module, train: Points | None = None, seed: int = 0, **values
     start = values.pop("start", None)
     s = settings(**values)
     accelerator = devices.accelerator("cpu")
-    return trainer.fit(model, criterion, train or Points(), s, seed, accelerator, validate, start, workers)
+    return trainer.fit(model, criterion, train or Points(), FitOptions(s, seed, accelerator, workers), validate, start)
 
 
 def weights(model: nn.Module) -> torch.Tensor:

@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tithe import config, data, pipeline
-from tithe.models import network
+from tithe import config, pipeline
+from tithe.models.network import Network
 from tithe.runs.finish import Outcome
 from tithe.train import devices
+from tithe.train.setup import open_setup
 
 
 def run(raw: dict[str, Any], **kwargs: Any) -> Outcome:
@@ -34,9 +35,10 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     raise AssertionError(f"{path} never appeared")
 
 
-def built(raw: dict[str, Any]) -> tuple[network.Network, Any]:
+def built(raw: dict[str, Any]) -> tuple[Network, Any]:
     """What a run does up to its training."""
     parsed = config.parse(raw)
     accelerator = devices.accelerator(parsed.train.device, parsed.train.precision)
-    task, splits = pipeline.check(parsed), data.load(parsed.data, parsed.seed)
-    return network.build(parsed, task, len(splits.labels), task.encode(splits.everything), accelerator)
+    task = pipeline.check(parsed)
+    setup = open_setup(task, task.load(), accelerator)
+    return setup.network, setup.examples

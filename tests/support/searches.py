@@ -21,11 +21,11 @@ def tuned(settings: Settings, freeze: Any = "all", **tune: Any) -> config.Run:
 
 
 def search(run: config.Run, home: Path) -> SearchResult:
-    return tune_search.search(run, home, pipeline.check(run), devices.accelerator("cpu", "no"))
+    return tune_search.search(pipeline.check(run), home, devices.accelerator("cpu", "no"))
 
 
 def ground(run: config.Run) -> trials.SearchSetup:
-    return trials.open_search(run, pipeline.check(run), devices.accelerator("cpu", "no"))
+    return trials.open_search(pipeline.check(run), devices.accelerator("cpu", "no"))
 
 
 def untimed(found: SearchResult) -> list[dict[str, Any]]:

@@ -43,8 +43,8 @@ def load(path: Path, seed: int = 0, **settings: Any) -> Splits:
 
 def kept(splits: Splits) -> list[tuple[int, str, Any]]:
     """(row in the file, cleaned text, label) of every kept row."""
-    names = [splits.labels.names[c] for c in splits.everything.labels]
-    return list(zip(splits.everything.ids.tolist(), splits.everything.inputs(), names, strict=True))
+    names = [splits.labels.names[c] for c in splits.rows.labels]
+    return list(zip(splits.rows.ids.tolist(), splits.rows.inputs(), names, strict=True))
 
 
 def dropped(splits: Splits) -> list[tuple[int, str]]:
@@ -59,7 +59,7 @@ def account_adds_up(splits: Splits) -> bool:
     report, listed = splits.report, dropped(splits)
     return (
         report["rows_read"] == report["rows_kept"] + sum(report["dropped"].values())
-        and report["rows_kept"] == len(splits.everything) == sum(report["classes"].values())
+        and report["rows_kept"] == len(splits.rows) == sum(report["classes"].values())
         and report["dropped"] == dict(Counter(reason for _, reason in listed))
-        and sorted([row for row, _ in listed] + splits.everything.ids.tolist()) == list(range(report["rows_read"]))
+        and sorted([row for row, _ in listed] + splits.rows.ids.tolist()) == list(range(report["rows_read"]))
     )

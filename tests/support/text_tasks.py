@@ -9,8 +9,7 @@ from torch import nn
 
 from support.texts import make_texts, write_rows
 from tithe import config
-from tithe.data import Dataset
-from tithe.data.text import ingest
+from tithe.data import Dataset, ingest
 from tithe.tasks import text
 from tithe.tasks.text import Text
 
@@ -18,7 +17,7 @@ TEXTS = ["goal", "the team and the coach of the cup", "rocket to the moon", "a s
 
 
 def opened(folder: Path, **model: object) -> Text:
-    return text.open_task(
+    return text.open(
         config.parse({"data": {"path": "unread"}, "model": {"encoder": str(folder), "max_length": 32, **model}})
     )
 

@@ -26,15 +26,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_generators_held_out_are_only_tested_on(root: Path, tmp_path: Path) -> None:
     task = task_of(root, hold_out=["squares"])
     splits = task.load()
-    rows = task.encode(splits.everything)
+    rows = task.encode(splits.rows)
     assert set(rows.take(splits.train).generators) == {"smooth"} == set(rows.take(splits.val).generators)
     assert set(rows.take(splits.test).generators) == {"squares"}
 
 
 def test_another_data_set_is_read_whole_and_as_it_is(root: Path, tmp_path: Path) -> None:
     other = twins(tmp_path / "other", 3)
-    task = task_of(root, hold_out=["squares"]).on(other / "labels.csv")
-    dataset, labels = task.labelled()
+    task = task_of(root, hold_out=["squares"]).with_data(other / "labels.csv")
+    dataset, labels = task.load_labelled()
     assert isinstance(dataset, Dataset) and len(dataset) == 6 and labels.names == ("fake", "real")
     assert pixels(task.encode(dataset), np.arange(2)).shape == (2, 3, 32, 32)
 

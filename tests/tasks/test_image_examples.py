@@ -66,7 +66,7 @@ def test_without_twins_every_image_goes_its_own_way(alike: Path) -> None:
 def test_pairs_stand_in_one_batch_of_the_training_rows(root: Path) -> None:
     task = task_of(root)
     splits = task.load()
-    rows = task.encode(splits.everything).take(splits.train)
+    rows = task.encode(splits.rows).take(splits.train)
     plan = trainer.plan(rows, task.run.train, task.run.seed)
     for epoch, step in itertools.product(range(3), range(STEPS)):
         pairs = rows.groups[plan.epoch(epoch)[step]].tolist()
@@ -108,7 +108,7 @@ def test_changes_are_those_of_the_documented_recipe(root: Path) -> None:
 
 def test_workers_and_other_processes_see_the_same_bytes(root: Path) -> None:
     task = task_of(root, augment="all")
-    examples = task.encode(task.labelled()[0])
+    examples = task.encode(task.load_labelled()[0])
     plan = trainer.plan(examples, task.run.train, 42)
     here, read_ahead = (
         [batch["images"] for _, (batch,) in collated(examples, plan, range(3, 9), workers)] for workers in (0, 2)
@@ -149,7 +149,7 @@ def test_a_changed_photograph_is_its_centre_changed(root: Path, change: str | No
 
 def test_photographs_in_memory_are_cut_as_files_are(root: Path) -> None:
     task = task_of(root, crops=3)
-    examples = task.encode(task.labelled()[0])
+    examples = task.encode(task.load_labelled()[0])
     batch = task.batch([examples.whole(int(row)) for row in ROWS])
     assert torch.equal(batch["images"], examples.collate(ROWS)["images"])
 

@@ -7,6 +7,7 @@ import torch
 
 from support.points import Net, Points, criterion, settings, steps
 from tithe.train import devices, trainer
+from tithe.train.trainer import FitOptions
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,6 @@ def test_bf16_trains_close_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     exact = [s.batch_loss for s in steps(Net())]
     monkeypatch.setattr(devices, "bf16_is_native", lambda device: True)  # the kernels exist on every CPU
     accelerator = devices.accelerator("cpu", "bf16")
-    half = [s.batch_loss for s in trainer.fit(Net(), criterion, Points(), settings(), 0, accelerator)]
+    half = [s.batch_loss for s in trainer.fit(Net(), criterion, Points(), FitOptions(settings(), 0, accelerator))]
     assert half == pytest.approx(exact, rel=0.05)
     assert half != exact

@@ -15,6 +15,7 @@ from support.points import Net, Points, settings, steps, weights
 from tithe.models.examples import Batch
 from tithe.train import devices, trainer
 from tithe.train.batch_plan import Plan
+from tithe.train.trainer import FitOptions
 
 
 @pytest.mark.parametrize("grouped", [True, False])
@@ -112,11 +113,11 @@ def test_parts_of_the_loss_are_means_over_the_rows_of_a_step(batch: int, accumul
     s, accelerator = settings(batch_size=batch, accumulation_steps=accumulate), devices.accelerator("cpu")
     data = Points()
     plan = Plan(data.lengths, 37, batch, accumulate, 0)
-    went = trainer.fit(Net(), named_parts, data, s, 0, accelerator)
+    went = trainer.fit(Net(), named_parts, data, FitOptions(s, 0, accelerator))
     for rows, step in zip([*plan.epoch(0), *plan.epoch(1)], went, strict=True):
         assert step.rows == len(rows) and step.parts.keys() == {"error", "size"}
         assert step.batch_loss == pytest.approx(step.parts["error"] + 0.1 * step.parts["size"], rel=1e-5)
-    first = next(trainer.fit(Net(), named_parts, data, s, 0, accelerator))
+    first = next(trainer.fit(Net(), named_parts, data, FitOptions(s, 0, accelerator)))
     whole = Net()(data.collate(plan.epoch(0)[0])).detach()
     assert first.parts["size"] == pytest.approx(float(whole.square().sum()) / len(whole), rel=1e-5)
 
@@ -159,7 +160,7 @@ def test_an_exploding_gradient_is_caught_before_it_moves_weights() -> None:
         return (logits.abs().clamp_min(1e-30).sqrt() * 0 + (logits - logits.detach()).sqrt()).sum()
 
     before = weights(model)
-    loop = trainer.fit(model, steep, Points(), settings(), 0, devices.accelerator("cpu"))
+    loop = trainer.fit(model, steep, Points(), FitOptions(settings(), 0, devices.accelerator("cpu")))
     with pytest.raises(trainer.Diverged, match="gradient norm"):
         next(loop)
     assert torch.equal(weights(model), before)

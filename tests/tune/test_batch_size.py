@@ -213,7 +213,7 @@ def test_a_search_cuts_the_optimizer_batch_anew_and_keeps_it(settings: Settings,
     pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
     raw = settings(train={"batch_size": 2, "accumulation_steps": 4}, model={"freeze": "all"})
     run = config.parse({**raw, "tune": {"trials": 1, "epochs": 1, "sample": 0.5}})
-    cut = search.search(run, tmp_path, pipeline.check(run), devices.accelerator("cpu", "no"))
+    cut = search.search(pipeline.check(run), tmp_path, devices.accelerator("cpu", "no"))
     assert (cut.run.train.batch_size, cut.run.train.accumulation_steps) == (8, 1)
     assert cut.account["best"]["values"]["train"]["batch_size"] == 8
 

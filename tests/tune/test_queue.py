@@ -18,7 +18,7 @@ from support.searches import search, tuned, untimed
 from support.signals import asked_after
 from tithe import config, interrupts, storage
 from tithe.errors import Interrupted
-from tithe.tune.queue import opened
+from tithe.tune.queue import open_queue
 from tithe.tune.search import FILE, FOLDER
 
 pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
@@ -39,7 +39,7 @@ run, home = config.load(sys.argv[1]), Path(sys.argv[2])
 optuna, trained = plugins.require("optuna", "tune"), trials.trained
 
 def search(folder):
-    tune_search.search(run, home / folder, pipeline.check(run), devices.accelerator("cpu", "no"))
+    tune_search.search(pipeline.check(run), home / folder, devices.accelerator("cpu", "no"))
 
 def process(die=lambda: None):
     if (pid := os.fork()) == 0:
@@ -107,19 +107,21 @@ def test_what_a_process_left_is_taken_up_with_its_values(sampler: Any, tmp_path:
         return {"x": trial.suggest_float("x", 0.0, 1.0), "y": trial.suggest_categorical("y", ["a", "b"])}
 
     def told(folder: str, seed: int, count: int) -> list[dict[str, Any]]:
-        with opened(tmp_path / folder, "search", config.Tune(sampler=sampler), seed) as queue:
+        with open_queue(tmp_path / folder, "search", config.Tune(sampler=sampler), seed) as queue:
             found = []
-            for trial, values in itertools.islice(queue.left(14, draw), count):
+            for trial, values in itertools.islice(queue.pending(14, draw), count):
                 queue.tell(trial, values["x"], {})
                 found.append(values)
-            next(queue.left(14, draw), None)  # one more is taken, and never told
+            next(queue.pending(14, draw), None)  # one more is taken, and never told
             return found
 
     whole, first, second = told("whole", 0, 14), told("parts", 0, 12), told("parts", 1, 2)
     assert first == whole[:12], "twelve, of which Optuna draws ten at random"
     assert second[0] == whole[12] and second[1] != whole[13], "the first is what was left, the other is another seed's"
-    with opened(tmp_path / "parts", "search", config.Tune(sampler=sampler), 0) as queue:
-        assert [trial["number"] for trial in queue.finished(14)] == list(range(14)) and not list(queue.left(14, draw))
+    with open_queue(tmp_path / "parts", "search", config.Tune(sampler=sampler), 0) as queue:
+        assert [trial["number"] for trial in queue.finished(14)] == list(range(14)) and not list(
+            queue.pending(14, draw)
+        )
 
 
 def test_a_torn_line_of_the_journal_is_cut(settings: Settings, tmp_path: Path) -> None:

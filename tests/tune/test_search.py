@@ -140,7 +140,7 @@ def test_a_search_in_several_processes_of_one_run_is_refused(settings: Settings,
     several.state.num_processes = 2
     try:
         with pytest.raises(InputError, match="run `tithe tune` first"):
-            tune_search.search(run, tmp_path, pipeline.check(run), several)
+            tune_search.search(pipeline.check(run), tmp_path, several)
     finally:
         several.state.num_processes = 1
 

@@ -31,9 +31,9 @@ def test_a_copy_of_the_network_is_what_would_be_built_with_its_dropout(settings:
     values: trials.Values = {"model": {"dropout": 0.37}, "train": {"learning_rate": 1e-3}}
     run = trials.with_values(shared.run, values)
     fresh = copy.deepcopy(pipeline.check(run).build(2, run.seed))
-    built = dataclasses.replace(shared, learner=fresh)
+    built = dataclasses.replace(shared, trainable=fresh)
     other = dataclasses.replace(
-        shared, learner=pipeline.check(trials.with_values(run, {"model": {"dropout": 0.0}})).build(2, 0)
+        shared, trainable=pipeline.check(trials.with_values(run, {"model": {"dropout": 0.0}})).build(2, 0)
     )
     one, two, three = ([s.batch_loss for s in trials.trained(g, values)] for g in (shared, built, other))
     assert one == two == three
@@ -122,9 +122,9 @@ def test_rows_of_validation_and_test_change_nothing(
 
     def tampered(asked: config.Data, seed: int) -> Splits:
         """Every class of a row that is not trained on is another one."""
-        labels = splits.everything.labels.copy()
+        labels = splits.rows.labels.copy()
         labels[held_out] = 1 - labels[held_out]
-        return dataclasses.replace(splits, everything=dataclasses.replace(splits.everything, labels=labels))
+        return dataclasses.replace(splits, everything=dataclasses.replace(splits.rows, labels=labels))
 
     with monkeypatch.context() as patch:
         patch.setattr(data, "load", tampered)
@@ -132,11 +132,11 @@ def test_rows_of_validation_and_test_change_nothing(
     assert untimed(before) == untimed(after) and before.account["key"] == after.account["key"]
     # Nor does what they say: other texts in their place, in a file of their own.
     texts, labels = (list(part) for part in make_texts(60))
-    for position, row in enumerate(splits.everything.ids[held_out]):
+    for position, row in enumerate(splits.rows.ids[held_out]):
         texts[row] = f"nothing of this kind {position}"
     write_rows(Path(run.data.path), texts, labels)
     assert np.array_equal(data.load(run.data, run.seed).train, splits.train)
     assert untimed(search(run, tmp_path / "other")) == untimed(before)
-    used = set(splits.everything.ids[splits.train])
+    used = set(splits.rows.ids[splits.train])
     shared = ground(run)
     assert {*shared.train.ids, *shared.val.ids} <= used

@@ -6,6 +6,8 @@ import math
 import pickle
 import shutil
 import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,10 @@ from tithe import storage
 from tithe.checkpoints import tensors
 from tithe.checkpoints.state import TrainState
 from tithe.errors import InputError
+from tithe.storage import run_files
+from tithe.storage.run_files import BEST, EPOCH_HISTORY, LATEST, NUMBERED
 
-BEST, LATEST, HISTORY = "best_model.pt", "latest_model.pt", "training_history.json"
-NUMBERED = "checkpoint_epoch_{}.pt"
-KEYS = (
+_KEYS = (
     *("epoch", "global_step", "model_state_dict", "optimizer_state_dict", "scheduler_state_dict"),
     *("scaler_state_dict", "best_val_loss", "train_history", "val_history"),
 )
@@ -28,7 +30,7 @@ Records = list[dict[str, Any]]
 
 
 def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, history: Records) -> None:
-    """Write the state at an epoch's end as `latest_model.pt`, and under the other names that it deserves.
+    """Write the state at an epoch's end as `latest_model.pt`, and under its other names.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, histor
     history
         The run's records so far: epochs' means of the training loss, and validation scores.
     """
-    told = {"train": of_kind(history, "train"), "val": of_kind(history, "val")}
+    epochs = {"train": _of_kind(history, "train"), "val": _of_kind(history, "val")}
     content = {
         "epoch": state.progress["epoch"],
         "global_step": state.progress["step"],
@@ -48,8 +50,8 @@ def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, histor
         "scheduler_state_dict": {**state.scheduler, "config": state.progress["config"]["train"]},
         "scaler_state_dict": state.scaler or {},
         "best_val_loss": math.inf if state.progress["best"]["score"] is None else state.progress["best"]["score"],
-        "train_history": told["train"],
-        "val_history": told["val"],
+        "train_history": epochs["train"],
+        "val_history": epochs["val"],
     }
     latest = home / LATEST
     with tensors.disk_explained(latest), storage.atomic_file(latest) as aside, aside.open("wb") as file:
@@ -58,63 +60,114 @@ def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, histor
     for name in [*named, BEST] if is_best else named:
         with tensors.disk_explained(latest), storage.atomic_file(home / name) as aside:
             shutil.copyfile(latest, aside)
-    storage.write_json(home / HISTORY, told)
+    storage.write_json(home / EPOCH_HISTORY, epochs)
 
 
-def read(path: Path) -> TrainState:
-    """Read such a file as the state at the end of its epoch; nothing in it is executed.
+@dataclass(frozen=True)
+class EpochFile:
+    """Such a file, opened and verified once; nothing in it is executed.
+
+    Attributes
+    ----------
+    path
+        Where it is.
+    content
+        Its dict; the tensors are mapped from the disk.
+    """
+
+    path: Path
+    content: Mapping[str, Any]
+
+    @property
+    def epoch(self) -> int:
+        """Epochs that are done."""
+        return int(self.content["epoch"])
+
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The network's weights."""
+        weights: dict[str, torch.Tensor] = self.content["model_state_dict"]
+        return weights
+
+    @property
+    def train_settings(self) -> Mapping[str, Any]:
+        """The `train` section of the run that wrote it."""
+        settings: Mapping[str, Any] = self.content["scheduler_state_dict"]["config"]
+        return settings
+
+    def state(self) -> TrainState:
+        """Return the state at the end of its epoch."""
+        content = self.content
+        scheduler = {k: v for k, v in content["scheduler_state_dict"].items() if k != "config"}
+        # Scores from before a run moved to another directory are in the history, and their weights are elsewhere.
+        best = next((r for r in content["val_history"] if r["loss"] == content["best_val_loss"]), None)
+        since = sum(r["epoch"] > best["epoch"] for r in content["val_history"]) if best else 0
+        return TrainState(
+            model=content["model_state_dict"],
+            optimizer=content["optimizer_state_dict"],
+            scheduler=scheduler,
+            rng={},
+            scaler=content["scaler_state_dict"] or None,
+            progress={
+                "epoch": content["epoch"],
+                "step_in_epoch": 0,
+                "step": content["global_step"],
+                "batches": content["global_step"] * self.train_settings["accumulation_steps"],
+                "best": {"score": best["loss"], "step": best["step"], "epoch": best["epoch"]}
+                if best
+                else dict(NO_BEST),
+                "waited": since,
+                "seconds": 0.0,
+                "made_of": {},
+            },
+        )
+
+    def history(self) -> Records:
+        """Return the run's records up to this file: of every step where they are beside it, else of its epochs."""
+        content = self.content
+        steps = storage.read_lines(self.path.parent / run_files.HISTORY)
+        beside = [record for record in steps if record["step"] <= content["global_step"]]
+        if all(_of_kind(beside, kind) == content[f"{kind}_history"] for kind in ("train", "val")):
+            return beside
+        epochs = [{"kind": kind, **record} for kind in ("train", "val") for record in content[f"{kind}_history"]]
+        return sorted(epochs, key=lambda record: int(record["step"]))
+
+
+def read(path: Path) -> EpochFile:
+    """Open such a file.
 
     Raises
     ------
     InputError
         It is damaged, or something else.
     """
-    content = read_content(path)
-    scheduler = {k: v for k, v in content["scheduler_state_dict"].items() if k != "config"}
-    # Scores from before a run moved to another directory stand in the history, and their weights are elsewhere.
-    best = next((r for r in content["val_history"] if r["loss"] == content["best_val_loss"]), None)
-    since = sum(r["epoch"] > best["epoch"] for r in content["val_history"]) if best else 0
-    return TrainState(
-        model=content["model_state_dict"],
-        optimizer=content["optimizer_state_dict"],
-        scheduler=scheduler,
-        rng={},
-        scaler=content["scaler_state_dict"] or None,
-        progress={
-            "epoch": content["epoch"],
-            "step_in_epoch": 0,
-            "step": content["global_step"],
-            "batches": content["global_step"] * content["scheduler_state_dict"]["config"]["accumulation_steps"],
-            "best": {"score": best["loss"], "step": best["step"], "epoch": best["epoch"]} if best else dict(NO_BEST),
-            "waited": since,
-            "seconds": 0.0,
-            "made_of": {},
-        },
-    )
-
-
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    """Return the network's weights in such a file."""
-    found: dict[str, torch.Tensor] = read_content(path)["model_state_dict"]
-    return found
-
-
-def read_content(path: Path) -> dict[str, Any]:
-    """Return what such a file holds.
-
-    Raises
-    ------
-    InputError
-        It is damaged, or something else.
-    """
-    content: dict[str, Any] = open_file(path)
-    if missing := [key for key in KEYS if key not in content]:
+    content = _open(path)
+    if missing := [key for key in _KEYS if key not in content]:
         raise InputError(f"{path} lacks {', '.join(missing)}: pass a file such as {LATEST}")
-    return content
+    return EpochFile(path, content)
 
 
-def open_file(path: Path) -> Any:
-    """Return what lies in a file of tensors, without a copy in memory, its bytes verified."""
+def read_if_one(path: Path) -> EpochFile | None:
+    """Open a file if it is such a one; None where it holds named tensors and nothing else.
+
+    Raises
+    ------
+    InputError
+        It is damaged.
+    """
+    content = _open(path)
+    is_one = isinstance(content, Mapping) and set(_KEYS) <= set(content)
+    return EpochFile(path, content) if is_one else None
+
+
+def _open(path: Path) -> Any:
+    """Return what a file of tensors holds, without a copy in memory, its bytes verified.
+
+    Raises
+    ------
+    InputError
+        It is damaged.
+    """
     try:
         with zipfile.ZipFile(path) as archive:  # torch writes checksums, and compares them nowhere
             if broken := archive.testzip():
@@ -125,8 +178,8 @@ def open_file(path: Path) -> Any:
         raise InputError(f"{path} can't be read ({reason}): pass another checkpoint") from None
 
 
-def of_kind(history: Records, kind: str) -> Records:
-    """An epoch's mean of the training loss is told under `total`; a step's record has none."""
+def _of_kind(history: Records, kind: str) -> Records:
+    """A record of an epoch's mean training loss has it under `total`; a step's record has none."""
     return [
         {name: value for name, value in record.items() if name != "kind"}
         for record in history

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+import torch
 
 from tithe import storage
 from tithe.checkpoints import epoch_files, tensors
-from tithe.checkpoints.epoch_files import KEYS, open_file
+from tithe.checkpoints.epoch_files import EpochFile
 from tithe.checkpoints.state import STATE
 from tithe.errors import InputError
 from tithe.storage import run_files
 
 logger = logging.getLogger("tithe")
 
-BEST = "best"
-
-PERIODIC = "step_"
+BEST, PERIODIC = "best", "step_"
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -28,7 +26,7 @@ def is_checkpoint(folder: Path) -> bool:
 
 
 def find(path: Path) -> Path:
-    """Return the checkpoint to go on from: the path itself, or the newest whole one in or beside it.
+    """Return the checkpoint to resume from: the path itself, or the newest whole one in or beside it.
 
     A broken checkpoint is passed over, and the log says so.
 
@@ -45,11 +43,11 @@ def find(path: Path) -> Path:
         if not (bad := storage.broken_files(path)):
             return path
         found = newest_whole(path.parent, leave_out=path)
-        logger.warning("checkpoint %s is not whole (%s): going on from %s", path, ", ".join(bad), found or "none")
+        logger.warning("checkpoint %s is not whole (%s): resuming from %s", path, ", ".join(bad), found or "none")
     else:
         found = newest_whole(path) or newest_whole(path / "checkpoints")
     if found is None:
-        raise InputError(f"no whole checkpoint in {path}: start the run anew, or pass another folder")
+        raise InputError(f"no whole checkpoint in {path}: start a new run, or pass another folder")
     return found
 
 
@@ -80,18 +78,19 @@ def step_of(folder: Path) -> tuple[int, bool]:
     return step, folder.name != BEST
 
 
-def is_epoch_file(path: Path) -> bool:
-    """Say whether a path is such a file; the other `.pt` files hold named tensors and nothing else.
+def find_epoch_file(path: Path) -> EpochFile | None:
+    """Open the documented file of an epoch's end that a path names; None where it names something else.
+
+    The `.pt` files of a checkpoint directory are verified with it.
 
     Raises
     ------
     InputError
-        It is damaged; those of a checkpoint directory are verified with it.
+        It is damaged.
     """
     if not path.is_file() or path.suffix != ".pt" or is_checkpoint(path.parent):
-        return False
-    content = open_file(path)
-    return isinstance(content, Mapping) and set(KEYS) <= set(content)
+        return None
+    return epoch_files.read_if_one(path)
 
 
 def single_file(path: Path) -> Path | None:
@@ -101,12 +100,19 @@ def single_file(path: Path) -> Path | None:
     return path if path.is_file() and path.suffix == ".pt" and not is_checkpoint(path.parent) else None
 
 
-def load_single_file(single: Path) -> dict[str, Any]:
-    """Return the weights in a single file, whichever of the documented kinds it is."""
-    return epoch_files.weights(single) if is_epoch_file(single) else tensors.load(single)
+def load_single_file(path: Path) -> dict[str, torch.Tensor]:
+    """Return the weights in a single file, whichever of the documented kinds it is.
+
+    Raises
+    ------
+    InputError
+        It is damaged, or holds no weights.
+    """
+    epoch_file = epoch_files.read_if_one(path)
+    return epoch_file.weights if epoch_file else tensors.load(path)
 
 
-def locate(path: Path) -> Path:
+def find_best(path: Path) -> Path:
     """Return the whole checkpoint that a path means; a folder of checkpoints means its best one."""
     if path.is_dir() and not is_checkpoint(path):
         for best in (path / BEST, path / "checkpoints" / BEST):
@@ -115,5 +121,5 @@ def locate(path: Path) -> Path:
                 break
     found = find(path)
     if found.resolve() != (path.parent if path.is_file() else path).resolve() and is_checkpoint(path):
-        raise InputError(f"checkpoint {path} is not whole; {found} is: name that one to use it")
+        raise InputError(f"checkpoint {path} is not whole; {found} is: pass that one to use it")
     return found

@@ -9,7 +9,7 @@ from torch import nn
 from tithe import storage
 from tithe.checkpoints import tensors
 from tithe.data.splits import Splits
-from tithe.storage.run_files import BEST, FINAL, FROM_ID, HEAD, TO_ID
+from tithe.storage.run_files import BEST, FINAL, HEAD, ID_TO_LABEL, LABEL_TO_ID
 
 
 def save_final(home: Path, model: nn.Module) -> None:
@@ -22,7 +22,7 @@ def save_best(home: Path, model: nn.Module, splits: Splits) -> None:
     tensors.save(home / BEST, model.state_dict())
     tensors.save(home / HEAD, model.get_submodule("head").state_dict())
     names = [splits.symbols.get(str(name), str(name)) for name in splits.labels.names]
-    storage.write_json(home / TO_ID, {name: i for i, name in enumerate(names)})
-    storage.write_json(home / FROM_ID, {str(i): name for i, name in enumerate(names)})
+    storage.write_json(home / LABEL_TO_ID, {name: i for i, name in enumerate(names)})
+    storage.write_json(home / ID_TO_LABEL, {str(i): name for i, name in enumerate(names)})
     with storage.atomic_folder(home / "tokenizer") as aside:
         storage.link_tree(home / "assets" / "tokenizer", aside)

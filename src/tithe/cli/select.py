@@ -107,7 +107,7 @@ def suite(
     names = [name.strip() for name in strategies.split(",") if name.strip()] or list(plugins.names("strategies"))
     shares, draws = _numbers(budgets, "--budgets", float), _numbers(seeds, "--seeds", int)
     with quiet_libraries():
-        results = suites.run(base, names, shares, draws, out, equal_steps, processes)
+        results = suites.run_suite(base, suites.Grid(names, shares, draws, equal_steps), out, processes)
     lines = standings.compute_standings(results)
     page = standings.text(lines, equal_steps)
     storage.write_json(out / suites.FILE, {"equal_steps": equal_steps, "standings": lines, "trials": results})

@@ -35,8 +35,8 @@ def tune(
     from tithe import config
 
     run = config.load(config_file, settings or ())
-    asked = (run.tune or config.Tune()).model_dump() | ({"trials": trials} if trials else {})
-    run = run.model_copy(update={"tune": config.section(config.Tune, asked, "tithe tune")})
+    values = (run.tune or config.Tune()).model_dump() | ({"trials": trials} if trials else {})
+    run = run.model_copy(update={"tune": config.section(config.Tune, values, "tithe tune")})
     from tithe import pipeline, storage
     from tithe.train import devices
     from tithe.tune import search
@@ -44,16 +44,16 @@ def tune(
     home = out or Path(f"runs/{run.name}-tuning")
     with quiet_libraries():
         accelerator = devices.accelerator(run.train.device, run.train.precision, run.train.careful_scaling)
-        found = search.search(run, home, pipeline.check(run), accelerator)
-        tuned = found.run.model_copy(update={"tune": None})
+        result = search.search(pipeline.check(run), home, accelerator)
+        tuned = result.run.model_copy(update={"tune": None})
         secret = {"track": {"neptune": {"api_token"}}}  # masked it would be read back as a token
         storage.write_json(home / "tuned.json", tuned.model_dump(mode="json", exclude=secret))
         outcome = pipeline.train(tuned) if then_train else None
     if as_json:
         trained = {"home": str(outcome.home), **outcome.scores} if outcome else None
-        print_json({**found.account, "tuned": str(home / "tuned.json"), "trained": trained})
+        print_json({**result.account, "tuned": str(home / "tuned.json"), "trained": trained})
         return
-    typer.echo(_table(found.account))
+    typer.echo(_table(result.account))
     typer.echo(f"\nuse it  tithe train {home / 'tuned.json'}")
     if outcome:
         scores = outcome.scores.get("test") or outcome.scores["validation"]

@@ -7,7 +7,7 @@ from tithe.data.dataset import Dataset
 from tithe.data.labels import Label, LabelMap
 from tithe.data.splits import Split, Splits, stratified
 from tithe.data.text.ingest import find_reader, ingest, symbols_of
-from tithe.data.text.load import load
+from tithe.data.text.load import load, load_unsplit
 
 __all__ = [
     "Dataset",
@@ -19,6 +19,7 @@ __all__ = [
     "find_reader",
     "ingest",
     "load",
+    "load_unsplit",
     "stratified",
     "symbols_of",
 ]

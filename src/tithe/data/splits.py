@@ -99,7 +99,7 @@ class Splits:
 
     Attributes
     ----------
-    everything
+    rows
         All kept rows; the parts are positions into it, so that what is computed once serves all.
     train, val, test
         Positions, shape (N,); train is balanced when the config says so and may repeat rows.
@@ -113,18 +113,18 @@ class Splits:
         The symbol that stands for each class in the data file; empty where classes stand for themselves.
     """
 
-    everything: Dataset
+    rows: Dataset
     labels: LabelMap
-    train: np.ndarray[Any, np.dtype[np.int64]]
+    train: Rows
     split: Split
     report: dict[str, Any]
     dropped: Path
     symbols: dict[str, str]
 
-    def narrowed(self, rows: np.ndarray[Any, Any], settings: config.Data, seed: int) -> Splits:
+    def with_train_rows(self, rows: Rows, settings: config.Data, seed: int) -> Splits:
         """Return the same splits with only some rows to train on, given as positions into the unbalanced ones."""
         train = self.split.train[rows]
-        balanced = resample(self.everything.labels[train], settings.upsample, settings.downsample, seed)
+        balanced = resample(self.rows.labels[train], settings.upsample, settings.downsample, seed)
         counts = {"train_selected": len(rows), "train_after_balancing": len(balanced)}
         report = {**self.report, "splits": {**self.report["splits"], **counts}}
         return replace(self, train=train[balanced], report=report)
@@ -132,14 +132,14 @@ class Splits:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the rows that are trained and validated on, and of where they come from."""
-        return storage.digest_bytes(self.everything.source.encode(), self.train.tobytes(), self.val.tobytes())
+        return storage.digest_bytes(self.rows.source.encode(), self.train.tobytes(), self.val.tobytes())
 
     @property
-    def val(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def val(self) -> Rows:
         """Positions of the validation rows."""
         return self.split.val
 
     @property
-    def test(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def test(self) -> Rows:
         """Positions of the test rows; empty when the config holds none out."""
         return self.split.test

@@ -15,26 +15,25 @@ from tithe.metrics.calibration import Calibration
 from tithe.models.examples import GeneratorLabelled
 from tithe.report import authenticity_figures
 
+_VERDICTS = ("fake", "unsure", "real")
+
 
 def write_authenticity(
-    folder: Path, made: GeneratorLabelled, scores_N: Array, calibration: Calibration | None
+    folder: Path, rows: GeneratorLabelled, scores_N: Array, calibration: Calibration | None
 ) -> dict[str, Any]:
     """Write what the field asks of a detector: areas and rates, by generator, and how the verdicts fall."""
-    lines = authenticity.per_generator(made.labels, scores_N, made.generators)
-    result: dict[str, Any] = {**authenticity.summary(made.labels, scores_N), "per_generator": lines}
-    authenticity_figures.histogram(folder / "scores.png", made.labels, scores_N, calibration)
-    authenticity_figures.roc(folder / "roc_by_generator.png", made.labels, scores_N, made.generators, log=True)
+    lines = authenticity.per_generator(rows.labels, scores_N, rows.generators)
+    result: dict[str, Any] = {**authenticity.summary(rows.labels, scores_N), "per_generator": lines}
+    authenticity_figures.histogram(folder / "scores.png", rows.labels, scores_N, calibration)
+    authenticity_figures.roc(folder / "roc_by_generator.png", rows.labels, scores_N, rows.generators, log=True)
     if calibration:
         verdicts_N = np.array(calibration.verdicts(scores_N))
         result["verdicts"] = {
-            name: {verdict: int((verdicts_N[made.labels == label] == verdict).sum()) for verdict in _VERDICTS}
+            name: {verdict: int((verdicts_N[rows.labels == label] == verdict).sum()) for verdict in _VERDICTS}
             for label, name in enumerate(authenticity.CLASSES)
         }
-        authenticity_figures.reliability(folder / "calibration.png", made.labels, scores_N, calibration)
+        authenticity_figures.reliability(folder / "calibration.png", rows.labels, scores_N, calibration)
     storage.write_json(folder / "authenticity.json", result)
     if lines:
         classification.write_table(folder / "per_generator.csv", lines)
     return result
-
-
-_VERDICTS = ("fake", "unsure", "real")

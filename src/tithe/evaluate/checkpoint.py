@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tithe import config, predict
+from tithe import config
 from tithe.config.files import override, read
 from tithe.data import Dataset
 from tithe.errors import InputError
 from tithe.evaluate import classification
 from tithe.evaluate.results import write_results
-from tithe.models.examples import GeneratorLabelled
+from tithe.models.examples import Examples, Photographs
 from tithe.predict import TrainedModel
 
 TABLE = "metrics.csv"
@@ -51,10 +51,10 @@ def read_settings(file: Path | None, overrides: Sequence[str], given: Mapping[st
     return config.section(Evaluation, raw, file.name if file else "tithe evaluate")
 
 
-def evaluate_checkpoint(trained: TrainedModel, asked: Evaluation, out: Path) -> dict[str, dict[str, Any]]:
+def evaluate_checkpoint(trained: TrainedModel, settings: Evaluation, out: Path) -> dict[str, dict[str, Any]]:
     """Evaluate a checkpoint on its own validation and test rows, or on every row of another data set.
 
-    A folder for each part holds what `judging.write` writes; `metrics.csv` above them has a line for each. Images are
+    A folder for each part holds what `write_results` writes; `metrics.csv` above them has a line for each. Images are
     also processed in harmless ways, and heat maps are drawn.
 
     Returns
@@ -66,31 +66,30 @@ def evaluate_checkpoint(trained: TrainedModel, asked: Evaluation, out: Path) -> 
     InputError
         A label of the file is unknown to the checkpoint, the run's own data have changed, or they have no such part.
     """
-    examples = _parts(trained, asked)
+    examples = _parts(trained, settings)
     outputs = {part: (rows, trained.outputs(rows)) for part, rows in examples.items()}
-    fitted = predict.calibration_of(trained)
-    results = write_results(out, trained.task, outputs, trained.labels, trained.run.seed, fitted)
+    results = write_results(out, trained.task, outputs, trained.labels, trained.run.seed, trained.calibration)
     for part, (rows, values) in outputs.items():
-        if isinstance(rows, GeneratorLabelled):
+        if isinstance(rows, Photographs):
             from tithe.evaluate import robustness  # it needs the extra `image`
 
             scores_N = trained.task.probabilities(values)[:, 1]
             results[part]["authenticity"]["robustness"] = robustness.write(out / part, trained, rows, scores_N)
-    classification.write_table(out / TABLE, [_line(part, asked, result) for part, result in results.items()])
+    classification.write_table(out / TABLE, [_line(part, settings, result) for part, result in results.items()])
     return results
 
 
-def _line(part: str, asked: Evaluation, result: Mapping[str, Any]) -> dict[str, Any]:
+def _line(part: str, settings: Evaluation, result: Mapping[str, Any]) -> dict[str, Any]:
     """Return the single numbers of a part, without its tables, intervals and matrix."""
     numbers = {key: value for key, value in result.items() if not isinstance(value, list | dict)}
-    return {"part": part, "checkpoint": asked.checkpoint_path, **numbers}
+    return {"part": part, "checkpoint": settings.checkpoint_path, **numbers}
 
 
-def _parts(trained: TrainedModel, asked: Evaluation) -> dict[str, Any]:
+def _parts(trained: TrainedModel, settings: Evaluation) -> dict[str, Examples]:
     """Return the examples of each part."""
-    if asked.dataset_path is not None:
-        task = trained.task.on(Path(asked.dataset_path))
-        dataset, labels = task.labelled()
+    if settings.dataset_path is not None:
+        task = trained.task.with_data(Path(settings.dataset_path))
+        dataset, labels = task.load_labelled()
         codes_C = trained.labels.encode(labels.names)
         return {"data": task.encode(Dataset(dataset.table, dataset.rows, codes_C[dataset.labels], dataset.source))}
     path = trained.run.data.path
@@ -101,7 +100,7 @@ def _parts(trained: TrainedModel, asked: Evaluation) -> dict[str, Any]:
     if splits.fingerprint != trained.progress["made_of"]["data"]:
         raise InputError(f"{path} has other rows than at training: pass a labelled file with --data")
     parts = {"validation": splits.val, "test": splits.test}
-    found = {name: rows for name, rows in parts.items() if name in asked.splits and len(rows)}
-    if not found:
-        raise InputError(f"the run held no rows out for {' and '.join(asked.splits)}: choose another split")
-    return {name: trained.task.encode(splits.everything.take(rows)) for name, rows in found.items()}
+    held_out = {name: rows for name, rows in parts.items() if name in settings.splits and len(rows)}
+    if not held_out:
+        raise InputError(f"the run held no rows out for {' and '.join(settings.splits)}: choose another split")
+    return {name: trained.task.encode(splits.rows.take(rows)) for name, rows in held_out.items()}

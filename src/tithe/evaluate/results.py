@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 
 from tithe import storage
+from tithe.arrays import Array
 from tithe.data import LabelMap
 from tithe.evaluate import classification
 from tithe.evaluate.authenticity import write_authenticity
 from tithe.metrics.calibration import Calibration, calibrate
-from tithe.models.examples import GeneratorLabelled
+from tithe.models.examples import Examples, GeneratorLabelled
 from tithe.storage.run_files import CALIBRATION
+from tithe.tasks import Task
 
 
 def write_results(
     out: Path,
-    task: Any,
-    outputs: Mapping[str, tuple[Any, Any]],
+    task: Task,
+    outputs: Mapping[str, tuple[Examples, Array]],
     labels: LabelMap,
     seed: int,
     calibration: Calibration | None = None,
@@ -34,13 +36,13 @@ def write_results(
     calibration
         What the verdicts on real or fake follow; fitted on the validation part, and written beside, when unset.
     """
-    found: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Any]] = {}
     for part, (examples, values) in outputs.items():
         probs_NC = task.probabilities(values)
-        found[part] = classification.write(out / part, examples, probs_NC, labels, seed)
+        results[part] = classification.write(out / part, examples, probs_NC, labels, seed)
         if isinstance(examples, GeneratorLabelled):
             if part == "validation" and calibration is None and len(np.unique(examples.labels)) == 2:
-                calibration = calibrate(examples.labels, probs_NC[:, 1], task.settings.error)
+                calibration = calibrate(examples.labels, probs_NC[:, 1], task.run.images.error)
                 storage.write_json(out / CALIBRATION, calibration.to_dict())
-            found[part]["authenticity"] = write_authenticity(out / part, examples, probs_NC[:, 1], calibration)
-    return found
+            results[part]["authenticity"] = write_authenticity(out / part, examples, probs_NC[:, 1], calibration)
+    return results

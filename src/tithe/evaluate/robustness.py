@@ -12,6 +12,7 @@ from tithe.arrays import Array
 from tithe.evaluate import classification, heatmaps
 from tithe.imaging import degradations
 from tithe.metrics import authenticity
+from tithe.models.examples import Photographs
 from tithe.predict import TrainedModel
 from tithe.progress import bar
 from tithe.report import authenticity_figures
@@ -20,7 +21,7 @@ AS_IT_IS = "as it is"
 _IMAGES, _SHOWN, _HEATED = 200, 24, 4
 
 
-def write(folder: Path, trained: TrainedModel, examples: Any, scores_N: Array) -> list[dict[str, Any]]:
+def write(folder: Path, trained: TrainedModel, examples: Photographs, scores_N: Array) -> list[dict[str, Any]]:
     """Write the sweep over processed images, those that were judged most wrongly, and heat maps of a few.
 
     The sweep takes the centres of at most 200 images, drawn class by class; a real image that is called fake after
@@ -50,7 +51,7 @@ def write(folder: Path, trained: TrainedModel, examples: Any, scores_N: Array) -
     return lines
 
 
-def _show(folder: Path, trained: TrainedModel, examples: Any, scores_N: Array) -> None:
+def _show(folder: Path, trained: TrainedModel, examples: Photographs, scores_N: Array) -> None:
     """Draw the images that were judged most wrongly on one sheet, and where the detector looks on the first of them."""
     rows = authenticity.most_wrong(examples.labels, scores_N, _SHOWN)
     images = [examples.whole(int(row)) for row in rows]

@@ -24,6 +24,9 @@ class Classifier(nn.Module):
         Maps (B, D) to logits (B, C).
     """
 
+    encoder: nn.Module
+    head: nn.Module
+
     def __init__(self, encoder: nn.Module, pooling: str, head: nn.Module) -> None:
         super().__init__()
         self.encoder, self.pooling, self.head = encoder, pooling, head

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 
@@ -11,28 +11,41 @@ from tithe.arrays import Array, Rows
 Batch = dict[str, torch.Tensor]
 
 
-class Examples(Protocol):
+class Labelled(Protocol):
+    """Rows whose classes are known.
+
+    Attributes
+    ----------
+    labels
+        Class indices, shape (N,).
+    ids
+        Positions in the source file, shape (N,), to name a row to a person.
+    """
+
+    @property
+    def labels(self) -> Rows: ...  # noqa: D102
+    @property
+    def ids(self) -> Rows: ...  # noqa: D102
+    def __len__(self) -> int: ...
+
+
+class Examples(Labelled, Protocol):
     """Rows ready to be collated; what they hold is the task's business.
 
     Attributes
     ----------
     lengths
         Cost of each row (tokens, say), shape (N,), or None where all cost the same.
-    ids
-        Positions in the source file, shape (N,), to name a row to a person.
-    labels
-        Class indices, shape (N,).
     """
 
     @property
     def lengths(self) -> Rows | None: ...  # noqa: D102
-    @property
-    def ids(self) -> Rows: ...  # noqa: D102
-    @property
-    def labels(self) -> Rows: ...  # noqa: D102
-    def __len__(self) -> int: ...
     def collate(self, rows: Rows) -> Batch:
         """Return the tensors of some rows; the first dimension of each counts rows."""
+        ...
+
+    def take(self, rows: Rows) -> Self:
+        """Return a view of rows of this view."""
         ...
 
 
@@ -43,7 +56,7 @@ class Varied(Examples, Protocol):
     Attributes
     ----------
     groups
-        Number of the group of each row, shape (N,): rows of one group stand in one batch where they fit.
+        Number of the group of each row, shape (N,): rows of one group share a batch where they fit.
     """
 
     @property
@@ -53,18 +66,76 @@ class Varied(Examples, Protocol):
         ...
 
 
-class Labelled(Protocol):
-    """Rows whose classes are known: their class indices and positions in the data file, each of shape (N,)."""
+@runtime_checkable
+class Encodable(Examples, Protocol):
+    """Examples that know what an encoder is given for them.
+
+    Attributes
+    ----------
+    fingerprint
+        SHA-256 of the encoder's inputs, labels excluded: another label costs no second pass.
+    """
 
     @property
-    def labels(self) -> Array: ...  # noqa: D102
+    def fingerprint(self) -> str: ...  # noqa: D102
+
+
+@runtime_checkable
+class Tokenised(Encodable, Protocol):
+    """Texts as token ids, end to end.
+
+    Attributes
+    ----------
+    tokens
+        Token ids of all texts of the data set.
+    offsets
+        Text i of the data set has tokens offsets[i] to offsets[i + 1].
+    rows
+        Positions of this view's texts in the data set, shape (N,).
+    """
+
     @property
-    def ids(self) -> Array: ...  # noqa: D102
+    def tokens(self) -> Array: ...  # noqa: D102
+    @property
+    def offsets(self) -> Rows: ...  # noqa: D102
+    @property
+    def rows(self) -> Rows: ...  # noqa: D102
 
 
 @runtime_checkable
 class GeneratorLabelled(Labelled, Protocol):
-    """Rows that were made by something: 0 fake, 1 real, and the generator of each, of shape (N,)."""
+    """Real and generated rows: label 1 real, 0 fake.
+
+    Attributes
+    ----------
+    generators
+        What made each row, shape (N,).
+    """
 
     @property
     def generators(self) -> Array: ...  # noqa: D102
+
+
+@runtime_checkable
+class Photographs(GeneratorLabelled, Examples, Protocol):
+    """Real and generated images that can be looked at one by one.
+
+    Attributes
+    ----------
+    paths
+        Where each file is.
+    """
+
+    @property
+    def paths(self) -> list[str]: ...  # noqa: D102
+    def whole(self, row: int) -> Array:
+        """Return an image of this view, uint8, shape (H, W, 3)."""
+        ...
+
+    def centre(self, row: int) -> Array:
+        """Return the centre crop of an image of this view, uint8, shape (S, S, 3)."""
+        ...
+
+    def changed(self, change: str | None) -> Self:
+        """Return the centres of the same images, processed in a named way."""
+        ...

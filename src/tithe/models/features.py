@@ -7,10 +7,10 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ from tithe.arrays import Rows
 from tithe.errors import Interrupted, TitheError
 from tithe.interrupts import deferred
 from tithe.models import inference
-from tithe.models.examples import Batch, Examples
+from tithe.models.classifier import Classifier
+from tithe.models.examples import Batch, Encodable, Examples
 from tithe.progress import bar
 from tithe.storage import cache
 
@@ -36,19 +37,6 @@ _SECONDS_BETWEEN_SYNCS = 1.0
 # A batch has at most so many rows, and rows times longest row: small ones stay in a CPU's cache and in a weak PC's
 # memory, a GPU wants large ones. Both are part of what decides the last bits of the features.
 _ROWS, _COST = 512, {False: 4096, True: 1 << 17}
-
-
-class Encodable(Examples, Protocol):
-    """Examples that know what an encoder is given for them.
-
-    Attributes
-    ----------
-    fingerprint
-        SHA-256 of the encoder's inputs, labels excluded: another label costs no second pass.
-    """
-
-    @property
-    def fingerprint(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -68,7 +56,7 @@ class Features:
 
     values: np.ndarray[Any, Any]
     rows: Rows
-    origin: Any
+    origin: Examples
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -76,20 +64,17 @@ class Features:
     @property
     def lengths(self) -> Rows | None:
         """Lengths of the original inputs, shape (N,)."""
-        lengths: Rows | None = self.origin.lengths
-        return lengths
+        return self.origin.lengths
 
     @property
     def ids(self) -> Rows:
         """Positions in the source file, shape (N,)."""
-        ids: Rows = self.origin.ids
-        return ids
+        return self.origin.ids
 
     @property
     def labels(self) -> Rows:
         """Class indices, shape (N,)."""
-        labels: Rows = self.origin.labels
-        return labels
+        return self.origin.labels
 
     def take(self, rows: Rows) -> Features:
         """Return a view of rows of this view."""
@@ -116,7 +101,9 @@ class Probe(nn.Module):
         return logits
 
 
-def cached(model: nn.Module, examples: Encodable, made_by: dict[str, Any], accelerator: Accelerator) -> Features | None:
+def cached(
+    model: Classifier, examples: Encodable, cache_key: Mapping[str, str], accelerator: Accelerator
+) -> Features | None:
     """Return the features of examples from the cache, where they are computed first if they are not there.
 
     A pass that was killed goes on where it stopped: each batch is on the disk before it counts as done, and batches
@@ -126,7 +113,7 @@ def cached(model: nn.Module, examples: Encodable, made_by: dict[str, Any], accel
     ----------
     model
         A classifier whose encoder is frozen; `embed` maps a batch to pooled states (B, D).
-    made_by
+    cache_key
         What makes the features besides the inputs: the encoder's SHA-256, its pooling, its attention.
 
     Returns
@@ -138,8 +125,8 @@ def cached(model: nn.Module, examples: Encodable, made_by: dict[str, Any], accel
     Interrupted
         A signal asked for a stop; what is done is kept.
     """
-    made_by = {**made_by, "precision": str(accelerator.mixed_precision), "device": accelerator.device.type}
-    key = storage.digest([_VERSION, examples.fingerprint, made_by])
+    how = {**cache_key, "precision": str(accelerator.mixed_precision), "device": accelerator.device.type}
+    key = storage.digest([_VERSION, examples.fingerprint, how])
     folder = cache.place("features", key)
     rows = np.arange(len(examples))
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +152,7 @@ def _waiting(lock: FileLock) -> Iterator[None]:
         lock.release()
 
 
-def _compute(model: Any, examples: Encodable, folder: Path, accelerator: Accelerator) -> bool:
+def _compute(model: Classifier, examples: Encodable, folder: Path, accelerator: Accelerator) -> bool:
     model.to(accelerator.device)
     cuts = inference.batches(examples, _ROWS, _COST[accelerator.device.type == "cuda"])
     width = inference.one_batch(model, model.embed, examples, cuts[-1][:1], accelerator.autocast).shape[1]
@@ -180,17 +167,17 @@ def _compute(model: Any, examples: Encodable, folder: Path, accelerator: Acceler
     values, done = _open(work, len(examples), width)
     if done:
         logger.info("going on with the features after batch %d of %d", done, len(cuts))
-    with deferred() as asked, bar("features", len(examples), "rows") as tick, inference.evaluating(model):
+    with deferred() as stop, bar("features", len(examples), "rows") as tick, inference.evaluating(model):
         tick(sum(map(len, cuts[:done])))
         synced = time.monotonic()
         for i, rows in enumerate(cuts[done:], start=done + 1):
             values[rows] = inference.one_batch(model, model.embed, examples, rows, accelerator.autocast)
             tick(len(rows))
-            if asked.signum or time.monotonic() - synced > _SECONDS_BETWEEN_SYNCS:
+            if stop.signum or time.monotonic() - synced > _SECONDS_BETWEEN_SYNCS:
                 _sync(work, values, done=i)
                 synced = time.monotonic()
-            if asked.signum:
-                raise Interrupted(asked.signum, "stopped; the features so far are kept: run again to go on")
+            if stop.signum:
+                raise Interrupted(stop.signum, "stopped; the features so far are kept: run again to go on")
     if not _is_begun(work):
         raise TitheError("the cache was cleared while the encoder ran over the data: run again")
     _sync(work, values, done=len(cuts))

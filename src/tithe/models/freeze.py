@@ -95,7 +95,7 @@ class Proof:
         """One digest of the whole encoder before training."""
         return freeze_proof.overall(self.before)
 
-    def conclude(self, model: nn.Module) -> dict[str, Any]:
+    def compare(self, model: nn.Module) -> dict[str, Any]:
         """Hash again and return the content of `freeze_proof.json`."""
         after = {name: tensors.sha256(tensor) for name, tensor in of_encoder(model).items()}
         entries = {

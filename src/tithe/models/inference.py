@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from tithe.arrays import Rows
+from tithe.arrays import Array, Rows
 from tithe.models.examples import Batch, Examples
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
 Autocast = Callable[[], AbstractContextManager[Any]]
 _PER_BATCH = 64
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,42 +15,57 @@ from torch import nn
 from tithe import config
 from tithe.checkpoints.state import TrainState
 from tithe.models import features, freeze
+from tithe.models.classifier import Classifier
+from tithe.models.examples import Encodable, Examples
 
 
 @dataclass(frozen=True)
 class Network:
-    """A classifier, and what of it is trained.
+    """A classifier before it is trained, and what of it will be.
 
     Attributes
     ----------
-    whole
-        Encoder and head.
-    learner
+    classifier
+        The whole network.
+    trainable
         What the trainer sees: the whole, or its head alone where a frozen encoder's features are cached.
     proof
-        The encoder's hashes before training, where something is frozen or somebody will ask.
-    frozen
-        What tells a wholly frozen encoder from others; None where it is trained.
+        The encoder's hashes before training, where something is frozen or the weights will be saved for use elsewhere.
+    encoder_key
+        What makes the encoder's features besides its weights; see `Task.encoder_key`.
+    is_frozen
+        Whether the whole encoder is.
     """
 
-    whole: nn.Module
-    learner: nn.Module
+    classifier: nn.Module
+    trainable: nn.Module
     proof: freeze.Proof | None
-    frozen: dict[str, str] | None
+    encoder_key: Mapping[str, str]
+    is_frozen: bool
 
     @property
     def on_features(self) -> bool:
         """Whether the head alone is trained, on features."""
-        return self.learner is not self.whole
+        return self.trainable is not self.classifier
+
+    @cached_property
+    def encoder_sha256(self) -> str:
+        """SHA-256 of the encoder's tensors before training; a proof has hashed them already."""
+        return (self.proof or freeze.Proof.begin(self.classifier, "all")).sha256
 
     @property
-    def identity(self) -> dict[str, Any]:
-        """What a checkpoint must share to fit: one of a head alone is without the encoder that it stands on."""
-        return {"encoder": self.frozen} if self.frozen else {}
+    def cache_key(self) -> dict[str, str]:
+        """What makes the encoder's features besides the inputs."""
+        return {"sha256": self.encoder_sha256, **self.encoder_key}
 
-    def fitted(self, state: TrainState) -> TrainState:
-        """Leave out, or fill in, a frozen encoder that only one of checkpoint and learner holds."""
-        own = self.learner.state_dict()
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What a checkpoint must share to fit: one of a head alone is without the encoder that it was trained on."""
+        return {"encoder": encoder_fingerprint(self.encoder_sha256, self.encoder_key)} if self.is_frozen else {}
+
+    def adapt_state(self, state: TrainState) -> TrainState:
+        """Leave out, or fill in, a frozen encoder that only one of checkpoint and trainable network holds."""
+        own = self.trainable.state_dict()
 
         def fit(saved: dict[str, Any]) -> dict[str, Any]:
             return {n: saved.get(n, value) if n.startswith("encoder.") else saved[n] for n, value in own.items()}
@@ -57,36 +74,46 @@ class Network:
 
     def encoder(self) -> dict[str, torch.Tensor]:
         """Return the encoder's weights, named as in the classifier."""
-        return {name: value for name, value in self.whole.state_dict().items() if name.startswith("encoder.")}
+        return {name: value for name, value in self.classifier.state_dict().items() if name.startswith("encoder.")}
 
 
-def build(run: config.Run, task: Any, classes: int, examples: Any, accelerator: Accelerator) -> tuple[Network, Any]:
-    """Build the classifier; where its whole encoder is frozen, run it over the data or find its features.
+def build(
+    run: config.Run, model: nn.Module, encoder_key: Mapping[str, str], examples: Examples, accelerator: Accelerator
+) -> tuple[Network, Examples]:
+    """Decide what of a fresh classifier is trained; where its whole encoder is frozen, find or compute its features.
+
+    Parameters
+    ----------
+    model
+        As the task builds it.
+    encoder_key
+        See `Task.encoder_key`.
+    examples
+        All rows, as the task encodes them.
 
     Returns
     -------
     network, examples
-        The examples are features where the learner is the head alone.
+        The examples are features where the head alone is trained.
 
     Raises
     ------
-    InputError
-        The encoder's weights can't be loaded, or it can't be frozen as asked.
     Interrupted
         A signal asked for a stop; features that are done are kept.
     """
-    model = task.build(classes, run.seed)
-    asked = run.model.freeze != "none" or run.checkpoint.single_files
-    proof = freeze.Proof.begin(model, run.model.freeze) if asked else None
-    frozen = encoder_identity(model, task) if run.model.freeze == "all" else None
-    if frozen and run.train.cache_features:
-        made_by = {**frozen, "pooling": task.pooling, "attention": run.model.attention}
-        found = features.cached(model, examples, made_by, accelerator)
-        if found is not None:
-            return Network(model, features.Probe(model.head), proof, frozen), found
-    return Network(model, model, proof, frozen), examples
+    is_frozen = run.model.freeze == "all"
+    has_proof = run.model.freeze != "none" or run.checkpoint.single_files
+    proof = freeze.Proof.begin(model, run.model.freeze) if has_proof else None
+    network = Network(model, model, proof, encoder_key, is_frozen)
+    if not (is_frozen and run.train.cache_features):
+        return network, examples
+    if isinstance(model, Classifier) and isinstance(examples, Encodable):
+        cached = features.cached(model, examples, network.cache_key, accelerator)
+        if cached is not None:
+            return dataclasses.replace(network, trainable=features.Probe(model.head)), cached
+    return network, examples
 
 
-def encoder_identity(model: nn.Module, task: Any) -> dict[str, str]:
-    """Return what tells an encoder from others: its tensors, and how they are computed with."""
-    return {"sha256": freeze.Proof.begin(model, "all").sha256, "config": task.encoder_sha256}
+def encoder_fingerprint(sha256: str, encoder_key: Mapping[str, str]) -> dict[str, str]:
+    """Return what tells an encoder from others: its tensors, and its configuration."""
+    return {"sha256": sha256, "config": encoder_key["config"]}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from tithe.predict.model import Prediction, TrainedModel, calibration_of, load
+from tithe.predict.model import Prediction, TrainedModel, load
 from tithe.predict.stream import predict_stream, read_texts
 from tithe.predict.writers import write
 
 __all__ = [
     "Prediction",
     "TrainedModel",
-    "calibration_of",
     "load",
     "predict_stream",
     "read_texts",

@@ -8,16 +8,17 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tithe.errors import InputError
-from tithe.imaging import decode
+from tithe.imaging import Pixels, decode
 from tithe.imaging.files import Unreadable
 from tithe.metrics.calibration import Calibration
-from tithe.predict.model import TrainedModel, calibration_of
+from tithe.predict.model import TrainedModel
 from tithe.progress import bar
+from tithe.tasks import ImageTask
 
 logger = logging.getLogger("tithe")
 Named = tuple[Path, str]
@@ -74,19 +75,19 @@ def score_images(model: TrainedModel, sources: Sequence[Path], batch_size: int) 
         A source means no files.
     """
     named = _named(sources)
-    fitted, begun = calibration_of(model), time.monotonic()
+    calibration, begun = model.calibration, time.monotonic()
     chunks = [named[first : first + batch_size] for first in range(0, len(named), batch_size)]
     threads = min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as readers, bar("scoring", len(named), "files") as tick:
 
-        def begin(chunk: list[Named]) -> list[Future[Any]]:
+        def begin(chunk: list[Named]) -> list[Future[Pixels | str]]:
             return [readers.submit(_read, path, model.run.images.max_pixels) for path, _ in chunk]
 
         reading = begin(chunks[0])
         for chunk, after in zip(chunks, [*chunks[1:], []], strict=True):
-            found = [future.result() for future in reading]
+            images = [future.result() for future in reading]
             reading = begin(after)
-            yield from _judged(model, fitted, [name for _, name in chunk], found)
+            yield from _judge(model, calibration, [name for _, name in chunk], images)
             tick(len(chunk))
     seconds = time.monotonic() - begun
     logger.info("%d files in %.1f s: %.1f a second", len(named), seconds, len(named) / max(seconds, 1e-9))
@@ -100,7 +101,7 @@ def _named(sources: Sequence[Path]) -> list[Named]:
     return [(path, path.relative_to(base).as_posix()) for path in found]
 
 
-def _read(path: Path, max_pixels: int) -> Any:
+def _read(path: Path, max_pixels: int) -> Pixels | str:
     """Return the pixels of a file, or why there are none."""
     try:
         return decode.read(path, max_pixels)
@@ -108,16 +109,17 @@ def _read(path: Path, max_pixels: int) -> Any:
         return error.reason
 
 
-def _judged(
-    model: TrainedModel, fitted: Calibration | None, names: list[str], found: list[Any]
+def _judge(
+    model: TrainedModel, calibration: Calibration | None, names: list[str], images: list[Pixels | str]
 ) -> Iterator[ImageScore]:
-    readable = [image for image in found if not isinstance(image, str)]
-    scores = iter(model.of_batch(model.task.batch(readable))[:, 1] if readable else ())
-    for name, image in zip(names, found, strict=True):
+    task, readable = model.task, [image for image in images if not isinstance(image, str)]
+    assert isinstance(task, ImageTask)
+    scores = iter(model.of_batch(task.batch(readable))[:, 1] if readable else ())
+    for name, image in zip(names, images, strict=True):
         if isinstance(image, str):
             yield ImageScore(name, reason=image)
             continue
         score = float(next(scores))
-        said = fitted.verdict(score) if fitted else "real" if score >= 0.5 else "fake"
-        probability = float(fitted.apply(np.array([score]))[0]) if fitted else None
-        yield ImageScore(name, score, probability, said)
+        verdict = calibration.verdict(score) if calibration else "real" if score >= 0.5 else "fake"
+        probability = float(calibration.apply(np.array([score]))[0]) if calibration else None
+        yield ImageScore(name, score, probability, verdict)

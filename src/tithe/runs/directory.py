@@ -1,4 +1,4 @@
-"""Which directory a run gets: the one asked for, that of the work to go on with, or a new one; and it alone."""
+"""Which directory a run gets: the one in the config, that of a run to continue, or a new one; and it alone."""
 
 from __future__ import annotations
 
@@ -17,37 +17,43 @@ from accelerate.utils import broadcast_object_list
 from filelock import FileLock, Timeout
 
 from tithe import config, storage
-from tithe.checkpoints import epoch_files, locate
+from tithe.checkpoints import locate
+from tithe.checkpoints.epoch_files import EpochFile
 from tithe.config import schema
 from tithe.errors import InputError
-from tithe.storage.run_files import FILES, METRICS
+from tithe.storage.run_files import CONFIG, FILES, MANIFEST, METRICS, NUMBERED
 
 logger = logging.getLogger("tithe")
 
-_TIME, _CONFIG = "{time}", "config.json"
+_TIME = "{time}"
 
 
-def resolve(run: config.Run) -> Path:
+def resolve(run: config.Run, epoch_file: EpochFile | None = None) -> Path:
     """Return the directory of a run; nothing is made yet.
+
+    Parameters
+    ----------
+    epoch_file
+        The file that the config resumes from, if it is one of an epoch's end.
 
     Raises
     ------
     InputError
-        The checkpoint to go on from is not there.
+        The checkpoint to resume from is not there.
     """
-    pattern, asked = run.out or f"runs/{run.name}-{_TIME}", run.checkpoint.resume
-    if run.out is None and asked and locate.is_epoch_file(Path(asked)):
-        return Path(asked).parent
-    if run.out is None and asked not in (None, "auto"):
-        start = locate.find(Path(str(asked)))
+    pattern, resume = run.out or f"runs/{run.name}-{_TIME}", run.checkpoint.resume
+    if run.out is None and epoch_file:
+        return epoch_file.path.parent
+    if run.out is None and resume not in (None, "auto"):
+        start = locate.find(Path(str(resume)))
         return start.parent.parent if start.parent.name == run.checkpoint.dir else start.parent
     if _TIME not in pattern:
         return Path(pattern)
-    left = _unfinished(run, pattern)
-    if asked == "auto" and left:
-        return left
-    if left and asked is None:
-        logger.info("a run of this config was left unfinished in %s: --resume auto goes on with it", left)
+    unfinished = _find_unfinished(run, pattern)
+    if resume == "auto" and unfinished:
+        return unfinished
+    if unfinished and resume is None:
+        logger.info("a run of this config was left unfinished in %s: --resume auto continues it", unfinished)
     fresh = [new_run_dir(pattern)]
     broadcast_object_list(fresh)  # processes may read the clock a second apart
     return fresh[0]
@@ -78,29 +84,36 @@ def exclusive(home: Path, accelerator: Accelerator) -> Iterator[None]:
 
 def owned_files(run: config.Run, home: Path) -> list[Path]:
     """Return everything in the directory that a run writes: nothing else there is ours to delete or to vouch for."""
-    names = dict.fromkeys([*FILES, epoch_files.LATEST, epoch_files.HISTORY, run.track.tensorboard_dir])
-    found = [*(home / name for name in names), *locate.all_in(home / run.checkpoint.dir)]
-    found += home.glob(epoch_files.NUMBERED.format("*"))
-    return [path for path in found if path.exists() and path.resolve().is_relative_to(home.resolve())]
+    names = dict.fromkeys([*FILES, run.track.tensorboard_dir])
+    paths = [*(home / name for name in names), *locate.all_in(home / run.checkpoint.dir)]
+    paths += home.glob(NUMBERED.format("*"))
+    return [path for path in paths if path.exists() and path.resolve().is_relative_to(home.resolve())]
 
 
-def clear_or_refuse(run: config.Run, home: Path, overwrite: bool) -> None:
-    """Delete an earlier run in the directory, if that is allowed.
+def refuse_earlier_run(run: config.Run, home: Path, overwrite: bool) -> None:
+    """Refuse a directory that holds an earlier run, unless that may be overwritten.
 
     Raises
     ------
     InputError
-        It is not.
+        It does, and may not.
     """
-    has_work = (home / METRICS).exists() or locate.all_in(home / run.checkpoint.dir)
-    if has_work and not overwrite:
+    if _has_run(run, home) and not overwrite:
         raise InputError(
             f"{home} holds an earlier run: resume it, choose another directory, or pass --overwrite to delete it"
         )
-    if has_work:
+
+
+def delete_earlier_run(run: config.Run, home: Path) -> None:
+    """Delete an earlier run in the directory, if there is one; files that are not its own stay."""
+    if _has_run(run, home):
         logger.warning("deleting the earlier run in %s", home)
         for path in owned_files(run, home):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _has_run(run: config.Run, home: Path) -> bool:
+    return (home / METRICS).exists() or bool(locate.all_in(home / run.checkpoint.dir))
 
 
 def _lock(home: Path) -> FileLock:
@@ -117,12 +130,12 @@ def _is_under_way(home: Path) -> bool:
         return True
 
 
-def _unfinished(run: config.Run, pattern: str) -> Path | None:
+def _find_unfinished(run: config.Run, pattern: str) -> Path | None:
     """The newest run directory of a pattern that has this very config, no end, and nobody at work in it."""
     asked, before, after = _comparable(config.dump(run)), *pattern.split(_TIME, 1)
     parent, prefix = (Path(before), "") if before.endswith(("/", os.sep)) else (Path(before).parent, Path(before).name)
     for home in sorted(parent.glob(f"{glob.escape(prefix)}*{glob.escape(after)}"), reverse=True):
-        unfinished = (home / _CONFIG).is_file() and not (home / storage.MANIFEST).exists()
+        unfinished = (home / CONFIG).is_file() and not (home / MANIFEST).exists()
         if unfinished and _written_config(home) == asked and not _is_under_way(home):
             return home
     return None
@@ -131,7 +144,7 @@ def _unfinished(run: config.Run, pattern: str) -> Path | None:
 def _written_config(home: Path) -> dict[str, Any] | None:
     """The config that a run directory holds; None where another program's `config.json` stands."""
     try:
-        return _comparable(storage.read_json(home / _CONFIG))
+        return _comparable(storage.read_json(home / CONFIG))
     except (InputError, KeyError, TypeError):
         return None
 

@@ -6,31 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tithe import config, storage
-from tithe.checkpoints import locate, single_files, store, tensors
-from tithe.checkpoints.single_files import save_best
-from tithe.data.splits import Splits
+from tithe import storage
+from tithe.checkpoints import single_files, store, tensors
 from tithe.evaluate.results import write_results
-from tithe.models.network import Network
 from tithe.progress import bar
 from tithe.report import classification_figures, run_page
 from tithe.runs.session import Session
-from tithe.storage import freeze_proof, run_files
-from tithe.storage.run_files import HISTORY
+from tithe.storage import run_files
 from tithe.track.tracks import RunTracker
 from tithe.tune import search
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where a finished run lies and how good it is."""
+    """A finished run: its directory, its best checkpoint, its scores."""
 
     home: Path
     best: Path
     scores: dict[str, Any]
 
 
-def finish(session: Session, tracks: RunTracker, seconds: float) -> Outcome:
+def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
     """Evaluate the best weights on validation and test, write the numbers, the pictures and the report.
 
     Parameters
@@ -38,98 +34,90 @@ def finish(session: Session, tracks: RunTracker, seconds: float) -> Outcome:
     seconds
         What training took, the parts before a resume included.
     """
-    run, home, main = session.run, session.home, session.accelerator.is_main_process
-    best = session.keeper.folder / locate.BEST
-    final = tensors.sha256_of_all(session.model.state_dict())
-    if run.checkpoint.single_files and main:
-        single_files.save_final(home, session.network.whole)
+    run, home, saver = session.run, session.home, session.saver
+    best, final_sha256 = saver.best_path, tensors.sha256_of_all(session.model.state_dict())
+    if run.checkpoint.single_files and session.is_main:
+        single_files.save_final(home, session.setup.network.classifier)
     if best.exists():
         weights = store.weights(best)
         session.model.load_state_dict({name: weights[name] for name in session.model.state_dict()})
-    parts = _evaluated(session)
+    parts = _evaluate(session)
     result = {
         "score": run.checkpoint.best_by,
-        "best_val_score": session.best["score"],
+        "best_val_score": saver.best["score"],
         "test_score": parts.get("test", {}).get(run.checkpoint.best_by),
-        "best": {"by": run.checkpoint.best_by, **session.best},
+        "best": {"by": run.checkpoint.best_by, **saver.best},
         **parts,
-        "training": _training(session, seconds, final),
+        "training": {**_describe_training(session, seconds), "final_weights_sha256": final_sha256},
         **search.summary(home),
     }
-    if main:
-        if best.exists() and (home / run_files.CALIBRATION).exists():
-            store.add_file(best, home / run_files.CALIBRATION)
-        result |= write_freeze_proof(home, run, session.network, session.splits, best)
-        _publish(session, tracks, result)
-    session.accelerator.wait_for_everyone()
+    if session.is_main:
+        _complete_best(session)
+        result |= _write_freeze_proof(session)
+        _publish(home, tracker, result)
+    session.setup.accelerator.wait_for_everyone()
     return Outcome(home, best, result)
 
 
-def _evaluated(session: Session) -> dict[str, Any]:
+def _evaluate(session: Session) -> dict[str, Any]:
     """Scores of validation and test, with the files that show them; every process takes its share of the rows."""
-    outputs = {}
-    for name, examples in (("validation", session.val), ("test", session.test)):
+    outputs, setup = {}, session.setup
+    for name, examples in zip(run_files.PARTS, (session.val_examples, session.test_examples), strict=True):
         if len(examples):
             with bar(name, len(examples), "rows") as tick:
-                outputs[name] = examples, session.outputs(session.model, examples, tick)
-    if not session.accelerator.is_main_process:
+                outputs[name] = examples, session.predict(session.model, examples, tick)
+    if not session.is_main:
         return {}
-    return write_results(session.home, session.task, outputs, session.splits.labels, session.run.seed)
+    return write_results(session.home, setup.task, outputs, setup.splits.labels, setup.run.seed)
 
 
-def _training(session: Session, seconds: float, final: str) -> dict[str, Any]:
-    accelerator, network = session.accelerator, session.network
-    history = storage.read_lines(session.home / HISTORY) if accelerator.is_main_process else []
+def _describe_training(session: Session, seconds: float) -> dict[str, Any]:
+    accelerator, classifier = session.setup.accelerator, session.setup.network.classifier
+    history = storage.read_lines(session.home / run_files.HISTORY) if session.is_main else []
     epochs = max((int(r["epoch"]) for r in history if r["kind"] == "val"), default=0)
     return {
         "seconds": round(seconds, 2),
-        "preparation_seconds": round(session.prepared, 2),
-        "waited_seconds": round(session.idle, 2),
+        "preparation_seconds": round(session.preparation_seconds, 2),
+        "waited_seconds": round(session.saver.step_log.data_wait_seconds, 2),
         "epochs": epochs,
-        "rows_per_second": round(epochs * len(session.train) / seconds, 1) if seconds else None,
+        "rows_per_second": round(epochs * len(session.train_examples) / seconds, 1) if seconds else None,
         "device": str(accelerator.device),
         "processes": accelerator.num_processes,
         "precision": accelerator.mixed_precision,
-        "parameters": sum(p.numel() for p in network.whole.parameters()),
-        "parameters_trained": sum(p.numel() for p in network.whole.parameters() if p.requires_grad),
-        "final_weights_sha256": final,
-        "split_sha256": session.splits.split.hash,
+        "parameters": sum(p.numel() for p in classifier.parameters()),
+        "parameters_trained": sum(p.numel() for p in classifier.parameters() if p.requires_grad),
+        "split_sha256": session.setup.splits.split.hash,
     }
 
 
-def _publish(session: Session, tracks: RunTracker, result: dict[str, Any]) -> None:
-    home = session.home
-    storage.write_json(home / run_files.METRICS, result)
-    for part in ("validation", "test"):
-        if part in result:
-            for picture in classification_figures.PICTURES:
-                tracks.figure(f"{part}/{picture}", home / part / f"{picture}.png")
-    tracks.final({f"{p}/{k}": v for p in ("validation", "test") for k, v in result.get(p, {}).items()})
-    run_page.write(home)
-    tracks.artifact(run_files.METRICS, home / run_files.METRICS)
-    tracks.artifact("report.html", home / "report.html")
-
-
-def write_freeze_proof(home: Path, run: config.Run, network: Network, splits: Splits, best: Path) -> dict[str, Any]:
-    """Write the freeze proof and whatever makes the best weights usable by a stranger.
-
-    Parameters
-    ----------
-    network
-        Holds the best weights.
-    best
-        The best checkpoint; a head that was trained alone gets its encoder there.
-
-    Returns
-    -------
-    What the run's metrics say of it.
-    """
-    if run.checkpoint.single_files:
-        save_best(home, network.whole, splits)
+def _complete_best(session: Session) -> None:
+    """Make the best weights usable elsewhere: with their calibration, and the encoder under a head trained alone."""
+    home, network, best = session.home, session.setup.network, session.saver.best_path
+    if best.exists() and (home / run_files.CALIBRATION).exists():
+        store.add_file(best, home / run_files.CALIBRATION)
+    if session.run.checkpoint.single_files:
+        single_files.save_best(home, network.classifier, session.setup.splits)
     elif network.on_features and best.exists():
         store.add_encoder(best, network.encoder())
+
+
+def _write_freeze_proof(session: Session) -> dict[str, Any]:
+    """Hash the encoder again and write the proof; return what the run's metrics say of it."""
+    network = session.setup.network
     if network.proof is None:
         return {}
-    proven = network.proof.conclude(network.whole)
-    storage.write_json(home / freeze_proof.FILE, proven)
-    return {"freeze": {name: proven[name] for name in ("freeze", "verdict", "holds")}}
+    proof = network.proof.compare(network.classifier)
+    storage.write_json(session.home / run_files.FREEZE_PROOF, proof)
+    return {"freeze": {name: proof[name] for name in ("freeze", "verdict", "holds")}}
+
+
+def _publish(home: Path, tracker: RunTracker, result: dict[str, Any]) -> None:
+    storage.write_json(home / run_files.METRICS, result)
+    parts = [part for part in run_files.PARTS if part in result]
+    for part in parts:
+        for picture in classification_figures.PICTURES:
+            tracker.figure(f"{part}/{picture}", home / part / f"{picture}.png")
+    tracker.final({f"{part}/{name}": value for part in parts for name, value in result[part].items()})
+    run_page.write(home)
+    for name in (run_files.METRICS, run_files.REPORT):
+        tracker.artifact(name, home / name)

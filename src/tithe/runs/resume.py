@@ -3,28 +3,155 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tithe import config, storage
 from tithe.checkpoints import locate, store
-from tithe.checkpoints.epoch_files import LATEST, NO_BEST, Records, of_kind, read_content
-from tithe.checkpoints.locate import is_epoch_file
+from tithe.checkpoints.epoch_files import NO_BEST, EpochFile, Records
 from tithe.checkpoints.state import TrainState
-from tithe.data.splits import Splits
+from tithe.data import Splits
 from tithe.errors import InputError
+from tithe.models.network import Network
 from tithe.storage import run_files
+from tithe.tasks import Task
+
+logger = logging.getLogger("tithe")
+
+_CURES = {
+    "labels": "use the data it was trained on, or start a new run without resume",
+    "model": "use the model settings it was trained with, or start a new run without resume",
+    "data": "use the rows and seed it was trained with, or start a new run without resume",
+    "select": "use the selection it was trained with, or start a new run without resume",
+    "order": "keep batch_size, accumulation_steps, group_by_length and seed, or start a new run",
+    "encoder": "use the frozen encoder it was trained with, or start a new run",
+}
 
 
-def fingerprint(run: config.Run, task: Any, splits: Splits) -> dict[str, Any]:
-    """What must not change between a checkpoint and the run that goes on from it."""
-    t = run.train
+@dataclass(frozen=True)
+class ResumePoint:
+    """Where a run continues: a checkpoint directory, or the documented file of an epoch's end.
+
+    Attributes
+    ----------
+    path
+        The directory or the file.
+    epoch_file
+        The file, opened once; None for a directory.
+    """
+
+    path: Path
+    epoch_file: EpochFile | None = None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved config of the run that saved it; empty for a file, which holds its `train` section alone."""
+        return {} if self.epoch_file else dict(store.progress(self.path)["config"])
+
+    def check(self, fingerprint: Mapping[str, Any]) -> None:
+        """Compare what a checkpoint directory was made from with what the run is made from now.
+
+        Raises
+        ------
+        InputError
+            Labels, model, data, selection, order of rows or encoder differ; the message says which and how.
+        """
+        if self.epoch_file:
+            return
+        saved = store.progress(self.path)["made_of"]
+        for key, cure in _CURES.items():
+            if key in fingerprint and saved.get(key) != fingerprint[key]:
+                difference = _difference(saved.get(key), fingerprint[key])
+                raise InputError(f"checkpoint {self.path} has other {key} ({difference}): {cure}")
+
+    def state(self, network: Network, best: Path, patience: int) -> TrainState:
+        """Return the state to continue from, as the trainable part of the network needs it.
+
+        Parameters
+        ----------
+        best
+            Where the run keeps its best checkpoint.
+        patience
+            Epochs without improvement after which the run stops early; 0 never does.
+
+        Raises
+        ------
+        InputError
+            It is not whole, or holds another network.
+        """
+        if self.epoch_file is None:
+            return network.adapt_state(store.load(self.path))
+        return network.adapt_state(_state_of_file(self.epoch_file, network, best, patience))
+
+    def history(self, home: Path) -> Records | None:
+        """Return the records that a run in `home` takes over from elsewhere; None where it has its own already."""
+        if self.epoch_file:
+            return self.epoch_file.history()
+        for folder in (self.path.parent, self.path.parent.parent):
+            file = folder / run_files.HISTORY
+            if file.exists() and not (home / run_files.HISTORY).exists():
+                return storage.read_lines(file)
+        return None
+
+
+def _state_of_file(file: EpochFile, network: Network, best: Path, patience: int) -> TrainState:
+    """Return the state of a file for a run that continues from it.
+
+    Its best score counts where the run has the weights that it belongs to. Patience that had run out begins again: who
+    names a file wants more epochs.
+    """
+    state, own = file.state(), network.trainable.state_dict()
+    if {n: value.shape for n, value in state.model.items()} != {n: value.shape for n, value in own.items()}:
+        raise InputError(f"{file.path} holds another network: use the model settings that it was trained with")
+    progress = state.progress
+    if not locate.is_checkpoint(best) or store.progress(best)["best"] != progress["best"]:
+        progress = {**progress, "best": dict(NO_BEST), "waited": 0}
+    if progress["waited"] >= patience:
+        progress = {**progress, "waited": 0}
+    return dataclasses.replace(state, progress=progress)
+
+
+def named_epoch_file(run: config.Run) -> EpochFile | None:
+    """Open the file of an epoch's end that a config resumes from; None where it resumes from something else.
+
+    Raises
+    ------
+    InputError
+        It is damaged.
+    """
+    resume = run.checkpoint.resume
+    return locate.find_epoch_file(Path(resume)) if resume else None
+
+
+def find_start(run: config.Run, home: Path, epoch_file: EpochFile | None) -> ResumePoint | None:
+    """Return where a run in `home` continues; None where it begins.
+
+    Raises
+    ------
+    InputError
+        The checkpoint to resume from is not there.
+    """
+    if epoch_file:
+        return ResumePoint(epoch_file.path, epoch_file)
+    resume = run.checkpoint.resume
+    if resume is None:
+        return None
+    if resume != "auto":
+        return ResumePoint(locate.find(Path(resume)))
+    storage.recover(home / run.checkpoint.dir)
+    newest = locate.newest_whole(home / run.checkpoint.dir)
+    return ResumePoint(newest) if newest else None
+
+
+def fingerprint(task: Task, splits: Splits) -> dict[str, Any]:
+    """Return what must not change between a checkpoint and the run that continues from it."""
+    run, t = task.run, task.run.train
     return {
         "labels": {"classes": len(splits.labels), "sha256": splits.labels.hash},
-        "model": task.identity(),
+        "model": task.fingerprint(),
         "data": splits.fingerprint,
         "select": run.select.model_dump(mode="json") if run.select else None,
         "order": {
@@ -36,28 +163,7 @@ def fingerprint(run: config.Run, task: Any, splits: Splits) -> dict[str, Any]:
     }
 
 
-def check_same(saved: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
-    """Compare what a checkpoint was made of with what the run is made of now.
-
-    Raises
-    ------
-    InputError
-        Labels, model, data or order of rows differ; the message says which and how.
-    """
-    cures = {
-        "labels": "use the data it was trained on, or start anew without resume",
-        "model": "use the model settings it was trained with, or start anew without resume",
-        "data": "use the rows and seed it was trained with, or start anew without resume",
-        "select": "use the selection it was trained with, or start anew without resume",
-        "order": "keep batch_size, accumulation_steps, group_by_length and seed, or start anew",
-        "encoder": "use the frozen encoder it was trained with, or start anew",
-    }
-    for key, cure in cures.items():
-        if key in now and saved.get(key) != now[key]:
-            raise InputError(f"checkpoint {path} has other {key} ({_differs(saved.get(key), now[key])}): {cure}")
-
-
-def _differs(saved: Any, now: Any) -> str:
+def _difference(saved: Any, now: Any) -> str:
     if isinstance(saved, dict) and isinstance(now, dict):
         key = next(k for k in {**saved, **now} if saved.get(k) != now.get(k))
         return f"{key}: {_short(saved.get(key))} there, {_short(now.get(key))} here"
@@ -69,64 +175,22 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def adapt_state(
-    state: TrainState, path: Path, weights: Mapping[str, torch.Tensor], best: Path, patience: int
-) -> TrainState:
-    """Return the state of such a file for a run that goes on from it.
+def apply_epoch_file(run: config.Run, file: EpochFile | None) -> config.Run:
+    """Return the config of a run that continues from a file: its epochs are *more* epochs, as documented.
 
-    Its best score counts where the run has the weights that it belongs to. Patience that had run out begins anew: who
-    names a file asks for more epochs.
-
-    Parameters
-    ----------
-    weights
-        Those of the network of the run.
-    best
-        Where the run keeps its best checkpoint.
+    Learning rate and schedule are those of the file's run, its end included, unless the config resets them. Without a
+    file the config comes back as it is.
 
     Raises
     ------
     InputError
-        The file holds another network.
+        A reset was asked for without a file.
     """
-    if {n: value.shape for n, value in state.model.items()} != {n: value.shape for n, value in weights.items()}:
-        raise InputError(f"{path} holds another network: use the model settings that it was trained with")
-    progress = state.progress
-    if not locate.is_checkpoint(best) or store.progress(best)["best"] != progress["best"]:
-        progress = {**progress, "best": dict(NO_BEST), "waited": 0}
-    if progress["waited"] >= patience:
-        progress = {**progress, "waited": 0}
-    return dataclasses.replace(state, progress=progress)
-
-
-def epoch_file_history(path: Path) -> Records:
-    """Return the records of the run up to such a file: of every step where they lie beside it, else of its epochs."""
-    content = read_content(path)
-    beside = [r for r in storage.read_lines(path.parent / run_files.HISTORY) if r["step"] <= content["global_step"]]
-    if all(of_kind(beside, kind) == content[f"{kind}_history"] for kind in ("train", "val")):
-        return beside
-    told = [{"kind": kind, **record} for kind in ("train", "val") for record in content[f"{kind}_history"]]
-    return sorted(told, key=lambda record: int(record["step"]))
-
-
-def apply_epoch_file(run: config.Run) -> config.Run:
-    """Return the config of a run that goes on from such a file: its epochs are *more* epochs, as documented.
-
-    Learning rate and schedule are those of the file's run, its end included, unless the config resets them. Other
-    configs come back as they are.
-
-    Raises
-    ------
-    InputError
-        The file is damaged, or a reset was asked for without such a file.
-    """
-    asked = run.checkpoint.resume
-    if not asked or not is_epoch_file(Path(asked)):
+    if file is None:
         if run.checkpoint.reset_lr or run.checkpoint.reset_schedule:
-            raise InputError(f"nothing to reset: resume from a single file such as {LATEST}")
+            raise InputError(f"nothing to reset: resume from a single file such as {run_files.LATEST}")
         return run
-    content = read_content(Path(asked))
-    before, done = content["scheduler_state_dict"]["config"], int(content["epoch"])
+    before, done = file.train_settings, file.epoch
     changes: dict[str, Any] = {"epochs": done + run.train.epochs}
     if not run.checkpoint.reset_lr:
         changes |= {key: before[key] for key in ("learning_rate", "encoder_learning_rate")}
@@ -138,7 +202,7 @@ def apply_epoch_file(run: config.Run) -> config.Run:
 
 
 def _schedule(before: Mapping[str, Any], done: int, other_rate: bool) -> dict[str, Any]:
-    """Return the schedule that a run goes on with.
+    """Return the schedule that a run continues with.
 
     It is that of the file's run; but another rate would be lost on one that has come to its end: it falls from there.
     """
@@ -148,14 +212,3 @@ def _schedule(before: Mapping[str, Any], done: int, other_rate: bool) -> dict[st
     if other_rate and not before["schedule_steps"] and done >= before["schedule_from"] + end:
         changes |= {"schedule_from": done, "schedule_epochs": None, "warmup_steps": 0, "warmup_epochs": 0}
     return changes
-
-
-def start_of(run: config.Run, home: Path) -> Path | None:
-    """Return the checkpoint that a run goes on from, a directory or a single file; None where it begins."""
-    asked = run.checkpoint.resume
-    if asked and locate.is_epoch_file(Path(asked)):
-        return Path(asked)
-    if asked != "auto":
-        return locate.find(Path(asked)) if asked else None
-    storage.recover(home / run.checkpoint.dir)
-    return locate.newest_whole(home / run.checkpoint.dir)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tithe import config, plugins, storage
+from tithe import config, storage
 from tithe.checkpoints import locate, store, tensors
 from tithe.errors import InputError, TitheError
 from tithe.models import freeze
 from tithe.storage import freeze_proof, run_files
+from tithe.tasks import open_task
 
 
 def verify_run(home: Path) -> list[str]:
@@ -79,7 +80,7 @@ def _compare(found: dict[str, Any], weights: dict[str, Any], file: Path, frozen_
 def _source(found: dict[str, Any], run: config.Run, home: Path) -> str:
     """Hold the proof's `before` against the encoder it came from, where that still lies there."""
     try:
-        task = plugins.load("tasks", run.task).open_task(run)
+        task = open_task(run)
         model = task.build(2, run.seed)
     except InputError as error:
         return f"the encoder before training could not be read again ({error}): the proof's word stands for it"

@@ -8,7 +8,6 @@ from tithe.select.choose import (
     explain_row,
     select_from_config,
     select_from_file,
-    signal_inputs,
 )
 from tithe.select.outputs import FILE, save, summary, write
 
@@ -20,7 +19,6 @@ __all__ = [
     "save",
     "select_from_config",
     "select_from_file",
-    "signal_inputs",
     "summary",
     "write",
 ]

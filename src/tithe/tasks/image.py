@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from tithe import config, metrics
@@ -18,10 +19,10 @@ from tithe.data.splits import Splits
 from tithe.errors import InputError
 from tithe.imaging import augment, crops, decode, degradations, files
 from tithe.metrics import authenticity
-from tithe.models import inference
 from tithe.models.examples import Batch
 from tithe.models.forensics import losses
 from tithe.models.forensics.detector import Detector
+from tithe.tasks.protocol import Criterion, Task
 
 # Steps times learning rate. 320 steps at 1.25e-5 gave an AUC near 0.6 on unseen generators, at 2e-4 one of 0.95.
 _LEAST_WAY, _GOOD_RATE = 0.02, 2e-4
@@ -109,7 +110,7 @@ class ImageExamples:
         try:
             return decode.read(path, self.settings.max_pixels)
         except files.Unreadable as error:
-            raise InputError(f"{path} could be read before and can't be now ({error}): put it back") from None
+            raise InputError(f"{path} can't be read ({error}): put back an image that can") from None
 
     def centre(self, row: int) -> Array:
         """Return the centre crop of a photograph of this view, uint8, shape (S, S, 3)."""
@@ -149,7 +150,7 @@ class Image:
         The config; its `images` section says what is built.
     """
 
-    doing: ClassVar = ("listing", "images")
+    progress_label: ClassVar = ("listing", "images")
     source: ClassVar[None] = None  # nothing is pretrained
 
     run: config.Run
@@ -168,15 +169,15 @@ class Image:
         """Return the config's photographs, sifted and split; see `images.load`."""
         return images.load_images(self.run.data, self.settings, self.run.seed)
 
-    def on(self, path: Path) -> Image:
+    def with_data(self, path: Path) -> Image:
         """Return the same task on other labelled photographs."""
         return Image(self.run.model_copy(update={"data": config.Data(path=str(path))}))
 
-    def labelled(self) -> tuple[Dataset, LabelMap]:
+    def load_labelled(self) -> tuple[Dataset, LabelMap]:
         """Return every usable photograph of the config's gallery; see `images.ingest`."""
         return images.ingest(self.run.data, self.settings)[:2]
 
-    def remarks(self, steps: int) -> list[str]:
+    def warnings(self, steps: int) -> list[str]:
         """Return what a person should know before training so many steps: whether they can lead anywhere."""
         rate = self.run.train.learning_rate
         if steps * rate >= _LEAST_WAY:
@@ -190,9 +191,13 @@ class Image:
             torch.manual_seed(seed)
             return Detector(self.settings.mode)
 
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what two runs must share for a checkpoint of one to fit the other."""
         return {"detector": self.settings.mode}
+
+    def encoder_key(self) -> dict[str, str]:
+        """Return nothing: a detector is trained whole."""
+        return {}
 
     def save(self, folder: Path) -> None:
         """Write nothing: the config says all that rebuilds a detector."""
@@ -202,31 +207,36 @@ class Image:
         tick(len(dataset))
         return ImageExamples(images.root(Path(self.run.data.path)), dataset, self.settings, self.run.seed)
 
+    def examples(self, inputs: Sequence[str]) -> ImageExamples:
+        """Return files by their paths, which count from the current folder; each is read when it is collated."""
+        rows = np.arange(len(inputs))
+        table = pa.table({"id": rows, "input": pa.array(inputs, pa.string())})
+        dataset = Dataset(table, rows, np.zeros(len(inputs), dtype=np.int64), source="paths")
+        return ImageExamples(Path(), dataset, self.settings, self.run.seed)
+
     def batch(self, photographs: Sequence[Array]) -> Batch:
         """Return the evenly laid crops of photographs in memory, uint8 (B, K, 3, S, S)."""
         s = self.settings
         return {"images": _channels_first([crops.even(image_HW3, s.size, s.crops) for image_HW3 in photographs])}
 
-    def probabilities(self, outputs_N3: inference.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def probabilities(self, outputs: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the probabilities of fake and real, shape (N, 2): that of real is the score."""
-        real_N = _score(outputs_N3)
+        real_N = _score(outputs)
         return np.stack([1 - real_N, real_N], axis=1)
 
-    def scores(self, labels_N: Rows, outputs_N3: inference.Array) -> dict[str, float]:
+    def scores(self, labels_N: Rows, outputs: Array) -> dict[str, float]:
         """Return the validation scores: the loss and its parts over the whole set, all its pairs among them."""
-        outputs = torch.from_numpy(np.asarray(outputs_N3))
-        parts = losses.parts(outputs, torch.from_numpy(labels_N), self.settings.margin)
+        outputs_N3 = torch.from_numpy(np.asarray(outputs))
+        parts = losses.parts(outputs_N3, torch.from_numpy(labels_N), self.settings.margin)
         total = float(losses.total(parts, self._weights))
-        probs_N2 = self.probabilities(outputs_N3)
+        probs_N2 = self.probabilities(outputs)
         told = {name: float(part) for name, part in parts.items()}
         auc = authenticity.summary(labels_N, probs_N2[:, 1])["auc"]
         area = {} if auc is None else {"auc": float(auc)}  # there is none of one class
         # `total` is the documents' name of what decides as `loss`.
         return {**metrics.summary(labels_N, probs_N2), **told, "total": total, "loss": total, **area}
 
-    def criterion(
-        self, label_smoothing: float = 0.0, class_weights: Array | None = None
-    ) -> Callable[[torch.Tensor, Batch], tuple[torch.Tensor, dict[str, torch.Tensor]]]:
+    def criterion(self, label_smoothing: float = 0.0, class_weights: Array | None = None) -> Criterion:
         """Return the loss of a batch times its rows, and the three parts likewise.
 
         Pairs are those of a batch: of a step that is cut into several, the ranking part is not that of the whole.
@@ -262,12 +272,12 @@ def check(run: config.Run) -> None:
         raise InputError(f"{name} is for texts: leave it out of a config for images")
 
 
-def open_task(run: config.Run) -> Image:
+def open(run: config.Run) -> Task:
     """Return the task of a config."""
     return Image(run)
 
 
-def restore(run: config.Run, folder: Path, identity: Mapping[str, Any]) -> Image:
+def restore(run: config.Run, folder: Path, fingerprint: Mapping[str, Any]) -> Task:
     """Return the task of a checkpoint."""
     return Image(run)
 
@@ -277,7 +287,7 @@ def _channels_first(pieces: Sequence[Array]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.stack(pieces), -1, -3)))
 
 
-def _score(outputs_N3: inference.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _score(outputs_N3: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the sigmoid of the first output, shape (N,)."""
     real_N: np.ndarray[Any, np.dtype[np.float64]] = (
         torch.from_numpy(np.asarray(outputs_N3[:, 0])).double().sigmoid().numpy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,13 +14,14 @@ import torch
 from torch.nn import functional as F
 
 from tithe import config, data, metrics, storage
-from tithe.arrays import Rows
+from tithe.arrays import Array, Rows
 from tithe.data import Dataset, splits
 from tithe.data.text.clean import clean_text
 from tithe.models import classifier, encoders, freeze, inference, kernels
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch
 from tithe.storage import cache
+from tithe.tasks.protocol import Criterion, Task
 
 _TEXTS_AT_ONCE = 4096
 _NOT_THE_ENCODER = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
@@ -56,7 +58,7 @@ class TextExamples:
         """Tokens of each text, shape (N,)."""
         return self.offsets[self.rows + 1] - self.offsets[self.rows]
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of what an encoder is given for these rows; labels are no part of it."""
         parts = (self.tokens, self.offsets, self.rows)
@@ -99,7 +101,7 @@ class Text:
         Resolved pooling.
     """
 
-    doing: ClassVar = ("tokenising", "texts")
+    progress_label: ClassVar = ("tokenising", "texts")
     rows_at_once: ClassVar = 64
 
     run: config.Run
@@ -117,17 +119,17 @@ class Text:
         """Return the config's rows, cleaned and split; see `data.load`."""
         return data.load(self.run.data, self.run.seed)
 
-    def on(self, path: Path) -> Text:
+    def with_data(self, path: Path) -> Text:
         """Return the same task on another labelled file with the same columns."""
         own = self.run.data
         other = config.Data(path=str(path), text_column=own.text_column, label_column=own.label_column)
         return replace(self, run=self.run.model_copy(update={"data": other}))
 
-    def labelled(self) -> tuple[Dataset, data.LabelMap]:
+    def load_labelled(self) -> tuple[Dataset, data.LabelMap]:
         """Return every usable row of the config's file, and its classes; see `data.ingest`."""
         return data.ingest(self.run.data)[:2]
 
-    def remarks(self, steps: int) -> list[str]:
+    def warnings(self, steps: int) -> list[str]:
         """Return what a person should know before training: nothing."""
         return []
 
@@ -142,7 +144,7 @@ class Text:
         freeze.freeze(encoders.parts_to_freeze(encoder, self.settings.freeze))
         return model
 
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what two runs must share for a checkpoint of one to fit the other."""
         s = self.settings
         sizes = {k: v for k, v in self.encoder.to_dict().items() if type(v) is int and not k.endswith("_id")}
@@ -157,11 +159,11 @@ class Text:
             **({} if s.freeze == "none" else {"freeze": s.freeze}),
         }
 
-    @property
-    def encoder_sha256(self) -> str:
-        """SHA-256 of the encoder's configuration, without where and by what version it was saved."""
+    def encoder_key(self) -> dict[str, str]:
+        """Return the hash of the encoder's configuration, but for where and by what version it was saved; its use."""
         written = self.encoder.to_dict()
-        return storage.digest({key: value for key, value in written.items() if key not in _NOT_THE_ENCODER})
+        sha256 = storage.digest({key: value for key, value in written.items() if key not in _NOT_THE_ENCODER})
+        return {"config": sha256, "pooling": self.pooling, "attention": self.settings.attention}
 
     def save(self, folder: Path) -> None:
         """Write what `restore` needs beside the weights: the encoder's configuration and the tokenizer."""
@@ -201,13 +203,13 @@ class Text:
         (folder / "flat").unlink()
         np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]))
 
-    def examples(self, texts: Sequence[str]) -> TextExamples:
+    def examples(self, inputs: Sequence[str]) -> TextExamples:
         """Tokenise texts in memory, for prediction; their labels are 0."""
-        chunks = self._token_ids([clean_text(text) for text in texts])
+        chunks = self._token_ids([clean_text(text) for text in inputs])
         offsets = np.concatenate([[0], np.cumsum([len(chunk) for chunk in chunks])]).astype(np.int64)
         tokens = np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.int64)
-        rows = np.arange(len(texts))
-        return TextExamples(tokens, offsets, rows, np.zeros(len(texts), dtype=np.int64), rows, self._pad)
+        rows = np.arange(len(inputs))
+        return TextExamples(tokens, offsets, rows, np.zeros(len(inputs), dtype=np.int64), rows, self._pad)
 
     def _token_ids(self, texts: list[str]) -> list[list[int]]:
         encoded = self.tokenizer(
@@ -224,17 +226,15 @@ class Text:
     def _pad(self) -> int:
         return int(self.tokenizer.pad_token_id or 0)
 
-    def probabilities(self, outputs_NC: inference.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def probabilities(self, outputs: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return class probabilities, shape (N, C), of what the network gives."""
-        return inference.softmax(outputs_NC)
+        return inference.softmax(outputs)
 
-    def scores(self, labels_N: Rows, outputs_NC: inference.Array) -> dict[str, float]:
+    def scores(self, labels_N: Rows, outputs: Array) -> dict[str, float]:
         """Return the validation scores of what the network gives; `metrics.DIRECTION` names those that decide."""
-        return metrics.summary(labels_N, self.probabilities(outputs_NC))
+        return metrics.summary(labels_N, self.probabilities(outputs))
 
-    def criterion(
-        self, label_smoothing: float = 0.0, class_weights: np.ndarray[Any, Any] | None = None
-    ) -> Callable[[torch.Tensor, Batch], torch.Tensor]:
+    def criterion(self, label_smoothing: float = 0.0, class_weights: Array | None = None) -> Criterion:
         """Return the sum over rows of the cross-entropy in float32, smoothed (Szegedy et al. 2016) and weighted."""
         weights_C = None if class_weights is None else torch.from_numpy(class_weights)
 
@@ -253,7 +253,7 @@ def check(run: config.Run) -> None:
     data.symbols_of(run.data)
 
 
-def open_task(run: config.Run) -> Text:
+def open(run: config.Run) -> Task:
     """Find the encoder and check that it can do what is asked, before any weights are loaded.
 
     Raises
@@ -268,10 +268,10 @@ def open_task(run: config.Run) -> Text:
     return Text(run, encoder, tokenizer, source, encoders.pooling(settings.pooling, source, encoder))
 
 
-def restore(run: config.Run, folder: Path, identity: Mapping[str, Any]) -> Text:
+def restore(run: config.Run, folder: Path, fingerprint: Mapping[str, Any]) -> Task:
     """Return the task of a checkpoint from what `Text.save` wrote into it, and from what it was made of."""
     encoder, tokenizer = encoders.open_parts(folder / "encoder", folder / "tokenizer", str(folder))
-    return Text(run, encoder, tokenizer, None, identity["pooling"])
+    return Text(run, encoder, tokenizer, None, fingerprint["pooling"])
 
 
 def _tokenizer_hash(tokenizer: Any) -> str:

@@ -60,9 +60,8 @@ def collated(
     examples: Examples,
     plan: Plan,
     steps: range,
+    share: tuple[int, int] = (0, 1),
     num_workers: int = 0,
-    rank: int = 0,
-    world: int = 1,
     pin_memory: bool = False,
 ) -> Iterator[Collated]:
     """Yield (rows of the whole step, this process's micro-batches), in order.
@@ -74,6 +73,8 @@ def collated(
     ----------
     steps
         Steps to do, counted over all epochs from 0.
+    share
+        This process's rank and the number of processes.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def collated(
         As the examples' `collate`.
     """
     loader: DataLoader[Collated | InputError] = DataLoader(
-        _Steps(examples, plan, steps.start, steps.stop, rank, world),  # type: ignore[arg-type]
+        _Steps(examples, plan, steps.start, steps.stop, *share),  # type: ignore[arg-type]
         batch_size=None,
         collate_fn=_as_it_is,  # type: ignore[arg-type]
         num_workers=num_workers,

@@ -17,6 +17,7 @@ from tithe.checkpoints.state import TrainState
 from tithe.config import Train
 from tithe.errors import TitheError
 from tithe.models.examples import Batch, Examples, Varied
+from tithe.tasks import Criterion, Parts
 from tithe.train import optimizer
 from tithe.train.batch_plan import Plan
 from tithe.train.loader import collated, timed
@@ -24,9 +25,6 @@ from tithe.train.random_stream import RandomStream
 
 logger = logging.getLogger("tithe")
 
-# A criterion's parts are what its loss is made of, for people to read.
-Parts = dict[str, torch.Tensor]
-Criterion = Callable[[torch.Tensor, Batch], torch.Tensor | tuple[torch.Tensor, Parts]]
 Validate = Callable[[nn.Module], Mapping[str, float]]
 
 
@@ -86,16 +84,35 @@ def plan(examples: Examples, settings: Train, seed: int) -> Plan:
     return Plan(lengths, len(examples), *sizes, seed, settings.drop_last, groups)
 
 
+@dataclass(frozen=True)
+class FitOptions:
+    """How to train.
+
+    Attributes
+    ----------
+    settings
+        The config's `train` section.
+    seed
+        With the epoch, decides the order of rows; and the run's own random stream.
+    accelerator
+        Device, precision, processes.
+    num_workers
+        Processes that collate batches ahead.
+    """
+
+    settings: Train
+    seed: int
+    accelerator: Accelerator
+    num_workers: int = 0
+
+
 def fit(
     model: nn.Module,
     criterion: Criterion,
     train: Examples,
-    settings: Train,
-    seed: int,
-    accelerator: Accelerator,
+    options: FitOptions,
     validate: Validate | None = None,
     start: TrainState | None = None,
-    num_workers: int = 0,
 ) -> Iterator[Step]:
     """Train `model` in place, yielding after every optimizer step.
 
@@ -119,15 +136,16 @@ def fit(
     Diverged
         A loss or gradient norm was not finite; the message names the step and its rows.
     """
-    loop = _Loop(model, criterion, train, settings, seed, accelerator)
+    accelerator = options.accelerator
+    loop = _Loop(model, criterion, train, options)
     if start is not None:
         loop.restore(start)
-    rank, world = accelerator.process_index, accelerator.num_processes
     per_epoch = loop.plan.steps_per_epoch
-    left = range(loop.epoch * per_epoch + loop.step_in_epoch, settings.epochs * per_epoch)
-    if left:
+    remaining = range(loop.epoch * per_epoch + loop.step_in_epoch, options.settings.epochs * per_epoch)
+    if remaining:
+        share = accelerator.process_index, accelerator.num_processes
         pinned = accelerator.device.type == "cuda"
-        items = collated(train, loop.plan, left, num_workers, rank, world, pinned)
+        items = collated(train, loop.plan, remaining, share, options.num_workers, pinned)
         for waited, (rows, batches) in timed(items):
             yield loop.advance(rows, batches, waited, validate)
 
@@ -135,15 +153,8 @@ def fit(
 class _Loop:
     """The mutable heart of `fit`: everything that a checkpoint holds, and one method that takes a step."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        criterion: Criterion,
-        train: Examples,
-        settings: Train,
-        seed: int,
-        accelerator: Accelerator,
-    ) -> None:
+    def __init__(self, model: nn.Module, criterion: Criterion, train: Examples, options: FitOptions) -> None:
+        settings, seed, accelerator = options.settings, options.seed, options.accelerator
         self.model = model.to(accelerator.device).train()
         self.forward: nn.Module = self.model
         if accelerator.num_processes > 1:

@@ -24,8 +24,8 @@ from torch import nn
 from tithe import config, storage
 from tithe.models.examples import Examples, Varied
 from tithe.storage import cache
+from tithe.tasks import Task
 from tithe.train import memory
-from tithe.train.memory import can_measure_peaks, free_memory, process_memory, release_memory
 from tithe.train.optimizer import adamw
 from tithe.train.random_stream import RandomStream
 
@@ -38,7 +38,7 @@ _FILE = "sizes.json"
 _SHARE = 0.5
 
 
-def find(run: config.Run, task: Any, model: nn.Module, examples: Examples, accelerator: Accelerator) -> int:
+def find(run: config.Run, task: Task, model: nn.Module, examples: Examples, accelerator: Accelerator) -> int:
     """Return the largest divisor of a config's optimizer batch that fits into memory as a micro-batch.
 
     The longest rows decide. The model is left as it is.
@@ -52,15 +52,15 @@ def find(run: config.Run, task: Any, model: nn.Module, examples: Examples, accel
     """
     whole = run.train.batch_size * run.train.accumulation_steps
     sizes = [size for size in range(1, whole + 1) if whole % size == 0]
-    rehearsal = MemoryProbe(run, task, model, examples, accelerator)
+    probe = MemoryProbe(run, task, model, examples, accelerator)
     device = accelerator.device.type
-    with _remembered(storage.digest([_VERSION, _machine(accelerator.device), rehearsal.made_of])) as known:
+    with _remembered(storage.digest([_VERSION, _machine(accelerator.device), probe.cache_key])) as known:
         if device == "cuda":
-            found = bisect(sizes, lambda size: bool(_once(known, size, rehearsal.fits)))
-        elif device == "cpu" and (free := free_memory()) is not None and can_measure_peaks():
-            found = extrapolate(sizes, lambda size: _once(known, size, rehearsal.peak), int(_SHARE * free))
+            found = bisect(sizes, lambda size: bool(_once(known, size, probe.fits)))
+        elif device == "cpu" and (free := memory.free_memory()) is not None and memory.can_measure_peaks():
+            found = extrapolate(sizes, lambda size: _once(known, size, probe.peak), int(_SHARE * free))
         else:
-            logger.info("this system does not tell how much memory a step takes: train.batch_size stays as it is")
+            logger.info("this system does not report the memory that a step takes: train.batch_size stays as it is")
             return run.train.batch_size
     logger.info("micro-batches of %d rows fit into memory, %d to an optimizer step", found, whole // found)
     return found
@@ -78,25 +78,25 @@ def bisect(sizes: Sequence[int], fits: Callable[[int], bool]) -> int:
 def extrapolate(sizes: Sequence[int], peak: Callable[[int], int], room: int) -> int:
     """Return the largest of ascending sizes whose peak fits into a room, all in bytes; the smallest is taken to fit.
 
-    Rows are doubled for as long as twice as many are foreseen to fit, on the line through the last two peaks. What is
-    not rows (gradients, averages) hides some of what they take, so a peak may lie above the line; twice the rows never
+    Rows are doubled for as long as twice as many are predicted to fit, on the line through the last two peaks. What is
+    not rows (gradients, averages) hides some of what they take, so a peak may be above the line; twice the rows never
     take more than twice the memory, though, so whoever has twice the room is safe.
     """
-    told = [(1, peak(1))]
-    while told[-1][1] <= room and told[-1][0] < sizes[-1]:
-        size = min(2 * told[-1][0], sizes[-1])
-        if _predicted_peak(told, size) > room:
+    peaks = [(1, peak(1))]
+    while peaks[-1][1] <= room and peaks[-1][0] < sizes[-1]:
+        size = min(2 * peaks[-1][0], sizes[-1])
+        if _predicted_peak(peaks, size) > room:
             break
-        told.append((size, peak(size)))
-    fits = max((rows for rows, bytes_ in told if bytes_ <= room), default=sizes[0])
-    between = [size for size in sizes if size > fits and _predicted_peak(told, size) <= room]
+        peaks.append((size, peak(size)))
+    fits = max((rows for rows, bytes_ in peaks if bytes_ <= room), default=sizes[0])
+    between = [size for size in sizes if size > fits and _predicted_peak(peaks, size) <= room]
     return next((size for size in reversed(between) if peak(size) <= room), max(s for s in sizes if s <= fits))
 
 
-def _predicted_peak(told: Sequence[tuple[int, int]], size: int) -> float:
-    if len(told) < 2:
-        return told[-1][1]
-    (rows_0, peak_0), (rows_1, peak_1) = told[-2:]
+def _predicted_peak(peaks: Sequence[tuple[int, int]], size: int) -> float:
+    if len(peaks) < 2:
+        return peaks[-1][1]
+    (rows_0, peak_0), (rows_1, peak_1) = peaks[-2:]
     return peak_1 + max(0.0, (peak_1 - peak_0) / (rows_1 - rows_0)) * (size - rows_1)
 
 
@@ -104,7 +104,7 @@ class MemoryProbe:
     """Steps of training on the longest rows, with a copy of the model."""
 
     def __init__(
-        self, run: config.Run, task: Any, model: nn.Module, examples: Examples, accelerator: Accelerator
+        self, run: config.Run, task: Task, model: nn.Module, examples: Examples, accelerator: Accelerator
     ) -> None:
         self._run, self._task, self._model, self._accelerator = run, task, model, accelerator
         self._examples = examples.at_epoch(0) if isinstance(examples, Varied) else examples
@@ -112,7 +112,7 @@ class MemoryProbe:
         self._longest = np.arange(len(examples)) if lengths is None else np.argsort(-lengths, kind="stable")
 
     @property
-    def made_of(self) -> list[Any]:
+    def cache_key(self) -> list[Any]:
         """What decides how much memory a step takes."""
         weights = {n: [list(p.shape), str(p.dtype), p.requires_grad] for n, p in self._model.named_parameters()}
         row = {name: list(tensor.shape) for name, tensor in self._examples.collate(self._longest[:1]).items()}
@@ -120,7 +120,7 @@ class MemoryProbe:
         rows = self._longest[: settings.batch_size * settings.accumulation_steps]
         longest = None if lengths is None else lengths[rows].tolist()
         precision, attention = str(self._accelerator.mixed_precision), self._run.model.attention
-        return [self._task.identity(), attention, precision, weights, row, longest]
+        return [self._task.fingerprint(), attention, precision, weights, row, longest]
 
     @cached_property
     def _twin(self) -> nn.Module:
@@ -141,11 +141,11 @@ class MemoryProbe:
         """Return the bytes by which this process grows, at most, while it takes steps of so many rows."""
         memory.keep_memory()  # as in training
         self._step_twice(1)  # the copy is made, and libraries set themselves up, before anything is measured
-        release_memory()
+        memory.release_memory()
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
-        before = process_memory("VmRSS")
+        before = memory.process_memory("VmRSS")
         self._step_twice(size)
-        return max(0, process_memory("VmHWM") - before)
+        return max(0, memory.process_memory("VmHWM") - before)
 
     def _step_twice(self, size: int) -> None:
         """Step twice: only in the second do the optimizer's averages lie beside the gradients."""

@@ -1,7 +1,7 @@
 """The trials of a search in Optuna's journal: processes share them, and a killed one loses nothing but its own trial.
 
 Each trial has a number from 0; a search is done when every number below their count has one that is finished. Which
-processes are alive is told by locks, which the system takes back from one that dies however it dies: what such a
+processes are alive is known by locks, which the system releases however a process dies: what such a
 process was at is given up, and queued again with the values that it had.
 """
 
@@ -12,29 +12,36 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from tithe import config, metrics, plugins, storage
 
-_NUMBER, _PROCESS, _TOLD = "number", "process", "told"
+if TYPE_CHECKING:
+    import optuna
+    from optuna import Study
+
+    Draw = Callable[[optuna.Trial], dict[str, Any]]
+
+_NUMBER, _PROCESS, _RESULT = "number", "process", "told"  # names in the journal
 _ALIVE = ".alive"  # suffix of the lock that a process holds while it takes part
-Trial = Any  # Optuna's: it is optional, and imported where a search is opened
-Draw = Callable[[Trial], dict[str, Any]]
 
 
 class Queue:
-    """The trials of one search; made by `opened`."""
+    """The trials of one search; made by `open_queue`."""
 
-    def __init__(self, optuna: Any, folder: Path, process: str, study: Any, settings: config.Tune, seed: int) -> None:
+    def __init__(
+        self, optuna: ModuleType, folder: Path, process: str, study: optuna.Study, settings: config.Tune, seed: int
+    ) -> None:
         self._samplers, self._state = optuna.samplers, optuna.trial.TrialState
         self._folder, self._process, self._study = folder, process, study
         self._settings, self._seed = settings, seed
 
-    def left(self, count: int, draw: Draw) -> Iterator[tuple[Trial, dict[str, Any]] | None]:
-        """Yield trials to run, and the values of each, until `count` are finished; each has to be told how it ended.
+    def pending(self, count: int, draw: Draw) -> Iterator[tuple[optuna.Trial, dict[str, Any]] | None]:
+        """Yield trials to run, and the values of each, until `count` are finished; `tell` has to be called for each.
 
         Parameters
         ----------
@@ -54,23 +61,23 @@ class Queue:
             yield yours
 
     def finished(self, count: int) -> list[dict[str, Any]]:
-        """Return the numbers of the finished trials below a count, in their order, and what was told of each."""
+        """Return the numbers of the finished trials below a count, in their order, with the result of each."""
         ends = (self._state.COMPLETE, self._state.PRUNED)
-        found = self._study.get_trials(deepcopy=False, states=ends)
-        told = [{"number": number(trial), **trial.user_attrs[_TOLD]} for trial in found]
-        return sorted((trial for trial in told if trial["number"] < count), key=lambda trial: int(trial["number"]))
+        trials = self._study.get_trials(deepcopy=False, states=ends)
+        results = [{"number": trial_number(trial), **trial.user_attrs[_RESULT]} for trial in trials]
+        return sorted((result for result in results if result["number"] < count), key=lambda r: int(r["number"]))
 
-    def is_hopeless(self, trial: Trial, epoch: int, value: float) -> bool:
+    def should_prune(self, trial: optuna.Trial, epoch: int, value: float) -> bool:
         """Note the value of a trial after an epoch; say whether it is worse than the median of earlier trials."""
         trial.report(value, epoch)
         return bool(trial.should_prune())
 
-    def tell(self, trial: Trial, value: float | None, told: dict[str, Any]) -> None:
-        """Finish a trial and keep what is told of it; it has no value where it was stopped early or has diverged."""
-        trial.set_user_attr(_TOLD, told)
+    def tell(self, trial: optuna.Trial, value: float | None, result: dict[str, Any]) -> None:
+        """Finish a trial and keep its result; it has no value where it was stopped early or has diverged."""
+        trial.set_user_attr(_RESULT, result)
         self._study.tell(trial, value, None if value is not None else self._state.PRUNED)
 
-    def once(self, name: str, find: Callable[[], int]) -> int:
+    def compute_once(self, name: str, find: Callable[[], int]) -> int:
         """Return a number that the first process of the search finds for all of them."""
         with _lock(self._folder):
             if name not in self._study.user_attrs:
@@ -86,22 +93,22 @@ class Queue:
                 self._study.tell(trial.number, state=self._state.FAIL)
                 state = self._state.FAIL
             if state != self._state.FAIL:
-                taken.add(number(trial))
+                taken.add(trial_number(trial))
             elif process:  # it had all its values
-                known[number(trial)] = dict(trial.params)
+                known[trial_number(trial)] = dict(trial.params)
         if (left := set(range(count)) - taken) and not self._waiting():
             self._study.enqueue_trial(known.get(min(left), {}), user_attrs={_NUMBER: min(left)})
 
-    def _waiting(self) -> list[Trial]:
+    def _waiting(self) -> list[optuna.trial.FrozenTrial]:
         """What is queued: one trial, or none."""
         return list(self._study.get_trials(deepcopy=False, states=(self._state.WAITING,)))
 
-    def _take(self, draw: Draw) -> tuple[Trial, dict[str, Any]] | None:
+    def _take(self, draw: Draw) -> tuple[optuna.Trial, dict[str, Any]] | None:
         """Take the trial that is queued; other processes see it as taken, and with all its values, or not at all."""
         if not self._waiting():
             return None
         trial = self._study.ask()
-        self._study.sampler = self._sampler(number(trial))
+        self._study.sampler = self._sampler(trial_number(trial))
         values = draw(trial)
         trial.set_user_attr(_PROCESS, self._process)
         return trial, values
@@ -126,7 +133,7 @@ class Queue:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, name: str, settings: config.Tune, seed: int) -> Iterator[Queue]:
+def open_queue(folder: Path, name: str, settings: config.Tune, seed: int) -> Iterator[Queue]:
     """Open the search of a name in a folder's journal, or begin it, and take part in it while the block runs.
 
     Raises
@@ -140,14 +147,14 @@ def opened(folder: Path, name: str, settings: config.Tune, seed: int) -> Iterato
     with _quiet(optuna), contextlib.ExitStack() as at_work:
         with _lock(folder):
             at_work.enter_context(FileLock(folder / f"{process}{_ALIVE}"))
-            study = _study(optuna, folder, name, settings)
+            study = _open_study(optuna, folder, name, settings)
         try:
             yield Queue(optuna, folder, process, study, settings, seed)
         finally:
             (folder / f"{process}{_ALIVE}").unlink(missing_ok=True)
 
 
-def number(trial: Trial) -> int:
+def trial_number(trial: optuna.Trial | optuna.trial.FrozenTrial) -> int:
     """Return the number of a trial in its search, from 0."""
     return int(trial.user_attrs[_NUMBER])
 
@@ -156,24 +163,25 @@ def _lock(folder: Path) -> FileLock:
     return FileLock(folder / "search.lock")
 
 
-def _study(optuna: Any, folder: Path, name: str, settings: config.Tune) -> Any:
+def _open_study(optuna: ModuleType, folder: Path, name: str, settings: config.Tune) -> Study:
     journal = optuna.storages.journal
     # Not Optuna's own lock, which outlives a killed process by half a minute.
     file, lock = folder / "journal.log", FileLock(folder / "journal.lock")
     with lock:
         storage.JsonLines(file).close()  # cuts what a crash left of a line: Optuna could not read on from there
     backend = journal.JournalFileBackend(str(file), lock)
-    return optuna.create_study(
+    study: Study = optuna.create_study(
         storage=optuna.storages.JournalStorage(backend),
         study_name=name,
         direction="minimize" if metrics.DIRECTION[settings.metric.removeprefix("val_")] == "min" else "maximize",
         pruner=optuna.pruners.MedianPruner() if settings.prune else optuna.pruners.NopPruner(),
         load_if_exists=True,
     )
+    return study
 
 
 @contextlib.contextmanager
-def _quiet(optuna: Any) -> Iterator[None]:
+def _quiet(optuna: ModuleType) -> Iterator[None]:
     """Keep Optuna's own log, and its remarks on what may change in a later version, to itself."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

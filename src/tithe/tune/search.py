@@ -1,7 +1,7 @@
 """A search for good settings before a run: short trials on a part of its training rows, from the same fresh weights.
 
 Random search (Bergstra & Bengio 2012), or TPE (Bergstra et al. 2011). First the largest micro-batch that fits into
-memory is found; then come the trials, in any number of processes, stopped and gone on with at will.
+memory is found; then come the trials, in any number of processes, stopped and continued at will.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from accelerate import Accelerator
 
@@ -21,9 +21,14 @@ from tithe import config, plugins, storage
 from tithe.errors import InputError, Interrupted, TitheError
 from tithe.interrupts import StopRequest, deferred
 from tithe.progress import bar
+from tithe.tasks import Task
 from tithe.train import trainer
 from tithe.tune import batch_size, trials
-from tithe.tune.queue import Queue, number, opened
+from tithe.tune.queue import Queue, open_queue, trial_number
+from tithe.tune.trials import SearchSetup
+
+if TYPE_CHECKING:
+    import optuna
 
 logger = logging.getLogger("tithe")
 
@@ -58,12 +63,12 @@ def check(run: config.Run) -> None:
     plugins.require("optuna", extra="tune")
 
 
-def _batch(train: Mapping[str, Any]) -> int:
-    """Rows of an optimizer step."""
+def step_rows(train: Mapping[str, Any]) -> int:
+    """Return the rows of an optimizer step."""
     return int(train["batch_size"] * train["accumulation_steps"])
 
 
-def search(run: config.Run, home: Path, task: Any, accelerator: Accelerator) -> SearchResult:
+def search(task: Task, home: Path, accelerator: Accelerator) -> SearchResult:
     """Run the trials that are not done yet, and write `tuning.json` and the journal into a directory.
 
     Several processes may search in one directory: each takes trials that the others have not.
@@ -73,89 +78,99 @@ def search(run: config.Run, home: Path, task: Any, accelerator: Accelerator) -> 
     InputError
         The sample is too small, or this is one of several processes of a run.
     TitheError
-        No trial came to its end.
+        Every trial diverged.
     Interrupted
         A signal asked for a stop; trials that are done are kept.
     """
-    return _searched(_ground(run, task, accelerator), home)
+    return run_search(open_search(task, accelerator), home)
 
 
-def _ground(run: config.Run, task: Any, accelerator: Accelerator) -> trials.SearchSetup:
+def open_search(task: Task, accelerator: Accelerator) -> SearchSetup:
+    """Load the data and build the network of a search; see `trials.open_search`.
+
+    Raises
+    ------
+    InputError
+        This is one of several processes of a run, or the data or the encoder can't be used.
+    """
     if accelerator.num_processes > 1:
         raise InputError("a search runs in one process: run `tithe tune` first, and train the config that it writes")
-    return trials.open_search(run, task, accelerator)
+    return trials.open_search(task, accelerator)
 
 
-def _searched(shared: trials.SearchSetup, home: Path) -> SearchResult:
-    run, tune = shared.run, shared.tune
-    with opened(home / FOLDER, shared.key, tune, run.seed) as queue:
-        fixed = run, shared.task, shared.learner, shared.train, shared.accelerator
-        micro = queue.once("batch_size", lambda: batch_size.find(*fixed))
-        batch = {"batch_size": micro, "accumulation_steps": _batch(run.train.model_dump()) // micro}
-        shared = replace(shared, run=trials.with_values(run, {"train": batch}))
-        _run_left(shared, queue, home)
-        told = queue.finished(tune.trials)
-    best = _best(told, tune)
+def run_search(search: SearchSetup, home: Path) -> SearchResult:
+    """Run the trials of a search that is open; see `search`."""
+    run, tune = search.run, search.tune
+    with open_queue(home / FOLDER, search.key, tune, run.seed) as queue:
+        probe = run, search.task, search.trainable, search.train, search.accelerator
+        micro = queue.compute_once("batch_size", lambda: batch_size.find(*probe))
+        batch = {"batch_size": micro, "accumulation_steps": step_rows(run.train.model_dump()) // micro}
+        search = replace(search, run=trials.with_values(run, {"train": batch}))
+        _run_pending(search, queue, home)
+        results = queue.finished(tune.trials)
+    best = _best(results, tune)
     best["values"]["train"] |= batch
     account = {
-        "key": shared.key,
+        "key": search.key,
         "tune": tune.model_dump(mode="json"),
         "seed": run.seed,
-        "rows": {"train": len(shared.train), "val": len(shared.val)},
-        "rows_sha256": storage.digest_bytes(shared.train.ids.tobytes(), shared.val.ids.tobytes()),
-        "seconds": round(math.fsum(trial["seconds"] for trial in told), 3),
+        "rows": {"train": len(search.train), "val": len(search.val)},
+        "rows_sha256": storage.digest_bytes(search.train.ids.tobytes(), search.val.ids.tobytes()),
+        "seconds": round(math.fsum(trial["seconds"] for trial in results), 3),
         "best": best,
-        "trials": told,
+        "trials": results,
     }
     storage.write_json(home / FILE, account)
-    logger.info("best of %d trials: number %d, %s", len(told), best["number"], shown(best))
+    logger.info("best of %d trials: number %d, %s", len(results), best["number"], shown(best))
     return SearchResult(trials.with_values(run, best["values"]), account)
 
 
-def _run_left(shared: trials.SearchSetup, queue: Queue, home: Path) -> None:
+def _run_pending(search: SearchSetup, queue: Queue, home: Path) -> None:
     """Run trials until all are done, by this process or by others."""
-    count, seen = shared.tune.trials, 0
-    with deferred() as asked, bar("trials", count, "trials") as tick:
-        for mine in queue.left(count, trials.sampler(shared)):
+    count, seen = search.tune.trials, 0
+    with deferred() as stop, bar("trials", count, "trials") as tick:
+        for pending in queue.pending(count, trials.sampler(search)):
             done = len(queue.finished(count))
             tick(done - seen)
             seen = done
-            if asked.signum:
-                raise Interrupted(asked.signum, f"stopped; trials that are done are in {home}: run again to go on")
-            if mine is None:
+            if stop.signum:
+                raise Interrupted(stop.signum, f"stopped; trials that are done are in {home}: run again to continue")
+            if pending is None:
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
             else:
-                _run_trial(shared, queue, *mine, asked)
+                _run_trial(search, queue, *pending, stop)
         tick(count - seen)
 
 
-def _run_trial(shared: trials.SearchSetup, queue: Queue, trial: Any, values: trials.Values, asked: StopRequest) -> None:
-    """Train one trial and tell the queue how it ended; one that a signal stops is not told, and so is run again."""
+def _run_trial(
+    search: SearchSetup, queue: Queue, trial: optuna.Trial, values: trials.Values, stop: StopRequest
+) -> None:
+    """Train one trial and give its result to the queue; one that a signal stops has none, and so is run again."""
     begun, scores, state = time.monotonic(), dict[str, float](), _ENDED
     try:
-        for step in trials.trained(shared, values):
-            if asked.signum:
+        for step in trials.train_trial(search, values):
+            if stop.signum:
                 return
             if step.scores:
                 scores = {f"val_{name}": step.scores[name] for name in ("loss", "accuracy")}
                 if not math.isfinite(scores["val_loss"]):
-                    raise trainer.Diverged("the loss of the rows that judge is not a number")
-                last = step.epoch == shared.tune.epochs
-                if not last and queue.is_hopeless(trial, step.epoch, scores[shared.tune.metric]):
+                    raise trainer.Diverged("the validation loss is not a number")
+                last = step.epoch == search.tune.epochs
+                if not last and queue.should_prune(trial, step.epoch, scores[search.tune.metric]):
                     state = _STOPPED
                     break
     except trainer.Diverged:
         state, scores = _DIVERGED, {}
-    told = {"state": state, **scores, "values": values, "seconds": round(time.monotonic() - begun, 3)}
-    queue.tell(trial, scores[shared.tune.metric] if state == _ENDED else None, told)
-    logger.info("trial %d %s: %s", number(trial), state, shown(told))
+    result = {"state": state, **scores, "values": values, "seconds": round(time.monotonic() - begun, 3)}
+    queue.tell(trial, scores[search.tune.metric] if state == _ENDED else None, result)
+    logger.info("trial %d %s: %s", trial_number(trial), state, shown(result))
 
 
-def _best(told: list[dict[str, Any]], tune: config.Tune) -> dict[str, Any]:
+def _best(results: list[dict[str, Any]], tune: config.Tune) -> dict[str, Any]:
     """The best of the trials that came to their end; a tie in accuracy is decided by the loss, then by the number."""
-    ended = [trial for trial in told if trial["state"] == _ENDED]
+    ended = [trial for trial in results if trial["state"] == _ENDED]
     if not ended:
-        raise TitheError(f"all {len(told)} trials diverged: lower tune.learning_rate, or set train.precision to no")
+        raise TitheError(f"all {len(results)} trials diverged: lower tune.learning_rate, or set train.precision to no")
     first = {"val_loss": lambda t: t["val_loss"], "val_accuracy": lambda t: -t["val_accuracy"]}[tune.metric]
     best = min(ended, key=lambda trial: (first(trial), trial["val_loss"], trial["number"]))
     return {**best, "values": {part: dict(values) for part, values in best["values"].items()}}

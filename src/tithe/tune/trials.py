@@ -1,4 +1,4 @@
-"""The short trials of a search: what they stand on, what they draw, and how one of them is trained and judged.
+"""The short trials of a search: what they share, what they draw, and how one of them is trained and judged.
 
 Nothing but training rows is looked at: a part of them is learnt from, and another part judges. What is drawn are
 learning rates (log-uniform), the dropout before the head's layers (uniform), weight decay and betas (one of a list).
@@ -11,7 +11,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from accelerate import Accelerator
@@ -23,11 +23,17 @@ from tithe.checkpoints import tensors
 from tithe.config.schema import SEARCHED
 from tithe.data import grouping
 from tithe.data.balance import resample
-from tithe.data.splits import Splits, largest_remainder
+from tithe.data.splits import largest_remainder
 from tithe.errors import InputError
-from tithe.models import inference, kernels, network
-from tithe.progress import bar
+from tithe.models import inference, kernels
+from tithe.models.examples import Examples
+from tithe.tasks import Criterion, Task
 from tithe.train import trainer
+from tithe.train.setup import Setup, open_setup
+from tithe.train.trainer import FitOptions
+
+if TYPE_CHECKING:
+    import optuna
 
 # Part of every key: raise it when the same settings would make other trials.
 _VERSION = 1
@@ -42,12 +48,14 @@ class SearchSetup:
 
     Attributes
     ----------
+    setup
+        The run's data and network.
+    run
+        Its config, with the micro-batch that was found.
     tune
         What is searched, and how.
-    learner
+    trainable
         The fresh network; trials train copies of it.
-    is_frozen
-        Whether its encoder is frozen whole.
     train, val
         The rows to learn from, and those that judge.
     criterion
@@ -58,20 +66,28 @@ class SearchSetup:
         Tells the search from others, by everything that makes its trials.
     """
 
+    setup: Setup
     run: config.Run
     tune: config.Tune
-    task: Any
-    learner: nn.Module
-    is_frozen: bool
-    train: Any
-    val: Any
-    criterion: trainer.Criterion
+    trainable: nn.Module
+    train: Examples
+    val: Examples
+    criterion: Criterion
     steps: int
     key: str
-    accelerator: Accelerator
+
+    @property
+    def task(self) -> Task:
+        """The run's task."""
+        return self.setup.task
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """Device and precision."""
+        return self.setup.accelerator
 
 
-def open_search(run: config.Run, task: Any, accelerator: Accelerator) -> SearchSetup:
+def open_search(task: Task, accelerator: Accelerator) -> SearchSetup:
     """Load the data of a config, draw the sample, build the network; a frozen encoder runs over the data here.
 
     Raises
@@ -79,33 +95,31 @@ def open_search(run: config.Run, task: Any, accelerator: Accelerator) -> SearchS
     InputError
         The data can't be read, the encoder can't be loaded, or the sample is too small.
     """
+    run = task.run
     tune, splits = run.tune or config.Tune(), task.load()
     rows = np.unique(splits.train)  # balancing repeats some
-    labels_N = splits.everything.labels[rows]
-    learnt, judging = sample(labels_N, tune.sample, run.seed, _groups(splits.everything.take(rows)))
+    labels_N = splits.rows.labels[rows]
+    learnt, judging = sample(labels_N, tune.sample, run.seed, _groups(splits.rows.take(rows)))
     learnt = learnt[resample(labels_N[learnt], run.data.upsample, run.data.downsample, run.seed)]
-    doing, unit = task.doing
-    with bar(doing, len(splits.everything), unit) as tick:
-        encoded = task.encode(splits.everything, tick)
-    net, examples = network.build(run, task, len(splits.labels), encoded, accelerator)
-    train, val = examples.take(rows[learnt]), examples.take(rows[judging])
+    setup = open_setup(task, splits, accelerator)
+    train, val = setup.examples.take(rows[learnt]), setup.examples.take(rows[judging])
     weights = data.class_weights(train.labels, len(splits.labels)) if run.data.class_weights else None
-    steps = trainer.plan(examples.take(splits.train), run.train, run.seed).steps_per_epoch * run.train.epochs
-    key = _key(run, tune, task, splits, net.whole)
+    plan = trainer.plan(setup.examples.take(splits.train), run.train, run.seed)
     criterion = task.criterion(run.train.label_smoothing, weights)
-    frozen = net.frozen is not None
-    return SearchSetup(run, tune, task, net.learner, frozen, train, val, criterion, steps, key, accelerator)
+    steps = plan.steps_per_epoch * run.train.epochs
+    return SearchSetup(setup, run, tune, setup.network.trainable, train, val, criterion, steps, _key(setup, tune))
 
 
-def _key(run: config.Run, tune: config.Tune, task: Any, splits: Splits, model: nn.Module) -> str:
+def _key(setup: Setup, tune: config.Tune) -> str:
+    run = setup.run
     elsewhere = dict.fromkeys(("name", "out", "select", "checkpoint", "track", "tune"), True)
     searched = {part: set(names) for part, names in SEARCHED.items()}
-    asked = run.model_dump(mode="json", exclude={**elsewhere, **searched, "data": {"path"}})
-    drawn = tune.model_dump(mode="json", exclude={"trials"})  # more trials prolong a search
+    settings = run.model_dump(mode="json", exclude={**elsewhere, **searched, "data": {"path"}})
+    space = tune.model_dump(mode="json", exclude={"trials"})  # more trials prolong a search
     batch = run.train.batch_size * run.train.accumulation_steps
-    rows = splits.everything.take(splits.train).fingerprint
-    weights = tensors.sha256_of_all(model.state_dict())
-    return storage.digest([_VERSION, asked, drawn, batch, rows, task.identity(), weights])[:32]
+    rows = setup.splits.rows.take(setup.splits.train).fingerprint
+    weights = tensors.sha256_of_all(setup.network.classifier.state_dict())
+    return storage.digest([_VERSION, settings, space, batch, rows, setup.task.fingerprint(), weights])[:32]
 
 
 def _groups(rows: data.Dataset) -> Rows | None:
@@ -183,15 +197,15 @@ def with_values(run: config.Run, values: Mapping[str, Mapping[str, Any]]) -> con
     return run.model_copy(update=checked)
 
 
-def sampler(shared: SearchSetup) -> Callable[[Any], Values]:
+def sampler(search: SearchSetup) -> Callable[[optuna.Trial], Values]:
     """Return what asks one of Optuna's trials for its values: those that matter to the network."""
-    tune = shared.tune
+    tune = search.tune
     betas = {f"{first:g}, {second:g}": (first, second) for first, second in tune.betas}
-    drops_out = next(_dropouts(shared.learner), None) is not None
+    drops_out = next(_dropouts(search.trainable), None) is not None
 
-    def draw(trial: Any) -> Values:
-        train = {"learning_rate": trial.suggest_float("learning_rate", *tune.learning_rate, log=True)}
-        if not shared.is_frozen:
+    def draw(trial: optuna.Trial) -> Values:
+        train: dict[str, Any] = {"learning_rate": trial.suggest_float("learning_rate", *tune.learning_rate, log=True)}
+        if not search.setup.network.is_frozen:
             own = tune.encoder_learning_rate
             drawn = trial.suggest_float("encoder_learning_rate", *own, log=True) if own else None
             train["encoder_learning_rate"] = drawn
@@ -212,7 +226,7 @@ def _dropouts(model: nn.Module) -> Iterator[nn.Dropout | kernels.Dropout]:
             yield module
 
 
-def trained(shared: SearchSetup, values: Values) -> Iterator[trainer.Step]:
+def train_trial(search: SearchSetup, values: Values) -> Iterator[trainer.Step]:
     """Train a copy of the fresh network with some values; the last step of each epoch has its scores.
 
     Raises
@@ -220,26 +234,24 @@ def trained(shared: SearchSetup, values: Values) -> Iterator[trainer.Step]:
     Diverged
         See `trainer.fit`.
     """
-    run, task, val = with_values(shared.run, values), shared.task, shared.val
-    learner, autocast = copy.deepcopy(shared.learner), shared.accelerator.autocast
-    for dropout in _dropouts(learner):
+    run, task, val = with_values(search.run, values), search.task, search.val
+    model, autocast = copy.deepcopy(search.trainable), search.accelerator.autocast
+    for dropout in _dropouts(model):
         dropout.p = run.model.dropout
 
     def validate(model: nn.Module) -> Mapping[str, float]:
-        outputs = inference.logits(model, val, task.rows_at_once, autocast=autocast)
-        scores: Mapping[str, float] = task.scores(val.labels, outputs)
-        return scores
+        return task.scores(val.labels, inference.logits(model, val, task.rows_at_once, autocast=autocast))
 
-    fixed = shared.criterion, shared.train, _shortened(shared, run.train), run.seed, shared.accelerator
-    yield from trainer.fit(learner, *fixed, validate, num_workers=run.data.num_workers)
+    options = FitOptions(_shortened(search, run.train), run.seed, search.accelerator, run.data.num_workers)
+    yield from trainer.fit(model, search.criterion, search.train, options, validate)
 
 
-def _shortened(shared: SearchSetup, settings: config.Train) -> config.Train:
+def _shortened(search: SearchSetup, settings: config.Train) -> config.Train:
     """Return the settings of a trial: the schedule spans its own steps, and the warmup the same share of them."""
-    short: dict[str, Any] = {"epochs": shared.tune.epochs, "validate_every": 1, "drop_last": False}
+    short: dict[str, Any] = {"epochs": search.tune.epochs, "validate_every": 1, "drop_last": False}
     short |= {"ema_decay": 0.0}  # an average over so few steps is mostly the weights at the start
     short |= {"schedule_steps": None, "schedule_epochs": None, "schedule_from": 0, "warmup_epochs": 0}
     trial = settings.model_copy(update=short)
-    own = trainer.plan(shared.train, trial, shared.run.seed).steps_per_epoch * trial.epochs
-    warmup = settings.warmup_steps or settings.warmup_epochs * shared.steps // settings.epochs
-    return trial.model_copy(update={"warmup_steps": round(own * min(1.0, warmup / shared.steps))})
+    own = trainer.plan(search.train, trial, search.run.seed).steps_per_epoch * trial.epochs
+    warmup = settings.warmup_steps or settings.warmup_epochs * search.steps // settings.epochs
+    return trial.model_copy(update={"warmup_steps": round(own * min(1.0, warmup / search.steps))})

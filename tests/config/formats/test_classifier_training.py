@@ -25,7 +25,7 @@ from tithe.runs.finish import Outcome
 def test_model_name(given: Given, tiny_modernbert: Path) -> None:
     kinds = []
     for run in (given(), given(model_name=str(tiny_modernbert))):
-        task = plugins.load("tasks", run.task).open_task(run)
+        task = plugins.load("tasks", run.task).open(run)
         kinds.append(type(task.build(2, 0).encoder).__name__)
     assert kinds == ["BertModel", "ModernBertModel"]
 
@@ -50,9 +50,9 @@ def test_a_model_that_is_nowhere_is_refused(given: Given, tmp_path: Path) -> Non
 def test_parquet_path(given: Given, tmp_path: Path) -> None:
     other = write_rows(tmp_path / "other.parquet", *make_texts(9, classes=3, seed=5))
     found = data.load(given(**{"data.parquet_path": str(other)}).data, 0)
-    assert found.everything.inputs() == make_texts(9, classes=3, seed=5)[0]
+    assert found.rows.inputs() == make_texts(9, classes=3, seed=5)[0]
     assert found.labels.names == ("space", "sport", "кухня")
-    assert len(data.load(given().data, 0).everything) == ROWS
+    assert len(data.load(given().data, 0).rows) == ROWS
 
 
 @shows("data.val_ratio", "data.test_ratio")
@@ -91,7 +91,7 @@ def test_balance(given: Given, tmp_path: Path, upsample: bool, downsample: bool,
     skewed = write_rows(tmp_path / "skewed.parquet", make_texts(20)[0], ["a"] * 9 + ["b"] * 31)
     changes = {"data.parquet_path": str(skewed), "data.upsample": upsample, "data.downsample": downsample}
     found = data.load(given(**changes).data, 0)
-    assert Counter(found.everything.labels[found.train].tolist()) == dict(enumerate(sizes))
+    assert Counter(found.rows.labels[found.train].tolist()) == dict(enumerate(sizes))
     assert len(found.val) == 10
 
 

@@ -11,7 +11,6 @@ from support.keys import shows
 from tithe import metrics, pipeline, plugins, storage
 from tithe.checkpoints import store, tensors
 from tithe.errors import InputError
-from tithe.metrics import classification
 from tithe.runs.finish import Outcome
 
 # ---- checkpoints
@@ -66,7 +65,7 @@ SCRIPT = [
 def test_save_best_by(whole: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, by: str, epoch: int) -> None:
     """Three epochs whose scores are given: each of the three is the best by one of them."""
     said, real = iter(SCRIPT), metrics.summary
-    monkeypatch.setattr(classification, "summary", lambda *args: {**real(*args), **next(said, {})})
+    monkeypatch.setattr(metrics, "summary", lambda *args: {**real(*args), **next(said, {})})
     outcome = whole(**{"checkpointing.save_best_by": by, "training.num_epochs": 3, "training.batch_size": 30})
     assert [{k: line[k] for k in SCRIPT[0]} for line in history(outcome, "val")] == SCRIPT
     expected = {"by": by, "score": SCRIPT[epoch - 1][by], "step": epoch, "epoch": epoch}

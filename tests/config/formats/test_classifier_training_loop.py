@@ -53,8 +53,8 @@ def test_gradient_accumulation_steps(given: Given) -> None:
 @pytest.mark.parametrize("length", [4, 8, 64])
 def test_max_seq_length(given: Given, length: int) -> None:
     run = given(**{"training.max_seq_length": length})
-    everything = data.load(run.data, 0).everything
-    lengths = plugins.load("tasks", "text").open_task(run).encode(everything).lengths
+    everything = data.load(run.data, 0).rows
+    lengths = plugins.load("tasks", "text").open(run).encode(everything).lengths
     words = np.array([len(text.split()) for text in everything.inputs()])
     assert lengths.tolist() == np.minimum(words + 2, length).tolist()  # every word is a token, and two frame them
 
@@ -144,7 +144,7 @@ def test_without_a_gradient_clip_val_the_norm_is_not_measured(given: Given, clip
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 def test_label_smoothing(given: Given, smoothing: float) -> None:
     run = given(**{"training.label_smoothing": smoothing})
-    criterion = plugins.load("tasks", run.task).open_task(run).criterion(run.train.label_smoothing)
+    criterion = plugins.load("tasks", run.task).open(run).criterion(run.train.label_smoothing)
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 2, 0, 1, 2])
     log_p = F.log_softmax(logits, dim=1)
@@ -175,9 +175,9 @@ def test_the_seed_decides_the_head_and_the_order_of_rows(given: Given) -> None:
     for seed in (1, 1, 2):
         run = given(**{"training.seed": seed})
         splits = data.load(run.data, 0)
-        task = plugins.load("tasks", run.task).open_task(run)
+        task = plugins.load("tasks", run.task).open(run)
         heads.append(weights(task.build(2, run.seed).head)["1.weight"].tolist())
-        examples = task.encode(splits.everything).take(splits.train)
+        examples = task.encode(splits.rows).take(splits.train)
         orders.append(np.concatenate(trainer.plan(examples, run.train, run.seed).epoch(0)).tolist())
     assert heads[0] == heads[1] != heads[2]
     assert orders[0] == orders[1] != orders[2]

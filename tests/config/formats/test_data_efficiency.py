@@ -168,7 +168,7 @@ def test_a_run_trains_on_the_chosen_part_and_lies_where_the_document_says(read: 
     assert outcome.best.resolve() == tmp_path / "checkpoints/my_run/best" and (outcome.best / "model.pt").is_file()
     picked = pq.read_table(outcome.home / "selection.parquet").column("id").to_numpy()
     split = data.load(run.data, run.seed)
-    assert len(picked) == 24 and set(picked) <= set(split.everything.ids[split.split.train])
+    assert len(picked) == 24 and set(picked) <= set(split.rows.ids[split.split.train])
     assert storage.read_json(outcome.home / "data_report.json")["splits"]["train_selected"] == 24
     assert list((tmp_path / "runs/my_run").glob("events.out.tfevents.*"))
     assert not (outcome.home / "tensorboard").exists()

@@ -32,7 +32,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def same(one: splits.Splits, other: splits.Splits) -> bool:
     return (
-        one.everything.table.equals(other.everything.table)
+        one.rows.table.equals(other.rows.table)
         and one.fingerprint == other.fingerprint
         and one.split.hash == other.split.hash
         and one.report == other.report
@@ -59,7 +59,7 @@ def test_only_what_has_changed_is_read_again(tmp_path: Path, read: list[str]) ->
     (root / "fake/001.png").unlink()
     found = load(root)
     assert sorted(read) == ["000.png", "new.png", "same_size.bmp"]
-    assert sorted(found.everything.inputs()) == sorted(str(p.relative_to(root)) for p in root.rglob("*.*"))
+    assert sorted(found.rows.inputs()) == sorted(str(p.relative_to(root)) for p in root.rglob("*.*"))
 
 
 def test_a_missing_file_that_comes_back_is_seen(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_killed_check_goes_on_where_it_was(tmp_path: Path, read: list[str]) ->
         file.write('{"path": "real/009.png", "stam')
     found = load(root)
     assert 0 < whole <= 9 and len(read) == 20 - whole
-    assert len(found.everything) == 20 and len(storage.read_lines(kept)) == 20
+    assert len(found.rows) == 20 and len(storage.read_lines(kept)) == 20
 
 
 def test_a_failing_disk_stops_the_check_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,5 +124,5 @@ def test_a_failing_disk_stops_the_check_and_loses_nothing(tmp_path: Path, monkey
 def test_many_files_are_checked_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "_AT_ONCE", 7)
     root = folder(tmp_path / "set", 10)
-    found = load(root).everything
+    found = load(root).rows
     assert found.column("sha256") == [storage.sha256_file(root / path) for path in found.inputs()]

@@ -17,7 +17,7 @@ from tithe.errors import InputError
 
 def test_a_folder_of_images_becomes_rows(tmp_path: Path) -> None:
     found = load(folder(tmp_path / "set"))
-    everything = found.everything
+    everything = found.rows
     assert found.labels.names == ("fake", "real") and found.symbols == {}
     assert everything.inputs(0, 2) == ["fake/000.png", "fake/001.png"] and everything.inputs(39) == ["real/019.png"]
     assert everything.labels.tolist() == [0] * 20 + [1] * 20 and everything.ids.tolist() == list(range(40))
@@ -38,7 +38,7 @@ def test_a_list_of_images_becomes_rows(tmp_path: Path) -> None:
         for i in range(20)
     ]
     for path in (listed(tmp_path, rows), tmp_path / "labels.csv"):
-        found = load(path).everything
+        found = load(path).rows
         assert images.root(path) == tmp_path
         assert found.column("score") == pytest.approx([i / 100 for i in range(20)])
         assert found.column("source")[:3] == ["s0", "s0", "s1"] and found.column("pair")[19] == "p9"
@@ -81,8 +81,8 @@ def test_a_list_beside_folders_is_surer_than_they_are(tmp_path: Path) -> None:
     folder(tmp_path, 6)
     rows = [{"path": f"real/{i:03}.png", "label": ("real", "fake")[i % 2]} for i in range(6)]
     listed(tmp_path, rows)
-    assert len(load(tmp_path).everything) == 6
-    assert len(load(tmp_path, reader="image_folder").everything) == 12
+    assert len(load(tmp_path).rows) == 6
+    assert len(load(tmp_path, reader="image_folder").rows) == 12
 
 
 # ---- the cache
@@ -93,10 +93,10 @@ def test_rows_do_not_depend_on_where_the_files_lie_and_when_they_were_made(tmp_p
     root = listed(tmp_path / "here", rows)
     there = Path(shutil.copytree(root, tmp_path / "there", copy_function=shutil.copyfile))
     first, second = load(root), load(there)
-    assert first.fingerprint == second.fingerprint and first.everything.source == second.everything.source
+    assert first.fingerprint == second.fingerprint and first.rows.source == second.rows.source
     assert first.report | {"file": ""} == second.report | {"file": ""}
     save(root / "7.png", picture(800))
-    assert load(root).everything.source != first.everything.source
+    assert load(root).rows.source != first.rows.source
 
 
 def test_a_stray_file_moves_positions_and_nothing_else(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_stray_file_moves_positions_and_nothing_else(tmp_path: Path) -> None:
     first = load(root)
     (root / "README.md").touch()
     second = load(root)
-    assert (first.everything.ids + 1 == second.everything.ids).all() and second.fingerprint == first.fingerprint
+    assert (first.rows.ids + 1 == second.rows.ids).all() and second.fingerprint == first.fingerprint
 
 
 @pytest.mark.parametrize("name", ["rows.arrow", "parts.npy", "manifest.json"])
@@ -121,6 +121,6 @@ def test_a_damaged_entry_is_made_anew(tmp_path: Path, name: str) -> None:
 def test_only_training_rows_are_balanced(tmp_path: Path) -> None:
     listed(tmp_path, generated(30, {"sd": 10}))
     plain, balanced = load(tmp_path), load(tmp_path, upsample=True)
-    assert np.bincount(plain.everything.labels[plain.train]).tolist() == [8, 24]
-    assert np.bincount(balanced.everything.labels[balanced.train]).tolist() == [24, 24]
+    assert np.bincount(plain.rows.labels[plain.train]).tolist() == [8, 24]
+    assert np.bincount(balanced.rows.labels[balanced.train]).tolist() == [24, 24]
     assert balanced.split.hash == plain.split.hash and balanced.report["splits"]["train_after_balancing"] == 48

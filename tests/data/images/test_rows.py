@@ -48,7 +48,7 @@ def test_what_can_not_be_used_is_left_out_counted_and_listed(tmp_path: Path) -> 
     expected = {f"bad/{name}": reason for name, (reason, _) in BAD.items()} | {"x.png": "missing_label"}
     assert dropped(found) == expected
     assert found.report["dropped"]["truncated"] == 2 and found.report["rows_read"] == 20 + len(expected)
-    assert found.everything.inputs() == [row["path"] for row in good]
+    assert found.rows.inputs() == [row["path"] for row in good]
     assert account_adds_up(found)
     assert "bad/bomb.png" not in dropped(load(tmp_path, max_pixels=10_100))
 

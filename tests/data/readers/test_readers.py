@@ -46,6 +46,6 @@ def test_a_file_of_many_batches_keeps_its_row_numbers(tmp_path: Path) -> None:
     pairs[8500] = ("", 0)
     for kind, write in WRITERS.items():
         found = load(write(tmp_path / f"rows.{kind}", pairs))
-        assert found.everything.ids[-1] == 8999
+        assert found.rows.ids[-1] == 8999
         assert dropped(found) == [(8500, "empty_text")]
         assert account_adds_up(found)

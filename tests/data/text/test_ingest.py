@@ -93,7 +93,7 @@ def test_a_second_load_does_not_read_the_file_again(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(plugins.load("readers", kind), "read", refuse_to_read)
     again = load(path)
     assert kept(first) == kept(again)
-    assert first.everything.fingerprint == again.everything.fingerprint
+    assert first.rows.fingerprint == again.rows.fingerprint
     assert first.report == again.report
     assert dropped(load(path.rename(tmp_path / f"moved.{kind}"))) == []
 
@@ -104,7 +104,7 @@ def test_a_changed_file_and_other_columns_are_read_again(tmp_path: Path) -> None
     write_csv(path, [("another text", "cat"), *GOOD[1:]])
     changed = load(path)
     assert kept(changed)[0] == (0, "another text", "cat")
-    assert changed.everything.source != first.everything.source
+    assert changed.rows.source != first.rows.source
     with pytest.raises(InputError, match="conflict 20"):
         load(path, text_column="label", label_column="text")
 

@@ -18,7 +18,7 @@ def test_no_text_stands_in_two_splits(tmp_path: Path) -> None:
     again = [f" {text}\u200b " for text in texts]
     path = write_rows(tmp_path / "rows.parquet", [*texts, *again], [*labels, *labels])
     found = load(path, val_ratio=0.3, test_ratio=0.3)
-    parts = [set(found.everything.take(rows).inputs()) for rows in (found.train, found.val, found.test)]
+    parts = [set(found.rows.take(rows).inputs()) for rows in (found.train, found.val, found.test)]
     assert [len(part) for part in parts] == [48, 36, 36]
     assert len(set.union(*parts)) == 120
     assert found.report["splits"] | {"seed": 0, "train": 48, "val": 36, "test": 36} == found.report["splits"]
@@ -30,7 +30,7 @@ def test_only_the_training_rows_are_balanced(tmp_path: Path) -> None:
     labels = ["large" if i % 4 else "small" for i in range(120)]
     path = write_rows(tmp_path / "rows.parquet", texts, labels)
     plain, balanced = load(path), load(path, upsample=True)
-    sizes = Counter(balanced.everything.labels[balanced.train].tolist())
+    sizes = Counter(balanced.rows.labels[balanced.train].tolist())
     assert sizes[0] == sizes[1] == 72
     assert balanced.split.hash == plain.split.hash
     assert balanced.val.tolist() == plain.val.tolist()

@@ -53,7 +53,7 @@ def test_what_is_found_is_what_a_search_over_all_pairs_finds(tmp_path: Path) -> 
             for at in rng.integers(0, len(words), rng.integers(1, 4)):
                 words = changed(words, int(at))
             texts.append(" ".join([*words, str(len(texts))]))
-    everything = load(tmp_path, texts).everything
+    everything = load(tmp_path, texts).rows
     kept = everything.inputs()
     expected = pairs_by_definition(kept)
     assert 20 < len(expected) < 200
@@ -83,12 +83,12 @@ OTHERS = {
 
 @pytest.mark.parametrize("one, other", COPIES.values(), ids=COPIES)
 def test_near_copies(one: str, other: str, tmp_path: Path) -> None:
-    assert near_duplicates.near_copies(load(tmp_path, [one, *map(str, range(100, 120)), other]).everything) == [(0, 21)]
+    assert near_duplicates.near_copies(load(tmp_path, [one, *map(str, range(100, 120)), other]).rows) == [(0, 21)]
 
 
 @pytest.mark.parametrize("one, other", OTHERS.values(), ids=OTHERS)
 def test_no_near_copies(one: str, other: str, tmp_path: Path) -> None:
-    assert near_duplicates.near_copies(load(tmp_path, [one, *map(str, range(100, 120)), other]).everything) == []
+    assert near_duplicates.near_copies(load(tmp_path, [one, *map(str, range(100, 120)), other]).rows) == []
 
 
 def test_a_chain_of_near_copies_is_one_group(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_chain_of_near_copies_is_one_group(tmp_path: Path) -> None:
     texts = [" ".join(words) for words in chain]
     assert (0, 4) not in pairs_by_definition(texts)
     splits = load(tmp_path, [*texts, *map(str, range(100, 120))])
-    assert near_duplicates.groups_of(splits.everything)[:6].tolist() == [0, 0, 0, 0, 0, 1]
+    assert near_duplicates.groups_of(splits.rows)[:6].tolist() == [0, 0, 0, 0, 0, 1]
     assert splits.report["near_duplicates"] == {
         "groups": 1,
         "rows": 5,
@@ -111,7 +111,7 @@ def test_a_chain_of_near_copies_is_one_group(tmp_path: Path) -> None:
 def test_many_chunks_give_the_groups_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     texts = [" ".join(sentence(rng, 30)) for _ in range(20)]
-    everything = load(tmp_path, [*texts, *(f"{text} end" for text in texts)]).everything
+    everything = load(tmp_path, [*texts, *(f"{text} end" for text in texts)]).rows
     whole = near_duplicates.near_copies(everything)
     assert whole == [(i, i + 20) for i in range(20)]
     monkeypatch.setattr(near_duplicates, "_CHUNK", 7)
@@ -133,7 +133,7 @@ def test_what_training_has_nearly_seen_is_counted_and_told(tmp_path: Path, caplo
     twice = [*texts, *(f"{text} end" for text in texts)]
     labels = ["a", "b"] * 100
     splits = load(tmp_path, twice, labels)
-    group_N = near_duplicates.groups_of(splits.everything)
+    group_N = near_duplicates.groups_of(splits.rows)
     seen = splits.report["splits"]["near_copies_in_train"]
     for name, rows in (("val", splits.val), ("test", splits.test)):
         assert seen[name] == sum(group_N[row] in group_N[splits.split.train] for row in rows) > 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tithe import config
-from tithe.select.suite import trials
+from tithe.select.suite.trials import Grid, run_suite
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -21,8 +22,8 @@ def base(settings: Settings) -> config.Run:
 
 
 def test_a_suite_resumes_where_it_stopped_and_takes_equal_steps(base: config.Run, tmp_path: Path) -> None:
-    asked = (["k_center"], [0.25], [0, 1], tmp_path / "suite")
-    results = trials.run(base, *asked)
+    grid, out = Grid(["k_center"], [0.25], [0, 1]), tmp_path / "suite"
+    results = run_suite(base, grid, out)
     assert [(r["strategy"], r["seed"]) for r in results] == [
         *[("all", 0), ("random", 0), ("k_center", 0)],
         *[("all", 1), ("random", 1), ("k_center", 1)],
@@ -31,17 +32,17 @@ def test_a_suite_resumes_where_it_stopped_and_takes_equal_steps(base: config.Run
     files = sorted((tmp_path / "suite/trials").iterdir())
     files[0].unlink()
     times = {file: file.stat().st_mtime_ns for file in files[1:]}
-    again = trials.run(base, *asked)
+    again = run_suite(base, grid, out)
     assert {file: file.stat().st_mtime_ns for file in files[1:]} == times and files[0].exists()
     for one, other in zip(results, again, strict=True):
         assert one["test"] == other["test"] and one["rows_sha256"] == other["rows_sha256"]
-    epochs = trials.run(base, *asked, equal_steps=False)
+    epochs = run_suite(base, replace(grid, equal_steps=False), out)
     assert {r["strategy"]: r["steps"] for r in epochs} == {"all": 33, "random": 9, "k_center": 9}
 
 
 def test_trials_in_processes_are_the_same(base: config.Run, tmp_path: Path) -> None:
     one, two = (
-        trials.run(base, ["el2n"], [0.25], [0], tmp_path / str(processes), processes=processes) for processes in (1, 2)
+        run_suite(base, Grid(["el2n"], [0.25], [0]), tmp_path / str(processes), processes) for processes in (1, 2)
     )
     assert [r["rows_sha256"] for r in one] == [r["rows_sha256"] for r in two]
     assert [r["test"]["accuracy"] for r in one] == [r["test"]["accuracy"] for r in two]

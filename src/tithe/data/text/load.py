@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import numpy as np
+
 from tithe import config, storage
 from tithe.data.balance import resample
-from tithe.data.splits import Splits, stratified
+from tithe.data.splits import Split, Splits, stratified
 from tithe.data.text import near_duplicates
 from tithe.data.text.ingest import ingest, symbols_of
 from tithe.errors import InputError
@@ -51,6 +53,21 @@ def load(settings: config.Data, seed: int) -> Splits:
     }
     _warn(report["splits"])
     return Splits(everything, labels, train, split, report, folder / "dropped.jsonl", symbols_of(settings))
+
+
+def load_unsplit(settings: config.Data) -> Splits:
+    """Read and clean a file, and take all of its rows for training.
+
+    Raises
+    ------
+    InputError
+        The file can't be read or has too little in it.
+    """
+    rows, labels, folder = ingest(settings)
+    every, none = np.arange(len(rows)), np.zeros(0, dtype=np.int64)
+    report = storage.read_json(folder / "report.json")
+    split = Split(every, none, none, too_small=())
+    return Splits(rows, labels, every, split, report, folder / "dropped.jsonl", symbols_of(settings))
 
 
 def _warn(splits: dict[str, Any]) -> None:

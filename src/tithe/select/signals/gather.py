@@ -6,19 +6,24 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from accelerate import Accelerator
 
 from tithe import config, plugins, storage
 from tithe.arrays import Array, Rows
 from tithe.data import Dataset, LabelMap
 from tithe.errors import InputError
+from tithe.models import features
+from tithe.models.classifier import Classifier
+from tithe.models.examples import Encodable, Tokenised
+from tithe.models.features import Features
 from tithe.progress import bar
 from tithe.select.pool import Pool
 from tithe.select.signals import causal_lm, linear_probes, ngram_lm, text_statistics
 from tithe.storage import cache
+from tithe.train.setup import Setup
 
 logger = logging.getLogger("tithe")
 
@@ -28,33 +33,75 @@ _COST = "seconds.json"
 
 @dataclass(frozen=True)
 class SignalInputs:
-    """What signals are computed from; every array and text is of the pool's rows, in their order.
+    """What signals are computed from: the training rows of a setup, and how a strategy is to choose among them.
 
-    Attributes
-    ----------
-    data
-        The training rows.
-    labels
-        Their classes.
-    examples
-        The same rows as the task encodes them: `tokens`, `offsets` and `lengths` of texts.
-    embeddings
-        Called when a signal needs them, shape (N, D).
-    identity
-        What makes the embeddings.
-    trained_as
-        The config by which models are trained between rounds.
+    Every array and text is of these rows, in their order; no other row is looked at but by the encoder.
     """
 
-    data: Dataset
-    labels: LabelMap
-    examples: Any
-    embeddings: Callable[[], Array]
-    identity: str
-    trained_as: dict[str, Any]
+    setup: Setup
     settings: config.Select
-    seed: int
-    accelerator: Accelerator
+
+    @property
+    def seed(self) -> int:
+        """Seed of the strategy's draws; the run's where the selection has none of its own."""
+        return self.setup.run.seed if self.settings.seed is None else self.settings.seed
+
+    @property
+    def labels(self) -> LabelMap:
+        """The classes."""
+        return self.setup.splits.labels
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The rows to choose among."""
+        return self.setup.splits.rows.take(self._rows)
+
+    @cached_property
+    def examples(self) -> Tokenised:
+        """The same rows, tokenised.
+
+        Raises
+        ------
+        InputError
+            They are not texts.
+        """
+        if not isinstance(self.setup.encoded, Tokenised):
+            raise InputError("strategies choose among texts: leave select out of this config")
+        return self.setup.encoded.take(self._rows)
+
+    @cached_property
+    def embeddings(self) -> Array:
+        """Pooled states of the encoder as it was before training, shape (N, D).
+
+        Raises
+        ------
+        InputError
+            The cache has no room for them.
+        """
+        setup = self.setup
+        if isinstance(setup.examples, Features):
+            return np.asarray(setup.examples.values[self._rows])
+        model, encoded = setup.network.classifier, setup.encoded
+        if not (isinstance(model, Classifier) and isinstance(encoded, Encodable)):
+            raise InputError("embeddings need an encoder of texts: choose another strategy")
+        cached = features.cached(model, encoded, setup.network.cache_key, setup.accelerator)
+        if cached is None:
+            raise InputError("the cache has no room for embeddings: raise TITHE_CACHE_GB, or choose another strategy")
+        return np.asarray(cached.values[self._rows])
+
+    @property
+    def embeddings_key(self) -> str:
+        """What makes the embeddings, besides the rows."""
+        return storage.digest([self.setup.network.cache_key, self.setup.accelerator.mixed_precision])
+
+    @property
+    def training_key(self) -> dict[str, Any]:
+        """The config by which models are trained between rounds."""
+        return {name: getattr(self.setup.run, name).model_dump(mode="json") for name in ("model", "train")}
+
+    @property
+    def _rows(self) -> Rows:
+        return self.setup.splits.split.train
 
 
 def compute_signals(source: SignalInputs, strategies: Sequence[str]) -> tuple[Pool, float]:
@@ -82,7 +129,7 @@ def compute_signals(source: SignalInputs, strategies: Sequence[str]) -> tuple[Po
 def _cached(need: str, source: SignalInputs) -> tuple[dict[str, Array], float]:
     """Return a signal and those that are computed along with it, and the seconds that they cost."""
     if need == "embeddings":
-        return {need: np.asarray(source.embeddings())}, 0.0
+        return {need: source.embeddings}, 0.0
     if need == "lengths":
         return {need: np.asarray(source.examples.lengths)}, 0.0
     family = next((names for names in _TOGETHER if need in names), None)
@@ -92,7 +139,7 @@ def _cached(need: str, source: SignalInputs) -> tuple[dict[str, Array], float]:
     settings = source.settings
     key = [_VERSION, *family, source.data.fingerprint, [getattr(settings, name) for name in made_of]]
     key += [source.seed] if "folds" in made_of else []
-    key += [source.identity] if compute in _ON_EMBEDDINGS else []
+    key += [source.embeddings_key] if compute in _ON_EMBEDDINGS else []
     key += [source.examples.fingerprint] if compute in _ON_TOKENS else []
     folder = cache.place("signals", storage.digest(key))
     if not cache.is_whole(folder):
@@ -114,12 +161,12 @@ def _known() -> set[str]:
 
 
 def _probs(source: SignalInputs) -> dict[str, Array]:
-    X_ND, s = np.asarray(source.embeddings()), source.settings
+    X_ND, s = source.embeddings, source.settings
     return {"probs": linear_probes.out_of_fold(X_ND, source.data.labels, len(source.labels), s.folds, source.seed)}
 
 
 def _proxy_probs(source: SignalInputs) -> dict[str, Array]:
-    X_ND, s = np.asarray(source.embeddings()), source.settings
+    X_ND, s = source.embeddings, source.settings
     classes = len(source.labels)
     return {
         "proxy_probs": linear_probes.short_runs(X_ND, source.data.labels, classes, s.proxy_runs, s.folds, source.seed)
@@ -128,7 +175,7 @@ def _proxy_probs(source: SignalInputs) -> dict[str, Array]:
 
 def _perplexity(source: SignalInputs) -> dict[str, Array]:
     if source.settings.language_model:
-        texts, device = source.data.inputs(), str(source.accelerator.device)
+        texts, device = source.data.inputs(), str(source.setup.accelerator.device)
         with bar("perplexity", len(texts), "texts") as tick:
             return {
                 "perplexity": causal_lm.perplexities(source.settings.language_model, texts, device=device, tick=tick)
@@ -142,7 +189,7 @@ def _label_losses(source: SignalInputs) -> dict[str, Array]:
     labels = source.data.labels
     if source.settings.language_model:
         names = [str(source.labels.names[label]) for label in labels]
-        texts, device = source.data.inputs(), str(source.accelerator.device)
+        texts, device = source.data.inputs(), str(source.setup.accelerator.device)
         with bar("label losses", len(texts), "texts") as tick:
             conditional_N, prior_N = causal_lm.label_losses(
                 source.settings.language_model, texts, names, device=device, tick=tick

@@ -10,20 +10,25 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tithe import config, data, metrics, plugins, storage
-from tithe.data.splits import Splits
+from tithe import config, metrics, plugins, storage
+from tithe.arrays import Array, Rows
+from tithe.data import Splits
 from tithe.errors import Interrupted
 from tithe.interrupts import deferred
-from tithe.models import features, inference, network
+from tithe.models import features, inference
 from tithe.progress import bar
-from tithe.select import choose, outputs, rescore, selection
+from tithe.select.choose import choose_rows
+from tithe.select.outputs import summary
+from tithe.select.selection import parse_options
+from tithe.tasks import open_task
 from tithe.train import devices, trainer
+from tithe.train.setup import Setup, open_setup
+from tithe.train.trainer import FitOptions
 
 logger = logging.getLogger("tithe")
 
@@ -39,15 +44,32 @@ class Trial:
     seed: int
 
 
-def run(
-    base: config.Run,
-    strategies: Sequence[str],
-    budgets: Sequence[float],
-    seeds: Sequence[int],
-    out: Path,
-    equal_steps: bool = True,
-    processes: int = 1,
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Grid:
+    """The trials of a suite.
+
+    The baseline on all rows, which has one budget, and class-balanced random rows are always among them.
+
+    Attributes
+    ----------
+    equal_steps
+        Whether every trial takes as many optimizer steps as the baseline, or as many epochs.
+    """
+
+    strategies: Sequence[str]
+    budgets: Sequence[float]
+    seeds: Sequence[int]
+    equal_steps: bool = True
+
+    def trials(self) -> Iterator[Trial]:
+        """Yield every combination, seed by seed."""
+        names = list(dict.fromkeys(["all", "random", *self.strategies]))
+        for seed, name in itertools.product(self.seeds, names):
+            for budget in [1.0] if name == "all" else self.budgets:
+                yield Trial(name, budget, seed)
+
+
+def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> list[dict[str, Any]]:
     """Run every trial that is not done yet; return the results of all.
 
     Every seed splits the data anew, the same for all strategies, so that they are compared in pairs. Nothing is
@@ -57,8 +79,8 @@ def run(
     ----------
     base
         The config of a run on all rows; the baseline `all` has its number of steps.
-    equal_steps
-        Whether every trial takes as many optimizer steps as the baseline, or as many epochs.
+    processes
+        Trials at once.
 
     Raises
     ------
@@ -67,130 +89,117 @@ def run(
     Interrupted
         A signal asked for a stop; trials that are done are kept.
     """
-    trials = list(_trials(strategies, budgets, seeds))
+    trials = list(grid.trials())
     for name in dict.fromkeys(trial.strategy for trial in trials):
-        selection.parse_options(plugins.load("strategies", name), _select(base, Trial(name, 0.1, 0)))
-    files = {trial: out / TRIALS / f"{_key(base, trial, equal_steps)}.json" for trial in trials}
-    left = [trial for trial in trials if not files[trial].exists()]
-    if len(left) < len(trials):
-        logger.info("%d of %d trials are done already", len(trials) - len(left), len(trials))
-    with deferred() as asked, bar("trials", len(trials), "trials") as tick:
-        tick(len(trials) - len(left))
-        for trial, result in _results(base, left, equal_steps, processes):
+        parse_options(plugins.load("strategies", name), _select(base, Trial(name, 0.1, 0)))
+    files = {trial: out / TRIALS / f"{_file_name(base, trial, grid.equal_steps)}.json" for trial in trials}
+    pending = [trial for trial in trials if not files[trial].exists()]
+    if len(pending) < len(trials):
+        logger.info("%d of %d trials are done already", len(trials) - len(pending), len(trials))
+    with deferred() as stop, bar("trials", len(trials), "trials") as tick:
+        tick(len(trials) - len(pending))
+        for trial, result in _results(_Suite(base, grid.equal_steps), pending, processes):
             storage.write_json(files[trial], result)
             tick(1)
-            if asked.signum:
-                raise Interrupted(asked.signum, f"stopped; trials that are done are in {out}: run again to go on")
+            if stop.signum:
+                raise Interrupted(stop.signum, f"stopped; trials that are done are in {out}: run again to continue")
     return [storage.read_json(files[trial]) for trial in trials]
 
 
-def _trials(strategies: Sequence[str], budgets: Sequence[float], seeds: Sequence[int]) -> Iterator[Trial]:
-    """Every combination; the baseline and class-balanced random are always among them, and `all` has one budget."""
-    names = list(dict.fromkeys(["all", "random", *strategies]))
-    for seed, name in itertools.product(seeds, names):
-        for budget in [1.0] if name == "all" else budgets:
-            yield Trial(name, budget, seed)
+def _file_name(base: config.Run, trial: Trial, equal_steps: bool) -> str:
+    settings = {key: value for key, value in config.dump(base).items() if key not in ("name", "out", "track", "seed")}
+    cache_key = [settings, asdict(trial), equal_steps, storage.sha256_file(Path(base.data.path))]
+    return f"{trial.strategy}-{trial.budget:g}-{trial.seed}-{storage.digest(cache_key)[:12]}"
 
 
-def _key(base: config.Run, trial: Trial, equal_steps: bool) -> str:
-    made_of = {key: value for key, value in config.dump(base).items() if key not in ("name", "out", "track", "seed")}
-    content = [made_of, asdict(trial), equal_steps, storage.sha256_file(Path(base.data.path))]
-    return f"{trial.strategy}-{trial.budget:g}-{trial.seed}-{storage.digest(content)[:12]}"
+class _Suite:
+    """Runs trials in this process, one setup for all trials of a seed."""
+
+    def __init__(self, base: config.Run, equal_steps: bool) -> None:
+        self.base, self.equal_steps = base, equal_steps
+        self._setups: dict[int, Setup] = {}
+
+    def run(self, trial: Trial) -> dict[str, Any]:
+        """Choose rows, train fresh weights on them, test."""
+        if trial.seed not in self._setups:  # trials come seed by seed: one setup at a time is in memory
+            self._setups = {trial.seed: _open(self.base, trial.seed)}
+        return _run_trial(self._setups[trial.seed], _select(self.base, trial), trial, self.equal_steps)
 
 
-def _results(
-    base: config.Run, trials: list[Trial], equal_steps: bool, processes: int
-) -> Iterator[tuple[Trial, dict[str, Any]]]:
-    jobs = [(base, trial, equal_steps) for trial in trials]
+def _open(base: config.Run, seed: int) -> Setup:
+    run = base.model_copy(update={"seed": seed})
+    accelerator = devices.accelerator(run.train.device, run.train.precision)
+    task = open_task(run)
+    return open_setup(task, task.load(), accelerator)
+
+
+def _results(suite: _Suite, trials: list[Trial], processes: int) -> Iterator[tuple[Trial, dict[str, Any]]]:
     if processes == 1:
-        yield from ((trial, _run_trial(job)) for trial, job in zip(trials, jobs, strict=True))
+        yield from ((trial, suite.run(trial)) for trial in trials)
         return
     threads = max(1, (os.cpu_count() or 1) // processes)
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)  # children read it when they load their libraries
     try:
-        with multiprocessing.get_context("spawn").Pool(processes) as pool:
-            yield from zip(trials, pool.imap(_run_trial, jobs), strict=True)
+        begin = _begin, (suite.base, suite.equal_steps)
+        with multiprocessing.get_context("spawn").Pool(processes, *begin) as pool:
+            yield from zip(trials, pool.imap(_run_in_worker, trials), strict=True)
     finally:
         os.environ.pop("OMP_NUM_THREADS") if before is None else os.environ.update(OMP_NUM_THREADS=before)
 
 
-@dataclass(frozen=True)
-class _Ground:
-    """What all trials of one seed share."""
-
-    run: config.Run
-    splits: Splits
-    task: Any
-    encoded: Any
-    net: network.Network
-    examples: Any
-    accelerator: Any
+_worker: list[_Suite] = []  # that of a worker process
 
 
-@lru_cache(maxsize=1)  # trials come seed by seed
-def _ground(written: str, seed: int) -> _Ground:
-    base = config.Run.model_validate_json(written)
-    run_ = base.model_copy(update={"seed": seed})
-    accelerator = devices.accelerator(run_.train.device, run_.train.precision)
-    task = plugins.load("tasks", run_.task).open_task(run_)
-    splits = data.load(run_.data, seed)
-    encoded = task.encode(splits.everything)
-    net, examples = network.build(run_, task, len(splits.labels), encoded, accelerator)
-    return _Ground(run_, splits, task, encoded, net, examples, accelerator)
+def _begin(base: config.Run, equal_steps: bool) -> None:
+    _worker.append(_Suite(base, equal_steps))
+
+
+def _run_in_worker(trial: Trial) -> dict[str, Any]:
+    return _worker[0].run(trial)
 
 
 def _select(base: config.Run, trial: Trial) -> config.Select:
-    given = (base.select or config.Select()).model_dump()
-    own = given["options"] if given["strategy"] == trial.strategy else {}
-    asked = {**given, "strategy": trial.strategy, "budget": trial.budget, "options": own}
-    return config.section(config.Select, asked, "suite")
+    values = (base.select or config.Select()).model_dump()
+    options = values["options"] if values["strategy"] == trial.strategy else {}
+    own = {"strategy": trial.strategy, "budget": trial.budget, "options": options}
+    return config.section(config.Select, {**values, **own}, "suite")
 
 
-def _run_trial(job: tuple[config.Run, Trial, bool]) -> dict[str, Any]:
-    base, trial, equal_steps = job
-    ground = _ground(base.model_dump_json(), trial.seed)
-    splits, run_ = ground.splits, ground.run
-    pool = splits.everything, splits.labels, splits.split.train
-    origin = choose.signal_inputs(
-        run_, _select(base, trial), *pool, ground.encoded, ground.task, ground.net.whole, ground.accelerator
-    )
-    mine = ground.examples.take(splits.split.train)
-    chosen = choose.choose_rows(
-        origin, rescore.rescore_with_model(run_, ground.task, len(splits.labels), mine, ground.accelerator)
-    )
-    narrowed = splits.narrowed(chosen.selection.rows, run_.data, trial.seed)
+def _run_trial(setup: Setup, settings: config.Select, trial: Trial, equal_steps: bool) -> dict[str, Any]:
+    result = choose_rows(setup, settings)
+    splits = setup.splits.with_train_rows(result.selection.rows, setup.run.data, trial.seed)
     begun = time.monotonic()
-    steps, probs_NC, labels_N = _trained(ground, narrowed.train, equal_steps)
+    steps, probs_NC, labels_N = _trained(setup, splits, equal_steps)
     matrix_CC = metrics.confusion(labels_N, probs_NC.argmax(axis=1), len(splits.labels))
     per_class = metrics.per_class(matrix_CC)
     return {
         **asdict(trial),
-        "rows": len(narrowed.train),
+        "rows": len(splits.train),
         "steps": steps,
         "test": metrics.summary(labels_N, probs_NC),
         "worst_class_accuracy": float(per_class.recall[per_class.support > 0].min()),
-        "selection_seconds": chosen.seconds,
+        "selection_seconds": result.seconds,
         "train_seconds": round(time.monotonic() - begun, 3),
-        "rows_sha256": outputs.summary(chosen)["rows_sha256"],
+        "rows_sha256": summary(result)["rows_sha256"],
         "split_sha256": splits.split.hash,
     }
 
 
-def _trained(ground: _Ground, rows: Any, equal_steps: bool) -> tuple[int, Any, Any]:
+def _trained(setup: Setup, splits: Splits, equal_steps: bool) -> tuple[int, Array, Rows]:
     """Train fresh weights on some rows; return the steps taken, and the test rows' probabilities and labels."""
-    run_, classes = ground.run, len(ground.splits.labels)
-    # The ground's own head is never trained: a copy of it is what a fresh classifier of this seed would have.
-    head = copy.deepcopy(ground.net.whole.get_submodule("head"))
-    learner = features.Probe(head) if ground.net.on_features else ground.task.build(classes, run_.seed)
-    full = trainer.plan(ground.examples.take(ground.splits.train), run_.train, run_.seed).steps_per_epoch
-    train = ground.examples.take(rows)
-    own = trainer.plan(train, run_.train, run_.seed).steps_per_epoch
-    total = (full if equal_steps else own) * run_.train.epochs
-    settings = run_.train.model_copy(update={"epochs": -(-total // own), "schedule_steps": total})
-    loop = trainer.fit(learner, ground.task.criterion(), train, settings, run_.seed, ground.accelerator)
+    run, options = setup.run, setup.run.train
+    # The setup's own head is never trained: a copy of it is what a fresh classifier of this seed would have.
+    head = copy.deepcopy(setup.network.classifier.get_submodule("head"))
+    model = features.Probe(head) if setup.network.on_features else setup.task.build(setup.classes, run.seed)
+    full = trainer.plan(setup.examples.take(setup.splits.train), options, run.seed).steps_per_epoch
+    train = setup.examples.take(splits.train)
+    own = trainer.plan(train, options, run.seed).steps_per_epoch
+    total = (full if equal_steps else own) * options.epochs
+    options = options.model_copy(update={"epochs": -(-total // own), "schedule_steps": total})
+    loop = trainer.fit(model, setup.task.criterion(), train, FitOptions(options, run.seed, setup.accelerator))
     for _ in itertools.islice(loop, total):
         pass
-    test = ground.examples.take(ground.splits.test)
-    logits_NC = inference.logits(learner, test, autocast=ground.accelerator.autocast)
+    test = setup.examples.take(splits.test)
+    logits_NC = inference.logits(model, test, autocast=setup.accelerator.autocast)
     return total, inference.softmax(logits_NC), np.asarray(test.labels)

@@ -1,0 +1,148 @@
+"""What of a run is saved when: periodic checkpoints, the best one, the documented files of an epoch's end."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tithe import config, metrics, storage
+from tithe.checkpoints import epoch_files, locate
+from tithe.checkpoints.keeper import Keeper
+from tithe.checkpoints.state import TrainState
+from tithe.runs.resume import ResumePoint, fingerprint
+from tithe.runs.step_log import StepLog
+from tithe.storage import run_files
+from tithe.train.setup import Setup
+from tithe.train.trainer import Step
+
+Saved = TypeVar("Saved")
+
+
+class Saver:
+    """Saves one run, and knows its best score and its patience.
+
+    Attributes
+    ----------
+    keeper
+        Its checkpoint directories.
+    start
+        The state that the run continues from; None where it begins.
+    best
+        `score`, `step` and `epoch` of the best validation so far.
+    epochs_without_improvement
+        Validations since then.
+    step_log
+        The log of its steps, whose state is saved too.
+    """
+
+    def __init__(self, setup: Setup, home: Path, point: ResumePoint | None) -> None:
+        run = setup.run
+        self._setup, self._home, self._point = setup, home, point
+        self._fingerprint = {**fingerprint(setup.task, setup.splits), **setup.network.fingerprint}
+        self.keeper = Keeper(home / run.checkpoint.dir, run.checkpoint.keep, self._write_assets)
+        self.start = point.state(setup.network, self.best_path, run.train.patience) if point else None
+        fresh: dict[str, Any] = {"best": dict(epoch_files.NO_BEST), "waited": 0}
+        progress = self.start.progress if self.start else fresh
+        self.best: dict[str, Any] = progress["best"]
+        self.epochs_without_improvement = int(progress["waited"])
+        self._batches = int(progress.get("batches", 0))
+        self.step_log = StepLog(setup, progress)
+        if point:
+            self.keeper.adopt(point.path)
+
+    @property
+    def best_path(self) -> Path:
+        """Where the best checkpoint is, or will be."""
+        return self.keeper.folder / locate.BEST
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the run stops early."""
+        return 0 < self._setup.run.train.patience <= self.epochs_without_improvement
+
+    def adopt_epoch_file(self) -> None:
+        """Keep the state of a single file as this run's own; what a run before it saved later is no part of it."""
+        if not (self.start and self._point and self._point.epoch_file):
+            return
+        own = [self.keeper.periodic(self._with_progress(self.start, self.start.progress["seconds"]))]
+        own += [self.best_path] if self.best["step"] else []
+        for later in locate.all_in(self.keeper.folder):
+            if later not in own:
+                shutil.rmtree(later)
+
+    def complete_epoch_files(self) -> None:
+        """Write the files of the epoch that the run continues after: it may have been killed before it wrote them."""
+        if self.start and self._point and not self._point.epoch_file:
+            self._write_epoch_files(self._with_progress(self.start, self.start.progress["seconds"]))
+
+    def save(self, step: Step, seconds: float, last: bool) -> None:
+        """Save what is due after a step.
+
+        Parameters
+        ----------
+        seconds
+            Of training so far, those before a resume included.
+        last
+            Whether it is the run's last step.
+        """
+        if step.scores:
+            self._judge(step, seconds)
+        every = self._setup.run.checkpoint.every_batches
+        due = step.ends_epoch if every is None else step.batches // every > self._batches // every
+        self._batches = step.batches
+        if due or last or self.out_of_patience:
+            self.save_periodic(step, seconds)
+        if step.ends_epoch and self._setup.run.checkpoint.epoch_files:
+            self._write_epoch_files(self._with_progress(step.snapshot(), seconds))
+
+    def save_periodic(self, step: Step, seconds: float) -> Path | None:
+        """Save a periodic checkpoint; return its path in the main process."""
+        return self._on_main(self.keeper.periodic, self._with_progress(step.snapshot(), seconds))
+
+    def _judge(self, step: Step, seconds: float) -> None:
+        """Save the best state so far, or lose patience."""
+        by = self._setup.run.checkpoint.best_by
+        score = (step.scores or {})[by]
+        if not metrics.better(by, score, self.best["score"]):
+            self.epochs_without_improvement += 1
+            return
+        self.best, self.epochs_without_improvement = {"score": score, "step": step.step, "epoch": step.epoch}, 0
+        self._on_main(self.keeper.best, self._with_progress(step.snapshot(), seconds))
+
+    def _write_epoch_files(self, state: TrainState) -> None:
+        """Write the documented files of an epoch's end, where the config wants them."""
+        run = self._setup.run
+        epoch, every = int(state.progress["epoch"]), run.checkpoint.epoch_files
+        if not every or state.progress["step_in_epoch"]:
+            return
+        numbered = epoch % every == 0 or epoch == run.train.epochs or self.out_of_patience
+        is_best = self.best["step"] == state.progress["step"]
+        is_main = self._setup.accelerator.is_main_process
+        history = storage.read_lines(self._home / run_files.HISTORY) if is_main else []
+        self._on_main(lambda state: epoch_files.write(self._home, state, numbered, is_best, history), state)
+
+    def _on_main(self, save: Callable[[TrainState], Saved], state: TrainState) -> Saved | None:
+        accelerator = self._setup.accelerator
+        saved = save(state) if accelerator.is_main_process else None
+        accelerator.wait_for_everyone()
+        return saved
+
+    def _with_progress(self, state: TrainState, seconds: float) -> TrainState:
+        """Complete a state with what the run knows besides its weights."""
+        progress = {
+            "best": self.best,
+            "waited": self.epochs_without_improvement,
+            "seconds": round(seconds, 3),
+            "made_of": self._fingerprint,
+            "config": config.dump(self._setup.run),
+            **self.step_log.progress,
+        }
+        return dataclasses.replace(state, progress={**state.progress, **progress})
+
+    def _write_assets(self, folder: Path) -> None:
+        self._setup.splits.labels.save(folder / run_files.LABELS)
+        for part in ("encoder", "tokenizer"):
+            storage.link_tree(self._home / run_files.ASSETS / part, folder / part)

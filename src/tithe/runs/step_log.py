@@ -1,0 +1,82 @@
+"""What is logged of each optimizer step: records for the history, a line for the log, waiting for data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from tithe import metrics
+from tithe.runs.log import step_logger
+from tithe.track.tracks import RunTracker
+from tithe.train.setup import Setup
+from tithe.train.trainer import Step
+
+logger = logging.getLogger("tithe")
+
+# Waiting for data that is worth a warning: seconds, and as a share of the time of training.
+_LONG_WAIT, _LARGE_SHARE = 10.0, 0.2
+
+
+class StepLog:
+    """The log of one run's steps.
+
+    Attributes
+    ----------
+    data_wait_seconds
+        Seconds in which training waited for its examples, those before a resume included.
+    """
+
+    def __init__(self, setup: Setup, progress: Mapping[str, Any]) -> None:
+        self._settings, self._workers = setup.run.train, setup.run.data.num_workers
+        self._on_gpu = setup.accelerator.device.type == "cuda"
+        self.data_wait_seconds = float(progress.get("idle", 0.0))  # the documented single files hold none
+        self._sums: dict[str, float] = dict(progress.get("sums", {}))
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """What a checkpoint has to hold, so that a resumed run's records are those of one that never stopped."""
+        sums = {"sums": dict(self._sums)} if self._sums else {}
+        return {"idle": round(self.data_wait_seconds, 3), **sums}
+
+    def log(self, tracker: RunTracker, step: Step) -> None:
+        """Log a step."""
+        self.data_wait_seconds += step.waited
+        means = self._epoch_means(step)
+        if step.step % self._settings.log_every_steps == 0 or step.ends_epoch:
+            self._log_training(tracker, step, means)
+        if step.scores:
+            tracker.log("val", step.step, epoch=step.epoch, **step.scores)
+            scores = ", ".join(f"{name} {step.scores[name]:.4f}" for name in metrics.DIRECTION)
+            logger.info("epoch %d of %d: validation %s", step.epoch, self._settings.epochs, scores)
+
+    def _log_training(self, tracker: RunTracker, step: Step, means: Mapping[str, float]) -> None:
+        lrs = {f"lr_{i}": lr for i, lr in enumerate(step.lr)}
+        norm = {} if step.grad_norm is None else {"grad_norm": step.grad_norm}
+        tracker.log("train", step.step, epoch=step.epoch, batch_loss=step.batch_loss, **lrs, **norm, **means)
+        rates = ",".join(f"{lr:.3g}" for lr in dict.fromkeys(step.lr))
+        memory = f" gpu_mem {torch.cuda.max_memory_allocated() / 2**20:.0f}MB" if self._on_gpu else ""
+        step_logger.debug(
+            "epoch %d step %d batch_loss %.4f lr %s opt_steps %d%s",
+            *(step.epoch, step.batches, step.batch_loss, rates, step.step, memory),
+        )
+
+    def _epoch_means(self, step: Step) -> dict[str, float]:
+        """At an epoch's end, its mean loss and what that was made of, where the criterion names it."""
+        if not step.parts:
+            return {}
+        for name, value in {"total": step.batch_loss, **step.parts, "rows": 1.0}.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value * step.rows
+        if not step.ends_epoch:
+            return {}
+        sums, self._sums = self._sums, {}
+        rows = sums.pop("rows")
+        return {"learning_rate": step.lr[0], **{name: value / rows for name, value in sums.items()}}
+
+    def warn_of_waiting(self, seconds: float) -> None:
+        """Warn where a large share of so many seconds of training went by waiting for data."""
+        if self.data_wait_seconds > max(_LONG_WAIT, _LARGE_SHARE * seconds):
+            message = "%.0f of %.0f seconds went by waiting for data: raise data.num_workers (now %d)"
+            logger.warning(message, self.data_wait_seconds, seconds, self._workers)

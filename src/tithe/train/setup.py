@@ -1,0 +1,83 @@
+"""What a training starts from, opened once: data, network, examples and device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from accelerate import Accelerator
+
+from tithe import config
+from tithe.arrays import Rows
+from tithe.data import Splits
+from tithe.models import network
+from tithe.models.examples import Examples
+from tithe.models.network import Network
+from tithe.progress import bar
+from tithe.tasks import Task
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a training starts from.
+
+    Attributes
+    ----------
+    task
+        The run's task.
+    splits
+        Its rows.
+    encoded
+        All rows, as the task encodes them.
+    examples
+        All rows as the trainer reads them: features of a frozen encoder, or the encoded rows themselves.
+    network
+        The fresh network; nothing here trains it.
+    accelerator
+        Device, precision, processes.
+    """
+
+    task: Task
+    splits: Splits
+    encoded: Examples
+    examples: Examples
+    network: Network
+    accelerator: Accelerator
+
+    @property
+    def run(self) -> config.Run:
+        """The config."""
+        return self.task.run
+
+    @property
+    def classes(self) -> int:
+        """The number of classes of the network."""
+        return max(2, len(self.splits.labels))
+
+    @property
+    def pool(self) -> Examples:
+        """The training rows among which a strategy chooses, before balancing, as the trainer reads them."""
+        return self.examples.take(self.splits.split.train)
+
+    def with_train_rows(self, rows: Rows) -> Setup:
+        """Return the same setup with only some rows of the pool to train on, balanced as the config says."""
+        return replace(self, splits=self.splits.with_train_rows(rows, self.run.data, self.run.seed))
+
+
+def open_setup(task: Task, splits: Splits, accelerator: Accelerator) -> Setup:
+    """Encode all rows and build the network; a frozen encoder runs over the data here, or its features are found.
+
+    Several processes of a run come one after another: the first fills the cache.
+
+    Raises
+    ------
+    InputError
+        The encoder's weights can't be loaded, or it can't be frozen as the config says.
+    Interrupted
+        A signal asked for a stop; features that are done are kept.
+    """
+    label, unit = task.progress_label
+    with bar(label, len(splits.rows), unit) as tick, accelerator.main_process_first():
+        encoded = task.encode(splits.rows, tick)
+    model = task.build(max(2, len(splits.labels)), task.run.seed)
+    built, examples = network.build(task.run, model, task.encoder_key(), encoded, accelerator)
+    return Setup(task, splits, encoded, examples, built, accelerator)
