@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from support.greedy import Case, assert_follows, draw, found, lattice, naive
+from support.greedy import Case, assert_follows, draw, lattice, naive, order_of
 from tithe.errors import InputError
 from tithe.select import greedy
 
@@ -26,14 +26,14 @@ WEIGHTS = [0.0, 0.3, 0.7, 1.0]
 @pytest.mark.parametrize("seed", range(40))
 def test_every_pick_is_the_best_one(seed: int, block: int) -> None:
     case = draw(seed)
-    assert_follows(found(case, block=block), case)
+    assert_follows(order_of(case, block=block), case)
 
 
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("seed", range(40))
 def test_ties_go_to_the_lowest_row(seed: int, block: int) -> None:
     case = lattice(seed)
-    assert found(case, block=block).rows_K.tolist() == naive(case)
+    assert order_of(case, block=block).rows_K.tolist() == naive(case)
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
@@ -41,15 +41,15 @@ def test_the_order_is_that_of_the_definition(weight: float) -> None:
     rng = np.random.default_rng(0)
     case = Case(rng.normal(size=(250, 12)), 60, rng.random(250), weight, None, None)
     for block in BLOCKS:
-        assert found(case, block=block).rows_K.tolist() == naive(case)
+        assert order_of(case, block=block).rows_K.tolist() == naive(case)
 
 
 def test_more_rows_than_a_block_in_a_wide_space() -> None:
     rng = np.random.default_rng(1)
     x_ND = rng.normal(size=(4000, 384)) + 3 * rng.normal(size=(30, 384))[rng.integers(30, size=4000)]
     case = Case(x_ND.astype(np.float32), 150, rng.random(4000), 0.5, None, None)
-    assert_follows(found(case, block=256), case)
-    assert_follows(found(case._replace(weight=0.0)), case._replace(weight=0.0))
+    assert_follows(order_of(case, block=256), case)
+    assert_follows(order_of(case._replace(weight=0.0)), case._replace(weight=0.0))
 
 
 # ---- known answers
@@ -69,14 +69,14 @@ def test_points_on_a_line() -> None:
 
 def test_without_weight_the_quality_says_nothing() -> None:
     case = draw(4)._replace(weight=0.0)
-    assert found(case).rows_K.tolist() == greedy.greedy(case.x_ND, case.k, centres=case.centres).rows_K.tolist()
+    assert order_of(case).rows_K.tolist() == greedy.greedy(case.x_ND, case.k, centres=case.centres).rows_K.tolist()
 
 
 def test_weight_one_is_the_order_of_quality() -> None:
     rng = np.random.default_rng(0)
     quality_N = rng.integers(0, 20, 300) / 19 + rng.choice([0, 1e-12], 300)
     for block in BLOCKS:
-        order = greedy.greedy(rng.normal(size=(300, 5)), 200, quality_N, 1.0, block=block)
+        order = order_of(Case(rng.normal(size=(300, 5)), 200, quality_N, 1.0, None, None), block)
         assert order.rows_K.tolist() == np.argsort(-quality_N, kind="stable")[:200].tolist()
         assert order.gains_K == pytest.approx(np.sort(quality_N)[::-1][:200], abs=0)
 
@@ -94,22 +94,22 @@ def test_the_radius_is_at_most_twice_the_best_one(seed: int) -> None:
 @pytest.mark.parametrize("weight", WEIGHTS)
 def test_fewer_picks_are_the_first_of_more(weight: float) -> None:
     case = draw(7)._replace(weight=weight)
-    whole = found(case._replace(k=len(case.x_ND)), block=32)
+    whole = order_of(case._replace(k=len(case.x_ND)), block=32)
     for k in (1, 2, 31, 32, 33, 100):
-        part = found(case._replace(k=k), block=32)
+        part = order_of(case._replace(k=k), block=32)
         assert part.rows_K.tolist() == whole.rows_K[:k].tolist()
         assert part.radius >= whole.radius
 
 
 def test_scores_never_rise() -> None:
-    order = found(draw(7)._replace(weight=0.3, start=None, centres=None, k=100), block=16)
+    order = order_of(draw(7)._replace(weight=0.3, start=None, centres=None, k=100), block=16)
     assert (np.diff(order.gains_K[1:]) <= 1e-6).all()
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
 def test_all_rows_are_a_permutation(weight: float) -> None:
     case = draw(9)._replace(weight=weight)
-    order = found(case._replace(k=len(case.x_ND)))
+    order = order_of(case._replace(k=len(case.x_ND)))
     assert sorted(order.rows_K.tolist()) == list(range(len(case.x_ND)))
     assert order.radius == 0
 
@@ -123,7 +123,7 @@ def test_copies_are_not_picked_while_another_row_is_left(far: float, block: int)
     rng = np.random.default_rng(0)
     distinct_ND = (rng.normal(size=(40, 64)) + far).astype(np.float32)
     which_N = rng.permutation(np.repeat(np.arange(40), 25))
-    order = greedy.greedy(distinct_ND[which_N], 60, block=block)
+    order = order_of(Case(distinct_ND[which_N], 60, None, 0.0, None, None), block)
     assert sorted(which_N[order.rows_K[:40]].tolist()) == list(range(40))
     assert (order.gains_K[1:40] > 0).all() and (order.gains_K[40:] == 0).all() and order.radius == 0
     left = np.setdiff1d(np.arange(1000), order.rows_K[:40])
@@ -144,7 +144,7 @@ def test_tight_clusters_far_apart_are_resolved() -> None:
     x_ND = np.concatenate([x_ND, x_ND]).astype(np.float32)
     case = Case(x_ND, 100, np.zeros(200), 0.0, None, None)
     for block in BLOCKS:
-        order = found(case, block=block)
+        order = order_of(case, block=block)
         assert_follows(order, case, tolerance=1e-6)
         assert len(np.unique(x_ND[order.rows_K], axis=0)) == 100
 
@@ -152,7 +152,7 @@ def test_tight_clusters_far_apart_are_resolved() -> None:
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e4])
 def test_equal_rows_are_picked_in_their_order(value: float) -> None:
     for kind in (np.float32, np.float64):
-        order = greedy.greedy(np.full((30, 7), value, kind), 30, block=4)
+        order = order_of(Case(np.full((30, 7), value, kind), 30, None, 0.0, None, None), block=4)
         assert order.rows_K.tolist() == list(range(30))
         assert order.radius == 0
 
@@ -171,10 +171,10 @@ def test_tensors_give_the_same_rows(seed: int) -> None:
     tensors = case._replace(
         x_ND=torch.from_numpy(case.x_ND), centres=None if case.centres is None else torch.from_numpy(case.centres)
     )
-    order = found(tensors, block=16)
+    order = order_of(tensors, block=16)
     assert isinstance(order.rows_K, np.ndarray)
     assert_follows(order, case)
-    assert order.rows_K.tolist() == found(case, block=16).rows_K.tolist()
+    assert order.rows_K.tolist() == order_of(case, block=16).rows_K.tolist()
 
 
 def test_tensors_with_copies_in_half_precision() -> None:
@@ -188,7 +188,7 @@ def test_tensors_with_copies_in_half_precision() -> None:
 def test_other_numbers_are_accepted(kind: type) -> None:
     x_ND = np.random.default_rng(0).integers(-50, 50, size=(200, 6))
     case = Case(x_ND.astype(kind), 50, np.zeros(200), 0.0, None, None)
-    assert_follows(found(case), case)
+    assert_follows(order_of(case), case)
 
 
 def test_inputs_are_left_alone() -> None:
@@ -197,7 +197,7 @@ def test_inputs_are_left_alone() -> None:
     before = [array.copy() for array in inputs]
     for array in inputs:
         array.flags.writeable = False
-    found(case)
+    order_of(case)
     assert all(np.array_equal(a, b) for a, b in zip(inputs, before, strict=True))
 
 

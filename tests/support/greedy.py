@@ -1,4 +1,4 @@
-"""The greedy choice by its definition in float64, and questions to ask it."""
+"""The greedy choice by its definition in float64, and random cases of it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ WEIGHTS = [0.0, 0.3, 0.7, 1.0]
 
 
 class Case(NamedTuple):
-    """What `greedy` is asked."""
+    """The arguments of `greedy`."""
 
     x_ND: Array
     k: int
-    quality_N: Array
+    quality_N: Array | None
     weight: float
     centres: Array | None
     start: int | None
@@ -64,8 +64,10 @@ def naive(case: Case) -> list[int]:
     return definition.picked
 
 
-def found(case: Case, **options: Any) -> greedy.Order:
-    return greedy.greedy(case.x_ND, case.k, case.quality_N, case.weight, case.centres, case.start, **options)
+def order_of(case: Case, block: int = greedy._BLOCK) -> greedy.Order:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(greedy, "_BLOCK", block)
+        return greedy.greedy(*case)
 
 
 def assert_follows(order: greedy.Order, case: Case, tolerance: float = 1e-5) -> None:
@@ -83,7 +85,7 @@ def assert_follows(order: greedy.Order, case: Case, tolerance: float = 1e-5) -> 
 
 
 def draw(seed: int) -> Case:
-    """Return a random question: shapes from 1 row and 1 dimension up, centres and a start now and then."""
+    """Return a random case: shapes from 1 row and 1 dimension up, centres and a start now and then."""
     rng = np.random.default_rng(seed)
     n, width = int(rng.integers(1, 301)), int(rng.integers(1, 41))
     x_ND = (rng.normal(size=(n, width)) * rng.choice([0.01, 1.0, 50.0]) + rng.choice([0.0, 3.0])).astype(np.float32)

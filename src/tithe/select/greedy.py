@@ -4,12 +4,12 @@ Picks come one by one, each the row with the highest score λ·quality + (1 − 
 With λ = 0 that is k-center (Gonzalez 1985; Sener & Savarese 2018). Scores only fall as picks are added, so an old
 score bounds the new one, and the greedy can be lazy (Minoux 1978) and still exact. The rows with the highest scores
 are shown the picks that they have missed, many to many in one product. The best block of them then races: picks are
-made among its rows alone, for as long as its best score beats every score, old or new, of the others. A row that lies
+made among its rows alone, for as long as its best score beats every score, old or new, of the others. A row
 close to an early pick is never looked at again, so most distances are never computed.
 
-Products run where the embeddings lie, a numpy array or a torch tensor on any device that has float64; the rest runs in
+Products run where the embeddings are, a numpy array or a torch tensor on any device that has float64; the rest runs in
 numpy. Squared distances are |x|² + |p|² − 2x·p in float32, worthless near 0: rows are centred, which keeps the norms
-small, and what lies within the rounding error of 0 is computed again from differences, so that a copy of a pick is at
+small, and a distance within the rounding error of 0 is computed again from differences, so that a copy of a pick is at
 distance 0 and is not picked while a row elsewhere is left. Other near ties are decided by float32.
 """
 
@@ -18,22 +18,34 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
-from tithe.arrays import Array
+from tithe.arrays import Array, Rows
 from tithe.errors import InputError
 
-Embeddings = Any  # a numpy array or a torch tensor; torch is not imported here
-
 _ROWS = 1024  # and picks, of one product: enough work for BLAS, and a result that stays in the cache
+_BLOCK = 512  # rows that race: a matter of speed, not of results
+
+
+class Embeddings(Protocol):
+    """A numpy array or a torch tensor, shape (N, D): what the two have in common. Torch is not imported here."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def device(self) -> object: ...  # noqa: D102
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: slice, /) -> Self: ...
+    def __setitem__(self, rows: slice, values: Self, /) -> None: ...
+    def __sub__(self, other: Self, /) -> Self: ...
 
 
 class Order(NamedTuple):
     """What was picked, best first, and how well it covers the rest."""
 
-    rows_K: Array  # int64
+    rows_K: Rows
     gains_K: Array  # float64, the score of each when it was picked: from the second on they fall, but for rounding
     radius: float  # the largest distance of any row to its nearest pick or centre, when all are picked
 
@@ -45,7 +57,6 @@ def greedy(
     weight: float = 0.0,
     centres: Embeddings | None = None,
     start: int | None = None,
-    block: int = 512,
 ) -> Order:
     """Pick `k` rows, each the one with the highest `weight·quality + (1 − weight)·distance/m₀`; ties to the lowest row.
 
@@ -67,8 +78,6 @@ def greedy(
         What is chosen already, shape (M, D), of the same kind as the embeddings.
     start
         The first pick, instead of the best one.
-    block
-        How many rows race; a matter of speed.
 
     Raises
     ------
@@ -79,12 +88,12 @@ def greedy(
     pool = _Pool(x_ND, x_ND[:0] if centres is None else centres, quality_N, weight)
     if start is not None or not pool.picks:
         pool.take(*pool.first(start))
-    all_N, many = np.arange(len(x_ND)), max(4 * block, len(x_ND) // 16)  # rows refreshed in a round, for speed alone
+    all_N, many = np.arange(len(x_ND)), max(4 * _BLOCK, len(x_ND) // 16)  # rows refreshed in a round, for speed alone
     pool.refresh(all_N)
     while len(pool.gains) < k:
         ahead_R, outside = _top(all_N, pool.scores(all_N), many)
         pool.refresh(ahead_R)
-        block_B, beside = _top(ahead_R, pool.scores(ahead_R), block)
+        block_B, beside = _top(ahead_R, pool.scores(ahead_R), _BLOCK)
         for row, score in islice(pool.race(block_B, max(outside, beside)), k - len(pool.gains)):
             pool.take(row, score)
     return Order(np.array(pool.picks[-k:], dtype=np.int64), np.array(pool.gains), pool.radius())
@@ -94,14 +103,15 @@ def _check(n: int, k: int, weight: float, start: int | None) -> None:
     if not 1 <= k <= n:
         raise InputError(f"{k} of {n} rows cannot be picked: choose 1 to {n}")
     if not 0 <= weight <= 1:
-        raise InputError(f"the weight {weight} is no share: choose 0 to 1")
+        raise InputError(f"the weight {weight} is out of range: choose 0 to 1")
     if start is not None and not 0 <= start < n:
         raise InputError(f"no row {start} to start from: choose 0 to {n - 1}")
 
 
 def _require_finite(what: str, finite_N: Array, first: int = 0) -> None:
     if not finite_N.all():
-        raise InputError(f"row {first + int(finite_N.argmin())} of the {what} is not finite: mend it or leave it out")
+        row = first + int(finite_N.argmin())
+        raise InputError(f"row {row} of the {what} is not finite: correct it or leave it out")
 
 
 def _score(fixed_R: Array, rate: float, squared_R: Array) -> Array:
@@ -131,13 +141,13 @@ def _host(x: Embeddings) -> Array:
 
 
 class _Pool:
-    """What is known of every row: its distance to the nearest of the picks it has seen, and so its highest score."""
+    """The state of every row: its distance to the nearest of the picks it has seen, and so its highest score."""
 
     def __init__(self, x_ND: Embeddings, centres: Embeddings, quality_N: Array | None, weight: float) -> None:
         self._xp = sys.modules[type(x_ND).__module__.partition(".")[0]]
         n, m, width = len(x_ND), len(centres), x_ND.shape[1]
         with np.errstate(invalid="ignore"):  # ∞ − ∞, which `_centre` names
-            mean_D = x_ND.mean(0, dtype=self._xp.float64)
+            mean_D = self._xp.mean(x_ND, 0, dtype=self._xp.float64)
         self._points = self._xp.empty((n + m, width), dtype=self._xp.float32, device=x_ND.device)
         self._centre(x_ND, mean_D, self._points[:n], "embeddings")
         self._centre(centres, mean_D, self._points[n:], "centres")
