@@ -16,7 +16,7 @@ from torch import nn
 from tithe import config, interrupts, pipeline, storage
 from tithe.report.canvas import canvas, png
 from tithe.runs.finish import Outcome
-from tithe.tasks import image
+from tithe.tasks import image as image_task
 
 PAIRS = 16
 # With these, 24 of the 32 images are trained on, and validation has 8: an epoch is three steps of 8.
@@ -100,7 +100,7 @@ class Little(nn.Module):
 
 def with_little_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs whose detector is not what is looked at have a small one."""
-    monkeypatch.setattr(image, "Detector", Little)
+    monkeypatch.setattr(image_task, "Detector", Little)
 
 
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:

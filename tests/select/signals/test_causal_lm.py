@@ -39,7 +39,7 @@ def _tokenizer(folder: Path, starts: bool) -> int:
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama"])
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a real language model of two layers: GPT-2, or Llama whose tokenizer puts BOS before a text."""
     from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
@@ -57,6 +57,11 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
+@pytest.fixture(scope="module")
+def model(folder: Path) -> causal_lm.LanguageModel:
+    return causal_lm.open_model(folder, LENGTH)
+
+
 def own_loss(folder: Path, ids: list[int], labels: list[int] | None = None) -> float:
     """Return the loss that transformers computes of one sequence without padding."""
     network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
@@ -72,47 +77,51 @@ def encoded(folder: Path, text: str, **how: Any) -> list[int]:
 
 
 @pytest.mark.parametrize("text", [TEXTS[0], TEXTS[1], "goal team", "goal " * 500, "unknownword 🙂"])
-def test_the_perplexity_of_a_text_is_that_of_the_loss_of_transformers(model: Path, text: str) -> None:
-    found = causal_lm.perplexities(model, [text], max_length=LENGTH)
-    assert found == pytest.approx([math.exp(own_loss(model, encoded(model, text)))], rel=1e-5)
+def test_the_perplexity_of_a_text_is_that_of_the_loss_of_transformers(
+    folder: Path, model: causal_lm.LanguageModel, text: str
+) -> None:
+    perplexity_N = causal_lm.perplexities(model, [text])
+    assert perplexity_N == pytest.approx([math.exp(own_loss(folder, encoded(folder, text)))], rel=1e-5)
 
 
 @pytest.mark.parametrize("text", ["goal", "unknownword"])
-def test_a_text_of_one_token_is_predicted_from_the_start_token(model: Path, text: str) -> None:
-    ids = [1, *encoded(model, text, add_special_tokens=False)]
+def test_a_text_of_one_token_is_predicted_from_the_start_token(
+    folder: Path, model: causal_lm.LanguageModel, text: str
+) -> None:
+    ids = [1, *encoded(folder, text, add_special_tokens=False)]
     assert len(ids) == 2
-    assert causal_lm.perplexities(model, [text], max_length=LENGTH) == pytest.approx([math.exp(own_loss(model, ids))])
+    assert causal_lm.perplexities(model, [text]) == pytest.approx([math.exp(own_loss(folder, ids))])
 
 
 def test_without_a_bos_token_the_eos_token_is_the_context_and_without_both_there_is_none(
-    model: Path, tmp_path: Path
+    folder: Path, tmp_path: Path
 ) -> None:
-    for kept, expected in (("eos_token", math.exp(own_loss(model, [2, 8]))), ("unk_token", np.inf)):
-        folder = shutil.copytree(model, tmp_path / kept)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+    for kept, expected in (("eos_token", math.exp(own_loss(folder, [2, 8]))), ("unk_token", np.inf)):
+        copy = shutil.copytree(folder, tmp_path / kept)
+        tokenizer = AutoTokenizer.from_pretrained(copy)
         word = tokenizer.convert_ids_to_tokens(8)
         tokenizer.backend_tokenizer.post_processor = None
         tokenizer.bos_token = None
         if kept != "eos_token":
             tokenizer.eos_token = None
-        tokenizer.save_pretrained(folder)
-        assert causal_lm.perplexities(folder, [word], max_length=LENGTH) == pytest.approx([expected])
+        tokenizer.save_pretrained(copy)
+        assert causal_lm.perplexities(causal_lm.open_model(copy, LENGTH), [word]) == pytest.approx([expected])
 
 
-def test_an_empty_text_has_infinite_perplexity(model: Path) -> None:
-    found = causal_lm.perplexities(model, ["", "goal team", "  "], max_length=LENGTH)
-    assert np.isinf(found).tolist() == [True, False, True]
-    assert causal_lm.perplexities(model, [""], max_length=LENGTH).tolist() == [np.inf]
-    assert causal_lm.perplexities(model, [], max_length=LENGTH).shape == (0,)
+def test_an_empty_text_has_infinite_perplexity(model: causal_lm.LanguageModel) -> None:
+    perplexity_N = causal_lm.perplexities(model, ["", "goal team", "  "])
+    assert np.isinf(perplexity_N).tolist() == [True, False, True]
+    assert causal_lm.perplexities(model, [""]).tolist() == [np.inf]
+    assert causal_lm.perplexities(model, []).shape == (0,)
 
 
-def test_neither_padding_nor_company_nor_order_changes_perplexities(model: Path) -> None:
-    alone = causal_lm.perplexities(model, TEXTS, batch_size=1, max_length=LENGTH)
+def test_neither_padding_nor_company_nor_order_changes_perplexities(model: causal_lm.LanguageModel) -> None:
+    alone = causal_lm.perplexities(model, TEXTS, batch_size=1)
     assert alone.std() > 1  # the texts do differ
-    together = causal_lm.perplexities(model, TEXTS, batch_size=8, max_length=LENGTH)
+    together = causal_lm.perplexities(model, TEXTS, batch_size=8)
     assert together == pytest.approx(alone, rel=1e-4)
-    assert causal_lm.perplexities(model, TEXTS[::-1], 8, LENGTH)[::-1] == pytest.approx(alone, rel=1e-4)
-    assert causal_lm.perplexities(model, TEXTS, batch_size=8, max_length=LENGTH).tolist() == together.tolist()
+    assert causal_lm.perplexities(model, TEXTS[::-1], 8)[::-1] == pytest.approx(alone, rel=1e-4)
+    assert causal_lm.perplexities(model, TEXTS, batch_size=8).tolist() == together.tolist()
 
 
 def test_batches_are_longest_first_and_bounded_in_rows_and_cost() -> None:
@@ -122,52 +131,52 @@ def test_batches_are_longest_first_and_bounded_in_rows_and_cost() -> None:
     assert list(causal_lm._batches(np.zeros(2, dtype=np.int64), 3, 15)) == []
 
 
-def test_ticks_count_every_text(model: Path) -> None:
+def test_ticks_count_every_text(model: causal_lm.LanguageModel) -> None:
     done: list[int] = []
-    causal_lm.perplexities(model, ["goal team", "", "goal"], batch_size=2, max_length=LENGTH, tick=done.append)
+    causal_lm.perplexities(model, ["goal team", "", "goal"], batch_size=2, tick=done.append)
     assert sum(done) == 3
     done.clear()
-    causal_lm.label_losses(model, ["goal team", ""], ["sport", "space"], max_length=LENGTH, tick=done.append)
+    causal_lm.label_losses(model, ["goal team", ""], ["sport", "space"], tick=done.append)
     assert sum(done) == 2
 
 
 # ---- losses of labels
 
 
-def test_label_losses_are_those_of_the_label_after_the_template(model: Path) -> None:
+def test_label_losses_are_those_of_the_label_after_the_template(folder: Path, model: causal_lm.LanguageModel) -> None:
     labels = ["sport", "space team goal", "кухня"]
     texts = ["the team", "", "goal " * 500]
-    conditional_N, prior_N = causal_lm.label_losses(model, texts, labels, max_length=LENGTH)
-    start = [1] if encoded(model, "")[:1] == [1] else []
+    conditional_N, prior_N = causal_lm.label_losses(model, texts, labels)
+    start = [1] if encoded(folder, "")[:1] == [1] else []
     for text, label, conditional, prior in zip(texts, labels, conditional_N, prior_N, strict=True):
-        answer = encoded(model, label, add_special_tokens=False)
+        answer = encoded(folder, label, add_special_tokens=False)
         for body, loss in ((text, conditional), ("N/A", prior)):
-            words = encoded(model, body, add_special_tokens=False)[: LENGTH - 4 - len(start) - len(answer)]
-            context = [*start, *encoded(model, "text:", add_special_tokens=False), *words]
-            context += encoded(model, "label:", add_special_tokens=False)
+            words = encoded(folder, body, add_special_tokens=False)[: LENGTH - 4 - len(start) - len(answer)]
+            context = [*start, *encoded(folder, "text:", add_special_tokens=False), *words]
+            context += encoded(folder, "label:", add_special_tokens=False)
             assert len(context) + len(answer) <= LENGTH
-            expected = own_loss(model, context + answer, [-100] * len(context) + answer)
+            expected = own_loss(folder, context + answer, [-100] * len(context) + answer)
             assert loss == pytest.approx(expected, rel=1e-5)
 
 
-def test_neither_padding_nor_company_changes_label_losses(model: Path) -> None:
+def test_neither_padding_nor_company_changes_label_losses(model: causal_lm.LanguageModel) -> None:
     labels = [list(TOPICS)[i % 3] if i % 2 else "goal of the team" for i in range(len(TEXTS))]
-    alone = np.array(causal_lm.label_losses(model, TEXTS, labels, batch_size=1, max_length=LENGTH))
-    together = np.array(causal_lm.label_losses(model, TEXTS, labels, batch_size=8, max_length=LENGTH))
+    alone = np.array(causal_lm.label_losses(model, TEXTS, labels, batch_size=1))
+    together = np.array(causal_lm.label_losses(model, TEXTS, labels, batch_size=8))
     assert together == pytest.approx(alone, rel=1e-4)
     assert np.isfinite(alone).all()
     for label in set(labels):  # L(y) is one number for a class, L(y | x) is not
         rows = [i for i, name in enumerate(labels) if name == label]
         assert len(set(alone[1, rows])) == 1
         assert len(set(alone[0, rows])) > 1
-    assert [part.shape for part in causal_lm.label_losses(model, [], [], max_length=LENGTH)] == [(0,), (0,)]
+    assert [part.shape for part in causal_lm.label_losses(model, [], [])] == [(0,), (0,)]
 
 
-def test_a_label_without_tokens_or_room_is_an_error(model: Path) -> None:
+def test_a_label_without_tokens_or_room_is_an_error(model: causal_lm.LanguageModel) -> None:
     with pytest.raises(InputError, match="label ' ' has no tokens in this language model: give it another name"):
-        causal_lm.label_losses(model, ["goal"], [" "], max_length=LENGTH)
+        causal_lm.label_losses(model, ["goal"], [" "])
     with pytest.raises(InputError, match="leaves no room for a text in max_length 32: set it above "):
-        causal_lm.label_losses(model, ["goal"], ["goal " * 30], max_length=LENGTH)
+        causal_lm.label_losses(model, ["goal"], ["goal " * 30])
 
 
 # ---- models
@@ -178,9 +187,9 @@ def test_a_path_that_leads_nowhere_is_an_error_with_the_cure(tmp_path: Path) -> 
     (tmp_path / "notes.txt").write_text("")
     for name in ("none", "none.gguf", "notes.txt"):
         with pytest.raises(InputError, match=rf"no language model .*{name}: {cure}"):
-            causal_lm.perplexities(tmp_path / name, ["goal"])
+            causal_lm.open_model(tmp_path / name)
     with pytest.raises(InputError, match=r"has no config\.json and 0 \.gguf files: pass a model or one file"):
-        causal_lm.label_losses(tmp_path, ["goal"], ["sport"])
+        causal_lm.open_model(tmp_path)
 
 
 def test_a_gguf_file_asks_for_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +197,7 @@ def test_a_gguf_file_asks_for_its_package(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
     for path in (tmp_path, tmp_path / "model.gguf"):
         with pytest.raises(InputError, match=r"gguf is not installed: pip install 'tithe\[lm\]'"):
-            causal_lm.perplexities(path, ["goal"])
+            causal_lm.open_model(path)
 
 
 def test_a_gguf_file_is_loaded_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,18 +211,18 @@ def test_a_gguf_file_is_loaded_from_its_folder(tmp_path: Path, monkeypatch: pyte
 
 
 def test_what_is_no_causal_language_model_is_an_error(
-    model: Path, tiny_bert: Path, tiny_modernbert: Path, tmp_path: Path
+    folder: Path, tiny_bert: Path, tiny_modernbert: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="so it is no causal language model: choose one"):
-        causal_lm.perplexities(tiny_bert, ["goal"], max_length=LENGTH)
+        causal_lm.open_model(tiny_bert, LENGTH)
     with pytest.raises(InputError, match="can't be opened: "):
-        causal_lm.perplexities(tiny_modernbert, ["goal"], max_length=LENGTH)
-    broken = shutil.copytree(model, tmp_path / "broken")
+        causal_lm.open_model(tiny_modernbert, LENGTH)
+    broken = shutil.copytree(folder, tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(InputError, match="can't be opened: "):
-        causal_lm.perplexities(broken, ["goal"], max_length=LENGTH)
+        causal_lm.open_model(broken, LENGTH)
 
 
-def test_more_tokens_than_positions_is_an_error(model: Path) -> None:
+def test_more_tokens_than_positions_is_an_error(folder: Path) -> None:
     with pytest.raises(InputError, match=r"max_length 49 is more than the 48 positions of .*: set it to 48 or less"):
-        causal_lm.perplexities(model, ["goal"], max_length=49)
+        causal_lm.open_model(folder, max_length=49)

@@ -28,8 +28,9 @@ def draw(rows: int, seed: int, longest: int = 9) -> list[Array]:
     return texts
 
 
-def flat(texts: Sequence[Array]) -> tuple[Array, Array]:
-    return np.concatenate([np.zeros(0, np.int32), *texts]).astype(np.int32), np.cumsum([0, *map(len, texts)])
+def corpus(texts: Sequence[Array], order: int = 3) -> ngram_lm.Corpus:
+    tokens = np.concatenate([np.zeros(0, np.int32), *texts]).astype(np.int32)
+    return ngram_lm.Corpus.of(tokens, np.cumsum([0, *map(len, texts)]), V, order)
 
 
 def histories(past: list[int], order: int) -> list[tuple[object, ...]]:
@@ -149,7 +150,7 @@ def test_a_token_outside_the_vocabulary_is_an_error(token: int) -> None:
 @pytest.mark.parametrize(("rows", "folds"), [(97, 5), (10, 3), (3, 5)])
 def test_perplexities_are_those_of_models_fit_on_the_other_folds(rows: int, folds: int, order: int) -> None:
     texts = draw(rows, seed=1)
-    found_N = ngram_lm.perplexity_out_of_fold(*flat(texts), V, folds, seed=4, order=order)
+    found_N = ngram_lm.perplexity_out_of_fold(corpus(texts, order), folds, seed=4)
     fold_N = cross_validation.folds(np.zeros(rows, dtype=np.int64), folds, seed=4)
     for i, text in enumerate(texts):
         others = [other for other, fold in zip(texts, fold_N, strict=True) if fold != fold_N[i]]
@@ -160,17 +161,17 @@ def test_perplexities_are_those_of_models_fit_on_the_other_folds(rows: int, fold
 def test_a_text_is_more_surprising_to_a_model_that_has_not_seen_it() -> None:
     texts = [text for text in draw(200, seed=0) if len(text)]
     seen_N = ngram_lm.perplexity(*ngram_lm.NGram().fit(texts, V).log_probs(texts))
-    assert (ngram_lm.perplexity_out_of_fold(*flat(texts), V) > seen_N).mean() > 0.95
+    assert (ngram_lm.perplexity_out_of_fold(corpus(texts)) > seen_N).mean() > 0.95
     # A phrase of one text, over and over: known by heart to a model that has seen it, and new out of fold.
     texts[7] = np.tile([9, 10, 11], 20)
     texts = [text if i == 7 else text % 9 for i, text in enumerate(texts)]
-    assert ngram_lm.perplexity_out_of_fold(*flat(texts), V)[7] > 10 * V
+    assert ngram_lm.perplexity_out_of_fold(corpus(texts))[7] > 10 * V
     assert ngram_lm.perplexity(*ngram_lm.NGram().fit(texts, V).log_probs(texts))[7] < 2
 
 
 def test_another_seed_changes_the_perplexities_a_little() -> None:
     texts = [text for text in draw(2000, seed=0) if len(text) > 4]
-    first, again, other = (ngram_lm.perplexity_out_of_fold(*flat(texts), V, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (ngram_lm.perplexity_out_of_fold(corpus(texts), seed=seed) for seed in (0, 0, 1))
     assert first.tolist() == again.tolist()
     assert first.tolist() != other.tolist()
     assert np.median(np.abs(np.log(first / other))) < 0.05
@@ -179,7 +180,7 @@ def test_another_seed_changes_the_perplexities_a_little() -> None:
 @pytest.mark.parametrize("texts", [[], [[]], [[1]], [[], []], [[], [1, 2], []], [[3]] * 7])
 def test_perplexity_of_hardly_any_texts(texts: list[list[int]]) -> None:
     arrays = [np.array(text, dtype=np.int64) for text in texts]
-    found_N = ngram_lm.perplexity_out_of_fold(*flat(arrays), V)
+    found_N = ngram_lm.perplexity_out_of_fold(corpus(arrays))
     assert found_N.shape == (len(texts),)
     assert np.isinf(found_N).tolist() == [len(text) == 0 for text in texts]
     if len(texts) == 1 and texts[0]:
@@ -193,7 +194,7 @@ def test_perplexity_of_hardly_any_texts(texts: list[list[int]]) -> None:
 def test_label_losses_follow_by_bayes_from_models_of_the_other_folds(order: int) -> None:
     rng = np.random.default_rng(0)
     texts, labels = draw(50, seed=5), rng.permutation(np.repeat([0, 1, 3], [30, 19, 1]))
-    conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(*flat(texts), labels, 4, V, 5, seed=2, order=order)
+    conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(corpus(texts, order), labels, 4, 5, seed=2)
     fold_N = cross_validation.folds(labels, 5, seed=2)
     for i, text in enumerate(texts):
         others = [j for j in range(50) if fold_N[j] != fold_N[i]]
@@ -210,7 +211,7 @@ def test_texts_help_to_tell_labels_that_they_show_and_mislead_where_labels_are_w
     texts = [(text % 6) + 6 * label for text, label in zip(draw(400, seed=0, longest=20), labels, strict=True)]
     wrong = np.flatnonzero([len(text) > 3 for text in texts])[:10]
     labels[wrong] = 1 - labels[wrong]
-    conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(*flat(texts), labels, 2, V)
+    conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(corpus(texts), labels, 2)
     right = np.setdiff1d(np.flatnonzero([len(text) > 3 for text in texts]), wrong)
     assert (conditional_N[right] < prior_N[right]).mean() > 0.99
     assert np.median(conditional_N[right]) < 1e-6
@@ -220,19 +221,19 @@ def test_texts_help_to_tell_labels_that_they_show_and_mislead_where_labels_are_w
 
 def test_a_text_without_tokens_leaves_the_label_to_its_frequency() -> None:
     texts = [np.zeros(0, dtype=np.int64), *draw(20, seed=0)]
-    conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(*flat(texts), np.arange(21) % 3, 3, V)
+    conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(corpus(texts), np.arange(21) % 3, 3)
     assert conditional_N[0] == pytest.approx(prior_N[0])
 
 
 def test_a_class_of_one_row_says_nothing_and_one_class_is_certain() -> None:
     labels = np.array([1] + [0] * 30)
-    conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(*flat(draw(31, seed=0)), labels, 2, V)
+    conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(corpus(draw(31, seed=0)), labels, 2)
     assert np.isfinite(conditional_N).all()
     assert prior_N[0] == pytest.approx(-math.log(1 / 27), rel=0.05)
     assert conditional_N[0] < prior_N[0] + 5  # its model is that of all texts, not the uniform one
-    only = ngram_lm.label_losses_out_of_fold(*flat(draw(10, seed=0)), np.zeros(10, dtype=np.int64), 1, V)
+    only = ngram_lm.label_losses_out_of_fold(corpus(draw(10, seed=0)), np.zeros(10, dtype=np.int64), 1)
     assert [part.tolist() for part in only] == [[0.0] * 10, [0.0] * 10]
-    assert [len(part) for part in ngram_lm.label_losses_out_of_fold(*flat([]), np.zeros(0, np.int64), 2, V)] == [0, 0]
+    assert [len(part) for part in ngram_lm.label_losses_out_of_fold(corpus([]), np.zeros(0, np.int64), 2)] == [0, 0]
 
 
 def test_cross_entropy_known_answers() -> None:

@@ -1,11 +1,12 @@
-"""What a causal language model from disk says of texts: perplexities, and how much a text helps to tell its label."""
+"""A causal language model from disk: perplexities of texts, and losses of labels with and without their text."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,118 +14,58 @@ from safetensors import SafetensorError
 from torch.nn import functional as F
 
 from tithe import plugins
+from tithe.arrays import Array, Rows
 from tithe.errors import InputError
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+if TYPE_CHECKING:  # slow to import
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 Tick = Callable[[int], object]
 
-# What stands around a text and its label, and in a text's place to ask for the label alone: a label of one token with
-# nothing before it would have no loss. A content-free input shows what the model says by itself (Zhao et al. 2021).
+# The template of a text and its label, and the text of a prompt without one: a label of one token with no context
+# would have no loss. A content-free input shows the model's own bias (Zhao et al. 2021).
 _BEFORE, _AFTER, _NEUTRAL = "Text:", "\nLabel:", " N/A"
 _LOGITS = 1 << 26  # of a batch at most, 256 MiB: a large vocabulary makes small batches
 _NOT_SCORED = -100
 
 
-class _Sequence(NamedTuple):
-    """Token ids, and the place of the first one to score; those before it are context."""
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model with its tokenizer.
 
-    ids: list[int]
-    first: int
+    Attributes
+    ----------
+    model
+        In float32 and in evaluation mode, on the device where it computes.
+    max_length
+        Tokens of a sequence at most, not more than the model has positions.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    max_length: int
 
 
-def perplexities(
-    path: str | Path,
-    texts: Sequence[str],
-    batch_size: int = 16,
-    max_length: int = 512,
-    device: str | torch.device = "cpu",
-    tick: Tick = lambda texts: None,
-) -> Array:
-    """Return exp(mean token negative log-likelihood) of each text, shape (N,).
-
-    A text is what the model's own tokenizer makes of it. Its first token has no context and is not scored; a text of
-    one token gets the BOS token, else the EOS token, as its context. A text without tokens is +inf.
+def open_model(path: str | Path, max_length: int = 512, device: str | torch.device = "cpu") -> LanguageModel:
+    """Open a causal language model from disk.
 
     Parameters
     ----------
     path
-        Folder of a causal language model with its tokenizer, a `.gguf` file, or a folder with just one.
-    batch_size
-        Texts of a batch at most: a matter of time and memory, not of results.
-    max_length
-        Tokens of a text at most; the rest is cut off.
-    tick
-        Is told the number of texts done with each batch.
+        Folder of a model with its tokenizer, a `.gguf` file, or a folder with just one.
 
     Raises
     ------
     InputError
         There is no such model, it can't be opened, or it has fewer positions than `max_length`.
     """
-    model, tokenizer = _open(Path(path).expanduser(), max_length, device)
-    return np.exp(_losses(model, _whole(tokenizer, texts, max_length), batch_size, tick))
-
-
-def label_losses(
-    path: str | Path,
-    texts: Sequence[str],
-    labels: Sequence[str],
-    batch_size: int = 16,
-    max_length: int = 512,
-    device: str | torch.device = "cpu",
-    tick: Tick = lambda texts: None,
-) -> tuple[Array, Array]:
-    """Return L(y | x) and L(y), both (N,): mean negative log-likelihoods of the tokens of each text's label.
-
-    The label follows the text in a fixed template, or a neutral text in the same template: the two losses of
-    Instruction-Following Difficulty (Li et al. 2023).
-
-    Parameters
-    ----------
-    labels
-        Name of each text's class, N of them.
-    max_length
-        Tokens of template, text and label at most; the rest of the text is cut off.
-    path, batch_size, device, tick
-        As for `perplexities`.
-
-    Raises
-    ------
-    InputError
-        As for `perplexities`, or a label has no tokens or leaves no room for a text.
-    """
-    model, tokenizer = _open(Path(path).expanduser(), max_length, device)
-    names = list(dict.fromkeys(labels))
-    before, after, neutral = _token_ids(tokenizer, [_BEFORE, _AFTER, _NEUTRAL])
-    before = _start(tokenizer) + before
-    answers = dict(zip(names, _token_ids(tokenizer, [f" {name}" for name in names]), strict=True))
-    for name, answer in answers.items():
-        _check_answer(name, answer, len(before) + len(after) + len(neutral), max_length)
-
-    def sequence(body: list[int], name: str) -> _Sequence:
-        room = max_length - len(before) - len(after) - len(answers[name])
-        context = [*before, *body[:room], *after]
-        return _Sequence([*context, *answers[name]], len(context))
-
-    bodies = _token_ids(tokenizer, [f" {text}" for text in texts])
-    with_text = [sequence(body, name) for body, name in zip(bodies, labels, strict=True)]
-    conditional_N = _losses(model, with_text, batch_size, tick)
-    prior_C = _losses(model, [sequence(neutral, name) for name in names], batch_size)
-    prior_of = dict(zip(names, prior_C, strict=True))
-    return conditional_N, np.array([prior_of[name] for name in labels])
-
-
-# ---- model
-
-
-def _open(path: Path, max_length: int, device: str | torch.device) -> tuple[Any, Any]:
-    """Return a causal language model in float32, in evaluation mode, and its tokenizer."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    path = Path(path).expanduser()
     folder, how = _place(path)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **how)
-        loader: Any = AutoModelForCausalLM  # its declared type knows no output_loading_info
+        loader: Any = AutoModelForCausalLM  # its declared type does not include output_loading_info
         model, loading = loader.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **how)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError, struct.error) as error:
         reason = str(error).strip().partition("\n")[0]
@@ -136,7 +77,7 @@ def _open(path: Path, max_length: int, device: str | torch.device) -> tuple[Any,
         raise InputError(
             f"max_length {max_length} is more than the {positions} positions of {path}: set it to {positions} or less"
         )
-    return model.to(device).eval(), tokenizer
+    return LanguageModel(model.to(device).eval(), tokenizer, max_length)
 
 
 def _place(path: Path) -> tuple[Path, dict[str, str]]:
@@ -154,15 +95,87 @@ def _place(path: Path) -> tuple[Path, dict[str, str]]:
     return path.parent, {"gguf_file": path.name}
 
 
+def perplexities(
+    model: LanguageModel, texts: Sequence[str], batch_size: int = 16, tick: Tick = lambda texts: None
+) -> Array:
+    """Return exp(mean token negative log-likelihood) of each text, shape (N,).
+
+    A text is tokenized by the model's own tokenizer and cut off after the model's `max_length`. Its first token has no
+    context and is not scored; a text of one token gets the BOS token, else the EOS token, as its context. A text
+    without tokens is +inf.
+
+    Parameters
+    ----------
+    batch_size
+        Texts of a batch at most: a matter of time and memory, not of results.
+    tick
+        Called with the number of texts in each batch that is done.
+    """
+    return np.exp(_losses(model.model, _whole(model, texts), batch_size, tick))
+
+
+def label_losses(
+    model: LanguageModel,
+    texts: Sequence[str],
+    labels: Sequence[str],
+    batch_size: int = 16,
+    tick: Tick = lambda texts: None,
+) -> tuple[Array, Array]:
+    """Return L(y | x) and L(y), both (N,): mean negative log-likelihoods of the tokens of each text's label.
+
+    The label follows the text in a fixed template, or a neutral text in the same template: the two losses of
+    Instruction-Following Difficulty (Li et al. 2023). Where template, text and label have more tokens than the model's
+    `max_length`, the text is cut off.
+
+    Parameters
+    ----------
+    labels
+        Name of each text's class, N of them.
+    batch_size, tick
+        As for `perplexities`.
+
+    Raises
+    ------
+    InputError
+        A label has no tokens or leaves no room for a text.
+    """
+    names = list(dict.fromkeys(labels))
+    before, after, neutral = _token_ids(model.tokenizer, [_BEFORE, _AFTER, _NEUTRAL])
+    before = _start(model.tokenizer) + before
+    answers = dict(zip(names, _token_ids(model.tokenizer, [f" {name}" for name in names]), strict=True))
+    for name, answer in answers.items():
+        _check_answer(name, answer, len(before) + len(after) + len(neutral), model.max_length)
+
+    def sequence(body: list[int], name: str) -> _Sequence:
+        room = model.max_length - len(before) - len(after) - len(answers[name])
+        context = [*before, *body[:room], *after]
+        return _Sequence([*context, *answers[name]], len(context))
+
+    bodies = _token_ids(model.tokenizer, [f" {text}" for text in texts])
+    with_text = [sequence(body, name) for body, name in zip(bodies, labels, strict=True)]
+    conditional_N = _losses(model.model, with_text, batch_size, tick)
+    prior_C = _losses(model.model, [sequence(neutral, name) for name in names], batch_size)
+    prior_of = dict(zip(names, prior_C, strict=True))
+    return conditional_N, np.array([prior_of[name] for name in labels])
+
+
 # ---- tokens
 
 
-def _whole(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[_Sequence]:
+class _Sequence(NamedTuple):
+    """Token ids, and the position of the first one to score; those before it are context."""
+
+    ids: list[int]
+    first: int
+
+
+def _whole(model: LanguageModel, texts: Sequence[str]) -> list[_Sequence]:
     """Return texts as the tokenizer encodes them, special tokens included."""
     if not texts:
         return []
+    tokenizer = model.tokenizer
     encoded = tokenizer(
-        list(texts), truncation=True, max_length=max_length, return_special_tokens_mask=True, verbose=False
+        list(texts), truncation=True, max_length=model.max_length, return_special_tokens_mask=True, verbose=False
     )
     contexts = [i for i in (tokenizer.bos_token_id, tokenizer.eos_token_id) if i is not None]
     sequences = []
@@ -172,7 +185,7 @@ def _whole(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[_Seque
     return sequences
 
 
-def _token_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     """Return texts without special tokens, whole."""
     if not texts:
         return []
@@ -180,7 +193,7 @@ def _token_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return ids
 
 
-def _start(tokenizer: Any) -> list[int]:
+def _start(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return the BOS token where the tokenizer itself puts it before a text."""
     first: list[int] = tokenizer(_BEFORE)["input_ids"][:1]
     return first if first == [tokenizer.bos_token_id] else []
@@ -196,7 +209,9 @@ def _check_answer(name: str, answer: list[int], around: int, max_length: int) ->
 # ---- losses
 
 
-def _losses(model: Any, sequences: list[_Sequence], batch_size: int, tick: Tick = lambda texts: None) -> Array:
+def _losses(
+    model: PreTrainedModel, sequences: list[_Sequence], batch_size: int, tick: Tick = lambda texts: None
+) -> Array:
     """Return the mean negative log-likelihood of each sequence's scored tokens, shape (N,); +inf where none is."""
     losses_N = np.full(len(sequences), np.inf)
     lengths = np.array([len(ids) if len(ids) > first else 0 for ids, first in sequences], dtype=np.int64)
@@ -209,7 +224,7 @@ def _losses(model: Any, sequences: list[_Sequence], batch_size: int, tick: Tick 
     return losses_N
 
 
-def _batches(lengths: np.ndarray[Any, Any], batch_size: int, cost: int) -> Iterator[np.ndarray[Any, Any]]:
+def _batches(lengths: Rows, batch_size: int, cost: int) -> Iterator[Rows]:
     """Yield rows in batches, longest first: memory runs out at once or never. Rows of length 0 are left out."""
     order = np.argsort(-lengths, kind="stable")[: int((lengths > 0).sum())]
     while len(order):
@@ -218,7 +233,7 @@ def _batches(lengths: np.ndarray[Any, Any], batch_size: int, cost: int) -> Itera
         order = order[fits:]
 
 
-def _batch_losses(model: Any, sequences: list[_Sequence]) -> Array:
+def _batch_losses(model: PreTrainedModel, sequences: list[_Sequence]) -> Array:
     """Return the mean losses of a batch, longest sequence first, shape (B,); padded on the right and masked."""
     shape = (len(sequences), len(sequences[0].ids))
     ids_BT, mask_BT = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)

@@ -175,29 +175,28 @@ def _proxy_probs(source: SignalInputs) -> dict[str, Array]:
 
 def _perplexity(source: SignalInputs) -> dict[str, Array]:
     if source.settings.language_model:
-        texts, device = source.data.inputs(), str(source.setup.accelerator.device)
+        texts = source.data.inputs()
         with bar("perplexity", len(texts), "texts") as tick:
-            return {
-                "perplexity": causal_lm.perplexities(source.settings.language_model, texts, device=device, tick=tick)
-            }
+            model = causal_lm.open_model(source.settings.language_model, device=str(source.setup.accelerator.device))
+            return {"perplexity": causal_lm.perplexities(model, texts, tick=tick)}
     tokens, offsets = _own_tokens(source)
-    found = ngram_lm.perplexity_out_of_fold(tokens, offsets, _vocabulary(tokens), source.settings.folds, source.seed)
-    return {"perplexity": found}
+    corpus = ngram_lm.Corpus.of(tokens, offsets, _vocabulary(tokens))
+    return {"perplexity": ngram_lm.perplexity_out_of_fold(corpus, source.settings.folds, source.seed)}
 
 
 def _label_losses(source: SignalInputs) -> dict[str, Array]:
     labels = source.data.labels
     if source.settings.language_model:
         names = [str(source.labels.names[label]) for label in labels]
-        texts, device = source.data.inputs(), str(source.setup.accelerator.device)
+        texts = source.data.inputs()
         with bar("label losses", len(texts), "texts") as tick:
-            conditional_N, prior_N = causal_lm.label_losses(
-                source.settings.language_model, texts, names, device=device, tick=tick
-            )
+            model = causal_lm.open_model(source.settings.language_model, device=str(source.setup.accelerator.device))
+            conditional_N, prior_N = causal_lm.label_losses(model, texts, names, tick=tick)
     else:
         tokens, offsets = _own_tokens(source)
+        corpus = ngram_lm.Corpus.of(tokens, offsets, _vocabulary(tokens))
         conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(
-            tokens, offsets, labels, len(source.labels), _vocabulary(tokens), source.settings.folds, source.seed
+            corpus, labels, len(source.labels), source.settings.folds, source.seed
         )
     return {"conditional_loss": conditional_N, "prior_loss": prior_N}
 

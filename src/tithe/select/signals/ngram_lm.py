@@ -1,12 +1,12 @@
-"""A smoothed n-gram language model of token ids, and what it says of texts that it was not fit on.
+"""A smoothed n-gram language model of token ids, and losses of texts that it was not fit on.
 
-Every n-gram of a corpus gets a number once, by sorting. A model is then nothing but counts under these numbers, so
-that the model of any part of the corpus costs a few passes over arrays: folds and classes share one numbering.
+Every n-gram of a corpus gets a number once, by sorting. A model is then just the counts of these numbers, so that the
+model of any part of the corpus costs a few passes over arrays: folds and classes share one numbering.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -59,74 +59,108 @@ def perplexity(log_probs_N: Array, tokens_N: Rows) -> Array:
     """Return exp(mean token negative log-likelihood), shape (N,); +inf for a text without tokens."""
     mean_N = np.full(len(tokens_N), np.inf)
     np.divide(-log_probs_N, tokens_N, out=mean_N, where=tokens_N > 0)
-    found_N: Array = np.exp(mean_N)
-    return found_N
+    perplexity_N: Array = np.exp(mean_N)
+    return perplexity_N
 
 
-def perplexity_out_of_fold(
-    tokens: Array, offsets: Rows, vocabulary: int, folds: int = 5, seed: int = 0, order: int = 3
-) -> Array:
+@dataclass(frozen=True)
+class Corpus:
+    """Texts, their n-grams numbered; made by `Corpus.of`.
+
+    Attributes
+    ----------
+    orders, numbers
+        The n-grams of each length up to the order, and the number of the one that ends at each token.
+    offsets, lengths
+        Where each text begins, shape (N + 1,), and its number of tokens, shape (N,).
+    """
+
+    orders: list[_Order]
+    numbers: list[_Numbers]
+    offsets: Rows
+    lengths: Rows
+
+    @classmethod
+    def of(cls, tokens: Array, offsets: Rows, vocabulary: int, order: int = 3) -> Corpus:
+        """Number the n-grams of texts.
+
+        Parameters
+        ----------
+        tokens, offsets
+            Token ids of all texts end to end; text i has tokens offsets[i] to offsets[i + 1].
+        vocabulary
+            More than the highest token id.
+        order
+            Of the models, see `NGram`.
+        """
+        return cls(*_number(tokens, offsets, vocabulary, order), offsets, np.diff(offsets))
+
+    def numbers_of(self, rows: Rows) -> list[_Numbers]:
+        """Return the numbers of some texts, text after text."""
+        at = self._positions(rows)
+        return [_Numbers(n.gram_T[at], n.history_T[at]) for n in self.numbers]
+
+    def counts_of(self, rows: Rows) -> list[_Counts]:
+        """Return the model of some texts."""
+        at = self._positions(rows)
+        return [_count(order, n.gram_T[at]) for order, n in zip(self.orders, self.numbers, strict=True)]
+
+    def _positions(self, rows: Rows) -> Rows:
+        lengths = self.lengths[rows]
+        before = np.cumsum(lengths) - lengths
+        positions: Rows = np.arange(lengths.sum()) + np.repeat(self.offsets[rows] - before, lengths)
+        return positions
+
+
+def perplexity_out_of_fold(corpus: Corpus, folds: int = 5, seed: int = 0) -> Array:
     """Return the perplexity of each text under a model of the texts in the other folds, shape (N,).
 
     Parameters
     ----------
-    tokens, offsets
-        Token ids of all texts end to end; text i holds tokens offsets[i] to offsets[i + 1].
-    vocabulary
-        More than the highest token id.
     folds, seed
-        Number of folds, and what decides which texts share one.
-    order
-        Of the model, see `NGram`.
+        Number of folds, and the seed of how texts are assigned to them.
 
     Returns
     -------
     exp(mean token negative log-likelihood); +inf for an empty text.
     """
-    corpus = _Corpus.of(tokens, offsets, vocabulary, order)
     sums_N = np.zeros(len(corpus.lengths))
-    for inside, outside in _parts(cross_validation.folds(np.zeros(len(sums_N), dtype=np.int64), folds, seed)):
-        p_T = _probabilities(corpus.numbers_of(inside), corpus.counts_of(outside))
-        sums_N[inside] = _sums(np.log(p_T), corpus.lengths[inside])
+    fold_N = cross_validation.folds(np.zeros(len(sums_N), dtype=np.int64), folds, seed)
+    for others, fold in cross_validation.parts(fold_N):
+        p_T = _probabilities(corpus.numbers_of(fold), corpus.counts_of(others))
+        sums_N[fold] = _sums(np.log(p_T), corpus.lengths[fold])
     return perplexity(sums_N, corpus.lengths)
 
 
 def label_losses_out_of_fold(
-    tokens: Array,
-    offsets: Rows,
-    labels: Rows,
-    classes: int,
-    vocabulary: int,
-    folds: int = 5,
-    seed: int = 0,
-    order: int = 3,
+    corpus: Corpus, labels_N: Rows, classes: int, folds: int = 5, seed: int = 0
 ) -> tuple[Array, Array]:
     """Return −ln p(y | x) and −ln p(y) of each text's label y, both (N,), from the texts in the other folds.
 
-    p(y | x) follows by Bayes from one model of each class. Such a model falls back on the model of all texts where
-    `NGram` falls back on equal chances, so that a class of few texts, or of none in the other folds, says little
-    instead of nonsense. p(y) counts every class once more than it occurs, so that no loss is infinite.
+    p(y | x) follows by Bayes from one model of each class. Such a model backs off to the model of all texts where
+    `NGram` backs off to the uniform distribution, so that a class of few texts, or of none in the other folds, has
+    little influence instead of an arbitrary one. p(y) counts every class once more than it occurs, so that no loss is
+    infinite.
 
     Parameters
     ----------
-    labels, classes
+    labels_N, classes
         Class indices, shape (N,), and the number of classes.
-    tokens, offsets, vocabulary, folds, seed, order
+    folds, seed
         As for `perplexity_out_of_fold`; the folds are stratified by class.
     """
-    corpus = _Corpus.of(tokens, offsets, vocabulary, order)
-    conditional_N, prior_N = np.zeros(len(labels)), np.zeros(len(labels))
-    for inside, outside in _parts(cross_validation.folds(labels, folds, seed)):
-        numbers, lengths = corpus.numbers_of(inside), corpus.lengths[inside]
-        base_T = _probabilities(numbers, corpus.counts_of(outside))
-        seen_C = np.bincount(labels[outside], minlength=classes) + 1
+    conditional_N, prior_N = np.zeros(len(labels_N)), np.zeros(len(labels_N))
+    for others, fold in cross_validation.parts(cross_validation.folds(labels_N, folds, seed)):
+        numbers, lengths = corpus.numbers_of(fold), corpus.lengths[fold]
+        base_T = _probabilities(numbers, corpus.counts_of(others))
+        seen_C = np.bincount(labels_N[others], minlength=classes) + 1
         log_prior_C = np.log(seen_C / seen_C.sum())
-        joint_NC = np.empty((len(inside), classes))
+        joint_NC = np.empty((len(fold), classes))
         for c in range(classes):
-            p_T = _probabilities(numbers, corpus.counts_of(outside[labels[outside] == c]), base_T)
+            p_T = _probabilities(numbers, corpus.counts_of(others[labels_N[others] == c]), base_T)
             joint_NC[:, c] = _sums(np.log(p_T), lengths) + log_prior_C[c]
-        conditional_N[inside] = _cross_entropy(joint_NC, labels[inside])
-        prior_N[inside] = -log_prior_C[labels[inside]]
+        conditional_N[fold] = _cross_entropy(joint_NC, labels_N[fold])
+        prior_N[fold] = -log_prior_C[labels_N[fold]]
     return conditional_N, prior_N
 
 
@@ -137,12 +171,6 @@ def _cross_entropy(scores_NC: Array, labels_N: Rows) -> Array:
     np.put_along_axis(margin_NC, label_N1, -np.inf, axis=1)
     losses_N: Array = np.logaddexp(0, np.logaddexp.reduce(margin_NC, axis=1))
     return losses_N
-
-
-def _parts(fold_N: Rows) -> Iterator[tuple[Rows, Rows]]:
-    """Yield the rows of each fold, and all others."""
-    for fold in np.unique(fold_N):
-        yield np.flatnonzero(fold_N == fold), np.flatnonzero(fold_N != fold)
 
 
 # ---- numbers
@@ -165,36 +193,6 @@ class _Numbers(NamedTuple):
 
     gram_T: Rows
     history_T: Rows
-
-
-@dataclass(frozen=True)
-class _Corpus:
-    """Texts, their n-grams numbered."""
-
-    orders: list[_Order]
-    numbers: list[_Numbers]
-    offsets: Rows
-    lengths: Rows
-
-    @classmethod
-    def of(cls, tokens: Array, offsets: Rows, vocabulary: int, order: int) -> _Corpus:
-        return cls(*_number(tokens, offsets, vocabulary, order), offsets, np.diff(offsets))
-
-    def numbers_of(self, rows: Rows) -> list[_Numbers]:
-        """Return the numbers of some texts, text after text."""
-        at = self._positions(rows)
-        return [_Numbers(n.gram_T[at], n.history_T[at]) for n in self.numbers]
-
-    def counts_of(self, rows: Rows) -> list[_Counts]:
-        """Return the model of some texts."""
-        at = self._positions(rows)
-        return [_count(order, n.gram_T[at]) for order, n in zip(self.orders, self.numbers, strict=True)]
-
-    def _positions(self, rows: Rows) -> Rows:
-        lengths = self.lengths[rows]
-        before = np.cumsum(lengths) - lengths
-        positions: Rows = np.arange(lengths.sum()) + np.repeat(self.offsets[rows] - before, lengths)
-        return positions
 
 
 def _joined(texts: Sequence[Array]) -> tuple[Rows, Rows]:
