@@ -1,7 +1,7 @@
 """Make a small ModernBERT with random weights: `python finetune_pipeline/scripts/make_tiny_model.py`.
 
-It is of the same class as mmBERT-base and costs seconds where that one costs hours, but it was never trained: use it
-to see the whole way work on a slow machine, not to judge how well a frozen mmBERT would do.
+It is of the same class as mmBERT-base and takes seconds instead of hours, but it was never trained: use it to see the
+whole pipeline run on a slow machine, not to estimate how well a frozen mmBERT would do.
 """
 
 import argparse
@@ -16,7 +16,7 @@ TINY = "base_models/tiny-ModernBERT"
 
 
 def main() -> None:
-    """Learn a tokenizer from the merged data set, draw the weights, write the folder."""
+    """Train a tokenizer on the merged data set, draw the weights, write the folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", type=Path, default=PROJECT / "data/combined_processed/combined_dataset.json")
     parser.add_argument("--out", type=Path, default=PROJECT / TINY)

@@ -1,40 +1,40 @@
-"""A small real ModernBERT with random weights and a tokenizer learnt from the user's own texts."""
+"""A small ModernBERT with random weights and a tokenizer trained on the user's own texts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from tithe import storage
 
+if TYPE_CHECKING:  # slow to import
+    from transformers import PreTrainedTokenizerFast
+
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_HEAD, _POSITIONS = 32, 1024  # dimensions of an attention head, and tokens of a text at most
 
 
 def modernbert(
-    folder: Path,
-    texts: Iterator[str],
-    hidden_size: int = 128,
-    layers: int = 4,
-    vocabulary: int = 8000,
-    positions: int = 1024,
-    seed: int = 0,
+    folder: Path, texts: Iterator[str], hidden_size: int = 128, layers: int = 4, vocabulary: int = 8000
 ) -> int:
     """Write an encoder that any config can name, of the same class as mmBERT; return its number of parameters.
 
-    It knows nothing: its weights are random. It trains like the real one in seconds, and as a frozen encoder it is a
-    random projection of the words, enough to see an experiment through on a slow machine.
+    Its weights are random. It trains like the real one in seconds, and as a frozen encoder it is a random projection of
+    the words, enough to run a whole experiment on a slow machine.
 
     Parameters
     ----------
     folder
         Gets `config.json`, `model.safetensors` and the tokenizer, atomically.
     texts
-        What the byte-pair tokenizer is learnt from.
-    hidden_size, layers, vocabulary, positions
-        Sizes; heads have 32 dimensions.
+        What the byte-pair tokenizer is trained on.
+    hidden_size, layers
+        Of the encoder; heads have 32 dimensions, so the width is a multiple of 32.
+    vocabulary
+        Tokens at most; a small set of texts yields fewer.
     """
     from transformers import ModernBertConfig, ModernBertModel
 
@@ -47,21 +47,21 @@ def modernbert(
             hidden_size=hidden_size,
             intermediate_size=2 * hidden_size,
             num_hidden_layers=layers,
-            num_attention_heads=hidden_size // 32,
-            max_position_embeddings=positions,
-            classifier_pooling="mean",  # the first token of a random encoder knows next to nothing of the others
+            num_attention_heads=hidden_size // _HEAD,
+            max_position_embeddings=_POSITIONS,
+            classifier_pooling="mean",  # the first token of a random encoder carries next to nothing about the others
             bos_token_id=ids["cls_token_id"],
             eos_token_id=ids["sep_token_id"],
             **ids,
         )
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(0)
             model = ModernBertModel(config)
         model.save_pretrained(aside)
     return sum(p.numel() for p in model.parameters())
 
 
-def _tokenizer(texts: Iterator[str], vocabulary: int) -> Any:
+def _tokenizer(texts: Iterator[str], vocabulary: int) -> PreTrainedTokenizerFast:
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
