@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 from support.pools import pool, select
-from tithe import config
-from tithe.errors import InputError
+from tithe import config, plugins
+from tithe.errors import InputError, TitheError
 from tithe.select import selection
 from tithe.select.pool import Pool
 
@@ -52,3 +53,9 @@ def test_ties_go_to_the_lowest_row_and_higher_is_kept() -> None:
     found = Pool.of(np.zeros(6, dtype=np.int64), np.arange(6), {"proxy_probs": np.full((6, 1, 2), 0.5)})
     got = select(found, "el2n", budget=0.5, options={"drop_hardest": 0.0})
     assert got.rows.tolist() == [0, 1, 2] and got.rank.tolist() == [0, 1, 2]
+
+
+def test_a_strategy_that_neither_scores_nor_picks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "load", lambda family, name: ModuleType(name))
+    with pytest.raises(TitheError, match=r"strategy 'broken' needs NEEDS, and score or pick: see tithe\.select"):
+        select(pool(), "broken")

@@ -13,19 +13,19 @@ from tithe.errors import InputError
 
 @dataclass(frozen=True)
 class Pool:
-    """Training rows 0..N−1, read-only; validation and test rows have no place here.
+    """Training rows 0..N−1, read-only; validation and test rows are never in it.
 
     Attributes
     ----------
     labels
         Class indices, shape (N,).
     ids
-        Positions in the data file, shape (N,), to name a row to a person.
+        Positions in the data file, shape (N,), for messages.
     signals
         Arrays whose first dimension counts rows, by name; each is also an attribute of the pool.
     chosen
-        Embeddings of rows that earlier rounds chose, shape (M, D): a strategy keeps away from them. None where there
-        are none, or the strategy does not look at embeddings.
+        Embeddings of rows that earlier rounds chose, shape (M, D): new picks should differ from them. None where there
+        are none, or the strategy does not need embeddings.
     """
 
     labels: Rows
@@ -35,7 +35,7 @@ class Pool:
 
     @classmethod
     def of(cls, labels: Rows, ids: Rows, signals: Mapping[str, Array], chosen: Array | None = None) -> Pool:
-        """Return a pool that can't be written through; the arrays themselves stay as they are."""
+        """Return a pool that can't be written through; the arrays themselves are not changed."""
         own = {name: _read_only(array) for name, array in signals.items()}
         return cls(_read_only(labels), _read_only(ids), own, chosen)
 
@@ -51,9 +51,9 @@ class Pool:
             raise AttributeError(f"this pool has no signal '{name}': a strategy names what it reads in NEEDS") from None
 
     def take(self, rows: Rows, taken: Rows | None = None) -> Pool:
-        """Return a pool of some rows, to be chosen from beside others that are `taken`."""
-        known = taken is not None and len(taken) > 0 and "embeddings" in self.signals
-        chosen = self.signals["embeddings"][taken] if known else None
+        """Return a pool of some rows; the embeddings of those `taken` become its `chosen`."""
+        has_chosen = taken is not None and len(taken) > 0 and "embeddings" in self.signals
+        chosen = self.signals["embeddings"][taken] if has_chosen else None
         own = {name: array[rows] for name, array in self.signals.items()}
         return Pool.of(self.labels[rows], self.ids[rows], own, chosen)
 
@@ -80,7 +80,7 @@ class Pool:
         return Pool(self.labels, self.ids, {name: self.signals[name] for name in needs})
 
 
-# Signals that some texts do not have: a readability where the language is not known, say.
+# Signals that are undefined for some texts: readability of an unknown language, say.
 MAY_BE_NAN = frozenset({"readability", "hdd", "mtld", "ttr"})
 
 

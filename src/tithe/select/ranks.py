@@ -1,16 +1,16 @@
-"""Ranks: what different measures have in common, and what is left of one when another is held still."""
+"""Ranks within groups, bins of length, and entropy: they put different measures on one scale."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from tithe.arrays import Array
+from tithe.arrays import Array, Rows
 
 
-def ranks(values_N: Array, groups_N: Array | None = None) -> Array:
+def ranks(values_N: Array, groups_N: Rows | None = None) -> Array:
     """Return the rank of each value within its group, from 0 (lowest) to 1, ties sharing their mean rank.
 
-    Values that are not a number rank in the middle: nothing is known of them.
+    Values that are not a number rank in the middle.
     """
     out_N = np.full(len(values_N), 0.5)
     groups_N = np.zeros(len(values_N), dtype=np.int64) if groups_N is None else groups_N
@@ -28,15 +28,15 @@ def _mean_ranks(values_N: Array) -> Array:
     return mean_N
 
 
-def length_bins(lengths_N: Array, bins: int = 10) -> Array:
+def length_bins(lengths_N: Rows, bins: int = 10) -> Rows:
     """Return the quantile bin of each length, shape (N,); equal lengths share a bin."""
     edges = np.quantile(lengths_N, np.linspace(0, 1, bins + 1)[1:-1])
-    found: Array = np.searchsorted(np.unique(edges), lengths_N, side="left")
-    return found
+    bins_N: Rows = np.searchsorted(np.unique(edges), lengths_N, side="left")
+    return bins_N
 
 
 def entropy(probs_NC: Array) -> Array:
-    """Return the entropy of each row in units of ln C: 0 is certain, 1 knows nothing (Shannon 1948)."""
+    """Return the entropy of each row in units of ln C: 0 is certain, 1 is uniform (Shannon 1948)."""
     p_NC = np.asarray(probs_NC, dtype=np.float64)
     share_N: Array = -(p_NC * np.log(p_NC.clip(1e-12))).sum(axis=1) / np.log(max(2, probs_NC.shape[1]))
     return share_N

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -17,6 +15,7 @@ from tithe.config.explain import explain_error
 from tithe.errors import InputError, TitheError
 from tithe.select.budget import budget_rows, quotas, remaining_quota
 from tithe.select.pool import Pool
+from tithe.select.strategies import Picks, Scores, Strategy
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,11 @@ class Selection:
     rows
         Positions in the pool, sorted, shape (K,).
     rank
-        In which order they were chosen, 0 first, shape (K,): the picks of a smaller budget come first.
+        Order of choice from 0, shape (K,): the picks of a smaller budget come first.
     score
-        What the strategy thought of each, higher = keep first, shape (K,).
+        The strategy's score of each, higher = keep first, shape (K,).
     round
-        In which round each was chosen, from 0, shape (K,).
+        The round in which each was chosen, from 0, shape (K,).
     """
 
     rows: Rows
@@ -55,9 +54,9 @@ def select(
     Parameters
     ----------
     taken
-        Rows that earlier rounds chose; they are not chosen again, and what they have counts for their classes.
+        Rows that earlier rounds chose; they are not chosen again, and they count towards the quotas of their classes.
     total
-        Rows to have with those taken; the whole budget when unset.
+        Number of rows after this choice, `taken` included; the whole budget when unset.
 
     Raises
     ------
@@ -70,61 +69,64 @@ def select(
         every = np.arange(len(pool))
         return Selection(every, every, np.zeros(len(pool)), np.zeros_like(every))
     total = budget_rows(len(pool), settings.budget) if total is None else total
-    asked = _asked(pool, settings, seed, taken, total)
+    call = _strategy_call(pool, settings, seed, taken, total)
     if settings.balance == "none":
-        order, score = asked.of(np.arange(len(pool)), total - len(taken))
-        order, score = _fill_floor(asked, order, score)
+        order, score = call.choose(np.arange(len(pool)), total - len(taken))
+        order, score = _fill_floor(call, order, score)
         fraction = np.arange(len(order)) / max(1, len(order))
     else:
-        order, score, fraction = _by_class(asked)
+        order, score, fraction = _by_class(call)
     return _finished(pool, order, score, fraction, total - len(taken), settings.strategy)
 
 
 def scores(pool: Pool, settings: config.Select, seed: int) -> Array | None:
-    """Return what a strategy thinks of every row, shape (N,); None for one that picks instead of scoring."""
-    return _asked(pool, settings, seed, NOTHING, 0).scores
+    """Return a strategy's score of every row, shape (N,); None for one that picks instead of scoring."""
+    return _strategy_call(pool, settings, seed, NOTHING, 0).scores
 
 
-def _asked(pool: Pool, settings: config.Select, seed: int, taken: Rows, total: int) -> _StrategyCall:
-    strategy = plugins.load("strategies", settings.strategy)
+def _strategy_call(pool: Pool, settings: config.Select, seed: int, taken: Rows, total: int) -> _StrategyCall:
+    module = plugins.load("strategies", settings.strategy)
+    if not isinstance(module, Scores | Picks):
+        raise TitheError(f"strategy '{settings.strategy}' needs NEEDS, and score or pick: see tithe.select.strategies")
     rng = np.random.default_rng([seed, 0x5E1EC7, len(taken)])
-    own = pool.only(strategy.NEEDS)
-    return _StrategyCall(strategy, own, taken, total, settings, rng, parse_options(strategy, settings))
+    own = pool.only(module.NEEDS)
+    return _StrategyCall(module, own, taken, total, settings, rng, parse_options(module, settings))
 
 
 @dataclass(frozen=True)
 class _StrategyCall:
-    """One question to a strategy: what is asked, and what it is asked about."""
+    """A strategy with its arguments, and what the selection core takes care of: rows taken, total, settings."""
 
-    strategy: ModuleType
+    strategy: Strategy
     pool: Pool
     taken: Rows
     total: int
     settings: config.Select
     rng: np.random.Generator
-    options: Any
+    options: config.Section
 
     @cached_property
     def scores(self) -> Array | None:
         """The scores of all rows, shape (N,), for strategies that score; None for those that pick."""
-        if not hasattr(self.strategy, "score"):
+        if not isinstance(self.strategy, Scores):
             return None
         return np.asarray(self.strategy.score(self.pool, self.rng, self.options), dtype=np.float64)
 
-    def of(self, among: Rows, count: int) -> tuple[Rows, Array]:
+    def choose(self, among: Rows, count: int) -> tuple[Rows, Array]:
         """Choose from some rows, without those that are taken; return rows in the order of choice, and scores."""
         left = np.setdiff1d(among, self.taken)
         if count == 0:
             return NOTHING, np.zeros(0)
-        if self.scores is not None:
-            order = left[np.argsort(-self.scores[left], kind="stable")[:count]]  # ties go to the lowest row
-            return order, self.scores[order]
-        near = np.intersect1d(among, self.taken)
-        inside, score_K = self.strategy.pick(self.pool.take(left, near), count, self.rng, self.options)
-        return left[np.asarray(inside, dtype=np.int64)], np.asarray(score_K, dtype=np.float64)
+        if isinstance(self.strategy, Picks):
+            near = np.intersect1d(among, self.taken)
+            inside, score_K = self.strategy.pick(self.pool.take(left, near), count, self.rng, self.options)
+            return left[np.asarray(inside, dtype=np.int64)], np.asarray(score_K, dtype=np.float64)
+        assert self.scores is not None
+        order = left[np.argsort(-self.scores[left], kind="stable")[:count]]  # ties go to the lowest row
+        return order, self.scores[order]
 
 
-def parse_options(strategy: ModuleType, settings: config.Select) -> Any:
+def parse_options(strategy: ModuleType, settings: config.Select) -> config.Section:
     """Return a strategy's options, checked.
 
     Raises
@@ -133,37 +135,37 @@ def parse_options(strategy: ModuleType, settings: config.Select) -> Any:
         It has no such option, or not with this value.
     """
     name = strategy.__name__.rpartition(".")[2]
-    model = getattr(strategy, "Options", config.Section)
+    model: type[config.Section] = getattr(strategy, "Options", config.Section)
     try:
         return model.model_validate(dict(settings.options))
     except ValidationError as error:
-        first: Mapping[str, Any] = error.errors(include_url=False)[0]
-        raise InputError(explain_error(model, dict(first), f"select.options of {name}", {})) from None
+        first = dict(error.errors(include_url=False)[0])
+        raise InputError(explain_error(model, first, f"select.options of {name}", {})) from None
 
 
-def _by_class(asked: _StrategyCall) -> tuple[Rows, Array, Array]:
-    labels_N, settings = asked.pool.labels, asked.settings
-    quota_C = remaining_quota(labels_N, asked.total, settings, asked.taken)
+def _by_class(call: _StrategyCall) -> tuple[Rows, Array, Array]:
+    labels_N, settings = call.pool.labels, call.settings
+    quota_C = remaining_quota(labels_N, call.total, settings, call.taken)
     orders, scores, fractions = [NOTHING], [np.zeros(0)], [np.zeros(0)]
     for c in np.flatnonzero(quota_C):
-        order, score_K = asked.of(np.flatnonzero(labels_N == c), int(quota_C[c]))
+        order, score_K = call.choose(np.flatnonzero(labels_N == c), int(quota_C[c]))
         orders.append(order)
         scores.append(score_K)
         fractions.append((np.arange(len(order)) + 0.5) / quota_C[c])
     return np.concatenate(orders), np.concatenate(scores), np.concatenate(fractions)
 
 
-def _fill_floor(asked: _StrategyCall, order: Rows, score: Array) -> tuple[Rows, Array]:
+def _fill_floor(call: _StrategyCall, order: Rows, score: Array) -> tuple[Rows, Array]:
     """Give each class its floor in the place of the last picks of classes that have more."""
-    labels_N, floor = asked.pool.labels, asked.settings.floor
-    quotas(labels_N, asked.total, "none", floor)  # refuses what can't be
+    labels_N, floor = call.pool.labels, call.settings.floor
+    quotas(labels_N, call.total, "none", floor)  # raises where the budget is too small
     for c in np.flatnonzero(np.bincount(labels_N)):
         rows = np.flatnonzero(labels_N == c)
-        have_C = np.bincount(labels_N[np.concatenate([asked.taken, order])], minlength=int(labels_N.max()) + 1)
+        have_C = np.bincount(labels_N[np.concatenate([call.taken, order])], minlength=int(labels_N.max()) + 1)
         missing = min(len(rows), floor) - int(have_C[c])
         if missing <= 0:
             continue
-        extra, extra_score = asked.of(np.setdiff1d(rows, order), missing)
+        extra, extra_score = call.choose(np.setdiff1d(rows, order), missing)
         spare = [i for i in range(len(order) - 1, -1, -1) if have_C[labels_N[order[i]]] > floor][:missing]
         order = np.concatenate([np.delete(order, spare), extra])
         score = np.concatenate([np.delete(score, spare), extra_score])

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from typing import get_type_hints
+
 import numpy as np
 import pytest
 
-from support.pools import NAMES, pool, select
+from support.pools import NAMES, pool, select, strategy
 from tithe import plugins
 from tithe.select.budget import budget_rows, quotas
 from tithe.select.pool import Pool
+from tithe.select.strategies import Picks, Scores
 
 
 def test_the_eleven_are_there() -> None:
     assert set(NAMES) <= set(plugins.names("strategies"))
+
+
+@pytest.mark.parametrize("name", plugins.names("strategies"))
+def test_every_strategy_satisfies_one_protocol_and_states_its_types(name: str) -> None:
+    module = strategy(name)
+    assert isinstance(module, Scores) != isinstance(module, Picks)
+    own, contract = (module.score, Scores.score) if isinstance(module, Scores) else (module.pick, Picks.pick)
+    expected = {**get_type_hints(contract), "options": getattr(module, "Options", object)}
+    assert get_type_hints(own) == expected and list(get_type_hints(own)) == list(expected)
 
 
 @pytest.mark.parametrize("balance", ["stratified", "uniform", "none"])

@@ -1,20 +1,22 @@
-"""AFLite and readability: rows that linear models can't guess from artifacts, or can (Le Bras et al. 2020)."""
+"""AFLite and readability: rows that linear models cannot predict from artifacts, or can (Le Bras et al. 2020)."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
+from tithe.arrays import Array, Rows
 from tithe.config import Positive, Section
+from tithe.select.pool import Pool
 from tithe.select.ranks import ranks
 
 NEEDS = ("embeddings", "readability")
 
 
 class Options(Section):
-    """The filter's sizes, and which end is kept."""
+    """Sizes of the filter, and which end is kept."""
 
     models: Positive = Field(32, description="linear models of a round")
     train_share: float = Field(0.1, gt=0, lt=1, description="rows that each is fit on")
@@ -23,7 +25,7 @@ class Options(Section):
     keep: Literal["hard", "mid", "easy"] = Field("mid", description="which end of the combined rank is kept")
 
 
-def score(pool: Any, rng: np.random.Generator, options: Options) -> Any:
+def score(pool: Pool, rng: np.random.Generator, options: Options) -> Array:
     """Return the mean of two ranks within classes: how late a row is filtered out, and how readable it is."""
     readable_N = ranks(pool.readability, pool.labels)
     if len(np.unique(pool.labels)) < 2:  # nothing to predict: readability alone decides
@@ -32,20 +34,20 @@ def score(pool: Any, rng: np.random.Generator, options: Options) -> Any:
     return _end((guessed_N + readable_N) / 2, options.keep)
 
 
-def _end(easy_N: Any, keep: str) -> Any:
+def _end(easy_N: Array, keep: str) -> Array:
     return {"easy": easy_N, "hard": -easy_N, "mid": -np.abs(easy_N - 0.5)}[keep]
 
 
-def predictability(X_ND: Any, labels_N: Any, options: Options, rng: np.random.Generator) -> Any:
+def predictability(X_ND: Array, labels_N: Rows, options: Options, rng: np.random.Generator) -> Array:
     """Return how predictable each row is; rows that were filtered out earlier count as more so.
 
-    A round fits models on random subsets and removes the slice of rows that are guessed right most often while held
-    out, as long as their share of right guesses reaches the threshold.
+    A round fits models on random subsets and removes the slice of rows that are predicted correctly most often while
+    held out, as long as their accuracy reaches the threshold.
     """
     size = max(1, len(labels_N) // options.slices)
     left, value_N, bonus = np.arange(len(labels_N)), np.zeros(len(labels_N)), float(options.slices)
     while True:
-        share_N = _right_when_held_out(X_ND[left], labels_N[left], options, rng)
+        share_N = _held_out_accuracy(X_ND[left], labels_N[left], options, rng)
         value_N[left] = share_N
         removed = np.argsort(-share_N, kind="stable")[:size]
         removed = removed[share_N[removed] >= options.threshold]
@@ -55,7 +57,7 @@ def predictability(X_ND: Any, labels_N: Any, options: Options, rng: np.random.Ge
         bonus, left = bonus - 1, np.delete(left, removed)
 
 
-def _right_when_held_out(X_ND: Any, labels_N: Any, options: Options, rng: np.random.Generator) -> Any:
+def _held_out_accuracy(X_ND: Array, labels_N: Rows, options: Options, rng: np.random.Generator) -> Array:
     rows, targets_NC = len(labels_N), np.eye(int(labels_N.max()) + 1, dtype=np.float32)[labels_N]
     right_N, held_N = np.zeros(rows), np.zeros(rows)
     count = min(rows - 1, max(2, round(options.train_share * rows)))
@@ -68,7 +70,7 @@ def _right_when_held_out(X_ND: Any, labels_N: Any, options: Options, rng: np.ran
     return right_N / np.maximum(held_N, 1)
 
 
-def _ridge(X_ND: Any, targets_NC: Any, Z_MD: Any) -> Any:
+def _ridge(X_ND: Array, targets_NC: Array, Z_MD: Array) -> Array:
     """Fit a linear model with an intercept by ridge regression and return its scores of other rows."""
     mean_D, target_C = X_ND.mean(axis=0), targets_NC.mean(axis=0)
     X_ND = X_ND - mean_D
@@ -78,4 +80,5 @@ def _ridge(X_ND: Any, targets_NC: Any, Z_MD: Any) -> Any:
     else:
         gram_DD = X_ND.T @ X_ND + penalty * np.eye(X_ND.shape[1])
         weights_DC = np.linalg.solve(gram_DD, X_ND.T @ (targets_NC - target_C))
-    return (Z_MD - mean_D) @ weights_DC + target_C
+    scores_MC: Array = (Z_MD - mean_D) @ weights_DC + target_C
+    return scores_MC

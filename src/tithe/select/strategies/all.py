@@ -1,14 +1,15 @@
-"""Every row: what the others are measured against."""
+"""Every row: the reference for all other strategies."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+
+from tithe.arrays import Array
+from tithe.select.pool import Pool
 
 NEEDS = ()
 
 
-def score(pool: Any, rng: np.random.Generator, options: Any) -> Any:
-    """Return the same for every row."""
+def score(pool: Pool, rng: np.random.Generator, options: object) -> Array:
+    """Return the same score for every row."""
     return np.zeros(len(pool))

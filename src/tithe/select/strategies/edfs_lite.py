@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from tithe.arrays import Array, Rows
 from tithe.select import greedy
+from tithe.select.pool import Pool
 from tithe.select.ranks import entropy
 
 NEEDS = ("embeddings", "probs")
 _THIRDS = 3
 
 
-def pick(pool: Any, count: int, rng: np.random.Generator, options: Any) -> Any:
+def pick(pool: Pool, count: int, rng: np.random.Generator, options: object) -> tuple[Rows, Array]:
     """Return the picks of the easy third, then of the medium, then of the hard one, each far from all before."""
     by_entropy = np.argsort(entropy(pool.probs), kind="stable")
     buckets = [np.sort(part) for part in np.array_split(by_entropy, _THIRDS)]
@@ -30,7 +30,7 @@ def pick(pool: Any, count: int, rng: np.random.Generator, options: Any) -> Any:
 
 
 def water_fill(total: int, sizes: list[int]) -> list[int]:
-    """Share a total equally among buckets, none above its size; what is left over by one, the earliest take."""
+    """Share a total equally among buckets, none above its size; the earliest take the remainder."""
     shares = [0] * len(sizes)
     while total > 0 and (open_ := [i for i, size in enumerate(sizes) if shares[i] < size]):
         each = max(1, total // len(open_))

@@ -1,33 +1,34 @@
-"""The rows that short proxy runs get most wrong, but for the very worst, which are noise (Paul et al. 2021)."""
+"""The rows that short proxy runs get most wrong, except the very worst, treated as noise (Paul et al. 2021)."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from pydantic import Field
 
+from tithe.arrays import Array, Rows
 from tithe.config import Ratio, Section
+from tithe.select.pool import Pool
 
 NEEDS = ("proxy_probs",)
 
 
 class Options(Section):
-    """How much of the hardest is taken for noise."""
+    """How much of the hardest is treated as noise."""
 
     drop_hardest: Ratio = Field(0.1, description="share of rows with the largest error that come last")
 
 
-def score(pool: Any, rng: np.random.Generator, options: Options) -> Any:
+def score(pool: Pool, rng: np.random.Generator, options: Options) -> Array:
     """Return the mean error norm of each row; the hardest share ranks behind everything else."""
-    error_N = error_norms(pool.proxy_probs, pool.labels).mean(axis=1)
+    error_N: Array = error_norms(pool.proxy_probs, pool.labels).mean(axis=1)
     dropped = np.argsort(-error_N, kind="stable")[: int(options.drop_hardest * len(pool))]
     error_N[dropped] -= 2  # no norm is above √2
     return error_N
 
 
-def error_norms(probs_NRC: Any, labels_N: Any) -> Any:
+def error_norms(probs_NRC: Array, labels_N: Rows) -> Array:
     """Return ‖p − onehot(y)‖₂ for each row and run, shape (N, R)."""
     wrong_NRC = np.array(probs_NRC, dtype=np.float64)
     wrong_NRC[np.arange(len(labels_N)), :, labels_N] -= 1
-    return np.linalg.norm(wrong_NRC, axis=-1)
+    norms_NR: Array = np.linalg.norm(wrong_NRC, axis=-1)
+    return norms_NR

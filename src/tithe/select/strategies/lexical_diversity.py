@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from tithe.arrays import Array
+from tithe.select.pool import Pool
 from tithe.select.ranks import length_bins, ranks
 
 NEEDS = ("hdd", "mtld", "ttr", "lengths")
 
 
-def score(pool: Any, rng: np.random.Generator, options: Any) -> Any:
+def score(pool: Pool, rng: np.random.Generator, options: object) -> Array:
     """Return the mean rank of the three measures within bins of like length."""
     bins_N = length_bins(pool.lengths)
-    return np.mean([ranks(measure, bins_N) for measure in (pool.hdd, pool.mtld, pool.ttr)], axis=0)
+    mean_N: Array = np.mean([ranks(measure, bins_N) for measure in (pool.hdd, pool.mtld, pool.ttr)], axis=0)
+    return mean_N

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from tithe.arrays import Array
+from tithe.select.pool import Pool
 from tithe.select.ranks import length_bins, ranks
 
 NEEDS = ("perplexity", "lengths")
 
 
-def score(pool: Any, rng: np.random.Generator, options: Any) -> Any:
+def score(pool: Pool, rng: np.random.Generator, options: object) -> Array:
     """Return 1 for the lowest perplexity of a length bin, 0 for the highest; perplexity follows length."""
     finite = np.minimum(pool.perplexity, np.finfo(float).max)  # an empty text is +inf
     return 1 - ranks(finite, length_bins(pool.lengths))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+
+from tithe.arrays import Array
+from tithe.select.pool import Pool
 
 NEEDS = ()
 
 
-def score(pool: Any, rng: np.random.Generator, options: Any) -> Any:
+def score(pool: Pool, rng: np.random.Generator, options: object) -> Array:
     """Return a random order, independent of the budget."""
     return rng.permutation(len(pool)).astype(float)
