@@ -1,17 +1,18 @@
-"""Why a row was chosen, or was not: in words, from the same numbers that decided it."""
+"""Why a row was chosen, or was not: one sentence, from the same numbers that decided it."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tithe import config
+from tithe.arrays import Rows
 from tithe.errors import InputError
 from tithe.select import selection
 from tithe.select.pool import Pool
 
 
 def explain(
-    pool: Pool, found: selection.Selection, settings: config.Select, seed: int, names: tuple[str, ...], row: int
+    pool: Pool, chosen: selection.Selection, settings: config.Select, seed: int, names: tuple[str, ...], row: int
 ) -> str:
     """Return one sentence about a row.
 
@@ -36,16 +37,16 @@ def explain(
     place = int(places[0])
     label = int(pool.labels[place])
     about = f"row {row} (class {names[label]})"
-    (at,) = np.nonzero(found.rows == place)
+    (at,) = np.nonzero(chosen.rows == place)
     if len(at):
-        rank, score, number = int(found.rank[at[0]]), float(found.score[at[0]]), int(found.round[at[0]])
-        return f"{about} was chosen: rank {rank + 1} of {len(found)}, score {score:.4f}, in round {number + 1}"
-    mates = found.rows[pool.labels[found.rows] == label]
+        rank, score, number = int(chosen.rank[at[0]]), float(chosen.score[at[0]]), int(chosen.round[at[0]])
+        return f"{about} was chosen: rank {rank + 1} of {len(chosen)}, score {score:.4f}, in round {number + 1}"
+    mates = chosen.rows[pool.labels[chosen.rows] == label]
     taken = f"{len(mates)} of {int((pool.labels == label).sum())} rows of its class were"
     return f"{about} was not chosen: {taken}{_because(pool, settings, seed, place, mates)}"
 
 
-def _because(pool: Pool, settings: config.Select, seed: int, place: int, mates: np.ndarray) -> str:
+def _because(pool: Pool, settings: config.Select, seed: int, place: int, mates: Rows) -> str:
     if len(mates) == 0:
         return ""
     if settings.rounds == 1 and (score_N := selection.scores(pool, settings, seed)) is not None:

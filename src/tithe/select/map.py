@@ -1,29 +1,30 @@
-"""A picture of a selection: where the chosen rows lie among all, and which classes and lengths they are of."""
+"""A map of a selection: the chosen rows among all rows in a plane, and histograms of their classes and lengths."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tithe import storage
+from tithe.arrays import Rows
 from tithe.report.canvas import png, short_name
 from tithe.select.pool import Pool
 
 _ALL, _CHOSEN = "#c5cbd6", "#d55e00"
 _MOST_POINTS = 20000
-_NAMED_CLASSES = 8  # beyond these, names would run into each other
+_NAMED_CLASSES = 8  # beyond these, names would overlap
 
 
-def draw(path: Path, pool: Pool, rows: Any, names: Sequence[str]) -> None:
+def draw(path: Path, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
     """Write a PNG: the pool in the plane of its two largest principal components, and two histograms.
 
-    A pool without embeddings, of which nobody had need, has no map.
+    A panel whose signal is not in the pool is left out.
 
     Parameters
     ----------
@@ -40,24 +41,24 @@ def draw(path: Path, pool: Pool, rows: Any, names: Sequence[str]) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=9)
         panel(axes, pool, rows, names)
-    told = across[0].get_legend_handles_labels()
-    figure.legend(*told, loc="outside upper right", ncols=2, frameon=False, fontsize=9, markerscale=2)
+    handles = across[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper right", ncols=2, frameon=False, fontsize=9, markerscale=2)
     with storage.atomic_file(path) as aside:
         aside.write_bytes(png(figure))
 
 
-def _plane(axes: Any, pool: Pool, rows: Any, names: Sequence[str]) -> None:
+def _plane(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
     X_ND = np.asarray(pool.embeddings, dtype=np.float32)
     X_ND = X_ND - X_ND.mean(axis=0)
     _, vectors_DD = np.linalg.eigh(X_ND.T @ X_ND)
     plane_N2 = X_ND @ vectors_DD[:, -2:][:, ::-1]
     shown = np.arange(0, len(pool), -(-len(pool) // _MOST_POINTS))
-    axes.scatter(*plane_N2[shown].T, s=3, color=_ALL, linewidths=0, label="pool")
-    axes.scatter(*plane_N2[rows].T, s=5, color=_CHOSEN, linewidths=0, label="chosen")
+    axes.scatter(plane_N2[shown, 0], plane_N2[shown, 1], s=3, color=_ALL, linewidths=0, label="pool")
+    axes.scatter(plane_N2[rows, 0], plane_N2[rows, 1], s=5, color=_CHOSEN, linewidths=0, label="chosen")
     axes.set_title("two principal components", fontsize=11, loc="left")
 
 
-def _classes(axes: Any, pool: Pool, rows: Any, names: Sequence[str]) -> None:
+def _classes(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
     classes = len(names)
     for offset, name, labels, colour in (
         (-0.2, "pool", pool.labels, _ALL),
@@ -67,17 +68,19 @@ def _classes(axes: Any, pool: Pool, rows: Any, names: Sequence[str]) -> None:
         axes.bar(np.arange(classes) + offset, share_C, width=0.4, color=colour, label=name)
     axes.set_title("share of each class", fontsize=11, loc="left")
     if classes <= _NAMED_CLASSES:
-        turned = {} if classes < 4 else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-        axes.set_xticks(range(classes), [short_name(name) for name in names], **turned)
+        axes.set_xticks(range(classes), [short_name(name) for name in names])
+        if classes >= 4:
+            for label in axes.get_xticklabels():
+                label.set(rotation=45, ha="right", rotation_mode="anchor")
     else:
         axes.set_xlabel("class")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _lengths(axes: Any, pool: Pool, rows: Any, names: Sequence[str]) -> None:
+def _lengths(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
     low, high = int(pool.lengths.min()), int(pool.lengths.max())
-    width = -(-(high - low + 1) // 30)  # whole tokens: a bin of one and a half would be a comb
-    edges = np.arange(low, high + width + 1, width) - 0.5
+    width = -(-(high - low + 1) // 30)  # whole tokens: bins of one and a half would alternate
+    edges = (np.arange(low, high + width + 1, width) - 0.5).tolist()
     axes.hist(pool.lengths, edges, density=True, color=_ALL, label="pool")
     axes.hist(pool.lengths[rows], edges, density=True, histtype="step", color=_CHOSEN, linewidth=1.6, label="chosen")
     axes.set_title("length in tokens", fontsize=11, loc="left")

@@ -1,9 +1,8 @@
-"""A budget spent in rounds: each chooses more rows from the rest, by what the model of the rows so far thinks."""
+"""A budget spent in rounds: each chooses more of the remaining rows, scored by a model of the rows chosen so far."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,12 +16,12 @@ from tithe.select.selection import Selection, select
 
 @dataclass(frozen=True)
 class History:
-    """What was chosen so far, in the order of choice.
+    """The rows chosen so far, in the order of choice.
 
     Attributes
     ----------
     rows, scores, rounds
-        Positions in the pool, what the strategy thought of each, and its round from 0; all of shape (K,).
+        Positions in the pool, the strategy's score of each, and its round from 0; all of shape (K,).
     """
 
     rows: Rows
@@ -39,12 +38,12 @@ class History:
         """Rounds that are over."""
         return int(self.rounds[-1]) + 1 if len(self.rounds) else 0
 
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values."""
+    def as_json(self) -> dict[str, list[float]]:
+        """Return plain lists of numbers."""
         return {name: getattr(self, name).tolist() for name in ("rows", "scores", "rounds")}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> History:
+    def from_json(cls, values: dict[str, list[float]]) -> History:
         """Return what `as_json` wrote."""
         return cls(np.array(values["rows"], np.int64), np.array(values["scores"]), np.array(values["rounds"], np.int64))
 
@@ -86,10 +85,10 @@ def choose_round(pool: Pool, settings: config.Select, seed: int, history: Histor
     number = history.done
     name = strategy_of(settings, number)
     own = settings if name == settings.strategy else settings.model_copy(update={"strategy": name, "options": {}})
-    found = select(pool, own, seed, history.rows, totals(len(pool), settings)[number])
-    order = np.argsort(found.rank)
+    chosen = select(pool, own, seed, history.rows, totals(len(pool), settings)[number])
+    order = np.argsort(chosen.rank)
     return History(
-        np.concatenate([history.rows, found.rows[order]]),
-        np.concatenate([history.scores, found.score[order]]),
-        np.concatenate([history.rounds, np.full(len(found), number, dtype=np.int64)]),
+        np.concatenate([history.rows, chosen.rows[order]]),
+        np.concatenate([history.scores, chosen.score[order]]),
+        np.concatenate([history.rounds, np.full(len(chosen), number, dtype=np.int64)]),
     )

@@ -1,4 +1,4 @@
-"""Small models on embeddings that judge rows they were not fit on: out-of-fold probabilities, short proxy runs."""
+"""Linear models on embeddings that predict rows they were not fit on: out-of-fold probabilities, short proxy runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from tithe.arrays import Array, Rows
 from tithe.data.cross_validation import folds, parts, standardised
 
-_STEPS, _RATE = 30, 0.05  # of a short run: long enough to learn what is easy, too short to learn by heart
+_STEPS, _RATE = 30, 0.05  # of a short run: long enough to learn what is easy, too short to memorise
 
 
 def out_of_fold(X_ND: Array, labels_N: Rows, classes: int, count: int, seed: int) -> Array:

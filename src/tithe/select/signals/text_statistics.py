@@ -1,6 +1,6 @@
 """Pure functions of one text: its words and sentences, how easily it reads, how varied its words are.
 
-What is undefined is NaN, never a silent 0: the caller decides what becomes of a text without words.
+What is undefined is NaN, never a silent 0: the caller decides what to do with a text without words.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _FLESCH = {"en": (1.015, 84.6), "ru": (1.3, 60.1)}
 def words(text: str) -> list[str]:
     """Return the words of a text in order, in lower case.
 
-    A word has a letter; digits beside it, apostrophes and hyphens inside it belong to it. Numbers are no words.
-    Scripts without spaces are not cut.
+    A word has a letter; digits beside it, apostrophes and hyphens inside it belong to it. Numbers are not words.
+    Scripts without spaces are not segmented.
     """
     return [word for word in _WORD.findall(text.lower().replace("’", "'")) if _LETTERS.search(word)]
 
@@ -49,7 +49,7 @@ def sentences(text: str) -> list[str]:
     """Return the sentences of a text that have a letter, without their end marks.
 
     A sentence ends with `.`, `!`, `?` or `…` before white space. A heuristic: an abbreviation ends one too, because
-    many corpora are in lower case and capitals tell nothing.
+    many corpora are in lower case and capitals carry no information.
     """
     return [part for part in _SENTENCE_END.split(text) if _LETTERS.search(part)]
 
@@ -75,12 +75,12 @@ def readability(text: str) -> float:
     206.835 − a·words per sentence − b·syllables per word, with a, b = 1.015, 84.6 for English (Flesch 1948) and
     1.3, 60.1 for Russian (Oborneva 2006). NaN for other languages and for texts without words.
     """
-    found, kind = words(text), language(text)
-    if not found or kind not in _FLESCH:
+    tokens, kind = words(text), language(text)
+    if not tokens or kind not in _FLESCH:
         return math.nan
     per_word, per_syllable = _FLESCH[kind]
-    sentence_length = len(found) / len(sentences(text))
-    word_length = sum(map(_syllables, found)) / len(found)
+    sentence_length = len(tokens) / len(sentences(text))
+    word_length = sum(map(_syllables, tokens)) / len(tokens)
     return 206.835 - per_word * sentence_length - per_syllable * word_length
 
 
@@ -118,8 +118,8 @@ def hdd(tokens: Sequence[Hashable], draws: int = 42) -> float:
 def mtld(tokens: Sequence[Hashable], threshold: float = 0.72) -> float:
     """Return MTLD: the mean number of words over which the TTR stays above a threshold (McCarthy & Jarvis 2010).
 
-    The mean of a forward and a backward pass; a rest that stays above counts as the share of the way to the
-    threshold that it has gone. A text in which no word repeats goes no way at all: it gets the value of one whose
+    The mean of a forward and a backward pass; a rest that stays above counts as its progress towards the
+    threshold. A text in which no word repeats makes no progress: it gets the value of one whose
     next word would be a repetition, N (N + 1) (1 − threshold) and at least N: finite, and no text of N words has
     more. NaN without words.
     """
@@ -132,7 +132,7 @@ def mtld(tokens: Sequence[Hashable], threshold: float = 0.72) -> float:
 
 
 def _factors(tokens: Iterable[Hashable], threshold: float) -> float:
-    """Count how often the TTR falls to the threshold and starts anew, the rest in part."""
+    """Count how often the TTR falls to the threshold and is reset; the rest counts in part."""
     seen: set[Hashable] = set()
     length, factors = 0, 0.0
     for token in tokens:
