@@ -40,6 +40,19 @@ def test_from_the_middle_of_a_schedule_it_goes_on_to_its_end(go: Train, whole: P
     assert (home / "history.jsonl").read_bytes() == (whole / "history.jsonl").read_bytes()
 
 
+def test_a_file_is_opened_and_verified_once(go: Train, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened_files: list[Path] = []
+    real = epoch_files._open
+
+    def counted(path: Path) -> Any:
+        opened_files.append(path)
+        return real(path)
+
+    monkeypatch.setattr(epoch_files, "_open", counted)
+    go(epochs=1, resume=str(whole / "checkpoint_epoch_2.pt"))
+    assert opened_files == [whole / "checkpoint_epoch_2.pt"]
+
+
 def test_a_file_alone_carries_its_history_into_another_folder(go: Train, whole: Path, tmp_path: Path) -> None:
     (tmp_path / "carried").mkdir()
     (tmp_path / "carried/history.jsonl").write_text(
@@ -55,7 +68,7 @@ def test_a_file_alone_carries_its_history_into_another_folder(go: Train, whole: 
     best = min(here, key=lambda line: float(line["loss"]))
     assert opened(home / "best_model.pt")["epoch"] == best["epoch"]
     assert storage.read_json(home / "metrics.json")["best"]["epoch"] == best["epoch"]
-    later = epoch_files.read(home / "latest_model.pt").progress
+    later = epoch_files.read(home / "latest_model.pt").state().progress
     assert later["best"]["epoch"] == best["epoch"] and later["waited"] == 4 - best["epoch"]
 
 

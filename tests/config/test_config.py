@@ -1,6 +1,7 @@
 """A config as a whole: understood, frozen, recognised by its keys, and silent about secrets."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -113,3 +114,17 @@ def test_a_stray_section_does_not_turn_a_native_config_into_a_recipe() -> None:
     assert config.recognise(raw) is None
     with pytest.raises(InputError, match="unknown key 'neptune'"):
         config.parse(raw)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("{single_files: true, epoch_files: 1}", "both write best_model.pt: set only one of them"),
+        ("{dir: validation}", "checkpoint.dir 'validation' is where a run writes something else"),
+        ("{dir: assets/deep}", "checkpoint.dir 'assets/deep' is where a run writes something else"),
+        ("{dir: tensorboard}", "checkpoint.dir and track.tensorboard_dir are both 'tensorboard'"),
+    ],
+)
+def test_two_writers_of_one_file_are_refused(settings: str, says: str) -> None:
+    with pytest.raises(InputError, match=re.escape(says)):
+        config.parse({"data": {"path": "rows.parquet"}}, [f"checkpoint={settings}"])

@@ -69,6 +69,8 @@ def predict(
 
     if texts and source:
         raise InputError("give texts or --input, not both")
+    if source and output and source.resolve() == output.resolve():
+        raise InputError(f"--output {output} would overwrite the input: choose another name")
     with quiet_libraries():
         rows, shown = predict.predict_stream(checkpoint, texts, source, text_column, batch_size)
         if output:

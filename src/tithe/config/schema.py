@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from tithe.storage import run_files
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -210,6 +213,14 @@ class Checkpoint(Section):
         description="also write best_model.pt, final_model.pt, classifier_head.pt, label_to_id.json, id_to_label.json",
     )
 
+    @model_validator(mode="after")
+    def _one_writer_for_a_file(self) -> Checkpoint:
+        if self.single_files and self.epoch_files:
+            raise ValueError(
+                f"checkpoint.single_files and checkpoint.epoch_files both write {run_files.BEST}: set only one of them"
+            )
+        return self
+
 
 class Neptune(Section):
     """The offline Neptune record (the hosted service closed on 5 March 2026)."""
@@ -268,12 +279,18 @@ class Run(Section):
     track: Track = Track()
     tune: Tune | None = Field(None, description="search for better settings first")
 
+    @model_validator(mode="after")
+    def _one_writer_for_a_folder(self) -> Run:
+        """Keep the folders that a config names apart from each other, and from what else a run writes."""
+        checkpoints, events = PurePath(self.checkpoint.dir), PurePath(self.track.tensorboard_dir)
+        for key, folder in (("checkpoint.dir", checkpoints), ("track.tensorboard_dir", events)):
+            if folder.parts and folder.parts[0] in set(run_files.FILES) - {"tensorboard"}:
+                raise ValueError(f"{key} '{folder}' is where a run writes something else: choose another name")
+        if checkpoints.parts and checkpoints == events:
+            raise ValueError(f"checkpoint.dir and track.tensorboard_dir are both '{events}': choose two names")
+        return self
 
-# What a search decides, by the sections of a config; the optimizer batch is cut anew, and stays as large.
-SEARCHED = {
-    "model": ("dropout",),
-    "train": (
-        *("learning_rate", "encoder_learning_rate", "weight_decay", "betas"),
-        *("batch_size", "accumulation_steps"),
-    ),
-}
+
+# What a search decides, by sections; the optimizer batch is cut into other micro-batches, and stays as large.
+_OPTIMIZER = ("learning_rate", "encoder_learning_rate", "weight_decay", "betas")
+SEARCHED = {"model": ("dropout",), "train": (*_OPTIMIZER, "batch_size", "accumulation_steps")}

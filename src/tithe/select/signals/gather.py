@@ -179,9 +179,7 @@ def _perplexity(source: SignalInputs) -> dict[str, Array]:
         with bar("perplexity", len(texts), "texts") as tick:
             model = causal_lm.open_model(source.settings.language_model, device=str(source.setup.accelerator.device))
             return {"perplexity": causal_lm.perplexities(model, texts, tick=tick)}
-    tokens, offsets = _own_tokens(source)
-    corpus = ngram_lm.Corpus.of(tokens, offsets, _vocabulary(tokens))
-    return {"perplexity": ngram_lm.perplexity_out_of_fold(corpus, source.settings.folds, source.seed)}
+    return {"perplexity": ngram_lm.perplexity_out_of_fold(_corpus(source), source.settings.folds, source.seed)}
 
 
 def _label_losses(source: SignalInputs) -> dict[str, Array]:
@@ -193,10 +191,8 @@ def _label_losses(source: SignalInputs) -> dict[str, Array]:
             model = causal_lm.open_model(source.settings.language_model, device=str(source.setup.accelerator.device))
             conditional_N, prior_N = causal_lm.label_losses(model, texts, names, tick=tick)
     else:
-        tokens, offsets = _own_tokens(source)
-        corpus = ngram_lm.Corpus.of(tokens, offsets, _vocabulary(tokens))
         conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(
-            corpus, labels, len(source.labels), source.settings.folds, source.seed
+            _corpus(source), labels, len(source.labels), source.settings.folds, source.seed
         )
     return {"conditional_loss": conditional_N, "prior_loss": prior_N}
 
@@ -211,30 +207,26 @@ def _readability(source: SignalInputs) -> dict[str, Array]:
 
 def _lexical(source: SignalInputs) -> dict[str, Array]:
     texts = source.data.inputs()
-    found: dict[str, list[float]] = {"hdd": [], "mtld": [], "ttr": []}
+    scores: dict[str, list[float]] = {"hdd": [], "mtld": [], "ttr": []}
     with bar("vocabulary", len(texts), "texts") as tick:
         for text in texts:
             words = text_statistics.words(text)
-            found["hdd"].append(text_statistics.hdd(words))
-            found["mtld"].append(text_statistics.mtld(words))
-            found["ttr"].append(text_statistics.ttr(words))
+            scores["hdd"].append(text_statistics.hdd(words))
+            scores["mtld"].append(text_statistics.mtld(words))
+            scores["ttr"].append(text_statistics.ttr(words))
             tick(1)
-    return {name: np.array(values) for name, values in found.items()}
+    return {name: np.array(values) for name, values in scores.items()}
 
 
-def _own_tokens(source: SignalInputs) -> tuple[Array, Rows]:
-    """Return the token ids of the pool's rows end to end, and where each begins."""
+def _corpus(source: SignalInputs) -> ngram_lm.Corpus:
+    """Return the token ids of the pool's rows, end to end."""
     examples = source.examples
     lengths = np.asarray(examples.lengths)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     tokens = np.empty(int(offsets[-1]), dtype=np.int64)
     for i, row in enumerate(examples.rows):
         tokens[offsets[i] : offsets[i + 1]] = examples.tokens[examples.offsets[row] : examples.offsets[row + 1]]
-    return tokens, offsets
-
-
-def _vocabulary(tokens: Array) -> int:
-    return int(tokens.max()) + 1 if len(tokens) else 1
+    return ngram_lm.Corpus.of(tokens, offsets, vocabulary=int(tokens.max()) + 1 if len(tokens) else 1)
 
 
 # Signals that are computed together, how, and the settings that change them.
