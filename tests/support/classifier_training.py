@@ -12,6 +12,7 @@ from support.texts import make_texts, write_rows
 from tithe import config, data, plugins, storage
 from tithe.runs.finish import Outcome
 from tithe.train import devices, trainer
+from tithe.train.step import Step
 from tithe.train.trainer import FitOptions
 
 # 40 rows, a quarter for validation: 30 for training, 8 micro-batches of 4 in an epoch.
@@ -47,7 +48,7 @@ def read(folder: Path, model: Path, changes: dict[str, Any], *overrides: str) ->
 Given = Callable[..., config.Run]
 
 
-def start(run: config.Run) -> tuple[torch.nn.Module, Iterator[trainer.Step]]:
+def start(run: config.Run) -> tuple[torch.nn.Module, Iterator[Step]]:
     """Return the model and the steps of its training, without the records of a whole run."""
     task = plugins.load("tasks", run.task).open(run)
     splits = data.load(run.data, run.seed)
@@ -58,7 +59,7 @@ def start(run: config.Run) -> tuple[torch.nn.Module, Iterator[trainer.Step]]:
     return model, trainer.fit(model, criterion, examples, FitOptions(run.train, run.seed, accelerator))
 
 
-def steps(run: config.Run) -> list[trainer.Step]:
+def steps(run: config.Run) -> list[Step]:
     return list(start(run)[1])
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from tithe import config
 from tithe.models.examples import Batch
 from tithe.train import devices, trainer
+from tithe.train.step import Step
 from tithe.train.trainer import FitOptions
 
 
@@ -52,7 +53,7 @@ def settings(**values: object) -> config.Train:
     return config.Train(**{**base, **values})
 
 
-def steps(model: nn.Module, train: Points | None = None, seed: int = 0, **values: object) -> Iterator[trainer.Step]:
+def steps(model: nn.Module, train: Points | None = None, seed: int = 0, **values: object) -> Iterator[Step]:
     validate = values.pop("validate", None)
     workers = values.pop("num_workers", 0)
     start = values.pop("start", None)

@@ -15,6 +15,7 @@ from support.points import Net, Points, settings, steps, weights
 from tithe.models.examples import Batch
 from tithe.train import devices, trainer
 from tithe.train.batch_plan import Plan
+from tithe.train.step import Step
 from tithe.train.trainer import FitOptions
 
 
@@ -192,7 +193,7 @@ def test_out_of_memory_with_one_row_is_an_error() -> None:
         next(_never_fits())
 
 
-def _never_fits() -> Iterator[trainer.Step]:
+def _never_fits() -> Iterator[Step]:
     class Full(Net):
         def forward(self, batch: Batch) -> torch.Tensor:
             raise torch.OutOfMemoryError

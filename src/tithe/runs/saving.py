@@ -16,7 +16,7 @@ from tithe.runs.resume import ResumePoint, fingerprint
 from tithe.runs.step_log import StepLog
 from tithe.storage import run_files
 from tithe.train.setup import Setup
-from tithe.train.trainer import Step
+from tithe.train.step import Step
 
 Saved = TypeVar("Saved")
 

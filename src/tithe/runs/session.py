@@ -27,7 +27,8 @@ from tithe.storage import run_files
 from tithe.track.tracks import RunTracker, mirror_settings
 from tithe.train import trainer
 from tithe.train.setup import Setup
-from tithe.train.trainer import FitOptions, Step
+from tithe.train.step import Step
+from tithe.train.trainer import FitOptions
 
 logger = logging.getLogger("tithe")
 

@@ -12,7 +12,7 @@ from tithe import metrics
 from tithe.runs.log import step_logger
 from tithe.track.tracks import RunTracker
 from tithe.train.setup import Setup
-from tithe.train.trainer import Step
+from tithe.train.step import Step
 
 logger = logging.getLogger("tithe")
 

@@ -30,6 +30,7 @@ from tithe.models.examples import Examples
 from tithe.tasks import Criterion, Task
 from tithe.train import trainer
 from tithe.train.setup import Setup, open_setup
+from tithe.train.step import Step
 from tithe.train.trainer import FitOptions
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def _dropouts(model: nn.Module) -> Iterator[nn.Dropout | kernels.Dropout]:
             yield module
 
 
-def train_trial(search: SearchSetup, values: Values) -> Iterator[trainer.Step]:
+def train_trial(search: SearchSetup, values: Values) -> Iterator[Step]:
     """Train a copy of the fresh network with some values; the last step of each epoch has its scores.
 
     Raises
