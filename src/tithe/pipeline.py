@@ -138,7 +138,7 @@ def prepare(
     with accelerator.main_process_first():  # the others find it in the cache
         splits = task.load()
     if point:
-        point.check(resume.fingerprint(task, splits))
+        point.check(resume.fingerprint(task, splits.labels, splits.fingerprint))
     setup = open_setup(task, splits, accelerator)
     if point:
         point.check(setup.network.fingerprint)

@@ -13,7 +13,7 @@ from tithe import config, storage
 from tithe.checkpoints import locate, store
 from tithe.checkpoints.epoch_files import NO_BEST, EpochFile, Records
 from tithe.checkpoints.state import TrainState
-from tithe.data import Splits
+from tithe.data import LabelMap
 from tithe.errors import InputError
 from tithe.models.network import Network
 from tithe.storage import run_files
@@ -146,13 +146,19 @@ def find_start(run: config.Run, home: Path, epoch_file: EpochFile | None) -> Res
     return ResumePoint(newest) if newest else None
 
 
-def fingerprint(task: Task, splits: Splits) -> dict[str, Any]:
-    """Return what must not change between a checkpoint and the run that continues from it."""
+def fingerprint(task: Task, labels: LabelMap, data: str) -> dict[str, Any]:
+    """Return what must not change between a checkpoint and the run that continues from it.
+
+    Parameters
+    ----------
+    data
+        Fingerprint of the rows as they were split.
+    """
     run, t = task.run, task.run.train
     return {
-        "labels": {"classes": len(splits.labels), "sha256": splits.labels.hash},
+        "labels": {"classes": len(labels), "sha256": labels.hash},
         "model": task.fingerprint(),
-        "data": splits.fingerprint,
+        "data": data,
         "select": run.select.model_dump(mode="json") if run.select else None,
         "order": {
             "seed": run.seed,

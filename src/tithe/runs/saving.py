@@ -41,7 +41,10 @@ class Saver:
     def __init__(self, setup: Setup, home: Path, point: ResumePoint | None) -> None:
         run = setup.run
         self._setup, self._home, self._point = setup, home, point
-        self._fingerprint = {**fingerprint(setup.task, setup.splits), **setup.network.fingerprint}
+        self._fingerprint = {
+            **fingerprint(setup.task, setup.splits.labels, setup.data_fingerprint),
+            **setup.network.fingerprint,
+        }
         self.keeper = Keeper(home / run.checkpoint.dir, run.checkpoint.keep, self._write_assets)
         self.start = point.state(setup.network, self.best_path, run.train.patience) if point else None
         fresh: dict[str, Any] = {"best": dict(epoch_files.NO_BEST), "waited": 0}

@@ -34,6 +34,8 @@ class Setup:
         The fresh network; nothing here trains it.
     accelerator
         Device, precision, processes.
+    data_fingerprint
+        That of the rows as they were split, before a strategy chose among them.
     """
 
     task: Task
@@ -42,6 +44,7 @@ class Setup:
     examples: Examples
     network: Network
     accelerator: Accelerator
+    data_fingerprint: str
 
     @property
     def run(self) -> config.Run:
@@ -80,4 +83,4 @@ def open_setup(task: Task, splits: Splits, accelerator: Accelerator) -> Setup:
         encoded = task.encode(splits.rows, tick)
     model = task.build(max(2, len(splits.labels)), task.run.seed)
     built, examples = network.build(task.run, model, task.encoder_key(), encoded, accelerator)
-    return Setup(task, splits, encoded, examples, built, accelerator)
+    return Setup(task, splits, encoded, examples, built, accelerator, splits.fingerprint)
