@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -209,3 +210,19 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["tithe", "fetch", "reviews"])
     with pytest.raises(ZeroDivisionError):
         main.main()
+
+
+# ---- a program that calls it
+
+
+@pytest.mark.parametrize("own", [[], [logging.NullHandler()]])
+def test_the_log_is_the_callers_again_afterwards(run: Run, own: list[logging.Handler]) -> None:
+    logger = logging.getLogger("tithe")
+    for handler in own:
+        logger.addHandler(handler)
+    try:
+        assert run("--version").code == 0
+        assert logger.handlers == own and logger.level == logging.NOTSET
+    finally:
+        for handler in own:
+            logger.removeHandler(handler)

@@ -1,6 +1,7 @@
 """What is told of the machine and the command line, and what is not."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -50,3 +51,13 @@ def test_the_environment_holds_no_secret_of_the_command_line(
 def test_the_environment_holds_nothing_of_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEPTUNE_API_TOKEN", SECRET)
     assert SECRET not in json.dumps(storage.describe_environment())
+
+
+@pytest.mark.parametrize("before", [None, "theirs"])
+def test_a_variable_is_set_inside_the_block_alone(monkeypatch: pytest.MonkeyPatch, before: str | None) -> None:
+    if before is not None:
+        monkeypatch.setenv("TITHE_TEST_NAME", before)
+    with pytest.raises(ValueError, match="stop"), storage.environment_variable("TITHE_TEST_NAME", "ours"):
+        assert os.environ["TITHE_TEST_NAME"] == "ours"
+        raise ValueError("stop")
+    assert os.environ.get("TITHE_TEST_NAME") == before

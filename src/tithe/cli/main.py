@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from typing import Annotated, NoReturn
 
 import typer
@@ -34,33 +36,37 @@ app.add_typer(config_app, name="config")
 
 def main() -> NoReturn:
     """Run the command line; every foreseen failure is one line on stderr and an exit code."""
-    _log_to_stderr()
+    with _log_to_stderr():
+        code = _run()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command and return its exit code."""
     try:
         # Not app(): typer turns Ctrl-C and a closed pipe into exit codes of its own.
         with typer.main.get_command(app).make_context("tithe", sys.argv[1:]) as context:
             context.command.invoke(context)
-        code = 0
     except Interrupted as error:
         _say(str(error))
-        code = error.exit_code
+        return error.exit_code
     except TitheError as error:
         _say(f"error: {error}")
-        code = error.exit_code
+        return error.exit_code
     except KeyboardInterrupt:
         _say("interrupted")
-        code = 130
+        return 130
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  the reader has gone: nothing is left to say
-        code = 0
     except MemoryError:
         _say("error: out of memory: lower train.batch_size or model.max_length")
-        code = 1
+        return 1
     except OSError as error:
         _say(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-        code = 1
+        return 1
     except Exception as error:
-        code = _usage(error)
-    sys.exit(code)
+        return _usage(error)
+    return 0
 
 
 def _usage(error: Exception) -> int:
@@ -86,14 +92,27 @@ def _say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _log_to_stderr() -> None:
+@contextlib.contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Print the log while the block runs, unless the caller's own handlers have it."""
     logger = logging.getLogger("tithe")
+    level, own = logger.level, [] if logger.handlers else [_console()]
     logger.setLevel(logging.DEBUG)
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setLevel(logging.INFO)
-        handler.setFormatter(logging.Formatter("%(message)s"))
+    for handler in own:
         logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in own:
+            logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _console() -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.INFO)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    return handler
 
 
 @app.callback(invoke_without_command=True)

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tithe import storage
+
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML or JSON, native or of any documented recipe.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting; repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -18,13 +20,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program t
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep the libraries' own bars and notes off a terminal on which ours run."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    from transformers.utils import logging as transformers_logging
+    """Keep the libraries' own bars and notes off a terminal on which ours run, while the block runs."""
+    parallelism = os.environ.get("TOKENIZERS_PARALLELISM", "true")
+    with storage.environment_variable("TOKENIZERS_PARALLELISM", parallelism):
+        from transformers.utils import logging as transformers_logging
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    yield
+        verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            transformers_logging.set_verbosity(verbosity)
+            if bars:
+                transformers_logging.enable_progress_bar()
 
 
 def print_json(value: Any) -> None:

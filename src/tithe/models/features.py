@@ -155,7 +155,8 @@ def _waiting(lock: FileLock) -> Iterator[None]:
 def _compute(model: Classifier, examples: Encodable, folder: Path, accelerator: Accelerator) -> bool:
     model.to(accelerator.device)
     cuts = inference.batches(examples, _ROWS, _COST[accelerator.device.type == "cuda"])
-    width = inference.one_batch(model, model.embed, examples, cuts[-1][:1], accelerator.autocast).shape[1]
+    with inference.evaluating(model):  # dropout would draw from the caller's random numbers
+        width = inference.one_batch(model, model.embed, examples, cuts[-1][:1], accelerator.autocast).shape[1]
     work = cache.place("features", folder.name, "-unfinished")
     # What was begun has its whole room already.
     if not cache.make_room(0 if _is_begun(work) else len(examples) * width * 4):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tithe.storage.cache import cache_dir
-from tithe.storage.environment import describe_environment, dotenv
+from tithe.storage.environment import describe_environment, dotenv, environment_variable
 from tithe.storage.files import atomic_file, flatten, read_json, write_json, write_text
 from tithe.storage.folders import MANIFEST, atomic_folder, broken_files, link_tree, recover, write_manifest
 from tithe.storage.hashing import digest, digest_bytes, sha256_file
@@ -20,6 +20,7 @@ __all__ = [
     "digest",
     "digest_bytes",
     "dotenv",
+    "environment_variable",
     "flatten",
     "link_tree",
     "read_json",

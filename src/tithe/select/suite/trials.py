@@ -138,14 +138,13 @@ def _results(suite: _Suite, trials: list[Trial], processes: int) -> Iterator[tup
         yield from ((trial, suite.run(trial)) for trial in trials)
         return
     threads = max(1, (os.cpu_count() or 1) // processes)
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # children read it when they load their libraries
-    try:
-        begin = _begin, (suite.base, suite.equal_steps)
-        with multiprocessing.get_context("spawn").Pool(processes, *begin) as pool:
-            yield from zip(trials, pool.imap(_run_in_worker, trials), strict=True)
-    finally:
-        os.environ.pop("OMP_NUM_THREADS") if before is None else os.environ.update(OMP_NUM_THREADS=before)
+    begin = _begin, (suite.base, suite.equal_steps)
+    # Children read the variable when they load their libraries.
+    with (
+        storage.environment_variable("OMP_NUM_THREADS", str(threads)),
+        multiprocessing.get_context("spawn").Pool(processes, *begin) as pool,
+    ):
+        yield from zip(trials, pool.imap(_run_in_worker, trials), strict=True)
 
 
 _worker: list[_Suite] = []  # that of a worker process

@@ -20,16 +20,14 @@ one folder `run__<uuid>__<pid>__<random>`: the operations as JSON lines (`data-*
 from __future__ import annotations
 
 import logging
-import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from tithe import plugins
+from tithe import plugins, storage
 from tithe.errors import InputError
 
 MASK = "***"
@@ -151,7 +149,8 @@ def _start(data: Path, name: str, tags: list[str]) -> Any:
         warnings.filterwarnings("ignore", "jsonschema.RefResolver is deprecated", DeprecationWarning)
         neptune = plugins.require("neptune", extra="neptune")
     logging.getLogger("neptune").setLevel(logging.ERROR)
-    with _data_directory(data):
+    # The client reads this once, while it starts, else takes the working directory.
+    with storage.environment_variable("NEPTUNE_DATA_DIRECTORY", str(data)):
         return neptune.init_run(
             mode="offline",
             name=name,
@@ -164,19 +163,6 @@ def _start(data: Path, name: str, tags: list[str]) -> Any:
             capture_traceback=False,
             capture_hardware_metrics=False,
         )
-
-
-@contextmanager
-def _data_directory(path: Path) -> Iterator[None]:
-    """Set where the client writes while it starts; it reads this once, else takes the working directory."""
-    before = os.environ.get("NEPTUNE_DATA_DIRECTORY")
-    os.environ["NEPTUNE_DATA_DIRECTORY"] = str(path)
-    try:
-        yield
-    finally:
-        del os.environ["NEPTUNE_DATA_DIRECTORY"]
-        if before is not None:
-            os.environ["NEPTUNE_DATA_DIRECTORY"] = before
 
 
 def _types() -> Any:
