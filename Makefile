@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Tests are small: a process for each core, of one thread, is twice as fast as one process of all threads.
 WORKERS ?= auto
+# Tests run in a random order, of which the seed is printed at the end: `make test SEED=1234` runs that order again.
+SEED ?= default
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: install install-all quickstart test slow fix check docs clean
@@ -31,8 +33,9 @@ install-all: .venv/.all  ## and the heavier extras
 quickstart: .venv/.base  ## train, evaluate and report on a small real data set
 	$(BIN)/tithe quickstart
 
-test: .venv/.all check  ## lint, types and every test, offline
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+# A file's tests stay in one process, where they share its fixtures; files are handed out in their random order.
+test: .venv/.all check  ## lint, types and every test in a random order, offline
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --randomly-seed $(SEED)
 
 slow: .venv/.all  ## what needs minutes or a real data set
 	$(BIN)/python -m pytest -m slow

@@ -2,35 +2,77 @@
 
 from __future__ import annotations
 
-import logging
 import os
-
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.texts import FILLER, TOPICS, make_texts, write_rows
+pytest.register_assert_rewrite("support")
+
+from support.environment import isolate  # noqa: E402
+
+isolate(os.environ)  # before any library reads it
+
+from support import state  # noqa: E402
+from support.state import logs  # noqa: E402
+from support.texts import FILLER, TOPICS, make_texts, write_rows  # noqa: E402
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how to run this order again: quiet runs print no header, where it would be said else."""
+    terminalreporter.write_line(f"the order of this run: --randomly-seed={config.getoption('randomly_seed')}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What fixtures of a wider scope compute goes to a cache of its own too: they run before those of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TITHE_CACHE", str(tmp_path_factory.mktemp("session-cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test has a cache of its own for what it computes."""
-    monkeypatch.setenv("TITHE_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-@pytest.fixture(autouse=True)
-def own_log() -> Iterator[None]:
-    """The command line sets up the log of its process: put it back for the next test."""
-    logger = logging.getLogger("tithe")
-    level, handlers = logger.level, list(logger.handlers)
+def clean_process() -> Iterator[None]:
+    """Begin with the log as a new process has it; fail the test that leaves the process otherwise than it was."""
+    logs.reset()
+    before = state.take()
     yield
-    logger.setLevel(level)
-    logger.handlers = handlers
+    if found := state.put_back(before):
+        pytest.fail(state.message("this test", found), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """A fixture that outlives its test may not change the process: the tests after it would depend on the order."""
+    if fixturedef.scope == "function" or fixturedef.argname == "session_cache":
+        return (yield)
+    before = state.take()
+    value = yield
+    if found := state.put_back(before):
+        pytest.fail(state.message(f"the fixture {fixturedef.argname} ({fixturedef.scope})", found), pytrace=False)
+    return value
+
+
+@pytest.fixture(autouse=True)
+def own_cache(clean_process: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every test has a cache of its own for what it computes, also after its own `monkeypatch.undo()`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TITHE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def seeded() -> Iterator[None]:
+    """Give a test torch's global generator with a seed; after it the generator is where it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 @pytest.fixture
@@ -93,7 +135,6 @@ def tithe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
     def call(*arguments: object) -> tuple[Any, str, list[str]]:
         monkeypatch.setattr("sys.argv", ["tithe", *map(str, arguments)])
-        logging.getLogger("tithe").handlers[:] = []  # the command's own keeps the stderr of the moment it was made
         capsys.readouterr()
         with pytest.raises(SystemExit) as exit_:
             main.main()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import logging
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,22 +15,18 @@ from tithe.cli import main
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Call the command in this process, as the shell would."""
-    logger = logging.getLogger("tithe")
-    before = logger.handlers[:], logger.level
 
     def call(*arguments: object, stdin: str = "") -> Result:
         monkeypatch.setattr(sys, "argv", ["tithe", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        logger.handlers[:] = []  # the command's own handler keeps the stderr of the moment it was made
         capsys.readouterr()
         with pytest.raises(SystemExit) as exit_:
             main.main()
         return Result(exit_.value.code, *capsys.readouterr())
 
-    yield call
-    logger.handlers[:], logger.level = before
+    return call
 
 
 @pytest.fixture(scope="session")

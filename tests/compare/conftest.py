@@ -20,10 +20,8 @@ def made(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = [label if i % 5 else "space" for i, label in enumerate(labels)]
     rows = write_rows(tmp_path_factory.mktemp("rows") / "rows.parquet", texts, labels)
     other = write_rows(tmp_path_factory.mktemp("other") / "rows.parquet", *make_texts(60, classes=3))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TITHE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        for name, sections in RUNS.items():
-            train(folder / name, other if name == "data" else rows, tiny_bert, sections)
+    for name, sections in RUNS.items():
+        train(folder / name, other if name == "data" else rows, tiny_bert, sections)
     return folder
 
 

@@ -1,11 +1,11 @@
 """Rows that stay on disk, and views of them."""
 
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from support.memory import peak_memory
 from support.text_sets import GOOD, load, write_parquet
 
 
@@ -15,12 +15,10 @@ def test_the_rows_stay_on_disk(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "rows.parquet", pairs)
     load(path)
     before = pa.total_allocated_bytes()
-    tracemalloc.start()
-    found = load(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    with peak_memory() as peak:
+        found = load(path)
     assert found.rows.table.nbytes > 8_000_000
-    assert peak < 1_000_000
+    assert peak() < 1_000_000
     assert pa.total_allocated_bytes() - before < 100_000
     assert found.rows.inputs(3, 5)[0].startswith("3 long words")
     assert pa.total_allocated_bytes() - before < 100_000

@@ -3,13 +3,13 @@
 import codecs
 import json
 import math
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.memory import peak_memory
 from tithe.data import json_stream
 from tithe.errors import InputError
 
@@ -226,13 +226,10 @@ def test_a_huge_value_is_tried_a_few_times_only(write: Write, monkeypatch: pytes
 
 
 def peak(path: Path) -> int:
-    tracemalloc.start()
-    try:
+    with peak_memory() as peak:
         for _ in json_stream.values(path):
             pass
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    return peak()
 
 
 def test_memory_does_not_grow_with_the_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -15,19 +16,27 @@ from tithe.errors import InputError
 from tithe.imaging import backends, decode
 
 
+@pytest.fixture(autouse=True)
+def opened_anew() -> Iterator[None]:
+    """Let each test open the libraries for the first time; to those after it they are open."""
+    backends.opencv.cache_clear()
+    backends.pillow.cache_clear()
+    yield
+    for library in (backends.opencv, backends.pillow):
+        library.cache_clear()
+        library()
+
+
 @pytest.mark.parametrize(("module", "name"), [("cv2", "cv2"), ("PIL", "PIL.Image")])
 def test_a_missing_library_names_the_extra(
     store: Store, monkeypatch: pytest.MonkeyPatch, module: str, name: str
 ) -> None:
-    backends.opencv.cache_clear()
-    backends.pillow.cache_clear()
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=rf"^{name} is not installed: pip install 'tithe\[image\]'$"):
         decode.read(store(CUT["jpeg"]))
 
 
 def test_opencv_runs_on_one_thread() -> None:
-    backends.opencv.cache_clear()
     cv2.setNumThreads(2)
     backends.opencv()
     assert cv2.getNumThreads() == 1

@@ -16,6 +16,8 @@ from tithe import config, storage
 from tithe.errors import InputError
 from tithe.tasks import text
 
+pytestmark = pytest.mark.usefixtures("seeded")  # networks are built, and drop out, by the global generator
+
 # ---- pooling
 
 

@@ -18,6 +18,8 @@ from tithe import config
 from tithe.errors import InputError
 from tithe.models import freeze
 
+pytestmark = pytest.mark.usefixtures("seeded")  # networks are built, and drop out, by the global generator
+
 Settings = Callable[..., dict[str, Any]]
 
 

@@ -10,6 +10,8 @@ from torch import nn
 
 from tithe.models import kernels
 
+pytestmark = pytest.mark.usefixtures("seeded")  # networks are built, and drop out, by the global generator
+
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("p", [0.05, 0.1, 0.5, 0.9])

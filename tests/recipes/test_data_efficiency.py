@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
 import os
 import runpy
 import shutil
@@ -55,15 +54,15 @@ def module(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
     def call(name: str, *arguments: str) -> tuple[Any, str, str]:
         monkeypatch.setattr("sys.argv", [name, *arguments])
-        logging.getLogger("tithe").handlers[:] = []  # the command's own keeps the stderr of the moment it was made
-        for known in [known for known in sys.modules if known.startswith("data_efficiency")]:
-            monkeypatch.delitem(sys.modules, known)  # an earlier test's copy of the project
         capsys.readouterr()
         code: Any = 0
         try:
             runpy.run_module(f"data_efficiency.{name}", run_name="__main__")
         except SystemExit as end:
             code = end.code
+        finally:
+            for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == "data_efficiency"]:
+                del sys.modules[loaded]  # the next call, or the next test's copy of the project, loads its own
         return code, *capsys.readouterr()
 
     return call

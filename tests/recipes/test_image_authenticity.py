@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import logging
 import math
 import runpy
 import shlex
@@ -47,7 +46,6 @@ def script(
         if not (tmp_path / "dataset").exists():
             (tmp_path / "dataset").symlink_to(root)
         monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, arguments)])
-        logging.getLogger("tithe").handlers[:] = []  # the command's own keeps the stderr of the moment it was made
         with pytest.raises(SystemExit) as exit_:
             runpy.run_path(str(SCRIPT), run_name="__main__")
         out, err = capsys.readouterr()
@@ -119,9 +117,7 @@ def killed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(root, folder / "dataset")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TITHE_CACHE", str(folder.parent / "cache"))
         patch.chdir(folder)
-        patch.setattr(logging.getLogger("tithe"), "handlers", [])
         first = subprocess.Popen([sys.executable, str(SCRIPT), *EXAMPLE], stdout=subprocess.DEVNULL)
         while not (folder / "checkpoints/checkpoint_epoch_1.pt").exists():
             assert first.poll() is None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +26,23 @@ Settings = Callable[..., dict[str, Any]]
 STEPS = 24  # 96 training rows, batches of 8, 2 epochs
 
 
-@pytest.fixture
-def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Let SIGINT arrive exactly at a step: a real signal would come at any."""
-
-    def arrange(step: int) -> None:
-        monkeypatch.setattr(interrupts, "StopRequest", asked_after(step))
-
-    return arrange
+@contextlib.contextmanager
+def stopped_after(step: int) -> Iterator[None]:
+    """Let SIGINT arrive exactly at a step while the block runs: a real signal would come at any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interrupts, "StopRequest", asked_after(step))
+        yield
 
 
 @pytest.mark.parametrize("stop", [1, 7, 12, 13, 20, 23])
 def test_stopped_at_any_step_and_resumed_is_bit_identical(
-    stop: int, settings: Settings, tmp_path: Path, stop_after: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+    stop: int, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw = settings(train={"ema_decay": 0.9, "schedule": "cosine", "warmup_steps": 3, "patience": 5})
     whole = run(with_out(raw, tmp_path / "whole"))
-    with monkeypatch.context():
-        stop_after(stop)
-        with pytest.raises(Interrupted) as caught:
-            run(with_out(raw, tmp_path / "parts"))
+    with stopped_after(stop), pytest.raises(Interrupted) as caught:
+        run(with_out(raw, tmp_path / "parts"))
     assert caught.value.exit_code == 130 and f"step_{stop:08d}" in str(caught.value)
-    monkeypatch.undo()
     monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "cold"))  # nor does a lost cache change anything
     resumed = run(with_out(raw, tmp_path / "parts", resume="auto"))
     assert sha(resumed) == sha(whole)
@@ -64,17 +60,13 @@ def test_resuming_from_a_named_checkpoint_elsewhere_takes_the_history_along(sett
     assert (tmp_path / "elsewhere/history.jsonl").read_bytes() == (tmp_path / "whole/history.jsonl").read_bytes()
 
 
-def test_early_stopping_survives_a_resume(
-    settings: Settings, tmp_path: Path, stop_after: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_early_stopping_survives_a_resume(settings: Settings, tmp_path: Path) -> None:
     # A learning rate this small never improves after the first epoch by more than nothing.
     raw = settings(train={"epochs": 9, "patience": 2, "learning_rate": 1e-12})
     whole = run(with_out(raw, tmp_path / "whole"))
     assert whole.scores["training"]["epochs"] == 3
-    stop_after(30)
-    with pytest.raises(Interrupted):
+    with stopped_after(30), pytest.raises(Interrupted):
         run(with_out(raw, tmp_path / "parts"))
-    monkeypatch.undo()
     resumed = run(with_out(raw, tmp_path / "parts", resume="auto"))
     assert resumed.scores["training"]["epochs"] == 3 and sha(resumed) == sha(whole)
     # Killed after the early stop, while evaluating: not a step more is taken.

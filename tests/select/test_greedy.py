@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from support.greedy import Case, assert_follows, draw, lattice, naive, order_of
+from support.memory import peak_memory
 from tithe.errors import InputError
 from tithe.select import greedy
 
@@ -240,8 +240,6 @@ def test_a_quality_of_other_rows_is_refused(rows: int) -> None:
 @pytest.mark.parametrize("chosen", [0, 5000])
 def test_memory_stays_below_twice_the_embeddings(chosen: int) -> None:
     x_ND = np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32)
-    tracemalloc.start()
-    greedy.greedy(x_ND, 500, centres=x_ND[:chosen])
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < x_ND.nbytes + x_ND[:chosen].nbytes + (6 << 20)  # all distances would take 38 or 419 MB
+    with peak_memory() as peak:
+        greedy.greedy(x_ND, 500, centres=x_ND[:chosen])
+    assert peak() < x_ND.nbytes + x_ND[:chosen].nbytes + (6 << 20)  # all distances would take 38 or 419 MB

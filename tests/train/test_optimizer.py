@@ -67,6 +67,7 @@ def test_vectors_do_not_decay() -> None:
     assert {p.ndim for p in decayed["params"]} == {2} and {p.ndim for p in free["params"]} == {1}
 
 
+@pytest.mark.usefixtures("seeded")
 def test_average_known_answer() -> None:
     model = nn.Linear(1, 1, bias=False)
     model.weight.data.fill_(1.0)

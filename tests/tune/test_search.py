@@ -134,23 +134,23 @@ def test_a_missing_optuna_names_the_extra(settings: Settings, monkeypatch: pytes
         pipeline.check(tuned(settings))
 
 
-def test_a_search_in_several_processes_of_one_run_is_refused(settings: Settings, tmp_path: Path) -> None:
+def test_a_search_in_several_processes_of_one_run_is_refused(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = tuned(settings)
     several = devices.accelerator("cpu", "no")
-    several.state.num_processes = 2
-    try:
-        with pytest.raises(InputError, match="run `tithe tune` first"):
-            tune_search.search(pipeline.check(run), tmp_path, several)
-    finally:
-        several.state.num_processes = 1
+    monkeypatch.setattr(several.state, "num_processes", 2)
+    with pytest.raises(InputError, match="run `tithe tune` first"):
+        tune_search.search(pipeline.check(run), tmp_path, several)
 
 
 # ---- the command
 
 
 def test_the_callers_random_streams_are_left_alone(settings: Settings, tmp_path: Path) -> None:
-    torch.manual_seed(5)
-    expected = torch.rand(1)
-    torch.manual_seed(5)
-    search(tuned(settings, trials=1, epochs=1), tmp_path)
-    assert torch.equal(torch.rand(1), expected)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        expected = torch.rand(1)
+        torch.manual_seed(5)
+        search(tuned(settings, trials=1, epochs=1), tmp_path)
+        assert torch.equal(torch.rand(1), expected)

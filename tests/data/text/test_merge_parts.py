@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from support.memory import peak_memory
 from support.raw_parts import OUTPUTS, files, merged_rows, read, rows, write_part
 from tithe.data.text import merge_parts
 
@@ -136,12 +136,9 @@ def test_row_groups_have_a_known_size(raw: Path, out: Path) -> None:
 
 
 def peak(raw: Path, out: Path) -> int:
-    tracemalloc.start()
-    try:
+    with peak_memory() as peak:
         merge_parts.merge(raw, out)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    return peak()
 
 
 def test_memory_does_not_grow_with_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,10 +60,10 @@ def test_an_error_at_any_rename_leaves_nothing_that_does_not_fit(
             raise OSError("no space left")
         return replace(path, target)
 
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="no space left"):
-        merge_parts.merge(raw, out, skip_wrong=True)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail)
+        with pytest.raises(OSError, match="no space left"):
+            merge_parts.merge(raw, out, skip_wrong=True)
     assert not (out / "combined_dataset.json").exists()
     assert not list(out.glob(".partial-*"))
     merge_parts.merge(raw, out, skip_wrong=True)

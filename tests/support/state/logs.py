@@ -1,0 +1,58 @@
+"""What is logged; the filters of warnings are restored by pytest itself, after each test."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from support.state.kind import Kind, Values, always
+
+
+def _loggers() -> dict[str, logging.Logger]:
+    made = logging.root.manager.loggerDict.items()
+    return {"root": logging.root} | {name: log for name, log in made if isinstance(log, logging.Logger)}
+
+
+def _logging() -> Values:
+    values: dict[Any, Any] = {("everything", "disabled below"): logging.root.manager.disable}
+    for name, log in _loggers().items():
+        values[name, "level"] = log.level
+        values[name, "propagate"] = log.propagate
+        values[name, "disabled"] = log.disabled
+        values[name, "handlers"] = [handler for handler in log.handlers if not _of_pytest(handler)]
+    return values
+
+
+def _of_pytest(handler: logging.Handler) -> bool:
+    return type(handler).__module__.startswith("_pytest.")  # it adds and removes its own around each phase of a test
+
+
+def _write_handlers(log: logging.Logger, own: list[logging.Handler]) -> None:
+    log.handlers[:] = [*own, *filter(_of_pytest, log.handlers)]
+
+
+def _write_logging(name: Any, value: Any) -> None:
+    logger, what = name
+    if what == "disabled below":
+        logging.disable(value)
+    elif what == "level":
+        _loggers()[logger].setLevel(value)  # an assignment would leave the answers of isEnabledFor cached
+    elif what == "handlers":
+        _write_handlers(_loggers()[logger], value)
+    else:
+        setattr(_loggers()[logger], what, value)
+
+
+def reset() -> None:
+    """Set the levels of a new process, on which depends what `caplog` sees without a level of its own."""
+    logging.root.setLevel(logging.WARNING)
+    for name, level, propagate in (("tithe", logging.NOTSET, True), ("tithe.steps", logging.DEBUG, False)):
+        logger = logging.getLogger(name)
+        logger.setLevel(level)
+        logger.propagate = propagate
+        _write_handlers(logger, [])
+
+
+KINDS = [
+    Kind("logging", _logging, _write_logging, always),  # a library that is imported makes its loggers
+]

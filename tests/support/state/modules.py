@@ -1,0 +1,56 @@
+"""The modules that are loaded, and what those of tithe keep."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from support.state.kind import ABSENT, Kind, Values, always
+
+
+def _modules() -> Values:
+    return dict(sys.modules)
+
+
+def _write_module(name: str, value: Any) -> None:
+    if value is ABSENT:
+        del sys.modules[name]
+    else:
+        sys.modules[name] = value
+
+
+def _on_path(module: Any) -> bool:
+    """Say whether a module is a library's; else it is from a folder that is gone: a project that a test has written."""
+    file = getattr(module, "__file__", None)
+    return not file or file.startswith(tuple(f"{Path(entry).resolve()}{os.sep}" for entry in sys.path))
+
+
+def _globals() -> Values:
+    """Return what each module of tithe keeps; of what it fills in place, a copy."""
+    return {
+        (name, key): value.copy() if type(value) in FILLED_IN_PLACE else value
+        for name in [name for name in sys.modules if name.startswith("tithe")]
+        for key, value in vars(sys.modules[name]).items()
+        if key[:2] != "__" and (name, key) not in GROWS_BY_DESIGN
+    }
+
+
+FILLED_IN_PLACE = {set, dict, list}
+# The folders that this process has used: a record that only grows, of paths that no other test has.
+GROWS_BY_DESIGN = {("tithe.storage.cache", "_in_use")}
+
+
+def _write_global(name: Any, value: Any) -> None:
+    module, key = name
+    if value is ABSENT:
+        delattr(sys.modules[module], key)
+    else:
+        setattr(sys.modules[module], key, value)
+
+
+KINDS = [
+    Kind("module", _modules, _write_module, _on_path),
+    Kind("global", _globals, _write_global, always),
+]
