@@ -19,7 +19,7 @@ from support.text_tasks import opened
 from support.texts import make_texts, write_rows
 from tithe import config, pipeline
 from tithe.checkpoints import tensors
-from tithe.data.text import ingest
+from tithe.data import ingest
 from tithe.models import freeze
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch

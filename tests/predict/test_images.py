@@ -97,7 +97,7 @@ def test_a_verdict_follows_the_band_of_the_run(home: Path, model: predict.Traine
 
 @pytest.mark.parametrize(("low", "high", "verdict"), [(0.0, 0.0, "real"), (1.0, 1.0, "fake"), (0.0, 1.0, "unsure")])
 def test_the_band_decides(model: predict.TrainedModel, folder: Path, low: float, high: float, verdict: str) -> None:
-    lines = images._judged(model, Calibration(1.0, 0.0, low, high, 0.05), ["x"], [decode.read(folder / "a.jpg")])
+    lines = images._judge(model, Calibration(1.0, 0.0, low, high, 0.05), ["x"], [decode.read(folder / "a.jpg")])
     assert [line.verdict for line in lines] == [verdict]
 
 
@@ -109,17 +109,17 @@ def test_without_a_calibration_half_decides(home: Path, folder: Path) -> None:
 
 
 def test_a_calibration_is_that_of_its_weights_alone(home: Path, model: predict.TrainedModel, tmp_path: Path) -> None:
-    assert predict.calibration_of(model) is not None
+    assert model.calibration is not None
     copy = shutil.copytree(home, tmp_path / "run")
     content = torch.load(copy / "best_model.pt", weights_only=True)
     content["model_state_dict"]["head.1.bias"] += 1.0
     torch.save(content, copy / "checkpoint_epoch_7.pt")
     other = predict.load(copy / "checkpoint_epoch_7.pt", "cpu")
-    assert other.folder == copy / "best" and predict.calibration_of(other) is None
+    assert other.folder == copy / "best" and other.calibration is None
     (copy / "best/calibration.json").write_text('{"slope": 1}')
     storage.write_manifest(copy / "best")
     with pytest.raises(InputError, match="a calibration has error, high, low, offset, slope, not slope"):
-        predict.calibration_of(predict.load(copy / "best_model.pt", "cpu"))
+        assert predict.load(copy / "best_model.pt", "cpu").calibration
 
 
 def test_a_copy_of_a_file_of_weights_alone_is_no_checkpoint(home: Path, tmp_path: Path) -> None:

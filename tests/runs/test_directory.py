@@ -111,12 +111,12 @@ def test_the_newest_unfinished_run_of_the_config_goes_on_and_ends_in_the_same_bi
     older = stopped(raw, 7)
     newer = older.rename(older.with_name("a-20250101-000000"))  # then the clock of the next is later
     newest = stopped(raw, 13)
-    assert f"a run of this config was left unfinished in {newer}: --resume auto goes on with it" in log.text
+    assert f"a run of this config was left unfinished in {newer}: --resume auto continues it" in log.text
     other = stopped(frozen(seed=5), 9)  # newer still, of another config
     log.clear()
     resumed = finish(raw, resume="auto")
     assert resumed.home == newest and homes(tmp_path / "runs") == sorted([newer.name, newest.name, other.name])
-    assert "going on after step 13" in log.text and "left unfinished" not in log.text
+    assert "resuming after step 13" in log.text and "left unfinished" not in log.text
     whole = run({**raw, "out": str(tmp_path / "whole")})
     assert sha(resumed) == sha(whole)
     assert (newest / "history.jsonl").read_bytes() == (tmp_path / "whole/history.jsonl").read_bytes()
@@ -208,7 +208,7 @@ def test_the_default_directory_goes_on_too(
     earlier = log.read_text()
     resumed = finish(raw, resume="auto")
     assert resumed.home == left and homes(tmp_path / "runs") == [left.name]
-    assert log.read_text().startswith(earlier) and "going on after step 7" in log.read_text()
+    assert log.read_text().startswith(earlier) and "resuming after step 7" in log.read_text()
 
 
 def test_a_run_under_way_is_not_taken_for_a_finished_one(

@@ -71,7 +71,7 @@ def test_a_photograph_that_goes_during_training_is_one_line(tmp_path: Path, monk
     monkeypatch.setattr(image.Image, "load", load)
     with pytest.raises(InputError) as caught:
         train(root, tmp_path / "out", "train.drop_last=false", num_workers=2)
-    assert str(caught.value).startswith(f"{gone} could be read before") and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{gone} can't be read") and "\n" not in str(caught.value)
 
 
 def test_it_learns(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ def test_detectors_are_of_the_documented_sizes_and_seeded(flags: dict[str, Any],
     before = torch.get_rng_state()
     first, second, third = (task.build(2, seed).state_dict() for seed in (1, 1, 2))
     assert sum(value.numel() for value in first.values()) == pytest.approx(millions * 1e6, rel=0.05)
-    assert task.identity() == {"detector": mode} and torch.equal(torch.get_rng_state(), before)
+    assert task.fingerprint() == {"detector": mode} and torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], third[name]) for name in first)
 
@@ -118,7 +118,7 @@ REMARKS = [
 
 @pytest.mark.parametrize(("steps", "rate", "says"), REMARKS)
 def test_a_way_too_short_to_get_anywhere_is_remarked(steps: int, rate: float, says: str | None) -> None:
-    found = image.Image(config.parse({**SMALL, "data_root": "unused", "lr": rate})).remarks(steps)
+    found = image.Image(config.parse({**SMALL, "data_root": "unused", "lr": rate})).warnings(steps)
     assert [line.startswith(says or "") for line in found] == ([True] if says else [])
 
 

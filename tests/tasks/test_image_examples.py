@@ -111,7 +111,8 @@ def test_workers_and_other_processes_see_the_same_bytes(root: Path) -> None:
     examples = task.encode(task.load_labelled()[0])
     plan = trainer.plan(examples, task.run.train, 42)
     here, read_ahead = (
-        [batch["images"] for _, (batch,) in collated(examples, plan, range(3, 9), workers)] for workers in (0, 2)
+        [batch["images"] for _, (batch,) in collated(examples, plan, range(3, 9), num_workers=workers)]
+        for workers in (0, 2)
     )
     assert all(torch.equal(a, b) for a, b in zip(here, read_ahead, strict=True))
     script = (
@@ -173,5 +174,5 @@ def test_a_photograph_that_has_gone_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "set" / examples.paths[1]).unlink()
     with pytest.raises(InputError) as caught:
         examples.collate(ROWS)
-    says = f"{tmp_path / 'set' / examples.paths[1]} could be read before and can't be now"
+    says = f"{tmp_path / 'set' / examples.paths[1]} can't be read ("
     assert str(caught.value).startswith(says) and "\n" not in str(caught.value)

@@ -127,9 +127,9 @@ def test_another_length_tokenizer_or_data_has_an_entry_of_its_own(tiny_bert: Pat
 
 def test_using_a_tokenizer_does_not_change_its_identity(tiny_bert: Path) -> None:
     task = opened(tiny_bert)
-    before = task.identity()
+    before = task.fingerprint()
     task.tokenizer(TEXTS, padding=True, truncation=True, max_length=4)
-    assert task.identity() == before
+    assert task.fingerprint() == before
 
 
 # ---- the loss
@@ -163,7 +163,7 @@ def test_the_criterion_computes_in_float32_and_sums_over_rows(tiny_bert: Path) -
 
 
 def test_identity_is_that_of_the_model_not_of_its_folder(tiny_bert: Path, tmp_path: Path) -> None:
-    assert opened(copied(tiny_bert, tmp_path / "elsewhere")).identity() == opened(tiny_bert).identity()
+    assert opened(copied(tiny_bert, tmp_path / "elsewhere")).fingerprint() == opened(tiny_bert).fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -176,17 +176,17 @@ def test_identity_is_that_of_the_model_not_of_its_folder(tiny_bert: Path, tmp_pa
     ],
 )
 def test_identity_tells_settings_apart(tiny_bert: Path, change: dict[str, object]) -> None:
-    others = [opened(tiny_bert).identity(), opened(tiny_bert, head="mlp", max_length=8).identity()]
-    assert opened(tiny_bert, **change).identity() not in others
+    others = [opened(tiny_bert).fingerprint(), opened(tiny_bert, head="mlp", max_length=8).fingerprint()]
+    assert opened(tiny_bert, **change).fingerprint() not in others
 
 
 @pytest.mark.parametrize("change", [{"num_hidden_layers": 1}, {"hidden_size": 64}, {"vocab_size": 99}])
 def test_identity_tells_encoders_apart(tiny_bert: Path, tmp_path: Path, change: dict[str, int]) -> None:
-    assert opened(copied(tiny_bert, tmp_path / "other", **change)).identity() != opened(tiny_bert).identity()
+    assert opened(copied(tiny_bert, tmp_path / "other", **change)).fingerprint() != opened(tiny_bert).fingerprint()
 
 
 def test_identity_does_not_depend_on_what_a_linear_head_ignores(tiny_bert: Path) -> None:
-    assert opened(tiny_bert, hidden_dim=9).identity() == opened(tiny_bert).identity()
+    assert opened(tiny_bert, hidden_dim=9).fingerprint() == opened(tiny_bert).fingerprint()
 
 
 @pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
@@ -203,10 +203,10 @@ def test_a_saved_task_needs_nothing_of_its_origin(folder: Path, tmp_path: Path, 
     assert '"tithe"' not in (tmp_path / "kept/encoder/config.json").read_text()  # other programs read it too
     shutil.rmtree(home)
 
-    again = text.restore(task.run, tmp_path / "kept", task.identity())
+    again = text.restore(task.run, tmp_path / "kept", task.fingerprint())
     rebuilt = again.build(3, seed=99)
     rebuilt.load_state_dict(weights)
     assert {p.dtype for p in rebuilt.parameters()} == {torch.float32}
-    assert again.identity() == task.identity()
+    assert again.fingerprint() == task.fingerprint()
     found = logits(rebuilt, again.examples(TEXTS).collate(np.arange(4)))
     assert torch.equal(found, expected)

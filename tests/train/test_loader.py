@@ -54,7 +54,7 @@ def test_examples_that_vary_are_those_of_the_epoch_that_is_trained(workers: int)
     data, s = Turning(), settings(batch_size=4, drop_last=True)
     plan = trainer.plan(data, s, 0)
     assert plan.groups is not None and plan.steps_per_epoch == 9
-    items = list(collated(data, plan, range(7, 20), workers))
+    items = list(collated(data, plan, range(7, 20), num_workers=workers))
     assert [int(batch["epoch"][0]) for _, (batch,) in items] == [1] * 2 + [2] * 9 + [3] * 2
     expected = [plan.epoch(step // 9)[step % 9].tolist() for step in range(7, 20)]
     assert [rows.tolist() for rows, _ in items] == expected

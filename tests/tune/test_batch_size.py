@@ -38,11 +38,14 @@ class Points:
         self.asked.append(rows.tolist())
         return {"x": torch.ones(len(rows), 2), "labels": torch.from_numpy(self.labels[rows])}
 
+    def take(self, rows: Rows) -> Any:
+        raise AssertionError("a probe takes no part of its rows")
+
 
 class Task:
     """What a task offers to the finder, for such rows."""
 
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         return {}
 
     def criterion(self, label_smoothing: float) -> Callable[[torch.Tensor, Batch], torch.Tensor]:
