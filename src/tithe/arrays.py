@@ -1,4 +1,4 @@
-"""Type aliases of arrays; a name's suffix tells the shape, as in `probs_NC`."""
+"""Type aliases of arrays; a variable's suffix gives its shape, as in `probs_NC`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors a user can mend, each one line: the value, the choices, the cure."""
+"""Errors that a user can fix. Each message is one line: the value, the choices, the cure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Interrupted(TitheError):
     signum
         The signal's number; the exit code is 128 + signum, as a shell expects.
     message
-        What was saved and how to go on.
+        What was saved and how to continue.
     """
 
     def __init__(self, signum: int, message: str) -> None:
@@ -36,8 +36,8 @@ class Interrupted(TitheError):
 
 def did_you_mean(value: str, choices: Iterable[str]) -> str:
     """Return `: did you mean 'x'?` for a near miss, else the list of choices."""
-    known = sorted(choices)
-    near = difflib.get_close_matches(value, known, n=1, cutoff=0.6)
+    options = sorted(choices)
+    near = difflib.get_close_matches(value, options, n=1, cutoff=0.6)
     if near:
         return f": did you mean '{near[0]}'?"
-    return f": choose one of {', '.join(known)}" if known else ""
+    return f": choose one of {', '.join(options)}" if options else ""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks for a stop at the next safe place, the second stops at once."""
+"""Ctrl-C and SIGTERM: the first requests a stop at the next safe point, the second exits at once."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ logger = logging.getLogger("tithe")
 
 
 class StopRequest:
-    """The signal that asked for a stop; 0 until there is one."""
+    """The number of the signal that requested a stop; 0 until one arrives."""
 
     signum = 0
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[StopRequest]:
-    """Note the first SIGINT or SIGTERM instead of dying; a second one exits the process at once.
+    """Record the first SIGINT or SIGTERM instead of exiting; a second one exits the process at once.
 
-    Outside the main thread signals can't be caught: there the yielded object stays 0.
+    Signals can only be caught in the main thread: in any other, `signum` of the yielded object stays 0.
     """
-    asked = StopRequest()
+    stop = StopRequest()
 
     def handle(signum: int, frame: FrameType | None) -> None:
-        if asked.signum:
+        if stop.signum:
             os._exit(128 + signum)
-        asked.signum = signum
-        logger.warning("stopping after this step; the same signal again quits at once")
+        stop.signum = signum
+        logger.warning("stopping after this step; send the signal again to quit at once")
 
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield stop
         return
     before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        yield stop
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)

@@ -1,4 +1,4 @@
-"""Progress as a person wants it: a bar on a terminal, a plain line now and then in a log."""
+"""Progress display: a bar on a terminal, an occasional plain line in a log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Tick = Callable[[int], None]
 
 @contextlib.contextmanager
 def bar(label: str, total: int, unit: str) -> Iterator[Tick]:
-    """Show progress on stderr while the block runs; the yielded function takes how many more are done."""
+    """Show progress on stderr while the block runs; the yielded function takes the number of new items done."""
     with _on_terminal(label, total, unit) if sys.stderr.isatty() else _in_log(label, total, unit) as tick:
         yield tick
 
@@ -44,7 +44,7 @@ def _on_terminal(label: str, total: int, unit: str) -> Iterator[Tick]:
     )
     plain = sys.stderr
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        # The bar has put a stderr in place that prints above it: let the log write there while it stands.
+        # While the bar is shown, sys.stderr is a wrapper that prints above it: point the log handlers at the wrapper.
         writers = [h for h in logger.handlers if isinstance(h, logging.StreamHandler) and h.stream is plain]
         for handler in writers:
             handler.setStream(sys.stderr)

@@ -78,7 +78,7 @@ def test_written_numbers_equal_the_metrics(tmp_path: Path, classes: int) -> None
     result = classification.write(tmp_path, Rows(y_N), probs_NC, labels(classes), seed=3)
     expected = {
         **metrics.summary(y_N, probs_NC),
-        **metrics.areas(y_N, probs_NC),
+        **metrics.auc(y_N, probs_NC),
         "calibration_error": metrics.calibration_error(y_N, probs_NC),
         "interval_95": metrics.bootstrap(y_N, probs_NC, 3),
     }

@@ -175,7 +175,7 @@ BAD = [
     ([1, 0], [0.5], "2 labels and 1 scores"),
     ([1, 2], [0.5, 0.5], "row 1 has the label 2: choose 0 (fake) or 1 (real)"),
     (["real", "fake"], [0.5, 0.5], "row 0 has the label real"),
-    ([1, 0], [0.5, 1.5], "row 1 has the score 1.5: scores lie from 0 to 1"),
+    ([1, 0], [0.5, 1.5], "row 1 has the score 1.5: scores must be from 0 to 1"),
     ([1, 0], [-0.1, 0.5], "row 0 has the score -0.1"),
     ([1, 0], [0.5, np.nan], "row 1 has the score nan"),
 ]

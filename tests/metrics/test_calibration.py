@@ -111,10 +111,10 @@ def test_a_calibration_survives_json() -> None:
 
 
 BAD_CALIBRATIONS: list[tuple[Callable[[], Any], str]] = [
-    (lambda: calibrate(np.ones(3), np.full(3, 0.5)), "every image to calibrate on is real: give images of both"),
-    (lambda: calibrate(np.zeros(3), np.full(3, 0.5)), "every image to calibrate on is fake: give images of both"),
-    (lambda: calibrate(EIGHT, EIGHT_SCORES, 0.5), "the error 0.5 of a verdict is out of range"),
-    (lambda: calibrate(EIGHT, EIGHT_SCORES, -0.1), "the error -0.1 of a verdict is out of range"),
+    (lambda: calibrate(np.ones(3), np.full(3, 0.5)), "all images to calibrate on are real: add images of the other"),
+    (lambda: calibrate(np.zeros(3), np.full(3, 0.5)), "all images to calibrate on are fake: add images of the other"),
+    (lambda: calibrate(EIGHT, EIGHT_SCORES, 0.5), "the verdict error 0.5 is out of range"),
+    (lambda: calibrate(EIGHT, EIGHT_SCORES, -0.1), "the verdict error -0.1 is out of range"),
     (lambda: Calibration.from_dict({"slope": 1.0}), "a calibration has error, high, low, offset, slope, not slope"),
 ]
 

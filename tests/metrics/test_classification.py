@@ -71,13 +71,13 @@ def test_log_loss_known_answers() -> None:
     assert metrics.log_loss(np.array([1]), np.array([[1, 0]], np.float32)) == pytest.approx(-np.log(1e-12))
 
 
-# ---- areas
+# ---- AUC
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_areas_of_two_classes_are_those_of_the_second(seed: int) -> None:
     y_true, probs = draw(2, [0, 1], seed=seed)
-    assert metrics.areas(y_true, probs) == {
+    assert metrics.auc(y_true, probs) == {
         "auc_roc": pytest.approx(reference.roc_auc_score(y_true, probs[:, 1])),
         "auc_pr": pytest.approx(reference.average_precision_score(y_true, probs[:, 1])),
     }
@@ -85,7 +85,7 @@ def test_areas_of_two_classes_are_those_of_the_second(seed: int) -> None:
 
 def test_areas_of_more_classes_are_the_mean_of_one_against_the_rest() -> None:
     y_true, probs = draw(5, [0, 1, 2, 3, 4])
-    found = metrics.areas(y_true, probs)
+    found = metrics.auc(y_true, probs)
     assert found["auc_roc"] == pytest.approx(reference.roc_auc_score(y_true, probs, multi_class="ovr"))
     assert found["auc_pr"] == pytest.approx(reference.average_precision_score(np.eye(5)[y_true], probs))
 
@@ -93,14 +93,14 @@ def test_areas_of_more_classes_are_the_mean_of_one_against_the_rest() -> None:
 def test_areas_leave_absent_classes_out() -> None:
     y_true, probs = draw(5, [0, 2])
     expected = np.mean([reference.roc_auc_score(y_true == c, probs[:, c]) for c in (0, 2)])
-    assert metrics.areas(y_true, probs)["auc_roc"] == pytest.approx(expected)
+    assert metrics.auc(y_true, probs)["auc_roc"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("classes", [2, 5])
 @pytest.mark.parametrize("only", [0, 1])
 def test_areas_of_one_class_are_none(classes: int, only: int) -> None:
     y_true, probs = draw(classes, [only])
-    assert metrics.areas(y_true, probs) == {"auc_roc": None, "auc_pr": None}
+    assert metrics.auc(y_true, probs) == {"auc_roc": None, "auc_pr": None}
 
 
 # ---- calibration

@@ -31,7 +31,7 @@ def scores(y_true_N: Array, probs_NC: Array, names: Sequence[str], seed: int) ->
     return {
         "rows": len(y_true_N),
         **metrics.summary(y_true_N, probs_NC),
-        **metrics.areas(y_true_N, probs_NC),
+        **metrics.auc(y_true_N, probs_NC),
         "calibration_error": metrics.calibration_error(y_true_N, probs_NC),
         "interval_95": metrics.bootstrap(y_true_N, probs_NC, seed),
         "per_class": table,

@@ -1,11 +1,11 @@
-"""The numbers by which classifiers are judged; `authenticity` and `calibration` have those of real or fake."""
+"""Metrics of classifiers; `authenticity` and `calibration` are those of real or fake photographs."""
 
 from __future__ import annotations
 
 from tithe.metrics.classification import (
     DIRECTION,
     Reliability,
-    areas,
+    auc,
     better,
     bootstrap,
     calibration_error,
@@ -19,7 +19,7 @@ from tithe.metrics.classification import (
 __all__ = [
     "DIRECTION",
     "Reliability",
-    "areas",
+    "auc",
     "better",
     "bootstrap",
     "calibration_error",

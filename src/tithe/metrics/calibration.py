@@ -1,6 +1,6 @@
-"""Platt's calibration of the score of a photograph, and verdicts that may be open: real, fake or unsure.
+"""Platt scaling of real/fake scores, and three-way verdicts: real, fake or unsure.
 
-Labels and scores are those of `authenticity`: 1 is real, and a score in [0, 1] is high for what looks real.
+Labels and scores are as in `authenticity`: 1 is real; scores are in [0, 1], high for real.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from tithe.metrics.authenticity import CLASSES, checked
 
 Verdict = Literal["real", "fake", "unsure"]
 
-# A sigmoid in float32 rounds to 1 from a logit of 17 on, but reaches 1e-38 on the other side: both tails end here.
+# A float32 sigmoid rounds to 1 above a logit of 17, but reaches 1e-38 at the other end: clip both tails equally.
 _EDGE = 1e-7
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Platt's sigmoid over the logit of the score, and the band of probabilities in which no verdict is given.
+    """Platt's sigmoid over the logit of the score, and the band of probabilities in which the verdict is unsure.
 
     Attributes
     ----------
     slope, offset
         The calibrated probability of real is sigmoid(slope · logit(score) + offset); the slope is at least 0.
     low, high
-        Below `low` an image is called fake, above `high` real, between and at them it is unsure.
+        An image is fake below `low`, real above `high`, and otherwise unsure.
     error
-        The share of reals that may lie below `low`, and of fakes above `high`, on the rows of the calibration.
+        The largest share of reals below `low`, and of fakes above `high`, on the calibration rows.
     """
 
     slope: float
@@ -47,51 +47,50 @@ class Calibration:
         return _sigmoid(self.slope * _logit(np.asarray(scores_N, dtype=np.float64)) + self.offset)
 
     def verdicts(self, scores_N: Array) -> list[Verdict]:
-        """Return what is said of each raw score."""
+        """Return the verdict on each raw score."""
         return ["fake" if p < self.low else "real" if p > self.high else "unsure" for p in self.apply(scores_N)]
 
     def verdict(self, score: float) -> Verdict:
-        """Return what is said of one raw score."""
+        """Return the verdict on one raw score."""
         return self.verdicts(np.array([score]))[0]
 
     def to_dict(self) -> dict[str, float]:
-        """Return plain numbers, for JSON."""
+        """Return plain numbers for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, float]) -> Calibration:
-        """Return what `to_dict` was called on.
+        """Rebuild a calibration from `to_dict`.
 
         Raises
         ------
         InputError
             The keys are not those of a calibration.
         """
-        if saved.keys() != (known := {field.name for field in fields(cls)}):
-            raise InputError(f"a calibration has {', '.join(sorted(known))}, not {', '.join(sorted(saved))}")
+        if saved.keys() != (names := {field.name for field in fields(cls)}):
+            raise InputError(f"a calibration has {', '.join(sorted(names))}, not {', '.join(sorted(saved))}")
         return cls(**saved)
 
 
 def calibrate(labels_N: Array, scores_N: Array, error: float = 0.05) -> Calibration:
     """Fit the calibration on validation rows (Platt 1999; Newton's method of Lin, Lin and Weng 2007).
 
-    Platt's smoothed targets, (R + 1)/(R + 2) for R reals and 1/(F + 2) for F fakes, keep the fit finite where the
-    classes part. Scores that rank the wrong way are not turned around: their slope is 0, and all is unsure. Where one
-    threshold keeps both errors, the band closes to the middle of those that do.
+    Platt's smoothed targets, (R + 1)/(R + 2) for R reals and 1/(F + 2) for F fakes, keep the fit finite when the
+    classes are separable. Scores that rank the wrong way are not inverted: their slope is 0 and every verdict is
+    unsure. Where a single threshold satisfies both error limits, the band closes to the middle of those that do.
 
     Raises
     ------
     InputError
-        As `authenticity.sweep`; or a class has no rows, or `error` is no share below a half.
+        As `authenticity.sweep`; or a class has no rows, or `error` is not in [0, 0.5).
     """
     labels_N, scores_N = checked(labels_N, scores_N)
     if not 0 <= error < 0.5:
-        raise InputError(f"the error {error} of a verdict is out of range: choose 0 up to 0.5")
+        raise InputError(f"the verdict error {error} is out of range: choose a value from 0 to below 0.5")
     if len(present := set(labels_N.tolist())) < 2:
-        raise InputError(f"every image to calibrate on is {CLASSES[present.pop()]}: give images of both classes")
+        raise InputError(f"all images to calibrate on are {CLASSES[present.pop()]}: add images of the other class")
     slope, offset = _platt(labels_N, _logit(scores_N))
-    without_band = Calibration(slope, offset, 0.0, 1.0, error)
-    p_N = without_band.apply(scores_N)
+    p_N = Calibration(slope, offset, 0.0, 1.0, error).apply(scores_N)
     low, high = _edge(p_N[labels_N == 1], error), -_edge(-p_N[labels_N == 0], error)
     if low > high:
         low = high = (low + high) / 2
@@ -99,7 +98,7 @@ def calibrate(labels_N: Array, scores_N: Array, error: float = 0.05) -> Calibrat
 
 
 def _edge(values_N: Array, error: float) -> float:
-    """Return the highest value below which at most a share of all values lie."""
+    """Return the highest value with at most a share `error` of all values below it."""
     allowed = math.floor(error * len(values_N) + 1e-9)  # 0.29 · 100 is 28.999…
     return float(np.sort(values_N)[allowed])
 
@@ -108,15 +107,15 @@ def _platt(labels_N: Array, x_N: Array) -> tuple[float, float]:
     """Return slope and offset with the least mean cross-entropy against the smoothed targets, slope ≥ 0."""
     reals = int((labels_N == 1).sum())
     targets_N = np.where(labels_N == 1, (reals + 1) / (reals + 2), 1 / (len(labels_N) - reals + 2))
-    centre = float(x_N.mean())  # centred, the two unknowns hardly depend on each other
+    centre = float(x_N.mean())  # centring nearly decorrelates slope and offset
     slope, offset = _newton(np.stack([x_N - centre, np.ones_like(x_N)]), targets_N)
-    if slope <= 0:  # the problem is convex: its best slope from 0 on is then 0, and the best constant the mean target
+    if slope <= 0:  # convex: the best slope ≥ 0 is then 0, and the best constant the mean target
         return 0.0, float(_logit(targets_N.mean()))
     return slope, offset - slope * centre
 
 
 def _newton(x_2N: Array, targets_N: Array) -> tuple[float, float]:
-    """Minimise the cross-entropy of sigmoid(w · x) by Newton's method; steps are halved until they gain enough."""
+    """Minimise the cross-entropy of sigmoid(w · x) by Newton's method with backtracking line search."""
     w_2, start = np.zeros(2), targets_N.mean()
     w_2[1] = np.log(start / (1 - start))
     for _ in range(100):
@@ -129,7 +128,7 @@ def _newton(x_2N: Array, targets_N: Array) -> tuple[float, float]:
         size, now = 1.0, _cross_entropy(w_2 @ x_2N, targets_N)
         while _cross_entropy((w_2 - size * step_2) @ x_2N, targets_N) > now - 1e-4 * size * (gradient_2 @ step_2):
             size /= 2
-            if size < 1e-10:  # what is left to gain is lost in rounding
+            if size < 1e-10:  # any further gain is below rounding error
                 return float(w_2[0]), float(w_2[1])
         w_2 = w_2 - size * step_2
     return float(w_2[0]), float(w_2[1])

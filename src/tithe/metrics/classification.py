@@ -12,12 +12,12 @@ import numpy as np
 
 from tithe.arrays import Array
 
-# The one place that knows which way a validation score is better.
+# The only definition of which direction of a validation score is better.
 DIRECTION: dict[str, Literal["min", "max"]] = {"loss": "min", "accuracy": "max", "f1": "max"}
 
 
 def better(score: str, new: float, old: float | None) -> bool:
-    """Say whether a validation score improved; anything beats None, NaN beats nothing."""
+    """Return whether a validation score improved; anything beats None, NaN beats nothing."""
     if old is None:
         return not np.isnan(new)
     return new < old if DIRECTION[score] == "min" else new > old
@@ -62,21 +62,21 @@ def log_loss(y_true_N: Array, probs_NC: Array) -> float:
 
 def _from_confusion(matrix_CC: Array) -> dict[str, float]:
     values = per_class(matrix_CC)
-    seen_C = (matrix_CC.sum(axis=1) + matrix_CC.sum(axis=0)) > 0
+    present_C = (matrix_CC.sum(axis=1) + matrix_CC.sum(axis=0)) > 0
     weights_C = values.support / max(values.support.sum(), 1)
     scores = {"accuracy": float(np.diag(matrix_CC).sum() / max(matrix_CC.sum(), 1))}
     for name in ("precision", "recall", "f1"):
         value_C = getattr(values, name)
-        scores[name] = float(value_C[seen_C].mean()) if seen_C.any() else 0.0
+        scores[name] = float(value_C[present_C].mean()) if present_C.any() else 0.0
         scores[f"{name}_weighted"] = float((value_C * weights_C).sum())
     return scores
 
 
-def areas(y_true_N: Array, probs_NC: Array) -> dict[str, float | None]:
+def auc(y_true_N: Array, probs_NC: Array) -> dict[str, float | None]:
     """Return AUC-ROC and AUC-PR (average precision).
 
-    Two classes: the second is the positive one. More: the mean over the classes that have both positive
-    and negative rows. None where no class has.
+    With two classes, the second is the positive one. With more, the mean over the classes that have both positive
+    and negative rows. None where no class has both.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -104,12 +104,12 @@ class Reliability(NamedTuple):
 def reliability(y_true_N: Array, probs_NC: Array, bins: int = 15) -> Reliability:
     """Return mean confidence, accuracy and rows of every bin of the top probability (Guo et al. 2017)."""
     confidence_N = probs_NC.max(axis=1).astype(np.float64)
-    right_N = (probs_NC.argmax(axis=1) == y_true_N).astype(np.float64)
+    correct_N = (probs_NC.argmax(axis=1) == y_true_N).astype(np.float64)
     bin_N = np.minimum((confidence_N * bins).astype(np.int64), bins - 1)
     count_B = np.bincount(bin_N, minlength=bins)
     size_B = np.maximum(count_B, 1)
     return Reliability(
-        np.bincount(bin_N, confidence_N, bins) / size_B, np.bincount(bin_N, right_N, bins) / size_B, count_B
+        np.bincount(bin_N, confidence_N, bins) / size_B, np.bincount(bin_N, correct_N, bins) / size_B, count_B
     )
 
 

@@ -49,7 +49,7 @@ def roc_curve(path: Path, y_true_N: Array, probs_NC: Array, names: Sequence[str]
         false_rate, true_rate, _ = curve(is_c_N, score_N)
         return false_rate, true_rate
 
-    area = metrics.areas(y_true_N, probs_NC)["auc_roc"]
+    area = metrics.auc(y_true_N, probs_NC)["auc_roc"]
     figure, axes = canvas(5.6, 5.0)
     axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":", linewidth=1)
     _draw_curves(axes, y_true_N, probs_NC, names, points)
@@ -67,7 +67,7 @@ def pr_curve(path: Path, y_true_N: Array, probs_NC: Array, names: Sequence[str])
         precision, recall, _ = precision_recall_curve(is_c_N, score_N)
         return recall, precision
 
-    area = metrics.areas(y_true_N, probs_NC)["auc_pr"]
+    area = metrics.auc(y_true_N, probs_NC)["auc_pr"]
     figure, axes = canvas(5.6, 5.0)
     _draw_curves(axes, y_true_N, probs_NC, names, points)
     axes.set_xlabel("recall")
