@@ -1,4 +1,4 @@
-"""Photographs as pixels: read, cut, changed, recognised again, and what their files give away."""
+"""Image pixels and files: decode, crop, augment, hash, and read metadata."""
 
 from __future__ import annotations
 

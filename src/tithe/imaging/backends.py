@@ -1,4 +1,4 @@
-"""OpenCV and Pillow, which the extra `image` brings: imported when the first image is touched."""
+"""OpenCV and Pillow from the extra `image`, imported when the first image is used."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from types import ModuleType
 
 from tithe import plugins
 
-_one_at_a_time = threading.Lock()
+_import_lock = threading.Lock()
 
 
 @cache
 def opencv() -> ModuleType:
-    """Return `cv2`, for the whole process on one thread and silent.
+    """Return `cv2`, set to one thread and no log output for the whole process.
 
-    Images are read by many workers at once, each of which wants one core, and OpenCV's own threads don't survive a
-    fork. Its log would tell of broken files on stderr; they are counted and listed instead.
+    Many workers read images at once, one core each, and OpenCV's own threads don't survive a fork. Its log would report
+    broken files on stderr; tithe counts and lists them instead.
 
     Raises
     ------
     InputError
-        It is not installed.
+        OpenCV is not installed.
     """
-    with _one_at_a_time:  # it replaces itself while it is imported, and another thread would see it half done
+    with _import_lock:  # cv2 replaces itself during import: another thread could see it half initialised
         cv2 = plugins.require("cv2", extra="image")
     cv2.setNumThreads(0)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -37,6 +37,6 @@ def pillow() -> ModuleType:
     Raises
     ------
     InputError
-        It is not installed.
+        Pillow is not installed.
     """
     return plugins.require("PIL.Image", extra="image")

@@ -1,19 +1,19 @@
-"""Image files: what their headers say, and their pixels as stored, or the reason why they can't be had.
+"""Decode image files to pixels as stored, or report the reason why one cannot be decoded.
 
-What a file is follows from its content, never from its name. Orientation is ignored: turning a picture is an
-augmentation, and the grid on which it was sampled and compressed is evidence. Nothing is scaled while decoding.
+The format is detected from the content, never from the name. Orientation tags are ignored: rotation is an augmentation,
+and the grid on which an image was sampled and compressed is evidence. Nothing is scaled while decoding.
 
 | stored | read as |
 |---|---|
-| grey, 1 bit, palette | three channels |
+| grey, 1-bit, palette | three channels |
 | 16 bits a value (PNG, TIFF) | value / 257, rounded |
-| partly transparent | laid over white: what a transparent pixel hides was never seen |
-| CMYK, YCCK | RGB by Pillow, without a colour profile |
+| partly transparent | composited over white: hidden colours are not part of the picture |
+| CMYK, YCCK | RGB by Pillow, ignoring colour profiles |
 | several frames | the first |
-| float, 32-bit integer, Lab | refused: their range is not known |
+| float, 32-bit integer, Lab | refused: the value range is unknown |
 
-OpenCV decodes what it does faithfully, Pillow the rest. A JPEG that lost bytes in its middle but not its end can't be
-told from a whole one.
+OpenCV decodes the formats that it decodes faithfully, Pillow the rest. A JPEG that lost bytes in the middle but has its
+end marker cannot be distinguished from an intact one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tithe.arrays import Array
 from tithe.errors import InputError
 from tithe.imaging import Pixels, integrity
 from tithe.imaging.backends import opencv
-from tithe.imaging.files import REASONS, Unreadable, opened, quiet, whole
+from tithe.imaging.files import REASONS, Unreadable, open_image, quiet, read_all
 from tithe.imaging.headers import ORIENTATION, Header, bits_of, format_of, header, size_of
 
 __all__ = ["REASONS", "Header", "Unreadable", "header", "read"]
@@ -44,18 +44,18 @@ def read(path: Path, max_pixels: int = 64_000_000) -> Pixels:
     Parameters
     ----------
     max_pixels
-        Width × height, checked before decoding; at most twice `PIL.Image.MAX_IMAGE_PIXELS`, Pillow's own limit.
+        Width × height, checked before decoding; Pillow itself refuses more than twice `PIL.Image.MAX_IMAGE_PIXELS`.
 
     Raises
     ------
     Unreadable
         For one of `REASONS`.
     """
-    with opened(path) as (file, image):
+    with open_image(path) as (file, image):
         width, height = size_of(image)
         if width * height > max_pixels:
             raise Unreadable("too_large")
-        data = whole(file)
+        data = read_all(file)
         if flaw := integrity.flaw(data):
             raise Unreadable(flaw)
         pixels_HW3 = _pixels(image, data)
@@ -74,7 +74,7 @@ def _pixels(image: Any, data: bytes) -> Pixels:
 
 
 def _is_plain(image: Any) -> bool:
-    """Say whether OpenCV reads it as Pillow does; of an MPO both take the first picture."""
+    """Return whether OpenCV and Pillow decode it alike; of an MPO both take the first picture."""
     if image.mode not in ("L", "RGB") or image.has_transparency_data:
         return False
     return format_of(image) == "JPEG" or (image.format in ("PNG", "WEBP") and not image.is_animated)
@@ -97,22 +97,22 @@ def _by_pillow(image: Any) -> Pixels:
 
 
 def _load(image: Any) -> None:
-    """Decode as stored; what ends too early raises, unless the caller's process has told Pillow otherwise."""
+    """Decode as stored; a truncated file raises. Refuses to run where Pillow is set to accept truncated files."""
     if plugins.require("PIL.ImageFile", extra="image").LOAD_TRUNCATED_IMAGES:
-        raise InputError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set, which passes broken images: set it to False")
+        raise InputError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set, which accepts broken images: set it to False")
     is_tiff = image.format == "TIFF"
-    with quiet() if is_tiff else nullcontext():  # reading its tags may warn
+    with quiet() if is_tiff else nullcontext():  # reading TIFF tags may warn
         if is_tiff:
-            image.getexif().pop(ORIENTATION, None)  # a TIFF, and nothing else, Pillow would turn
+            image.getexif().pop(ORIENTATION, None)  # Pillow rotates TIFFs, and only them
         image.load()
 
 
 def _deep(image: Any, data: bytes) -> Pixels:
-    """Return 16-bit values as 8-bit ones; Pillow would keep the high byte alone, but it notices a missing part."""
+    """Return 16-bit values rounded to 8 bits. Pillow only checks that the file is complete: it drops the low byte."""
     if image.format == "TIFF" and image.tag_v2.get(ORIENTATION, 1) != 1:
-        raise Unreadable("unsupported_mode")  # OpenCV turns these even when told not to
+        raise Unreadable("unsupported_mode")  # OpenCV rotates these even with IMREAD_IGNORE_ORIENTATION
     if image.mode.startswith("I") and image.has_transparency_data:
-        raise Unreadable("unsupported_mode")  # of which OpenCV shows what is hidden
+        raise Unreadable("unsupported_mode")  # OpenCV ignores their transparency
     _load(image)
     cv2 = opencv()
     values_HWC = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -129,7 +129,7 @@ def _deep(image: Any, data: bytes) -> Pixels:
 
 
 def _over_white(rgba_HW4: Array, peak: int) -> Array:
-    """Return colours over white, shape (H, W, 3), rounded, in the values 0 to peak."""
+    """Return the image composited over white, shape (H, W, 3), rounded, with values 0 to peak."""
     values_HW4 = rgba_HW4.astype(np.min_scalar_type(peak * peak + peak // 2))
     alpha_HW1 = values_HW4[..., 3:]
     over_HW3: Array = (values_HW4[..., :3] * alpha_HW1 + peak * (peak - alpha_HW1) + peak // 2) // peak

@@ -1,7 +1,7 @@
-"""Named changes that say nothing of how an image was made: a detector should give the same verdict after them.
+"""Named degradations that do not change whether an image is real: a detector's verdict should survive them.
 
-Each is a pure function of the image and keeps its shape. They serve the table of real photographs that were merely
-processed, and the sweep of both classes.
+Each is a pure function of the image and keeps its shape. The robustness report applies them to both classes, and to
+real photographs alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NAMES: dict[str, Degradation] = {
     "blur_1": partial(blurred, sigma=1.0),
     "blur_2": partial(blurred, sigma=2.0),
     "noise_5": partial(noisy, deviation=5.0, seed=0),
-    "half_double_bicubic": partial(resampled, factor=0.5, there="cubic", back="cubic"),
+    "half_double_bicubic": partial(resampled, factor=0.5, interpolation="cubic", interpolation_back="cubic"),
     "bilateral": partial(bilateral, diameter=9, levels=40.0, sigma=3.0),
     "brightness": partial(color_jitter, brightness=30.0),
     "contrast": partial(color_jitter, contrast=1.3),
@@ -37,7 +37,7 @@ def by_name(name: str) -> Degradation:
     Raises
     ------
     InputError
-        There is none of that name.
+        The name is unknown.
     """
     if name not in NAMES:
         raise InputError(f"unknown degradation '{name}'{did_you_mean(name, NAMES)}")

@@ -1,4 +1,4 @@
-"""Image files opened, and the reasons why one can't be."""
+"""Open image files, and the reasons why one cannot be read."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tithe.imaging.backends import pillow
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 REASONS = {
-    "missing": "there is no such file",
-    "no_permission": "it may not be read",
+    "missing": "the file does not exist",
+    "no_permission": "no permission to read the file",
     "empty_file": "the file is empty",
-    "not_an_image": f"it is none of {', '.join(FORMATS)}",
+    "not_an_image": f"the file is not one of {', '.join(FORMATS)}",
     "truncated": "the file ends too early",
-    "damaged": "the file can't be decoded",
-    "too_large": "it has more pixels than are allowed",
-    "unsupported_mode": "its kind of pixels can't be turned into 8-bit RGB",
+    "damaged": "the file cannot be decoded",
+    "too_large": "the image has more pixels than images.max_pixels allows",
+    "unsupported_mode": "the pixel format cannot be converted to 8-bit RGB",
 }
 
-# What Pillow's parsers raise on bytes that make no sense to them.
-_GIVES_UP = (
+# What Pillow's parsers raise on malformed bytes.
+_PARSE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -42,13 +42,13 @@ _GIVES_UP = (
     struct.error,
     zlib.error,
 )
-# No fault of the file: to leave it out because of these would lose it.
-_TROUBLE = {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE}
+# System errors, not faults of the file: never drop a file because of one.
+_SYSTEM_ERRORS = {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE}
 _warnings_are_global = threading.Lock()
 
 
 class Unreadable(TitheError):
-    """An image file whose pixels can't be had.
+    """An image file that cannot be decoded.
 
     Parameters
     ----------
@@ -64,23 +64,23 @@ class Unreadable(TitheError):
         self.path = path
 
     def __str__(self) -> str:
-        """Return the file and the reason in words."""
+        """Return the file and the reason as text."""
         return f"{self.path or 'image'}: {REASONS.get(self.reason, self.reason)}"
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[IO[bytes], Any]]:
-    """Open a file and its image as Pillow sees it; what Pillow raises in the block becomes `Unreadable`.
+def open_image(path: Path) -> Iterator[tuple[IO[bytes], Any]]:
+    """Open a file and its Pillow image; what Pillow raises in the block becomes `Unreadable`.
 
-    Errors of the system, such as a failing disk, are raised as they are.
+    System errors, such as a failing disk, are raised unchanged.
     """
     reasons = {pillow().DecompressionBombError: "too_large"}
     try:
         with _file(path) as file, _image(file) as image:
             yield file, image
-    except (Unreadable, *reasons, *_GIVES_UP) as error:
+    except (Unreadable, *reasons, *_PARSE_ERRORS) as error:
         cause = error.__cause__ or error
-        if getattr(cause, "errno", None) in _TROUBLE:
+        if getattr(cause, "errno", None) in _SYSTEM_ERRORS:
             raise cause from None
         reason = error.reason if isinstance(error, Unreadable) else reasons.get(type(error), "damaged")
         raise Unreadable(reason, str(path)) from cause
@@ -88,12 +88,12 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], Any]]:
 
 def _file(path: Path) -> IO[bytes]:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep its reader waiting
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block
             raise Unreadable("not_an_image")
         return path.open("rb")
     except PermissionError as error:
         raise Unreadable("no_permission") from error
-    except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
+    except (OSError, ValueError) as error:  # an impossible file name is a ValueError
         raise Unreadable("missing") from error
 
 
@@ -101,21 +101,21 @@ def _image(file: IO[bytes]) -> Any:
     try:
         with quiet():
             return pillow().open(file, formats=FORMATS)
-    except _GIVES_UP as error:
-        raise Unreadable(_why_no_image(file)) from error
+    except _PARSE_ERRORS as error:
+        raise Unreadable(_why_not_opened(file)) from error
 
 
-def _why_no_image(file: IO[bytes]) -> str:
+def _why_not_opened(file: IO[bytes]) -> str:
     file.seek(0)
-    beginning = file.read(16)
-    if not integrity.begins_as_image(beginning):
-        return "not_an_image" if beginning else "empty_file"
-    return integrity.flaw(whole(file)) or "damaged"
+    head = file.read(16)
+    if not integrity.begins_as_image(head):
+        return "not_an_image" if head else "empty_file"
+    return integrity.flaw(read_all(file)) or "damaged"
 
 
-def whole(file: IO[bytes]) -> bytes:
-    """Return all bytes of a file that Pillow is reading."""
-    at = file.tell()  # from where Pillow will go on
+def read_all(file: IO[bytes]) -> bytes:
+    """Return all bytes of a file that Pillow is reading; its position is restored."""
+    at = file.tell()
     file.seek(0)
     data = file.read()
     file.seek(at)
@@ -124,7 +124,7 @@ def whole(file: IO[bytes]) -> bytes:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Pillow from warning of broken tags and large images: it is one thread at a time that may change this."""
+    """Suppress Pillow's warnings about broken tags and large images; filters are global, so one thread at a time."""
     with _warnings_are_global, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,7 +1,7 @@
-"""What happens to a photograph on its way: compressed, blurred, resampled, toned, made noisy. All pure.
+"""Pure image filters: compression, blur, resampling, color jitter, noise.
 
-Images are uint8, shape (H, W, 3), RGB; each function returns a new one of the same shape. Compression is that of the
-libraries which write the world's files, libjpeg and libwebp: other implementations leave other traces.
+Images are uint8, shape (H, W, 3), RGB; each function returns a new one of the same shape. Compression is by libjpeg and
+libwebp, which write most files: other implementations leave other traces.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 
 def recompressed(image_HW3: Pixels, codec: Codec, quality: int) -> Pixels:
-    """Compress and decode; quality 1 to 100, JPEG with half the resolution of colour."""
+    """Compress and decode; quality 1 to 100; JPEG with 4:2:0 chroma subsampling."""
     cv2 = opencv()
     flag = {"jpeg": cv2.IMWRITE_JPEG_QUALITY, "webp": cv2.IMWRITE_WEBP_QUALITY}[codec]
     _, data = cv2.imencode(f".{codec}", cv2.cvtColor(image_HW3, cv2.COLOR_RGB2BGR), [flag, quality])
@@ -30,13 +30,13 @@ def recompressed(image_HW3: Pixels, codec: Codec, quality: int) -> Pixels:
 
 
 def blurred(image_HW3: Pixels, sigma: float) -> Pixels:
-    """Blur by a Gaussian; sigma in pixels, above 0."""
+    """Apply a Gaussian blur; sigma in pixels, above 0."""
     blurred_HW3: Pixels = opencv().GaussianBlur(image_HW3, (0, 0), sigma)
     return blurred_HW3
 
 
 def bilateral(image_HW3: Pixels, diameter: int, levels: float, sigma: float) -> Pixels:
-    """Smooth within edges by a bilateral filter (Tomasi & Manduchi 1998), as cameras and beauty filters do.
+    """Smooth while keeping edges, by a bilateral filter (Tomasi & Manduchi 1998), as cameras and beauty filters do.
 
     Parameters
     ----------
@@ -49,24 +49,28 @@ def bilateral(image_HW3: Pixels, diameter: int, levels: float, sigma: float) -> 
     return smoothed_HW3
 
 
-def resampled(image_HW3: Pixels, factor: float, there: Interpolation, back: Interpolation) -> Pixels:
+def resampled(
+    image_HW3: Pixels, factor: float, interpolation: Interpolation, interpolation_back: Interpolation
+) -> Pixels:
     """Resize by a factor and back again."""
     cv2, (height, width) = opencv(), image_HW3.shape[:2]
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    between = cv2.resize(image_HW3, size, interpolation=getattr(cv2, f"INTER_{there.upper()}"))
-    resized_HW3: Pixels = cv2.resize(between, (width, height), interpolation=getattr(cv2, f"INTER_{back.upper()}"))
+    between = cv2.resize(image_HW3, size, interpolation=getattr(cv2, f"INTER_{interpolation.upper()}"))
+    resized_HW3: Pixels = cv2.resize(
+        between, (width, height), interpolation=getattr(cv2, f"INTER_{interpolation_back.upper()}")
+    )
     return resized_HW3
 
 
 def color_jitter(image_HW3: Pixels, brightness: float = 0.0, contrast: float = 1.0, saturation: float = 1.0) -> Pixels:
-    """Change tones: saturation is the distance to grey, contrast that to 127.5, brightness is added, in levels."""
+    """Scale saturation (distance to grey) and contrast (distance to 127.5), then add brightness in levels."""
     grey_HW1 = (image_HW3 @ _LUMA)[..., None]
     values_HW3: Array = grey_HW1 + (image_HW3 - grey_HW1) * saturation
     return _levels((values_HW3 - 127.5) * contrast + 127.5 + brightness)
 
 
 def noisy(image_HW3: Pixels, deviation: float, seed: int) -> Pixels:
-    """Add Gaussian noise, its standard deviation in levels; one seed gives images of one size the same noise."""
+    """Add Gaussian noise of a standard deviation in levels; equal seeds give images of one size the same noise."""
     noise_HW3 = np.random.default_rng(seed).standard_normal(image_HW3.shape, dtype=np.float32)
     return _levels(image_HW3 + deviation * noise_HW3)
 

@@ -1,4 +1,4 @@
-"""What an image file says of itself, without decoding a pixel."""
+"""Image metadata, read without decoding pixels."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ import numpy as np
 
 from tithe.arrays import Array
 from tithe.imaging.backends import pillow
-from tithe.imaging.files import opened, quiet
+from tithe.imaging.files import open_image, quiet
 
-ORIENTATION = 0x0112  # the tag of Exif and of TIFF
-_WIDTH, _HEIGHT = 0x0100, 0x0101  # of TIFF
+ORIENTATION = 0x0112  # tag number in Exif and TIFF
+_WIDTH, _HEIGHT = 0x0100, 0x0101  # TIFF tag numbers
 
 
 class Header(NamedTuple):
-    """What a file says of itself before any pixel is decoded.
+    """Metadata of an image file.
 
     Attributes
     ----------
     format
         One of `FORMATS`.
     width, height
-        Pixels as stored, before any orientation.
+        Pixels as stored, before orientation is applied.
     mode
-        Pillow's name of the kind of pixels, such as `RGB`, `L`, `P`, `CMYK`.
+        Pillow's name of the pixel format, such as `RGB`, `L`, `P`, `CMYK`.
     bits
-        Of one value.
+        Bits per value.
     frames
-        Pictures in the file; of an MPO, which is a JPEG, those behind the first too.
+        Pictures in the file; for an MPO (a JPEG with several), all of them.
     has_alpha
-        Whether a pixel may be transparent.
+        Whether pixels can be transparent.
     orientation
-        The tag of Exif or TIFF, 1 to 8; None where there is none.
+        The Exif or TIFF orientation tag, 1 to 8; None if absent.
     quality
-        Of a JPEG, the quality 1 to 100 whose table of libjpeg is nearest to its own.
+        For a JPEG, the quality, 1 to 100, whose libjpeg quantization table is nearest to its own; else None.
     has_exif
-        Whether there are any such tags; a TIFF always has some.
+        Whether there are Exif tags; a TIFF always has some.
     """
 
     format: str
@@ -57,14 +57,14 @@ class Header(NamedTuple):
 
 
 def header(path: Path) -> Header:
-    """Return what a file's header says; no pixel is decoded.
+    """Read the metadata of an image file.
 
     Raises
     ------
     Unreadable
-        There is no such file, or it is no image.
+        The file does not exist or is not an image.
     """
-    with opened(path) as (_, image), quiet():
+    with open_image(path) as (_, image), quiet():
         tags, (width, height) = _tags(image), size_of(image)
         orientation: Any = tags.get(ORIENTATION)
         return Header(
@@ -82,31 +82,31 @@ def header(path: Path) -> Header:
 
 
 def format_of(image: Any) -> str:
-    """Return one of `FORMATS`: what Pillow calls MPO is a JPEG with more behind it."""
+    """Return one of `FORMATS`: Pillow's MPO is a JPEG with further pictures."""
     return "JPEG" if image.format == "MPO" else str(image.format)
 
 
 def size_of(image: Any) -> tuple[int, int]:
-    """Return width and height as stored: of a TIFF on its side Pillow tells them the other way round."""
+    """Return width and height as stored; Pillow swaps them for a rotated TIFF."""
     if image.format == "TIFF":
         return int(image.tag_v2[_WIDTH]), int(image.tag_v2[_HEIGHT])
     return int(image.width), int(image.height)
 
 
 def bits_of(image: Any) -> int:
-    """Return the bits of one value, 8 where there are fewer but in a picture of 1 bit."""
+    """Return the bits per value; 2 and 4 bits count as 8."""
     if image.mode == "1":
         return 1
     if image.mode in ("I", "F"):
         return 32
-    # Deep colours look like ordinary ones by their mode: only how they will be unpacked tells.
+    # The mode does not distinguish deep colours from 8-bit ones: only the raw mode in `tile` does.
     deep = re.search(r";(12|16)", str(image.tile)) if image.format in ("PNG", "TIFF") else None
     return int(deep[1]) if deep else 8
 
 
 def _tags(image: Any) -> Mapping[int, Any]:
     if image.format == "PNG" and "exif" not in image.info:
-        return {}  # here Pillow would decode the pixels, to look for tags behind them
+        return {}  # Pillow would decode all pixels to look for tags after them
     tags: Mapping[int, Any] = image.getexif()
     return tags
 
@@ -121,7 +121,7 @@ def _quality(image: Any) -> int | None:
 
 @cache
 def _tables() -> Array:
-    """Return the quantization tables of luminance that libjpeg has for the qualities 1 to 100, shape (100, 64)."""
+    """Return libjpeg's luminance quantization tables for the qualities 1 to 100, shape (100, 64)."""
     tables = []
     for quality in range(1, 101):
         file = BytesIO()

@@ -1,8 +1,8 @@
-"""Whether the bytes of an image file are all there, told from its structure, without decoding.
+"""Whether an image file is complete, determined from its structure without decoding.
 
-Decoders differ in what they let pass: some fill the missing part of a picture with grey and say nothing. Read here are
-the marker segments of JPEG (ITU-T T.81, annex B), the chunks and checksums of PNG (W3C Recommendation, clause 5) and
-the RIFF header of WebP (RFC 9649). Other formats are left to their decoder, which notices.
+Decoders differ in what they accept: some silently fill a missing part with grey. This module reads the marker segments
+of JPEG (ITU-T T.81, annex B), the chunks and checksums of PNG (W3C Recommendation, clause 5) and the RIFF header of
+WebP (RFC 9649). The decoders of other formats detect missing bytes themselves.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import struct
 import zlib
 
 _BEGINNING = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|II[*+]\0|MM\0[*+]|GIF8[79]a", re.DOTALL)
-# A marker ends the coded data of a scan; 0xFF 0x00 is a byte of it, 0xD0 to 0xD7 restart it, 0xFF 0xFF is filling.
+# A marker ends a scan's coded data, in which 0xFF 0x00 is a stuffed byte, 0xD0 to 0xD7 are restarts, 0xFF 0xFF is fill.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _START, _END = 0xD8, 0xD9
 
 
 def begins_as_image(data: bytes) -> bool:
-    """Say whether these are the first bytes, 12 or more, of a format that can be recognised by them."""
+    """Return whether these first bytes, 12 or more, are the signature of a known image format."""
     return _BEGINNING.match(data) is not None
 
 
 def flaw(data: bytes) -> str | None:
-    """Return `truncated` where a file ends too early, `damaged` where a checksum is wrong, None where neither shows."""
+    """Return `truncated` if a file ends too early, `damaged` if a checksum is wrong, None if neither is detected."""
     if data.startswith(b"\xff\xd8"):
         return None if _jpeg_ends(data) else "truncated"
     if data.startswith(b"\x89PNG"):
@@ -34,7 +34,7 @@ def flaw(data: bytes) -> str | None:
 
 
 def _jpeg_ends(data: bytes) -> bool:
-    """Walk from marker to marker, so that the end of a thumbnail inside a segment is not taken for the end."""
+    """Walk from marker to marker, so that the end marker of an embedded thumbnail does not count."""
     at = 2
     while marker := _JPEG_MARKER.search(data, at):
         at = marker.end()
