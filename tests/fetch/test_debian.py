@@ -79,5 +79,7 @@ def test_an_archive_that_is_not_as_it_says_is_refused(instead: str | None, archi
 
 def test_without_apt_there_are_no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(TitheError, match="there is no apt-get here; nothing is cached yet; without a hub"):
+    with pytest.raises(
+        TitheError, match="needs apt-get, and it is not installed; nothing is cached yet; without a hub"
+    ):
         catalog.fetch("packages_en")

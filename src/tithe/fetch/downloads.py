@@ -1,4 +1,4 @@
-"""Fetched data sets in the cache: of each one Parquet file (text, label), and beside it where it came from."""
+"""Downloaded data sets in the cache: for each a Parquet file (text, label) and a JSON file with its origin."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _SCHEMA = pa.schema([("text", pa.string()), ("label", pa.string())])
 
 
 def place(name: str) -> Path:
-    """Return the Parquet file of a data set, which may not exist; a hub's `owner/name` becomes `owner--name`."""
+    """Return the path of a data set's Parquet file, which may not exist; `owner/name` becomes `owner--name`."""
     return storage.cache_dir() / cache.FETCHED / f"{name.replace('/', '--')}.parquet"
 
 
 def names() -> list[str]:
-    """Return the data sets that are there, sorted."""
+    """Return the names of the cached data sets, sorted."""
     return sorted(path.stem.replace("--", "/") for path in place("").parent.glob("*.parquet"))
 
 
 def put(path: Path, rows: Iterable[Rows], origin: dict[str, Any]) -> None:
-    """Write a data set atomically, and `NAME.json` with its origin, its rows and its SHA-256.
+    """Write a data set atomically, and `NAME.json` with its origin, number of rows and SHA-256.
 
     Parameters
     ----------
     rows
-        Lists of (text, label), one after another: memory holds one.
+        Lists of (text, label); one list is in memory at a time.
     origin
-        Where it came from, as JSON values; it is read when the last row is written.
+        The origin as JSON values; read only after the last row, so that `rows` may add to it.
     """
     with storage.atomic_file(path) as aside:
         count = 0
@@ -48,10 +48,10 @@ def put(path: Path, rows: Iterable[Rows], origin: dict[str, Any]) -> None:
                 columns = [[text for text, _ in part], [label for _, label in part]]
                 writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
                 count += len(part)
-        written = {**origin, "rows": count, "sha256": storage.sha256_file(aside)}
-        # Before the file itself: what is there has its origin beside it.
-        storage.write_json(path.with_suffix(".json"), written)
-    logger.info("%d rows, sha256 %s", count, written["sha256"])
+        record = {**origin, "rows": count, "sha256": storage.sha256_file(aside)}
+        # Written before the data file, so that every data file has its origin.
+        storage.write_json(path.with_suffix(".json"), record)
+    logger.info("%d rows, sha256 %s", count, record["sha256"])
 
 
 def copy(path: Path, folder: Path) -> Path:

@@ -29,7 +29,9 @@ def test_a_line_that_stays_down_is_told_and_the_next_call_goes_on(online: Hub) -
     online.put({"train.parquet": BIG})
     online.broken["train.parquet"] = [4000] + [0] * files.TRIES
     refused(
-        lambda: catalog.fetch(REPO), files.Unreachable, f"broke off at 4000 of {len(BIG)} bytes.*goes on from there"
+        lambda: catalog.fetch(REPO),
+        files.Unreachable,
+        f"broke off at 4000 of {len(BIG)} bytes.*run the same command to resume",
     )
     online.asked.clear()
     assert len(rows(catalog.fetch(REPO))) == 250
@@ -55,7 +57,7 @@ def test_large_files_may_lie_elsewhere_where_no_token_goes(online: Hub, monkeypa
 def test_other_bytes_than_announced_are_deleted(name: str, etag: str, online: Hub, tmp_path: Path) -> None:
     online.put({name: BIG if name.endswith("parquet") else b"text,label\na,b\n"})
     online.false_etags[name] = etag
-    refused(lambda: catalog.fetch(REPO), TitheError, f"{name} came with the hash [0-9a-f]+ instead of {etag}")
+    refused(lambda: catalog.fetch(REPO), TitheError, f"{name} arrived with the hash [0-9a-f]+ instead of {etag}")
     assert not [p for p in (tmp_path / "hf").rglob("*") if p.name.startswith(etag) and p.suffix != ".lock"]
     online.false_etags.clear()
     assert rows(catalog.fetch(REPO))

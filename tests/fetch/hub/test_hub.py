@@ -84,8 +84,8 @@ TABLE = {"train.csv": b"text,label\na,b\n"}
 AMBIGUOUS = parquet({"title": ["a"], "body": ["b"], "label": [1]})
 MISTAKES: list[tuple[dict[str, bytes], str, dict[str, str], str]] = [
     (TABLE, "anna/movies", {}, "no data set anna/movies on http.*: check the name, or set HF_TOKEN"),
-    (TABLE, "anna/films/train", {}, "'anna/films/train' is no data set of a hub: write owner/name"),
-    (TABLE, "./films", {}, "'./films' is no data set of a hub"),
+    (TABLE, "anna/films/train", {}, "'anna/films/train' is not a data set name of a hub: write owner/name"),
+    (TABLE, "./films", {}, "'./films' is not a data set name of a hub"),
     (TABLE, REPO, {"split": "trian"}, "anna/films has no split 'trian': did you mean 'train'"),
     (TABLE, REPO, {"subset": "en"}, "anna/films has no subset 'en': choose one of default"),
     (TABLE, REPO, {"text_column": "body"}, "has no column 'body': choose one of text, label with --text-column"),
@@ -121,7 +121,7 @@ def test_a_hub_that_is_away_or_is_none_says_what_there_is(online: Hub, monkeypat
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
     can = "nothing is cached yet; without a hub: clothing_fit, imdb, .*tithe train CONFIG"
-    refused(lambda: catalog.fetch(REPO), files.Unreachable, f"http://127.0.0.1:1 can't be reached .*{can}")
+    refused(lambda: catalog.fetch(REPO), files.Unreachable, f"cannot reach http://127.0.0.1:1 .*{can}")
 
 
 def test_options_of_the_hub_are_refused_for_known_sets() -> None:

@@ -1,9 +1,9 @@
-"""Data sets of a Hugging Face hub, as one Parquet file with the columns text and label.
+"""Data sets of a Hugging Face hub, each as one Parquet file with the columns text and label.
 
-Of a repository only its Parquet, CSV, JSONL and JSON files are read, or the Parquet files that the hub itself has made
-of what is in another format: `huggingface_hub`, which comes with transformers, is enough for that, and no program of a
-repository is ever run. All splits are put together, since tithe splits by itself and lets no text stand in two; rows
-without a class (an unlabelled split, the hidden classes of a contest) are left out and counted.
+Only Parquet, CSV, JSONL and JSON files of a repository are read, or the Parquet files that the hub has converted from
+another format. This needs only `huggingface_hub`, which comes with transformers, and never runs code of a repository.
+All splits are combined, since tithe makes its own, with no text in two of them. Rows without a class (an unlabelled
+split, the hidden labels of a competition) are left out and counted.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from tithe.fetch.hub import columns, files, layout
 from tithe.fetch.hub.files import Listing, Unreachable
 from tithe.fetch.hub.layout import Part
 
-__all__ = ["Unreachable", "Wanted", "fetch"]
+__all__ = ["DatasetRequest", "Unreachable", "fetch"]
 
 logger = logging.getLogger("tithe")
 
-# Where the hub keeps Parquet files of repositories that hold something else.
+# The revision with Parquet files that the hub converts from other formats.
 _CONVERTED = "refs/convert/parquet"
 
 
 @dataclass(frozen=True)
 class DatasetRequest:
-    """What of a data set is wanted; None leaves it to the data set.
+    """Which part of a data set to fetch; None uses the default.
 
     Attributes
     ----------
     subset, split
-        Of the data set; all splits when unset.
+        Names in the data set; all splits when unset.
     text_column, label_column
-        Columns of the texts and of the classes.
+        Columns with the texts and the classes.
     """
 
     subset: str | None = None
@@ -49,39 +49,46 @@ class DatasetRequest:
     label_column: str | None = None
 
     def given(self) -> dict[str, str]:
-        """Return what is not left open."""
+        """Return the fields that are set."""
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: value for name, value in values if value is not None}
 
 
-def fetch(repo: str, wanted: DatasetRequest) -> Path:
-    """Return the Parquet file (text, label) of a data set `owner/name`; the second time without asking the hub.
+def fetch(repo: str, request: DatasetRequest) -> Path:
+    """Return the Parquet file (text, label) of a data set `owner/name`; it is downloaded once, then cached.
 
-    Beside it lies a JSON file with the commit, the licence, the SHA-256 of every file that was read, and the number of
-    rows left out.
+    A JSON file next to it has the commit, the licence, the SHA-256 of every file that was read, and the number of rows
+    left out.
 
     Raises
     ------
     InputError
-        No such data set, subset, split or column; it is gated; or it has nothing that tithe can read.
+        The data set, subset, split or column does not exist; the data set is gated; or it has no readable file.
     Unreachable
-        No way to the hub.
+        The hub cannot be reached.
     """
-    path = downloads.place(repo + "".join(f"+{name}={quote(value, safe='')}" for name, value in wanted.given().items()))
+    path = downloads.place(
+        repo + "".join(f"+{name}={quote(value, safe='')}" for name, value in request.given().items())
+    )
     if not path.exists():
         _check_name(repo)
-        source = _find(repo, wanted)
+        source = _find(repo, request)
         licence = _licence(source.card)
         logger.info("fetching %s (commit %.12s): %s", repo, source.listing.commit, licence)
-        origin: dict[str, Any] = {"source": repo, **wanted.given(), "commit": source.listing.commit, "licence": licence}
+        origin: dict[str, Any] = {
+            "source": repo,
+            **request.given(),
+            "commit": source.listing.commit,
+            "licence": licence,
+        }
         origin |= {"files": {}, "left_out": {}}
-        downloads.put(path, _rows(source, wanted, origin), origin)
+        downloads.put(path, _rows(source, request, origin), origin)
     return path
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Where the wanted files are, what the data set's card says, and which subset it is."""
+    """The repository, its card, and the subset and files to read."""
 
     listing: Listing
     card: dict[str, Any]
@@ -96,34 +103,34 @@ def _check_name(repo: str) -> None:
     try:
         validate_repo_id(repo)
     except HFValidationError:
-        raise InputError(f"'{repo}' is no data set of a hub: write owner/name") from None
+        raise InputError(f"'{repo}' is not a data set name of a hub: write owner/name") from None
 
 
-def _find(repo: str, wanted: DatasetRequest) -> _Source:
-    """Return the files that are wanted, in the repository itself or as the hub has converted them."""
-    place = files.listing(repo)
-    card = files.card(place)
-    subset, parts = layout.parts(repo, place.files, card, wanted.subset)
+def _find(repo: str, request: DatasetRequest) -> _Source:
+    """Return the requested files, from the repository itself or from the hub's Parquet conversion."""
+    listing = files.listing(repo)
+    card = files.card(listing)
+    subset, parts = layout.parts(repo, listing.files, card, request.subset)
     if not parts:
-        # Its folders tell the subsets: the patterns of the card are those of the original.
-        place = files.listing(repo, _CONVERTED)
-        subset, parts = layout.parts(repo, place.files, {}, wanted.subset)
+        # Folders give the subsets here: the patterns of the card are for the original files.
+        listing = files.listing(repo, _CONVERTED)
+        subset, parts = layout.parts(repo, listing.files, {}, request.subset)
     if not parts:
         kinds = "Parquet, CSV, JSONL or JSON"
-        raise InputError(f"{repo} has no {kinds} files, nor has the hub made any: download it by hand")
-    return _Source(place, card, subset, layout.of_split(repo, parts, wanted.split))
+        raise InputError(f"{repo} has no {kinds} files, and no Parquet conversion on the hub: download it by hand")
+    return _Source(listing, card, subset, layout.filter_split(repo, parts, request.split))
 
 
-def _rows(source: _Source, wanted: DatasetRequest, origin: dict[str, Any]) -> Iterator[list[tuple[str | None, str]]]:
-    repo, chosen, total = source.listing.repo, None, 0
+def _rows(source: _Source, request: DatasetRequest, origin: dict[str, Any]) -> Iterator[list[tuple[str | None, str]]]:
+    repo, selected, total = source.listing.repo, None, 0
     left_out: Counter[str] = Counter()
     for split, name in source.parts:
         path = files.download(source.listing, name)
-        asked = wanted.text_column, wanted.label_column
-        chosen = chosen or columns.choose(repo, path, source.card, source.subset, *asked)
+        requested = request.text_column, request.label_column
+        selected = selected or columns.choose(repo, path, source.card, source.subset, *requested)
         left_out.clear()
         before = total
-        for rows in columns.rows(path, chosen, left_out):
+        for rows in columns.rows(path, selected, left_out):
             total += len(rows)
             yield rows
         origin["files"][name] = storage.sha256_file(path)

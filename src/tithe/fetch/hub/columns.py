@@ -1,4 +1,4 @@
-"""Texts and classes in a file of the hub: which columns hold them, and the names that numbers stand for."""
+"""Find the text and class columns of a hub file, and the class names of numeric labels."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tithe.data.readers import Unreadable
 from tithe.errors import InputError
 
 TEXT, LABEL = "text", "label"
-# Why a row is left out: it can't be trained on, and counting it is all that can be done.
+# Why a row is left out; part of the messages and of the recorded origin.
 UNLABELLED, UNREADABLE = "without a class", "unreadable"
 
 Names = Mapping[str, Sequence[str]]
 
 
 class Columns(NamedTuple):
-    """The columns of texts and of classes, and what the numbers in the latter stand for, if anything."""
+    """The text and label columns, and the class names of numeric labels, if any."""
 
     text: str
     label: str
@@ -34,38 +34,38 @@ class Columns(NamedTuple):
 
 
 def choose(repo: str, path: Path, card: Mapping[str, Any], subset: str, text: str | None, label: str | None) -> Columns:
-    """Find the columns of a file: those asked for, else `text` and `label`, else the only ones they can be.
+    """Find the columns of a file: the requested ones, else `text` and `label`, else the only candidates.
 
     Raises
     ------
     InputError
-        It isn't clear which column it is, or the one asked for isn't there; the message lists them.
+        The column is ambiguous, or the requested one does not exist; the message lists the columns.
     """
-    found = _columns(path)
+    is_text = _columns(path)
     names = {**_names_in_card(card, subset), **_names_in(path)}
-    classes = [name for name in found if name in names]
-    label = _one(repo, LABEL, label, list(found), [LABEL] if LABEL in found else classes)
-    texts = [name for name, is_text in found.items() if is_text and name != label]
-    text = _one(repo, TEXT, text, list(found), [TEXT] if TEXT in texts else texts)
+    classes = [name for name in is_text if name in names]
+    label = _one(repo, LABEL, label, list(is_text), [LABEL] if LABEL in is_text else classes)
+    texts = [name for name in is_text if is_text[name] and name != label]
+    text = _one(repo, TEXT, text, list(is_text), [TEXT] if TEXT in texts else texts)
     return Columns(text, label, names.get(label, ()))
 
 
-def _one(repo: str, what: str, asked: str | None, found: list[str], candidates: list[str]) -> str:
-    if asked is None and len(candidates) == 1:
+def _one(repo: str, kind: str, requested: str | None, columns: list[str], candidates: list[str]) -> str:
+    if requested is None and len(candidates) == 1:
         return candidates[0]
-    if asked in found:
-        return str(asked)
-    problem = f"has no column '{asked}'" if asked else f"does not say which column is the {what}"
-    raise InputError(f"{repo} {problem}: choose one of {', '.join(found)} with --{what}-column")
+    if requested in columns:
+        return str(requested)
+    problem = f"has no column '{requested}'" if requested else f"does not say which column is the {kind}"
+    raise InputError(f"{repo} {problem}: choose one of {', '.join(columns)} with --{kind}-column")
 
 
 def rows(path: Path, columns: Columns, left_out: Counter[str]) -> Iterator[list[tuple[str | None, str]]]:
-    """Yield lists of (text, class) in file order; rows that have no class, or can't be read, are counted instead.
+    """Yield lists of (text, class) in file order; rows that have no class or are unreadable are counted instead.
 
     Raises
     ------
     InputError
-        The file is damaged, or the columns hold something else.
+        The file is damaged, or a column has the wrong type.
     """
     reader = plugins.load("readers", data.find_reader(path, None))
     label = columns.label if columns.label in _columns(path) else None
@@ -81,7 +81,7 @@ def rows(path: Path, columns: Columns, left_out: Counter[str]) -> Iterator[list[
 
 
 def _class(raw: object, names: Sequence[str]) -> str | None:
-    """Return a class as a string; on the hub a number that no name stands for, mostly -1, is a class held back."""
+    """Return a class as a string; a number without a name, usually -1, means a hidden label on the hub: None."""
     label = normalise(raw)
     if names and isinstance(label, int):
         return names[label] if 0 <= label < len(names) else None
@@ -89,7 +89,7 @@ def _class(raw: object, names: Sequence[str]) -> str | None:
 
 
 def _columns(path: Path) -> dict[str, bool]:
-    """Return the columns of a file, and whether each may hold texts; only Parquet says what it does not hold."""
+    """Return the columns of a file, and whether each may contain texts; only Parquet has types that rule it out."""
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -110,27 +110,27 @@ def _schema(path: Path) -> pa.Schema:
 
 
 def _names_in(path: Path) -> dict[str, Sequence[str]]:
-    """The classes that a Parquet file of the hub names in its metadata."""
+    """Return the class names in the metadata of a Parquet file of the hub, by column."""
     if path.suffix.lower() not in (".parquet", ".pq"):
         return {}
     try:
         info = json.loads((_schema(path).metadata or {}).get(b"huggingface", b"{}"))
         features = info["info"]["features"]
         return {name: kind["names"] for name, kind in features.items() if kind.get("_type") == "ClassLabel"}
-    except (ValueError, KeyError, TypeError, AttributeError):  # none, or none of this shape
+    except (ValueError, KeyError, TypeError, AttributeError):  # no such metadata
         return {}
 
 
 def _names_in_card(card: Mapping[str, Any], subset: str) -> dict[str, Sequence[str]]:
-    """The classes that a card names for a subset: `dataset_info` is one description, or a list of several."""
+    """Return the class names that a card gives for a subset; `dataset_info` is one description or a list of them."""
     described = card.get("dataset_info")
     infos = described if isinstance(described, list) else [described]
-    found: dict[str, Sequence[str]] = {}
+    names: dict[str, Sequence[str]] = {}
     for info in infos:
         if isinstance(info, dict) and (len(infos) == 1 or info.get("config_name", subset) == subset):
             for feature in info.get("features") or []:
-                found |= _names_of(feature)
-    return found
+                names |= _names_of(feature)
+    return names
 
 
 def _names_of(feature: Any) -> dict[str, Sequence[str]]:
