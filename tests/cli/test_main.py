@@ -72,7 +72,7 @@ MISTAKES: dict[str, tuple[Mistake, str]] = {
     ),
     "missing text column": (training(lambda f: {"data": {"text_column": "txt"}}), "no column 'txt'.*'text'"),
     "missing label column": (training(lambda f: {"data": {"label_column": "class"}}), "no column 'class'"),
-    "numbers as texts": (training(rows_of([1, 2], ["a", "b"])), "column 'text' holds int64, not text"),
+    "numbers as texts": (training(rows_of([1, 2], ["a", "b"])), "column 'text' is int64, not text"),
     "one class": (training(rows_of(["one", "two", "three"], ["a"] * 3)), r"one class only \('a'\)"),
     "all rows empty": (training(rows_of(["", " ", None], ["a", "b", "a"])), "no usable row among 3"),
     "no rows": (training(rows_of(pa.array([], pa.string()), pa.array([], pa.string()))), "the file is empty"),

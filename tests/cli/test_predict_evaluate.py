@@ -96,7 +96,7 @@ def test_a_file_with_some_of_the_classes_is_counted_under_the_right_ones(
 def test_unknown_labels_and_missing_data_are_refused(trained: Trained, run: Run, tmp_path: Path) -> None:
     path = write_rows(tmp_path / "other.parquet", ["goal", "suite"], ["sport", "music"])
     refused = run("evaluate", "-c", trained.best, "--data", path, "--out", tmp_path / "out")
-    assert_refused(refused, "label 'music' is none of the 2 known: space, sport")
+    assert_refused(refused, "label 'music' is not one of the 2 classes: space, sport")
     gone = run("evaluate", "-c", trained.best, "--data", tmp_path / "gone.csv", "--out", tmp_path / "out")
     assert_refused(gone, "no data file .*gone.csv")
     assert not (tmp_path / "out").exists()

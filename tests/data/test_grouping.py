@@ -9,7 +9,7 @@ from tithe.data import grouping
 
 
 def test_a_value_that_stands_twice_binds_its_rows() -> None:
-    assert list(grouping.alike(["a", None, "b", "a", None, "b", "c", "a"])) == [[0, 3, 7], [2, 5]]
+    assert list(grouping.rows_sharing_value(["a", None, "b", "a", None, "b", "c", "a"])) == [[0, 3, 7], [2, 5]]
 
 
 JOINED = [
@@ -24,7 +24,7 @@ JOINED = [
 
 @pytest.mark.parametrize(("count", "links", "groups"), JOINED)
 def test_groups_known_answers(count: int, links: list[list[int]], groups: list[int]) -> None:
-    assert grouping.joined(count, links).tolist() == groups
+    assert grouping.connected_components(count, links).tolist() == groups
 
 
 def test_groups_are_what_a_search_finds() -> None:
@@ -36,7 +36,7 @@ def test_groups_are_what_a_search_finds() -> None:
             near[np.ix_(rows, rows)] = True
         for _ in range(6):  # chains of up to 64 links
             near = near @ near
-        found = grouping.joined(40, links)
+        found = grouping.connected_components(40, links)
         assert (near == (found[:, None] == found)).all()
         assert found[np.unique(found, return_index=True)[1]].tolist() == list(range(found.max() + 1))
 

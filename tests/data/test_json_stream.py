@@ -198,7 +198,7 @@ def test_a_byte_that_is_not_utf8_is_named(
 
 @pytest.mark.parametrize("text", ["[" * 200_000, '\n {"a":' * 100_000, "[1, " + "[" * 200_000])
 def test_nesting_beyond_reason_is_refused(write: Write, text: str) -> None:
-    assert "brackets are nested too deep" in problem(write(text))
+    assert "brackets are nested too deeply" in problem(write(text))
 
 
 def test_a_number_that_python_refuses_to_read_is_refused(write: Write) -> None:

@@ -98,9 +98,9 @@ def test_a_label_map_changed_by_hand_is_refused(tmp_path: Path, change: Callable
 
 
 def test_labels_that_the_map_does_not_know_are_named() -> None:
-    with pytest.raises(InputError, match="label 'c' is none of the 2 known: a, b"):
+    with pytest.raises(InputError, match="label 'c' is not one of the 2 classes: a, b"):
         LabelMap(("a", "b")).encode(["a", "c"])
-    with pytest.raises(InputError, match=r"test\.csv has classes b, a; the checkpoint knows a, b"):
+    with pytest.raises(InputError, match=r"test\.csv has classes b, a; the checkpoint has a, b"):
         LabelMap(("a", "b")).check_same(LabelMap(("b", "a")), "test.csv")
     LabelMap(("a", "b")).check_same(LabelMap(("a", "b")), "test.csv")
     assert LabelMap(tuple(range(20))).preview() == "0, 1, 2, 3, 4, 5, 6, 7, … (20 classes)"

@@ -70,7 +70,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--data_root", "dataset", "--batch_size", "64"], "training rows are fewer than the 64 of a step: lower the"),
     (["--data_root", "dataset", "--resume", "gone.pt"], "no checkpoint at gone.pt"),
     (["--data_root", "dataset", "--reset_lr"], "nothing to reset: resume from a single file such as latest_model.pt"),
-    (["--data_root", "dataset/real"], "lies in no folder of real or fake images"),
+    (["--data_root", "dataset/real"], "is not in a folder of real or fake images"),
     (["--data_root", "dataset/real", "--use_csv"], "has no list: pass one CSV, or a folder with one of labels.csv"),
     (["--data_root", "dataset", "--hold_out", "sd"], "sd"),
 ]

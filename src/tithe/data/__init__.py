@@ -1,4 +1,4 @@
-"""Labelled rows: read, cleaned, mapped, split, balanced."""
+"""Load labelled rows: read, clean, encode labels, split, balance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Balancing the training rows; validation and test keep the shares that the world has."""
+"""Class balancing of the training rows; validation and test keep the class shares of the data."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tithe.arrays import Rows
 
 
 def resample(labels_N: Rows, upsample: bool, downsample: bool, seed: int) -> Rows:
-    """Return positions into the training rows, classes brought to one size.
+    """Return positions into the training rows that give all classes the same size.
 
-    `upsample` repeats the rows of small classes up to the largest; `downsample` draws from large classes
-    down to the smallest; both together meet at the median class size. Whole repeats come first, so no row
-    stands more than once oftener than another of its class.
+    `upsample` repeats rows of small classes up to the size of the largest; `downsample` samples large classes down to
+    the size of the smallest; both together use the median size. Within a class, the number of repeats of two rows
+    differs by at most one.
 
     Returns
     -------
-    Sorted positions, shape (M,); all of them once when nothing is asked for.
+    Sorted positions, shape (M,); each once when both options are off.
     """
     if not (upsample or downsample):
         return np.arange(len(labels_N))
@@ -36,8 +36,8 @@ def resample(labels_N: Rows, upsample: bool, downsample: bool, seed: int) -> Row
 def class_weights(labels_N: Rows, classes: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return weights inverse to class frequency, shape (C,), with mean 1 over the rows.
 
-    So the loss keeps its scale: a sum of weighted row losses is divided by the number of rows. A class
-    without rows has weight 0.
+    This keeps the scale of the loss, which divides the weighted sum by the number of rows. A class without rows has
+    weight 0.
     """
     sizes_C = np.bincount(labels_N, minlength=classes)
     present = int((sizes_C > 0).sum())

@@ -1,4 +1,4 @@
-"""Folds of rows, and columns on one scale."""
+"""Stratified folds, and standardised columns."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def folds(labels_N: Rows, count: int, seed: int) -> Rows:
 
 
 def standardised(X_ND: Array) -> Array:
-    """Return the columns with mean 0 and variance 1; a column that never varies becomes 0."""
+    """Return the columns with mean 0 and variance 1; a constant column becomes 0."""
     deviation_D = X_ND.std(axis=0)
     scaled: Array = ((X_ND - X_ND.mean(axis=0)) / np.where(deviation_D > 1e-8, deviation_D, 1)).astype(np.float32)
     return scaled
 
 
 def parts(fold_N: Rows) -> Iterator[tuple[Rows, Rows]]:
-    """Yield the rows outside each fold, and those inside it."""
+    """Yield (training rows, held-out rows) for each fold."""
     for fold in np.unique(fold_N):
         yield np.flatnonzero(fold_N != fold), np.flatnonzero(fold_N == fold)

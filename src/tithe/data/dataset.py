@@ -1,4 +1,4 @@
-"""Cleaned rows on disk, memory-mapped: a dataset larger than memory costs an index."""
+"""Cleaned rows on disk, memory-mapped: a dataset larger than memory only needs an index in memory."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Dataset:
     Attributes
     ----------
     table
-        Columns `id` (position in the source, from 0) and `input`, and what else is known of each row.
+        Columns `id` (position in the source, from 0) and `input`, and any further columns.
     rows
-        Positions in the table, shape (N,); a row may stand more than once.
+        Positions in the table, shape (N,); a row may occur more than once.
     labels
         Class indices of these rows, shape (N,).
     source
-        Hash of the file and of how it was read, the same for all views of it.
+        Hash of the file and of how it was read; the same for all views.
     """
 
     table: pa.Table
@@ -36,7 +36,7 @@ class Dataset:
 
     @classmethod
     def open(cls, path: Path, rows: Rows, labels: Rows, source: str) -> Dataset:
-        """Map an Arrow IPC file and view the given rows of it."""
+        """Map an Arrow IPC file and return a view of some of its rows."""
         return cls(pa.ipc.open_file(pa.memory_map(str(path))).read_all(), rows, labels, source)
 
     def __len__(self) -> int:
@@ -49,16 +49,16 @@ class Dataset:
         return column[self.rows]
 
     def inputs(self, start: int = 0, stop: int | None = None) -> list[str]:
-        """Return the inputs of rows start to stop of this view; only these are read."""
+        """Return the inputs of rows start to stop of this view; no others are read."""
         return self.column("input", start, stop)
 
     def column(self, name: str, start: int = 0, stop: int | None = None) -> list[Any]:
-        """Return a column's values for rows start to stop of this view, None where there is none."""
+        """Return a column's values for rows start to stop of this view; None where a value is missing."""
         values: list[Any] = self.table.column(name).take(pa.array(self.rows[start:stop])).to_pylist()
         return values
 
     def take(self, rows: Rows) -> Dataset:
-        """Return a view of rows of this view, in the given order."""
+        """Return a view of some rows of this view, in the given order."""
         return Dataset(self.table, self.rows[rows], self.labels[rows], self.source)
 
     @cached_property

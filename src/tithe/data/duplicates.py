@@ -1,4 +1,4 @@
-"""Exact duplicates, and equal texts with contradictory labels."""
+"""Exact duplicates, and equal texts with conflicting labels."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from tithe.arrays import Rows
 
 
-def repeats(keys_N: np.ndarray[Any, Any], labels_N: Rows) -> tuple[Rows, Rows, Rows]:
-    """Find rows whose text stands more than once.
+def find_duplicates(keys_N: np.ndarray[Any, Any], labels_N: Rows) -> tuple[Rows, Rows, Rows]:
+    """Find rows whose text occurs more than once.
 
     Parameters
     ----------
     keys_N
-        A key of each text, equal exactly where the texts are.
+        A key of each text; keys are equal if and only if the texts are.
     labels_N
         Class indices.
 
     Returns
     -------
     keep, duplicate, conflict
-        Sorted positions. Of equal texts with one label the first is kept and the others are duplicates;
-        equal texts with different labels are all conflicts, since nothing says which label is right.
+        Sorted positions. Of equal texts with the same label the first is kept and the others are duplicates. Equal
+        texts with different labels are all conflicts, since no label is known to be right.
     """
     _, first_G, group_N = np.unique(keys_N, return_index=True, return_inverse=True)
     differs_N = labels_N != labels_N[first_G[group_N]]

@@ -1,4 +1,4 @@
-"""The values of a JSON file, one by one and in flat memory: of an array, or one after another."""
+"""Stream the values of a JSON file in constant memory: the elements of one array, or concatenated values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tithe.errors import InputError
 
 SUFFIX = ".json"
 _CHUNK = 1 << 20
-# The longest thing that reads otherwise when its end is cut off: -Infinity, an escape, the exponent of a number.
+# The longest token that parses differently when cut off: -Infinity, an escape, the exponent of a number.
 _MARGIN = 16
 _SPACE = " \t\n\r"
 _NOT_SPACE = re.compile(f"[^{_SPACE}]")
@@ -22,19 +22,19 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def parts(path: Path) -> list[Path]:
-    """Return the JSON files of a folder in the order of their names; of a file, itself."""
+    """Return the JSON files of a folder, sorted by name; for a file, the file itself."""
     if not path.is_dir():
         return [path]
-    # A hidden file is no part: it was written aside and not finished, or belongs to the system.
-    found = (p for p in path.iterdir() if p.suffix.lower() == SUFFIX and not p.name.startswith(".") and p.is_file())
-    return sorted(found, key=lambda part: part.name)
+    # Hidden files are unfinished temporary files, or belong to the system.
+    files = (p for p in path.iterdir() if p.suffix.lower() == SUFFIX and not p.name.startswith(".") and p.is_file())
+    return sorted(files, key=lambda part: part.name)
 
 
 def values(path: Path) -> Iterator[object]:
-    """Yield the elements of the file's one array, or else its values, which white space keeps apart.
+    """Yield the elements of the file's single array, or else its values, separated by white space.
 
-    The file is UTF-8, with a byte order mark or without; an empty one has no values. Memory holds the largest value
-    and a chunk of the file. What `json.loads` takes and refuses in a value is taken and refused here.
+    The file is UTF-8, with or without a byte order mark; an empty one has no values. Memory holds the largest value
+    and a chunk of the file. Each value is accepted or refused exactly as by `json.loads`.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def values(path: Path) -> Iterator[object]:
 
 
 def excerpt(value: object, length: int) -> str:
-    """Return how a value begins, as JSON; what lies behind is not encoded, however deep it is."""
+    """Return the first `length` characters of a value as JSON; the rest is not encoded, however deeply nested."""
     text = ""
     for piece in _ENCODER.iterencode(value):
         text += piece
@@ -79,14 +79,14 @@ def _sequence(window: _Window) -> Iterator[object]:
 
 
 class _Window:
-    """The text of a file that is in memory.
+    """The part of a file's text that is in memory.
 
     Attributes
     ----------
     text, at
-        The text, and the position in it up to which everything is read.
+        The text, and the position in it of the next unread character.
     ended
-        Whether the text goes on to the end of the file.
+        Whether the text reaches the end of the file.
     """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
@@ -99,40 +99,40 @@ class _Window:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def peek(self) -> str:
-        """Skip white space and return the next character, nothing at the end of the file."""
-        while not (found := _NOT_SPACE.search(self.text, self.at)):
+        """Skip white space and return the next character, or an empty string at the end of the file."""
+        while not (match := _NOT_SPACE.search(self.text, self.at)):
             self.at = len(self.text)
             if self.ended:
                 return ""
-            self._read_on()
-        self.at = found.start()
-        return found.group()
+            self._read_more()
+        self.at = match.start()
+        return match.group()
 
     def value(self) -> object:
-        """Return the value that begins here, and move behind it.
+        """Return the value that starts here, and advance past it.
 
-        While the file goes on, the character that follows is in the window too.
+        Unless the file has ended, the character after the value is in the window too.
         """
         while True:
             try:
-                found, end = _DECODER.raw_decode(self.text, self.at)
+                value, end = _DECODER.raw_decode(self.text, self.at)
             except json.JSONDecodeError as error:
                 cut = error.msg.startswith("Unterminated string") or error.pos >= len(self.text) - _MARGIN
                 if self.ended or not cut:
                     raise self.broken(error.pos, error.msg.removesuffix(" at").removesuffix(" starting")) from None
             except RecursionError:
-                raise self.broken(self.at, "brackets are nested too deep") from None
-            except ValueError:  # Python refuses to spend quadratic time on it
+                raise self.broken(self.at, "brackets are nested too deeply") from None
+            except ValueError:  # Python limits the digits, since parsing them takes quadratic time
                 raise self.broken(self.at, "a number has too many digits") from None
             else:
-                # 12 may be the beginning of 123: only what stands clear of the end is known to be whole.
+                # 12 may be the start of 123: only a value that ends well before the end of the text is complete.
                 if self.ended or end < len(self.text) - _MARGIN:
                     self.at = end
-                    return found
-            self._read_on()
+                    return value
+            self._read_more()
 
     def broken(self, at: int, problem: str) -> InputError:
-        """Return the error that says what is wrong at a position of the text."""
+        """Return an error that names a problem and its position."""
         line, column = self._place(at)
         return InputError(f"{self._path} is not JSON at line {line}, column {column}: {problem}: repair the file")
 
@@ -142,11 +142,11 @@ class _Window:
             return self._line, self._column + at
         return self._line + newlines, at - self.text.rfind("\n", 0, at)
 
-    def _read_on(self) -> None:
-        """Let go of what is read, and read more."""
+    def _read_more(self) -> None:
+        """Drop the text that was consumed, and read more."""
         self._line, self._column = self._place(self.at)
         self.text, self.at = self.text[self.at :], 0
-        # At least as much as there is: a huge value is then tried a few times, not once for every chunk of it.
+        # At least doubling the text, so that a huge value is parsed a few times, not once per chunk.
         data = self._file.read(max(_CHUNK, len(self.text)))
         self._bytes += len(data)
         self.ended = not data

@@ -1,4 +1,4 @@
-"""The label map: classes sorted, saved, hashed, and compared wherever a model meets data again."""
+"""The label map: sorted classes, saved, hashed, and compared wherever a model is used on other data."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Label = str | int
 
 
 def normalise(value: object) -> Label | None:
-    """Return a label as a string or an integer; None where it is missing or blank.
+    """Return a label as a string or an integer; None if it is missing or blank.
 
-    Whole floats are integers, because a column with one missing value turns integers into floats.
+    Integral floats become integers, since one missing value turns a column of integers into floats.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -31,19 +31,19 @@ def normalise(value: object) -> Label | None:
 
 
 def storable(text: str) -> str:
-    """Return the text with unpaired surrogates, which no file can hold, as question marks."""
+    """Return the text with unpaired surrogates, which UTF-8 cannot encode, replaced by question marks."""
     return text.encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Classes in their fixed order: numbers by value, otherwise all as strings by code point."""
+    """Classes in a fixed order: all-integer labels by value, otherwise all as strings by code point."""
 
     names: tuple[Label, ...]
 
     @classmethod
     def of(cls, labels: Iterable[Label]) -> LabelMap:
-        """Return the map of the distinct labels given."""
+        """Return the map of the distinct labels."""
         distinct = set(labels)
         if all(isinstance(label, int) for label in distinct):
             return cls(tuple(sorted(distinct, key=int)))
@@ -71,10 +71,10 @@ class LabelMap:
         try:
             return np.array([index[key] for key in keys], dtype=np.int64)
         except KeyError as error:
-            raise InputError(f"label {error} is none of the {len(self)} known: {self.preview()}") from None
+            raise InputError(f"label {error} is not one of the {len(self)} classes: {self.preview()}") from None
 
     def check_same(self, other: LabelMap, where: str) -> None:
-        """Refuse data whose classes are not this map's.
+        """Refuse data whose classes differ from this map's.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class LabelMap:
             The maps differ; the message shows both.
         """
         if self.hash != other.hash:
-            raise InputError(f"{where} has classes {other.preview()}; the checkpoint knows {self.preview()}")
+            raise InputError(f"{where} has classes {other.preview()}; the checkpoint has {self.preview()}")
 
     def preview(self) -> str:
         """Return the names in one line, shortened when there are many."""
@@ -100,12 +100,12 @@ class LabelMap:
         Raises
         ------
         InputError
-            The file is missing or its hash does not hold.
+            The file is missing, is not a label map, or its hash does not match.
         """
         saved = storage.read_json(path)
         if not isinstance(saved, dict) or not isinstance(saved.get("names"), list):
-            raise InputError(f"{path} is no label map: it needs names and sha256")
+            raise InputError(f"{path} is not a label map: it needs the keys names and sha256")
         labels = cls(tuple(saved["names"]))
         if labels.hash != saved.get("sha256"):
-            raise InputError(f"{path} was changed by hand: its hash does not match its names")
+            raise InputError(f"{path} was edited: its sha256 does not match its names; restore the original")
         return labels

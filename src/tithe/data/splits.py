@@ -1,4 +1,4 @@
-"""Stratified splits in which every class that can be everywhere is everywhere."""
+"""Stratified splits: every class with enough rows is in every part."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Split:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the three lists, to tell whether two runs saw the same split."""
+        """SHA-256 of the three lists: equal for runs with the same split."""
         return storage.digest_bytes(*(part.tobytes() for part in (self.train, self.val, self.test)))
 
 
 def largest_remainder(weights_C: np.ndarray[Any, Any], total: int, caps_C: Rows) -> Rows:
-    """Share `total` among classes in proportion to their weights, exactly, within their caps.
+    """Divide exactly `total` among classes in proportion to their weights, within their caps.
 
-    Hamilton's method: whole parts first, then one each to the largest remainders, ties to the lowest class.
+    Hamilton's method: integer parts first, then one each to the largest remainders; ties go to the lowest class.
 
     Returns
     -------
@@ -51,10 +51,10 @@ def largest_remainder(weights_C: np.ndarray[Any, Any], total: int, caps_C: Rows)
 
 
 def stratified(labels_N: Rows, val_ratio: float, test_ratio: float, seed: int) -> Split:
-    """Split rows so that each part has the classes' shares and sizes are exact to a row.
+    """Split rows so that each part keeps the class shares; part sizes are exact to a row.
 
-    A class needs one row for each part; smaller ones go to train whole and are named. Texts are expected to
-    be distinct (`clean.repeats`), so that no text can stand in two parts.
+    A class needs one row for each part; smaller ones go to train entirely and are listed in `too_small`. Texts must be
+    distinct (`duplicates.find_duplicates`), so that no text is in two parts.
 
     Parameters
     ----------
@@ -71,46 +71,46 @@ def stratified(labels_N: Rows, val_ratio: float, test_ratio: float, seed: int) -
     val_C = _quota(sizes_C, big_C, val_ratio, reserved_C=1 + (test_ratio > 0))
     test_C = _quota(sizes_C, big_C, test_ratio, reserved_C=1 + val_C)
     rng = np.random.default_rng([seed, 0x5911])
-    taken: dict[str, list[Rows]] = {"train": [], "val": [], "test": []}
+    pieces: dict[str, list[Rows]] = {"train": [], "val": [], "test": []}
     for c in range(len(sizes_C)):
         rows = rng.permutation(np.flatnonzero(labels_N == c))
         val, test, train = np.split(rows, [val_C[c], val_C[c] + test_C[c]])
         for name, part in (("train", train), ("val", val), ("test", test)):
-            taken[name].append(part)
-    joined = {name: np.sort(np.concatenate(part)) for name, part in taken.items()}
+            pieces[name].append(part)
+    parts_of = {name: np.sort(np.concatenate(part)) for name, part in pieces.items()}
     too_small = tuple(int(c) for c in np.flatnonzero(~big_C & (sizes_C > 0)))
-    return Split(**joined, too_small=too_small)
+    return Split(**parts_of, too_small=too_small)
 
 
 def _quota(sizes_C: Rows, big_C: np.ndarray[Any, Any], ratio: float, reserved_C: Rows | int) -> Rows:
-    """Rows of each class for one part: one at least, and `reserved_C` left for the other parts."""
+    """Return the rows of each class for one part: at least one, leaving `reserved_C` for the other parts."""
     if ratio == 0:
         return np.zeros(len(sizes_C), dtype=np.int64)
-    room_C = np.where(big_C, np.maximum(sizes_C - reserved_C, 0), 0)
-    floor_C = np.minimum(room_C, 1)
+    available_C = np.where(big_C, np.maximum(sizes_C - reserved_C, 0), 0)
+    floor_C = np.minimum(available_C, 1)
     total = max(int(np.floor(ratio * sizes_C.sum() + 0.5)) - int(floor_C.sum()), 0)
     want_C = np.maximum(ratio * sizes_C * big_C - floor_C, 0)
-    return floor_C + largest_remainder(want_C, total, room_C - floor_C)
+    return floor_C + largest_remainder(want_C, total, available_C - floor_C)
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The three parts of one dataset, and the account of how they came to be.
+    """The three parts of one dataset, and the report on how they were made.
 
     Attributes
     ----------
     rows
-        All kept rows; the parts are positions into it, so that what is computed once serves all.
+        All kept rows; the parts are positions into it, so that computed results are shared by all parts.
     train, val, test
         Positions, shape (N,); train is balanced when the config says so and may repeat rows.
     split
         The split itself, before balancing.
     report
-        What `data_report.json` says.
+        Contents of `data_report.json`.
     dropped
-        File that lists every row left out.
+        File that lists every dropped row.
     symbols
-        The symbol that stands for each class in the data file; empty where classes stand for themselves.
+        The symbol for each class in the data file; empty where the file has the class names.
     """
 
     rows: Dataset
@@ -122,7 +122,7 @@ class Splits:
     symbols: dict[str, str]
 
     def with_train_rows(self, rows: Rows, settings: config.Data, seed: int) -> Splits:
-        """Return the same splits with only some rows to train on, given as positions into the unbalanced ones."""
+        """Return the same splits with only some training rows, given as positions into the unbalanced ones."""
         train = self.split.train[rows]
         balanced = resample(self.rows.labels[train], settings.upsample, settings.downsample, seed)
         counts = {"train_selected": len(rows), "train_after_balancing": len(balanced)}
@@ -131,7 +131,7 @@ class Splits:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the rows that are trained and validated on, and of where they come from."""
+        """SHA-256 of the training and validation rows and their source."""
         return storage.digest_bytes(self.rows.source.encode(), self.train.tobytes(), self.val.tobytes())
 
     @property

@@ -165,7 +165,7 @@ def test_mistakes_are_one_line_with_the_cure(changes: dict[str, Any], says: str,
 @pytest.mark.parametrize("mapping", ['{"a": "x", "b": "x"}', "[1]", '{"a": 1}'])
 def test_a_mapping_that_is_none_is_refused(mapping: str, read: Read, tmp_path: Path) -> None:
     (tmp_path / "mapping.json").write_text(mapping)
-    with pytest.raises(InputError, match=r"mapping\.json is no mapping of classes to distinct symbols"):
+    with pytest.raises(InputError, match=r"mapping\.json is not a mapping of classes to distinct symbols"):
         pipeline.check(read(paths__label_mapping_path=str(tmp_path / "mapping.json")))
 
 

@@ -110,24 +110,33 @@ def test_numbers_are_said_to_be_read_as_the_documents_say(tmp_path: Path) -> Non
 HEAD = "path,label,score,split"
 WRONG_LISTS = {
     "no path": (["file,label", "a.png,real"], "has no column 'path' (or file_name, image_path, filename) among file, "),
-    "no label": (["path,class", "a.png,real"], "has no column 'label' (or typ) among path, class: name it so"),
+    "no label": (["path,class", "a.png,real"], "has no column 'label' (or typ) among path, class: rename the"),
     "empty": ([""], "has no column 'path'"),
-    "no lines": ([HEAD], "lists no image"),
+    "no lines": ([HEAD], "lists no images"),
     "two paths": (["path,file_name,label", "a.png,a.png,real"], "the columns path and file_name, which mean the same"),
     "two labels": (["path,label,label", "a.png,real,real"], "the columns label and label, which mean the same"),
-    "a third class": ([HEAD, "a.png,real,,", "b.png,edited,,"], "line 3: label 'edited' is none: write real, fake, "),
-    "a number": ([HEAD, "a.png,2,,"], "line 2: label '2' is none: write real, fake, nature, ai, or 1 for real and 0"),
-    "a score in percent": ([HEAD, "a.png,real,87,"], "line 2: score '87' is none: write a number from 0 (fake) to 1"),
-    "a score in words": ([HEAD, "a.png,real,high,"], "line 2: score 'high' is none"),
-    "no number": ([HEAD, "a.png,real,nan,"], "line 2: score 'nan' is none"),
-    "a split": ([HEAD, "a.png,real,,dev"], "line 2: split 'dev' is none: write train, val, test"),
+    "a third class": (
+        [HEAD, "a.png,real,,", "b.png,edited,,"],
+        "line 3: label 'edited' is invalid: write real, fake, ",
+    ),
+    "a number": (
+        [HEAD, "a.png,2,,"],
+        "line 2: label '2' is invalid: write real, fake, nature, ai, or 1 for real and 0",
+    ),
+    "a score in percent": (
+        [HEAD, "a.png,real,87,"],
+        "line 2: score '87' is invalid: write a number from 0 (fake) to 1",
+    ),
+    "a score in words": ([HEAD, "a.png,real,high,"], "line 2: score 'high' is invalid"),
+    "no number": ([HEAD, "a.png,real,nan,"], "line 2: score 'nan' is invalid"),
+    "a split": ([HEAD, "a.png,real,,dev"], "line 2: split 'dev' is invalid: write train, val, test"),
     "out of the folder": ([HEAD, "../a.png,real,,"], "line 2: '../a.png' leads out of"),
     "out by a detour": ([HEAD, "a/../../b.png,real,,"], "line 2: 'a/../../b.png' leads out of"),
     "out by a root": ([HEAD, "/etc/a.png,real,,"], "line 2: '/etc/a.png' leads out of"),
     "out by a drive": ([HEAD, r"C:\a.png,real,,"], r"line 2: 'C:\a.png' leads out of"),
     "one for fake": (
         ["path,label", "real/a.png,0", "1_fake/b.png,1", "c.png,0"],
-        "1 stands for real here, but the folders of 2 images such as real/a.png say otherwise: write fake and real",
+        "1 is read as real, but the folders of 2 images such as real/a.png contradict that: write fake and real",
     ),
 }
 

@@ -74,9 +74,9 @@ def test_links_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
 WRONG_FOLDERS = {
     "empty": ([], "has no folder of real or fake images"),
     "no classes": (["notes.txt"], "has no folder of real or fake images"),
-    "classes by number": (["0/a.png", "1/a.png"], "0/a.png lies in no folder of real or fake images"),
-    "an image outside": (["real/a.png", "b.jpg"], "b.jpg lies in no folder of real or fake images"),
-    "below a class": (["real/cats/a.png"], "real/cats/a.png lies in no folder of real or fake images"),
+    "classes by number": (["0/a.png", "1/a.png"], "0/a.png is not in a folder of real or fake images"),
+    "an image outside": (["real/a.png", "b.jpg"], "b.jpg is not in a folder of real or fake images"),
+    "below a class": (["real/cats/a.png"], "real/cats/a.png is not in a folder of real or fake images"),
     "a class in a class": (["real/fake/a.png"], "the folder of real/fake/a.png fits no known layout"),
     "two splits": (["train/val/real/a.png"], "the folder of train/val/real/a.png fits no known layout"),
     "a split between": (["gan/train/cat/real/a.png"], "the folder of gan/train/cat/real/a.png fits no known layout"),
@@ -94,5 +94,5 @@ def test_an_unknown_layout_is_one_line_that_shows_the_known_ones(tmp_path: Path,
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"labels\.csv is no folder: image_folder reads folders"):
+    with pytest.raises(InputError, match=r"labels\.csv is not a folder: image_folder reads folders"):
         listing("image_folder", written(tmp_path, "labels.csv", "path,label"))

@@ -143,7 +143,9 @@ def test_a_format_for_each_class_is_warned_of(
         caplog.clear()
         probe = load(tmp_path).report["splits"]["format_leak"]
         assert (probe["auc"] == 1.0, probe["images"]) == (leaks, 64)
-        warning = "the format alone tells the classes apart (AUC 1.000): a model may learn the files and not the images"
+        warning = (
+            "the format alone separates the classes (AUC 1.000): a model may learn the format instead of the content"
+        )
         assert (warning in caplog.text) is leaks
 
 

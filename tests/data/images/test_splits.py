@@ -193,24 +193,24 @@ def test_in_a_given_test_nothing_moves(tmp_path: Path) -> None:
 
 ONE = [{"path": f"{i}.png", "label": "fake"} for i in range(8)]
 WRONG: dict[str, tuple[list[Row], dict[str, Any], str]] = {
-    "one class": (ONE, {}, "fake images only: training on one class is refused, add real ones"),
+    "one class": (ONE, {}, "fake images only: training needs both classes, add real ones"),
     "nothing usable": ([{"path": "a.png", "label": ""}], {}, "no usable image among 1 (missing_label 1)"),
     "two sources": (
         [{"path": f"{i}.png", "label": ("real", "fake")[i % 2], "source_id": i // 10} for i in range(20)],
         {},
-        "the fake ones are in 2 independent groups (by source, pair and look): add others, or change test_ratio",
+        "the fake ones are in 2 independent groups (by source, pair and similarity): add others, or change test_ratio",
     ),
     "a source in two splits": (
         [row | {"source_id": "s1"} for row in given({"train": 4, "val": 4, "test": 4})],
         {},
-        "source_id 's1' stands in train and in val: put all of it into one split",
+        "source_id 's1' is in train and in val: put all of it into one split",
     ),
     "a pair in two splits": (
         [row | {"pair_id": row["path"][-5]} for row in given({"train": 4, "test": 4})],
         {},
-        "pair_id '0' stands in train and in test",
+        "pair_id '0' is in train and in test",
     ),
-    "half a split": ([*given({"train": 4}), *ONE], {}, "8 of 12 images have no split: give one for all of them"),
+    "half a split": ([*given({"train": 4}), *ONE], {}, "8 of 12 images have no split: set it for all or for none"),
     "nothing to train on": (given({"val": 4, "test": 4}), {}, "no fake image for train"),
     "a given val of one class": (
         [*given({"train": 4, "test": 4}), {"path": "v.png", "label": "real", "split": "val"}],

@@ -119,7 +119,7 @@ def test_keys_that_are_left_out_are_said(raw: Path, out: Path, caplog: pytest.Lo
     write_part(raw / "part_3.json", extra)
     with caplog.at_level(logging.WARNING, "tithe"):
         merge_parts.merge(raw, out)
-    assert [record.getMessage() for record in caplog.records] == ["left out of every record: id, source"]
+    assert [record.getMessage() for record in caplog.records] == ["keys left out of every record: id, source"]
     assert read(out / "combined_dataset.json")[-1] == {"input": "probe", "output": "a"}
     assert read(out / "prepare_report.json")["keys_left_out"] == ["id", "source"]
 

@@ -45,7 +45,9 @@ def test_a_wrong_record_is_named_and_nothing_is_written(raw: Path, tmp_path: Pat
 
 def test_the_first_wrong_record_is_named_and_the_others_are_counted(raw: Path, tmp_path: Path) -> None:
     write_part(raw / "part_2.json", [None, *rows(("x" * 500, ["long"])), 3])
-    with pytest.raises(InputError, match=r"part_2\.json, record 0: not an object: null \(and 2 more wrong records\): "):
+    with pytest.raises(
+        InputError, match=r"part_2\.json, record 0: not an object: null \(and 2 more invalid records\): "
+    ):
         merge_parts.merge(raw, tmp_path / "out")
 
 
@@ -113,11 +115,11 @@ def test_a_broken_part_stops_before_anything_is_written(raw: Path, tmp_path: Pat
 def test_what_is_written_is_never_what_is_read(raw: Path, out: Path) -> None:
     merge_parts.merge(raw, out)
     before = files(out)
-    with pytest.raises(InputError, match="would be read and written"):
+    with pytest.raises(InputError, match="would be both read and written"):
         merge_parts.merge(raw, raw / ".." / "raw")
-    with pytest.raises(InputError, match=r"combined_dataset\.json would be read and written"):
+    with pytest.raises(InputError, match=r"combined_dataset\.json would be both read and written"):
         merge_parts.merge(out / "combined_dataset.json", out)
-    with pytest.raises(InputError, match=r"part_1\.json is a file: pass the path of a folder"):
+    with pytest.raises(InputError, match=r"part_1\.json is a file: pass the path of an output folder"):
         merge_parts.merge(raw, raw / "part_1.json")
     assert files(out) == before
     assert sorted(files(raw)) == ["part_1.json", "part_2.json"]

@@ -57,7 +57,7 @@ def test_what_is_found_is_what_a_search_over_all_pairs_finds(tmp_path: Path) -> 
     kept = everything.inputs()
     expected = pairs_by_definition(kept)
     assert 20 < len(expected) < 200
-    joined = grouping.joined(len(kept), expected)
+    joined = grouping.connected_components(len(kept), expected)
     assert near_duplicates.groups_of(everything).tolist() == joined.tolist()
     assert set(near_duplicates.near_copies(everything)) <= expected
 
@@ -137,5 +137,6 @@ def test_what_training_has_nearly_seen_is_counted_and_told(tmp_path: Path, caplo
     seen = splits.report["splits"]["near_copies_in_train"]
     for name, rows in (("val", splits.val), ("test", splits.test)):
         assert seen[name] == sum(group_N[row] in group_N[splits.split.train] for row in rows) > 0
-    said = f"{seen['test']} of {len(splits.test)} test rows are near copies of training rows: scores on them flatter"
+    counts = f"{seen['test']} of {len(splits.test)} test rows"
+    said = f"{counts} are near-duplicates of training rows: their scores are optimistic"
     assert [record.getMessage() for record in caplog.records][-1] == said

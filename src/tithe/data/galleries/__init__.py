@@ -1,1 +1,1 @@
-"""Where photographs and their labels come from: one layout a file, found by its name."""
+"""Galleries list labelled images: one module for each layout on disk, found by its name."""

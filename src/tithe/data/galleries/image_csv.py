@@ -1,4 +1,4 @@
-"""A CSV with a line for each image: where it lies, what it is, and whatever else is known of it."""
+"""A CSV with a line for each image: its path, its label, and optional columns such as generator and split."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ _COLUMNS = {
     "pair_id": ("pair_id",),
     "split": ("split",),
 }
-_NEEDED = ("path", "label")
+_REQUIRED = ("path", "label")
 _NUMBERS = {"1": 1, "1.0": 1, "true": 1, "0": 0, "0.0": 0, "false": 0}
 _SUFFIXES = (".csv", ".tsv")
-_ALONE = ("labels.csv", "data.csv", "metadata.csv")
-_SETS = {f"{part}.csv": part for part in PARTS}
+_SINGLE = ("labels.csv", "data.csv", "metadata.csv")
+_SPLITS = {f"{part}.csv": part for part in PARTS}
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 Row = Mapping[str, str]
 
 
 def claims(path: Path) -> int:
-    """Return how surely a path means this gallery: 2 for a CSV file, or a folder that has one of the known names."""
-    names = (*_ALONE, *_SETS)
+    """Return how well this gallery fits a path: 2 for a CSV file, or a folder with a file of a known name, else 0."""
+    names = (*_SINGLE, *_SPLITS)
     return 2 * (path.suffix.lower() in _SUFFIXES or any((path / name).is_file() for name in names))
 
 
 def listing(path: Path) -> Listing:
-    """List every line of a CSV file, or of the one in a folder, in its order.
+    """List every line of a CSV file, or of the list in a folder, in file order.
 
     In a folder the list is `labels.csv`, `data.csv` or `metadata.csv`; or `train.csv`, `val.csv` and `test.csv`,
-    whose names are the splits. Paths count from the folder of the list. Labels are `real`, `fake`, `nature`, `ai`, or
-    numbers and truth values, of which 1 and true mean real.
+    whose names are the splits. Paths are relative to the folder of the list. Labels are `real`, `fake`, `nature`,
+    `ai`, or numbers and booleans, where 1 and true mean real.
 
     Lines without a path or a label are skipped as `missing_path` and `missing_label`, those with the wrong number of
     fields as `unreadable_row`.
@@ -50,8 +50,8 @@ def listing(path: Path) -> Listing:
     Raises
     ------
     InputError
-        No list or more than one, a needed column is missing, a path leads out of the folder, or a value is none of
-        its column's.
+        No list or more than one, a required column is missing, a path leads out of the folder, or a value is not
+        valid in its column.
     """
     entries: list[Listed | Skipped] = []
     remarks: list[str] = []
@@ -60,47 +60,50 @@ def listing(path: Path) -> Listing:
         entries += read.entries
         remarks += read.remarks
     if not entries:
-        raise InputError(f"{path} lists no image: write a line for each, with its path and its label")
+        raise InputError(f"{path} lists no images: add a line with path and label for each")
     return Listing(tuple(entries), tuple(remarks))
 
 
 def _lists(path: Path) -> dict[Path, Part | None]:
     if not path.is_dir():
         return {path: None}
-    alone: dict[Path, Part | None] = {path / name: None for name in _ALONE if (path / name).is_file()}
-    parts: dict[Path, Part | None] = {path / name: part for name, part in _SETS.items() if (path / name).is_file()}
-    if len(alone) + bool(parts) != 1:
-        found = f"more than one list ({', '.join(file.name for file in alone | parts)})" if alone else "no list"
-        raise InputError(f"{path} has {found}: pass one CSV, or a folder with one of {', '.join((*_ALONE, *_SETS))}")
-    return alone or parts
+    single: dict[Path, Part | None] = {path / name: None for name in _SINGLE if (path / name).is_file()}
+    by_split: dict[Path, Part | None] = {path / name: part for name, part in _SPLITS.items() if (path / name).is_file()}
+    if len(single) + bool(by_split) != 1:
+        names = ", ".join(file.name for file in single | by_split)
+        problem = f"more than one list ({names})" if single else "no list"
+        raise InputError(
+            f"{path} has {problem}: pass one CSV, or a folder with one of {', '.join((*_SINGLE, *_SPLITS))}"
+        )
+    return single or by_split
 
 
 def _read(file: Path, part: Part | None) -> Listing:
     numbered: list[Listed] = []
     entries: list[Listed | Skipped] = []
-    with _opened(file) as lines:
-        columns = _columns(file, list(lines.fieldnames or ()))
+    with _open_csv(file) as rows:
+        columns = _columns(file, list(rows.fieldnames or ()))
         if part:
             columns.pop("split", None)
-        unread = [name for name in lines.fieldnames or () if name not in columns.values()]
-        for row in lines:
+        unread = [name for name in rows.fieldnames or () if name not in columns.values()]
+        for row in rows:
             if None in row or None in row.values():  # more fields than columns, or fewer
                 entries.append(Skipped(row[columns["path"]] or "", "unreadable_row"))
                 continue
             values = {name: row[column].strip() for name, column in columns.items()}
-            entry = _entry(values, part, file, lines.line_num)
+            entry = _entry(values, part, file, rows.line_num)
             entries.append(entry)
             if isinstance(entry, Listed) and values["label"].lower() in _NUMBERS:
                 numbered.append(entry)
     remarks = [f"{file.name}: columns that are not read: {', '.join(unread)}"] if unread else []
     if numbered:
-        _check_sense(file, numbered)
+        _check_polarity(file, numbered)
         remarks.append(f"{file.name}: of labels that are numbers 1 is read as real, 0 as fake")
     return Listing(tuple(entries), tuple(remarks))
 
 
 @contextlib.contextmanager
-def _opened(file: Path) -> Iterator[csv.DictReader[str]]:
+def _open_csv(file: Path) -> Iterator[csv.DictReader[str]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             delimiter = max(",;\t", key=stream.readline().count)
@@ -113,32 +116,32 @@ def _opened(file: Path) -> Iterator[csv.DictReader[str]]:
 
 
 def _columns(file: Path, header: list[str]) -> dict[str, str]:
-    """Return the column of the file for each of ours that it has."""
+    """Return the file's column for each known column that it has."""
     columns: dict[str, str] = {}
     for name, spellings in _COLUMNS.items():
-        there = [column for column in header if column in spellings]
-        if len(there) > 1:
-            raise InputError(f"{file} has the columns {' and '.join(there)}, which mean the same: keep one")
-        if there:
-            columns[name] = there[0]
-        elif name in _NEEDED:
+        present = [column for column in header if column in spellings]
+        if len(present) > 1:
+            raise InputError(f"{file} has the columns {' and '.join(present)}, which mean the same: keep one")
+        if present:
+            columns[name] = present[0]
+        elif name in _REQUIRED:
             raise InputError(
                 f"{file} has no column '{name}' (or {', '.join(spellings[1:])}) among {', '.join(header) or 'none'}: "
-                "name it so, or go by the names of folders with data.reader image_folder"
+                "rename the column, or set data.reader to image_folder to take labels from folder names"
             )
     return columns
 
 
 def _entry(row: Row, part: Part | None, file: Path, line: int) -> Listed | Skipped:
-    path, written = row["path"], row["label"]
-    if not path or not written:
+    path, text = row["path"], row["label"]
+    if not path or not text:
         return Skipped(path, "missing_label" if path else "missing_path")
-    label = _NUMBERS.get(written.lower(), class_of(written))
+    label = _NUMBERS.get(text.lower(), class_of(text))
     if label is None:
-        raise _wrong(file, line, "label", written, "real, fake, nature, ai, or 1 for real and 0 for fake")
+        raise _invalid(file, line, "label", text, "real, fake, nature, ai, or 1 for real and 0 for fake")
     split = row.get("split")
     if split and part_of(split) is None:
-        raise _wrong(file, line, "split", split, ", ".join(PARTS))
+        raise _invalid(file, line, "split", split, ", ".join(PARTS))
     return Listed(
         _inside(path, file, line),
         label,
@@ -151,8 +154,8 @@ def _entry(row: Row, part: Part | None, file: Path, line: int) -> Listed | Skipp
     )
 
 
-def _wrong(file: Path, line: int, column: str, value: str, choices: str) -> InputError:
-    return InputError(f"{file} line {line}: {column} '{value}' is none: write {choices}")
+def _invalid(file: Path, line: int, column: str, value: str, choices: str) -> InputError:
+    return InputError(f"{file} line {line}: {column} '{value}' is invalid: write {choices}")
 
 
 def _score(text: str | None, file: Path, line: int) -> float | None:
@@ -163,32 +166,32 @@ def _score(text: str | None, file: Path, line: int) -> float | None:
     except ValueError:
         score = -1.0
     if not 0 <= score <= 1:
-        raise _wrong(file, line, "score", text, "a number from 0 (fake) to 1 (real), or nothing")
+        raise _invalid(file, line, "score", text, "a number from 0 (fake) to 1 (real), or nothing")
     return score
 
 
 def _inside(text: str, file: Path, line: int) -> str:
-    """Return a path from the folder of the list; lists that were made on Windows have backslashes."""
+    """Return a path relative to the folder of the list; lists made on Windows have backslashes."""
     path = PurePosixPath(text.replace("\\", "/"))
     root = PurePosixPath(file.parent.absolute().as_posix())
     if path.is_relative_to(root):
         path = path.relative_to(root)
     if path.is_absolute() or ".." in path.parts or _DRIVE.match(str(path)):
-        raise InputError(f"{file} line {line}: '{text}' leads out of {file.parent}: keep images beside their list")
+        raise InputError(f"{file} line {line}: '{text}' leads out of {file.parent}: keep images in the list's folder")
     return str(path)
 
 
-def _check_sense(file: Path, numbered: list[Listed]) -> None:
-    """Many sets have 1 for fake: where the names of folders say so too, the labels are refused."""
-    told = [(entry, said) for entry in numbered if (said := _class_of_folder(entry.path)) is not None]
-    wrong = [entry.path for entry, said in told if said != entry.label]
-    if 2 * len(wrong) > len(told):
+def _check_polarity(file: Path, numbered: list[Listed]) -> None:
+    """Refuse numeric labels that contradict the folder names: many data sets use 1 for fake."""
+    pairs = [(entry, label) for entry in numbered if (label := _class_of_folder(entry.path)) is not None]
+    wrong = [entry.path for entry, label in pairs if label != entry.label]
+    if 2 * len(wrong) > len(pairs):
         raise InputError(
-            f"{file}: 1 stands for real here, but the folders of {len(wrong)} images such as {wrong[0]} say otherwise: "
+            f"{file}: 1 is read as real, but the folders of {len(wrong)} images such as {wrong[0]} contradict that: "
             f"write {' and '.join(CLASSES)} instead of numbers"
         )
 
 
 def _class_of_folder(path: str) -> int | None:
-    said = (class_of(folder) for folder in reversed(PurePosixPath(path).parts[:-1]))
-    return next((label for label in said if label is not None), None)
+    labels = (class_of(folder) for folder in reversed(PurePosixPath(path).parts[:-1]))
+    return next((label for label in labels if label is not None), None)

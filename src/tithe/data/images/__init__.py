@@ -1,4 +1,4 @@
-"""Labelled images: listed, checked, split by their source."""
+"""Load labelled images: list, check, split by source."""
 
 from __future__ import annotations
 

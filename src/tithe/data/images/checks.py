@@ -1,4 +1,4 @@
-"""Every file is read whole, once: what was found is kept, so that a later start reads only what is new."""
+"""Read every image file completely, once, and cache the results, so that a later run reads only new files."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from tithe.imaging.files import Unreadable
 from tithe.progress import bar
 from tithe.storage import cache
 
-# Part of every key: raise it when the same file would be judged otherwise.
+# Part of the cache key: increase it when the same file would get another result.
 VERSION = 1
-SMALLEST = 8  # pixels of a side: in less there is nothing to see of how an image was made
+SMALLEST = 8  # pixels per side: smaller images have too few traces of how they were made
 
-_THREADS = 8  # each holds an image, which may have as many pixels as are allowed
+_THREADS = 8  # each has an image of up to max_pixels in memory
 _AT_ONCE = 256
 
 
 class Stamp(NamedTuple):
-    """What changes when a file does, without opening it."""
+    """File metadata that changes with the content; read without opening the file."""
 
     size: int
     mtime_ns: int
 
 
-class Whole(NamedTuple):
-    """What one reading of a whole image has found.
+class CheckedImage(NamedTuple):
+    """Results of reading a complete image.
 
     Attributes
     ----------
     sha256
         Of the file, in hex.
     phash
-        Its perceptual hash.
+        Perceptual hash of the pixels.
     header
-        What its header says.
+        Metadata of the file.
     """
 
     sha256: str
@@ -51,11 +51,11 @@ class Whole(NamedTuple):
 
 
 File = tuple[str, Stamp | None]  # its path and its stamp
-Found = dict[File, Whole | str]
+Results = dict[File, CheckedImage | str]  # a string is the reason why a file is unusable
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """Return the stamp of a file; None where there is none, or one that may not be read."""
+    """Return the stamp of a file; None if it does not exist or is not readable."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -63,48 +63,48 @@ def stamp_of(path: Path) -> Stamp | None:
     return Stamp(status.st_size, status.st_mtime_ns) if os.access(path, os.R_OK) else None
 
 
-def check(path: Path, max_pixels: int) -> Whole | str:
-    """Read a file to its end; return what was found, or why it can't be used: a reason of `decode`, or `too_small`.
+def check(path: Path, max_pixels: int) -> CheckedImage | str:
+    """Read a file completely; return the results, or why it is unusable: one of `decode.REASONS`, or `too_small`.
 
     Raises
     ------
     TitheError
-        The disk fails, which is no fault of the file.
+        The disk fails; this is not a fault of the file.
     """
     try:
         pixels_HW3 = decode.read(path, max_pixels)
         if min(pixels_HW3.shape[:2]) < SMALLEST:
             return "too_small"
-        return Whole(storage.sha256_file(path), imaging_phash.phash(pixels_HW3), headers.header(path))
+        return CheckedImage(storage.sha256_file(path), imaging_phash.phash(pixels_HW3), headers.header(path))
     except Unreadable as error:
         return error.reason
     except OSError as error:
-        raise TitheError(f"{path} can't be read ({error.strerror}): run again, what is checked is kept") from error
+        raise TitheError(f"cannot read {path} ({error.strerror}): run again, finished checks are kept") from error
 
 
-def check_all(root: Path, files: Iterable[File], max_pixels: int) -> list[Whole | str]:
-    """Check files whose paths count from a root, several at a time.
+def check_all(root: Path, files: Iterable[File], max_pixels: int) -> list[CheckedImage | str]:
+    """Check files, given by paths relative to a root, several at a time.
 
-    Those that an earlier call has checked, even one that was killed, are not opened.
+    Files checked by an earlier call, even one that was killed, are not opened.
     """
     files = list(files)
     store = cache.place("images", storage.digest([VERSION, str(root.absolute()), max_pixels]), ".jsonl")
     lines = storage.read_lines(store)
-    known: Found = {(line["path"], Stamp(*line["stamp"])): _restored(line["found"]) for line in lines}
-    new = [file for file in dict.fromkeys(files) if file not in known]
-    known |= _read(root, new, max_pixels, store) if new else {}
-    return [known[file] for file in files]
+    results: Results = {(line["path"], Stamp(*line["stamp"])): _restored(line["found"]) for line in lines}
+    new = [file for file in dict.fromkeys(files) if file not in results]
+    results |= _read(root, new, max_pixels, store) if new else {}
+    return [results[file] for file in files]
 
 
-def _restored(found: Any) -> Whole | str:
-    if isinstance(found, str):
-        return found
-    sha256, phash, header = found
-    return Whole(sha256, phash, headers.Header(*header))
+def _restored(saved: Any) -> CheckedImage | str:
+    if isinstance(saved, str):
+        return saved
+    sha256, phash, header = saved
+    return CheckedImage(sha256, phash, headers.Header(*header))
 
 
-def _read(root: Path, files: list[File], max_pixels: int, store: Path) -> Found:
-    read: Found = {}
+def _read(root: Path, files: list[File], max_pixels: int, store: Path) -> Results:
+    results: Results = {}
     threads = min(_THREADS, os.cpu_count() or 1)
     with (
         closing(storage.JsonLines(store)) as lines,
@@ -112,12 +112,12 @@ def _read(root: Path, files: list[File], max_pixels: int, store: Path) -> Found:
         bar("checking", len(files), "images") as tick,
     ):
         for first in range(0, len(files), _AT_ONCE):
-            some = files[first : first + _AT_ONCE]
-            checked = pool.map(lambda file: check(root / file[0], max_pixels), some)
-            for (path, stamp), found in zip(some, checked, strict=True):
-                read[path, stamp] = found
-                # What has no stamp is not there or not allowed, which may change without a trace.
+            batch = files[first : first + _AT_ONCE]
+            checked = pool.map(lambda file: check(root / file[0], max_pixels), batch)
+            for (path, stamp), result in zip(batch, checked, strict=True):
+                results[path, stamp] = result
+                # A file without a stamp is missing or not readable, which may change undetected: do not cache it.
                 if stamp:
-                    lines.append({"path": path, "stamp": stamp, "found": found})
-            tick(len(some))
-    return read
+                    lines.append({"path": path, "stamp": stamp, "found": result})
+            tick(len(batch))
+    return results

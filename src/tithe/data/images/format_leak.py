@@ -1,7 +1,7 @@
-"""Whether the classes can be told apart without looking at a picture, by what the files are.
+"""Whether file metadata alone, without pixels, separates the classes.
 
-A detector trained on JPEG photographs and PNG fakes learns to tell JPEG from PNG. A trivial model of the metadata says
-how much there is to be learned that way: its AUC should be near 0.5.
+A detector trained on JPEG photographs and PNG fakes learns to distinguish JPEG from PNG. A simple model of the metadata
+measures how much can be learned that way: its AUC should be near 0.5.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _FOLDS = 5
 
 
 def format_features(headers: Sequence[Header]) -> Array:
-    """Return what files give away besides their pixels, float64, shape (N, F).
+    """Return metadata features of files, float64, shape (N, F).
 
-    Format, kind of pixels, quality of JPEG, width and height (logarithms, and whether the image is square or its sides
-    are multiples of 64, as those of generators are), transparency, further frames, Exif. The size of the file is left
-    out: it tells of the pixels, and a smooth fake has it in common with a smooth photograph.
+    Format, pixel format, JPEG quality, width and height (logarithms, and whether the image is square or its sides are
+    multiples of 64, as with many generators), transparency, further frames, Exif. File size is left out, since it
+    depends on the pixels: a smooth fake and a smooth photograph have similar sizes.
     """
     return np.array([_features(header) for header in headers], dtype=np.float64)
 
@@ -47,7 +47,7 @@ def _features(header: Header) -> list[float]:
 
 
 def probe(features_NF: Array, labels_N: Rows, groups_N: Rows, seed: int) -> float | None:
-    """Return the AUC of a logistic regression for rows that it was not fit on.
+    """Return the cross-validated AUC of a logistic regression.
 
     Parameters
     ----------
@@ -56,19 +56,19 @@ def probe(features_NF: Array, labels_N: Rows, groups_N: Rows, seed: int) -> floa
     labels_N
         0 or 1, shape (N,).
     groups_N
-        Rows of one group are never in two folds, shape (N,).
+        Group of each row, shape (N,); a group is never in two folds.
     seed
-        Decides which groups share a fold.
+        Seed of the assignment of groups to folds.
 
     Returns
     -------
-    The share of pairs of both classes, within folds, that are in the right order; None where no fold has such a pair
-    that a model of both classes can judge.
+    The share of real/fake pairs within a fold that are ranked correctly; None where no fold has both classes inside
+    and outside.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
-    scaled_NF, pairs, right = cross_validation.standardised(features_NF), 0, 0.0
+    scaled_NF, pairs, correct = cross_validation.standardised(features_NF), 0, 0.0
     fold_N = _folds(labels_N, groups_N, seed)
     for fold in range(_FOLDS):
         inside, outside = np.flatnonzero(fold_N == fold), np.flatnonzero(fold_N != fold)
@@ -76,13 +76,13 @@ def probe(features_NF: Array, labels_N: Rows, groups_N: Rows, seed: int) -> floa
             continue
         model = LogisticRegression(max_iter=300).fit(scaled_NF[outside], labels_N[outside])
         count = int((labels_N[inside] == 1).sum() * (labels_N[inside] == 0).sum())
-        right += count * roc_auc_score(labels_N[inside], model.decision_function(scaled_NF[inside]))
+        correct += count * roc_auc_score(labels_N[inside], model.decision_function(scaled_NF[inside]))
         pairs += count
-    return float(right / pairs) if pairs else None
+    return float(correct / pairs) if pairs else None
 
 
 def _folds(labels_N: Rows, groups_N: Rows, seed: int) -> Rows:
-    """Return the fold of each row: groups are dealt out evenly, by the classes that are in them."""
+    """Return the fold of each row: groups are distributed evenly, stratified by the classes in them."""
     _, group_N = np.unique(groups_N, return_inverse=True)
     kinds_G = np.zeros(int(group_N.max()) + 1, dtype=np.int64)
     np.bitwise_or.at(kinds_G, group_N, 1 << labels_N)

@@ -1,4 +1,4 @@
-"""What a gallery says of a photograph before anybody opens it."""
+"""What a gallery returns: images with their labels, before any file is opened."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _PARTS: dict[str, Part] = {"train": "train", "val": "val", "valid": "val", "vali
 
 @dataclass(frozen=True)
 class Listed:
-    """One photograph that a gallery offers.
+    """One image that a gallery lists. Field names are part of a cache key.
 
     Attributes
     ----------
     path
-        From the gallery's root, with forward slashes.
+        Relative to the gallery's root, with forward slashes.
     label
         1 for a real photograph, 0 for a fake one.
     score
-        How real it is, from 0 to 1, where somebody has measured that; None where the label is all that is known.
+        How real it is, from 0 to 1, if that was measured; None if only the label is known.
     generator
-        What made it. That of a real photograph is the generator beside whose fakes it lies.
+        What made it; for a real photograph, the generator in whose set it was published.
     family
-        What kind of generator that is.
+        Kind of generator.
     source_id
-        The photograph, scene or prompt that it was made from: rows of one source never stand in two splits.
+        The photograph, scene or prompt that it was made from; rows of one source are never in two splits.
     pair_id
-        What a real photograph and its fake twin share.
+        The same for a real photograph and its fake twin.
     split
-        The split that the gallery has put it into.
+        The split that the gallery assigns, if any.
     """
 
     path: str
@@ -52,25 +52,25 @@ class Listed:
 
 
 class Skipped(NamedTuple):
-    """An entry that no photograph can be made of, and why."""
+    """An entry that is not a usable image, and why."""
 
     path: str
     reason: str
 
 
 class Listing(NamedTuple):
-    """All entries of a gallery in their order, none left out, and what a person should know of how they were read."""
+    """All entries of a gallery in order, and remarks for the user on how they were read."""
 
     entries: tuple[Listed | Skipped, ...]
     remarks: tuple[str, ...] = ()
 
 
 def class_of(name: str) -> int | None:
-    """Return 1 for real, 0 for fake, by the name and never by its number: `0_real` is real. None for other names."""
+    """Return 1 for real, 0 for fake, None for other names; a number before the name is ignored, as in `0_real`."""
     match = _CLASS.fullmatch(name.strip().lower())
     return match and int(match[1] is not None)
 
 
 def part_of(name: str) -> Part | None:
-    """Return the split that a name stands for; None for other names."""
+    """Return the split that a name means; None for other names."""
     return _PARTS.get(name.strip().lower())

@@ -1,4 +1,4 @@
-"""Labelled photographs: listed by a gallery, read once, copies and conflicts left out, split by what they come from."""
+"""Load labelled images: list them, read each once, drop duplicates and conflicts, split by source."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tithe.data.balance import resample
 from tithe.data.dataset import Dataset
 from tithe.data.images import checks
 from tithe.data.images.listing import CLASSES, PARTS
-from tithe.data.images.report import counted, of_files, of_splits, warn
+from tithe.data.images.report import count_values, describe_files, describe_splits, warn
 from tithe.data.images.rows import SCHEMA, Sifted, drop, sift
-from tithe.data.images.splits import parts
+from tithe.data.images.splits import assign_splits
 from tithe.data.labels import LabelMap
 from tithe.data.splits import Split, Splits
 from tithe.errors import InputError
@@ -26,39 +26,39 @@ logger = logging.getLogger("tithe")
 
 LABELS = LabelMap(CLASSES)
 
-# Part of every key: raise it when the same files would give other rows, or other splits.
+# Part of the cache keys: increase it when the same files would give other rows or splits.
 _VERSION = 1
 
 
 def root(path: Path) -> Path:
-    """Return the folder from which the inputs of a data set count: the data set itself, or where its list lies."""
+    """Return the folder that image paths are relative to: the data set itself, or the folder of its list."""
     return path if path.is_dir() else path.parent
 
 
 def find_gallery(path: Path, name: str | None) -> str:
-    """Return the gallery that reads a path: the named one, or the one that is surest of it.
+    """Return the gallery that reads a path: the named one, or the one that fits it best.
 
     Raises
     ------
     InputError
-        There is no such path, or no gallery for it.
+        The path does not exist, or no gallery fits it.
     """
     if not path.exists():
         raise InputError(
-            f"no images at {path} (seen from {Path.cwd()}): pass a folder of them, or a CSV that lists them"
+            f"no images at {path} (seen from {Path.cwd()}): pass a folder of images, or a CSV that lists them"
         )
     if name:
         plugins.load("galleries", name)
         return name
     claims = {gallery: plugins.load("galleries", gallery).claims(path) for gallery in plugins.names("galleries")}
-    surest = max(claims, key=lambda gallery: claims[gallery])
-    if not claims[surest]:
+    best = max(claims, key=lambda gallery: claims[gallery])
+    if not claims[best]:
         raise InputError(f"{path} is neither a folder of images nor a CSV that lists them: pass one of these")
-    return surest
+    return best
 
 
 def ingest(settings: config.Data, images: config.Images) -> tuple[Dataset, LabelMap, Path]:
-    """List, read and sift all images; a second call finds the result in the cache as long as no file has changed.
+    """List, read and filter all images; the result is cached until a file changes.
 
     Returns
     -------
@@ -69,16 +69,16 @@ def ingest(settings: config.Data, images: config.Images) -> tuple[Dataset, Label
     Raises
     ------
     InputError
-        The gallery can't be read, or nothing in it can be used.
+        The gallery cannot be read, or has no usable image.
     """
     path = Path(settings.path)
     gallery = find_gallery(path, settings.reader)
     listing = plugins.load("galleries", gallery).listing(path)
     stamps = [checks.stamp_of(root(path) / entry.path) for entry in listing.entries]
-    made_of = [_VERSION, checks.VERSION, str(path.absolute()), images.max_pixels, listing, stamps]
-    folder = cache.place("images", storage.digest(made_of))
+    fingerprint = [_VERSION, checks.VERSION, str(path.absolute()), images.max_pixels, listing, stamps]
+    folder = cache.place("images", storage.digest(fingerprint))
     if not cache.is_whole(folder):
-        logger.info("reading the %d files of %s", len(stamps), path)
+        logger.info("reading %d files of %s", len(stamps), path)
         with storage.atomic_folder(folder) as aside:
             _write(path, sift(root(path), listing, stamps, images.max_pixels), listing.remarks, aside)
         cache.make_room()
@@ -90,18 +90,18 @@ def ingest(settings: config.Data, images: config.Images) -> tuple[Dataset, Label
 
 def _write(path: Path, sifted: Sifted, remarks: Sequence[str], folder: Path) -> None:
     if len(sifted.table) == 0:
-        reasons = counted(line["reason"] for line in sifted.dropped)
-        found = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
-        raise InputError(f"{path}: no usable image among {len(sifted.dropped)} ({found}): mend them, or pass others")
+        reasons = count_values(line["reason"] for line in sifted.dropped)
+        summary = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+        raise InputError(f"{path}: no usable image among {len(sifted.dropped)} ({summary}): repair them or add others")
     with pa.ipc.new_file(str(folder / "rows.arrow"), SCHEMA) as sink:
         sink.write_table(sifted.table)
     np.save(folder / "formats.npy", sifted.formats_NF)
     storage.write_lines(folder / "dropped.jsonl", sifted.dropped)
-    known = {"file": path.resolve().name, "label_hash": LABELS.hash, "remarks": remarks}
-    # A stray file beside the images moves their positions, and makes no other rows.
+    source = {"file": path.resolve().name, "label_hash": LABELS.hash, "remarks": remarks}
+    # An unrelated file in the folder shifts the positions but not the rows: hash without `id`.
     columns = (sifted.table.column(name) for name in sifted.table.column_names if name != "id")
     content = storage.digest([storage.digest(column.to_pylist()) for column in columns])
-    storage.write_json(folder / "report.json", {**known, **of_files(sifted), "rows_sha256": content})
+    storage.write_json(folder / "report.json", {**source, **describe_files(sifted), "rows_sha256": content})
 
 
 def load_images(settings: config.Data, images: config.Images, seed: int) -> Splits:
@@ -110,36 +110,36 @@ def load_images(settings: config.Data, images: config.Images, seed: int) -> Spli
     Raises
     ------
     InputError
-        The images can't be read, are all of one class, or are too few to be split as asked.
+        The images cannot be read, are all of one class, or are too few for the requested splits.
     """
-    everything, labels, folder = ingest(settings, images)
-    present = np.unique(everything.labels)
+    dataset, labels, folder = ingest(settings, images)
+    present = np.unique(dataset.labels)
     if len(present) < 2:
         one, other = CLASSES[present[0]], CLASSES[1 - present[0]]
-        raise InputError(f"{settings.path}: {one} images only: training on one class is refused, add {other} ones")
-    choices = [settings.val_ratio, settings.test_ratio, settings.hold_out, seed]
-    place = cache.place("images", storage.digest([_VERSION, folder.name, *choices]))
+        raise InputError(f"{settings.path}: {one} images only: training needs both classes, add {other} ones")
+    split_settings = [settings.val_ratio, settings.test_ratio, settings.hold_out, seed]
+    place = cache.place("images", storage.digest([_VERSION, folder.name, *split_settings]))
     if not cache.is_whole(place):
         with storage.atomic_folder(place) as aside:
-            _divide(everything, settings, seed, folder, aside)
+            _divide(dataset, settings, seed, folder, aside)
         cache.make_room()
     report = storage.read_json(place / "report.json")
     warn(report)
     part_N = np.load(place / "parts.npy")
     rows = {name: np.flatnonzero(part_N == part) for part, name in enumerate(PARTS)}
     split = Split(rows["train"], rows["val"], rows["test"], too_small=())
-    train = split.train[resample(everything.labels[split.train], settings.upsample, settings.downsample, seed)]
+    train = split.train[resample(dataset.labels[split.train], settings.upsample, settings.downsample, seed)]
     report["splits"] |= {"train_after_balancing": len(train), "seed": seed, "sha256": split.hash}
-    return Splits(everything, labels, train, split, report, place / "dropped.jsonl", {})
+    return Splits(dataset, labels, train, split, report, place / "dropped.jsonl", {})
 
 
 def _divide(images: Dataset, settings: config.Data, seed: int, listed: Path, folder: Path) -> None:
-    part_N = parts(images, settings, seed)
+    part_N = assign_splits(images, settings, seed)
     np.save(folder / "parts.npy", part_N)
     ids, paths = images.ids, images.inputs()
     dropped = storage.read_lines(listed / "dropped.jsonl")
     dropped += [drop(int(ids[i]), paths[i], "held_out") for i in np.flatnonzero(part_N < 0)]
     dropped.sort(key=lambda line: int(line["row"]))
     storage.write_lines(folder / "dropped.jsonl", dropped)
-    splits = of_splits(images, part_N, np.load(listed / "formats.npy"), seed)
+    splits = describe_splits(images, part_N, np.load(listed / "formats.npy"), seed)
     storage.write_json(folder / "report.json", {**storage.read_json(listed / "report.json"), "splits": splits})

@@ -1,4 +1,4 @@
-"""What a person should know of images before training on them: counts, copies, and what the files give away."""
+"""Data report of images: counts, duplicates, and whether file formats reveal the class."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tithe.data.images.rows import Sifted
 logger = logging.getLogger("tithe")
 
 _LEAK = 0.6
-_PROBED = 20_000  # images for the probe, which more would not make any surer
-_GROUPS, _PATHS = 5, 4  # shown of near copies
+_PROBED = 20_000  # images for the probe; more would not change its result
+_GROUPS, _PATHS = 5, 4  # groups of near-duplicates shown, and paths of each
 
 
-def of_files(sifted: Sifted) -> dict[str, object]:
-    """Return the account of a gallery: every entry is kept or dropped for a reason."""
+def describe_files(sifted: Sifted) -> dict[str, object]:
+    """Return the report on a gallery: every entry is either kept or dropped for a reason."""
     table, dropped = sifted.table, sifted.dropped
     label_N = table.column("label").to_numpy()
     paths = table.column("input").to_pylist()
@@ -31,11 +31,11 @@ def of_files(sifted: Sifted) -> dict[str, object]:
     return {
         "rows_read": len(table) + len(dropped),
         "rows_kept": len(table),
-        "dropped": counted(line["reason"] for line in dropped),
+        "dropped": count_values(line["reason"] for line in dropped),
         "classes": {name: int((label_N == label).sum()) for label, name in enumerate(CLASSES)},
         "sizes": {side: _spread(table.column(side).to_numpy()) for side in ("width", "height")},
         "formats": {
-            name: counted(f for f, k in zip(formats, label_N, strict=True) if k == label)
+            name: count_values(f for f, k in zip(formats, label_N, strict=True) if k == label)
             for label, name in enumerate(CLASSES)
         },
         "near_duplicates": {
@@ -47,46 +47,46 @@ def of_files(sifted: Sifted) -> dict[str, object]:
     }
 
 
-def of_splits(images: Dataset, part_N: Rows, formats_NF: Array, seed: int) -> dict[str, object]:
-    """Return the account of splits.
+def describe_splits(images: Dataset, part_N: Rows, formats_NF: Array, seed: int) -> dict[str, object]:
+    """Return the report on the splits.
 
     Parameters
     ----------
     part_N
-        From `image_splits.parts`, shape (N,).
+        From `splits.assign_splits`, shape (N,).
     formats_NF
-        From `leak.format_features`, shape (N, F).
+        From `format_leak.format_features`, shape (N, F).
     """
     group_N = np.array(images.column("group"))
     rows_G = np.bincount(group_N)
-    standing = np.unique(np.stack([group_N, part_N])[:, part_N >= 0], axis=1)[0]
+    group_of_pair = np.unique(np.stack([group_N, part_N])[:, part_N >= 0], axis=1)[0]
     return {
         **{name: int((part_N == part).sum()) for part, name in enumerate(PARTS)},
         "too_small_to_split": [],
         "left_out": int((part_N < 0).sum()),
         "groups": int((rows_G > 0).sum()),
         "largest_group": int(rows_G.max()),
-        "groups_in_two_splits": int((np.bincount(standing) > 1).sum()),
+        "groups_in_two_splits": int((np.bincount(group_of_pair) > 1).sum()),
         "generators": _by_generator(images, part_N),
         "format_leak": _leak(images.labels, group_N, formats_NF, np.flatnonzero(part_N == 0), seed),
     }
 
 
 def _by_generator(images: Dataset, part_N: Rows) -> dict[str, dict[str, dict[str, int]]]:
-    """Count images by generator, class and split, all in a fixed order."""
-    places = (*PARTS, "left_out")  # −1 is the last
-    found = Counter(zip(images.column("generator"), images.labels.tolist(), part_N.tolist(), strict=True))
+    """Count images by generator, class and split, in a fixed order."""
+    names = (*PARTS, "left_out")  # index −1 is left_out
+    images_of = Counter(zip(images.column("generator"), images.labels.tolist(), part_N.tolist(), strict=True))
     table: dict[str, dict[str, dict[str, int]]] = {}
-    for generator, label, part in sorted(found, key=lambda key: (*key[:2], key[2] % len(places))):
+    for generator, label, part in sorted(images_of, key=lambda key: (*key[:2], key[2] % len(names))):
         counts = table.setdefault(generator, {}).setdefault(CLASSES[label], {})
-        counts[places[part]] = found[generator, label, part]
+        counts[names[part]] = images_of[generator, label, part]
     return table
 
 
 def _leak(labels_N: Rows, group_N: Rows, formats_NF: Array, train: Rows, seed: int) -> dict[str, object]:
-    """Return the AUC of the probe of `leak` among training images, and what chance alone may bring it to.
+    """Return the AUC of the `format_leak` probe on training images, and the AUC that chance alone may reach.
 
-    The latter is 0.5 and three standard errors of an AUC of equal classes (Mann & Whitney 1947).
+    The latter is 0.5 plus three standard errors of the AUC under the null hypothesis (Mann & Whitney 1947).
     """
     rows = np.random.default_rng([seed, 0x1EA4]).permutation(train)[:_PROBED]
     auc = format_leak.probe(formats_NF[rows], labels_N[rows], group_N[rows], seed)
@@ -96,28 +96,28 @@ def _leak(labels_N: Rows, group_N: Rows, formats_NF: Array, train: Rows, seed: i
 
 
 def warn(report: dict[str, Any]) -> None:
-    """Log what speaks against training on these images as they are."""
+    """Log reasons not to train on these images as they are."""
     splits = report["splits"]
     probe = splits["format_leak"]
     if (probe["auc"] or 0) > max(_LEAK, probe["chance"]):
         logger.warning(
-            "the format alone tells the classes apart (AUC %s): a model may learn the files and not the images; "
-            "save real and fake ones in one format, with one distribution of quality and size",
+            "the format alone separates the classes (AUC %s): a model may learn the format instead of the content; "
+            "save real and fake images in the same format, with the same distribution of quality and size",
             f"{probe['auc']:.3f}".lstrip("0"),
         )
     if splits["groups_in_two_splits"]:
         logger.warning(
-            "%d groups of near copies stand in two of the given splits: give no splits, and they are kept together",
+            "%d groups of near-duplicates are in two of the given splits: give no splits to keep them together",
             splits["groups_in_two_splits"],
         )
     if splits["left_out"]:
-        logger.info("%d held-out fakes are left out: their photographs are trained on", splits["left_out"])
+        logger.info("%d held-out fakes are left out: their photographs are used for training", splits["left_out"])
     for remark in report["remarks"]:
         logger.info("%s", remark)
 
 
-def counted(values: Iterable[str]) -> dict[str, int]:
-    """Return how often each value stands, the most frequent first."""
+def count_values(values: Iterable[str]) -> dict[str, int]:
+    """Return how often each value occurs, most frequent first."""
     return dict(Counter(values).most_common())
 
 

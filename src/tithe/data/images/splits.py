@@ -1,4 +1,4 @@
-"""Which image goes into which split, so that no photograph, pair or copy stands in two of them."""
+"""Assign images to splits so that no source, pair or duplicate is in two of them."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ from tithe.data.images.listing import CLASSES, FAKE, PARTS, REAL
 from tithe.errors import InputError, did_you_mean
 
 TRAIN, VAL, TEST = range(len(PARTS))
-NOWHERE = -1
+UNASSIGNED = -1
 
 
-def parts(images: Dataset, settings: config.Data, seed: int) -> Rows:
-    """Return the position in `PARTS` of each image's split, or `NOWHERE`, shape (N,).
+def assign_splits(images: Dataset, settings: config.Data, seed: int) -> Rows:
+    """Return the position in `PARTS` of each image's split, or `UNASSIGNED`, shape (N,).
 
-    Splits that the data set has come first. What it lacks, `val` or `test`, is cut out of its `train`, as a share of
-    it; without any split everything is cut that way. Groups stay whole, and each split gets its share of both classes
-    and of every generator, as exactly as groups allow.
+    Splits given by the data set are kept. A missing `val` or `test` is taken from its `train`, as a share of it;
+    without given splits, from all images. Groups are never divided, and each split gets its share of both classes and
+    of every generator, as exactly as groups allow.
 
-    Fakes of a generator that is held out are only tested on. Groups with no other fakes go to the test whole, with
-    the real images in them. Groups that have others too are split as if the held-out ones were not there; those stay
-    where their group is tested on, and are left out elsewhere: else no such photograph could be trained on. In a test
-    split that the data set has, nothing moves.
+    Fakes of a held-out generator are used for testing only. Groups with no other fakes go to the test split entirely,
+    with their real images. Groups that also have other fakes are split as if the held-out ones did not exist; these
+    are kept if their group is in the test split, and dropped elsewhere, so that their photographs can still be used
+    for training. A given test split never changes.
 
     Raises
     ------
     InputError
-        A source stands in two of the given splits, only some images have one, a split would lack a class, or nothing
-        is by a generator that is to be held out.
+        A source is in two of the given splits, only some images have a split, a split would lack a class, or a
+        held-out generator has no fakes.
     """
     given_N, held_N = _given(images, settings.path), _held_out(images, settings)
     group_N = np.array(images.column("group"))
     shares_P = _shares(given_N, settings)
-    part_N = np.where((given_N == TRAIN) & (shares_P[TRAIN] < 1), NOWHERE, given_N)
+    part_N = np.where((given_N == TRAIN) & (shares_P[TRAIN] < 1), UNASSIGNED, given_N)
     if TEST not in given_N:
         other_N = (images.labels == FAKE) & ~held_N
-        part_N[_joined_to(held_N, group_N) & ~_joined_to(other_N, group_N)] = TEST
-    part_N[held_N & (part_N != TEST)] = NOWHERE
-    free_N = (part_N == NOWHERE) & ~held_N
+        part_N[_in_groups_of(held_N, group_N) & ~_in_groups_of(other_N, group_N)] = TEST
+    part_N[held_N & (part_N != TEST)] = UNASSIGNED
+    free_N = (part_N == UNASSIGNED) & ~held_N
     if free_N.any():
-        part_N[free_N] = _cut(images, group_N, free_N, part_N, shares_P, seed)
+        part_N[free_N] = _assign(images, group_N, free_N, part_N, shares_P, seed)
     if TEST not in given_N:
-        part_N[held_N & _joined_to(part_N == TEST, group_N)] = TEST
+        part_N[held_N & _in_groups_of(part_N == TEST, group_N)] = TEST
     _check(images.labels, group_N, part_N, shares_P, settings.path)
     return part_N
 
 
 def _given(images: Dataset, path: str) -> Rows:
-    """Return the splits that the data set has, `NOWHERE` for all where it has none."""
+    """Return the given splits, or `UNASSIGNED` for all images where there are none."""
     splits = images.column("split")
     if None not in splits:
         for name in ("source", "pair"):
             _refuse_crossing(name, images.column(name), splits, path)
     elif len(splits) > (without := splits.count(None)):
-        raise InputError(f"{path}: {without} of {len(splits)} images have no split: give one for all of them, or none")
-    return np.array([NOWHERE if split is None else PARTS.index(split) for split in splits], dtype=np.int64)
+        raise InputError(f"{path}: {without} of {len(splits)} images have no split: set it for all or for none")
+    return np.array([UNASSIGNED if split is None else PARTS.index(split) for split in splits], dtype=np.int64)
 
 
 def _refuse_crossing(name: str, values: list[str | None], splits: list[str], path: str) -> None:
@@ -68,50 +68,50 @@ def _refuse_crossing(name: str, values: list[str | None], splits: list[str], pat
     for value, split in zip(values, splits, strict=True):
         if value is not None and seen.setdefault(value, split) != split:
             raise InputError(
-                f"{path}: {name}_id '{value}' stands in {seen[value]} and in {split}: put all of it into one split, "
-                "or give no splits, and they are cut by source"
+                f"{path}: {name}_id '{value}' is in {seen[value]} and in {split}: put all of it into one split, "
+                "or remove the given splits to split by source"
             )
 
 
 def _held_out(images: Dataset, settings: config.Data) -> Array:
-    """Return which images are fakes by a generator that is held out."""
+    """Return a mask of the fakes by held-out generators, shape (N,)."""
     generator_N = np.array(images.column("generator"))
     fake_N = images.labels == FAKE
     for name in settings.hold_out:
-        if name not in (known := set(generator_N[fake_N].tolist())):
-            raise InputError(f"{settings.path}: no fakes by '{name}' (data.hold_out){did_you_mean(name, known)}")
+        if name not in (generators := set(generator_N[fake_N].tolist())):
+            raise InputError(f"{settings.path}: no fakes by '{name}' (data.hold_out){did_you_mean(name, generators)}")
     held_N: Array = fake_N & np.isin(generator_N, settings.hold_out)
     return held_N
 
 
 def _shares(given_N: Rows, settings: config.Data) -> tuple[float, float, float]:
-    """Return what of the images that are free to be cut goes to train, val and test."""
+    """Return the shares of the unassigned images for train, val and test."""
     val = 0.0 if VAL in given_N else settings.val_ratio
     test = 0.0 if TEST in given_N else settings.test_ratio
     return 1 - val - test, val, test
 
 
-def _joined_to(some_N: Array, group_N: Rows) -> Array:
-    """Return which images are in a group with some of these."""
-    return np.isin(group_N, group_N[some_N])
+def _in_groups_of(mask_N: Array, group_N: Rows) -> Array:
+    """Return a mask of the images in a group with any masked image."""
+    return np.isin(group_N, group_N[mask_N])
 
 
-def _cut(images: Dataset, group_N: Rows, free_N: Array, part_N: Rows, shares_P: Sequence[float], seed: int) -> Rows:
+def _assign(images: Dataset, group_N: Rows, free_N: Array, part_N: Rows, shares_P: Sequence[float], seed: int) -> Rows:
     labels_N = images.labels
     _, generator_N = np.unique(images.column("generator"), return_inverse=True)
     _, group_F = np.unique(group_N[free_N], return_inverse=True)
-    there_PK = np.array([[(labels_N[part_N == part] == k).any() for k in (FAKE, REAL)] for part in (TRAIN, VAL, TEST)])
+    has_PK = np.array([[(labels_N[part_N == part] == k).any() for k in (FAKE, REAL)] for part in (TRAIN, VAL, TEST)])
     strata_N = generator_N * len(CLASSES) + labels_N
-    return grouping.divide(group_F, labels_N[free_N], strata_N[free_N], shares_P, there_PK, seed)
+    return grouping.divide(group_F, labels_N[free_N], strata_N[free_N], shares_P, has_PK, seed)
 
 
 def _check(labels_N: Rows, group_N: Rows, part_N: Rows, shares_P: Sequence[float], path: str) -> None:
-    """Refuse a split that would train on one class, or validate or test on one where the data set does not say so."""
+    """Refuse a split whose train, val or (unless given) test part lacks a class."""
     for part in (TRAIN, VAL, *([TEST] if shares_P[TEST] else [])):
         for label, name in enumerate(CLASSES):
             if not (labels_N[part_N == part] == label).any():
                 groups = len(np.unique(group_N[labels_N == label]))
                 raise InputError(
                     f"{path}: no {name} image for {PARTS[part]}: the {name} ones are in {groups} independent groups "
-                    "(by source, pair and look): add others, or change test_ratio, hold_out or the given splits"
+                    "(by source, pair and similarity): add others, or change test_ratio, hold_out or the given splits"
                 )

@@ -21,7 +21,7 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
     Raises
     ------
     InputError
-        The file is empty or not UTF-8, or a column is missing.
+        The file is empty, not UTF-8 or not CSV, or a column is missing.
     """
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
@@ -55,6 +55,6 @@ def _rows(
 
 
 def _label(text: str) -> str | int:
-    """Return whole numbers as such: a CSV has no types. `7` was a number, and `7.0` beside a gap; `07` was not."""
+    """Return an integer for `7` and for `7.0` (an integer column with a missing value), else the text, as for `07`."""
     text = text.strip()
     return int(float(text)) if re.fullmatch(r"-?(0|[1-9][0-9]{0,14})(\.0)?", text) else text

@@ -1,4 +1,4 @@
-"""Apache Parquet: one column of texts, one of labels; any other column is left unread."""
+"""Apache Parquet: one column of texts, one of labels; other columns are not read."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _ROWS = 8192
 
 
 def read(path: Path, text_column: str, label_column: str | None) -> Iterator[list[tuple[object, object]]]:
-    """Yield lists of (input, label) in file order; labels are None where no column is asked for.
+    """Yield lists of (input, label) in file order; labels are None where no label column is given.
 
     Raises
     ------
     InputError
-        Not a Parquet file, a column is missing, or the text column holds no text.
+        The file is not Parquet or is damaged, a column is missing or ambiguous, or the text column is not text.
     """
     try:
         file = pq.ParquetFile(path, memory_map=True)
@@ -37,7 +37,7 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
         if not any(is_text(kind) for is_text in texts):
-            raise InputError(f"{path}: column '{text_column}' holds {kind}, not text: set data.text_column")
+            raise InputError(f"{path}: column '{text_column}' is {kind}, not text: set data.text_column")
         try:
             read = [text_column, *([label_column] if label_column else [])]
             for batch in file.iter_batches(_ROWS, columns=read):

@@ -1,1 +1,1 @@
-"""Texts: from a file to cleaned, labelled rows."""
+"""Load labelled texts: read, clean, deduplicate, split."""

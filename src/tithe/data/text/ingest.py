@@ -1,4 +1,4 @@
-"""From a file of any format to cleaned, labelled rows in the cache, and an account of every row left out."""
+"""Read a file of any format into cleaned, labelled rows in the cache, and record every dropped row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 from tithe import config, plugins, storage
 from tithe.data import json_stream
 from tithe.data.dataset import Dataset
-from tithe.data.duplicates import repeats
+from tithe.data.duplicates import find_duplicates
 from tithe.data.labels import Label, LabelMap, normalise, storable
 from tithe.data.text import clean
 from tithe.errors import InputError
@@ -29,8 +29,8 @@ _EXCERPT = 80
 
 
 @dataclass
-class _Account:
-    """What was kept and what was not, while a file is read."""
+class _Ingestion:
+    """Kept and dropped rows, collected while a file is read."""
 
     dropped: list[dict[str, object]] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
@@ -41,7 +41,7 @@ class _Account:
     classes: dict[str, str] = field(default_factory=dict)
 
     def label(self, raw: object) -> Label | None:
-        """Return a row's class; None where it has none, or one that no symbol stands for."""
+        """Return a row's class; None if it has none, or a symbol that is not in the mapping."""
         label = normalise(raw)
         return self.classes.get(str(label)) if self.classes else label
 
@@ -56,26 +56,26 @@ def find_reader(path: Path, name: str | None) -> str:
     Raises
     ------
     InputError
-        There is no such file, or no reader for it.
+        The file does not exist, or no reader claims it.
     """
     if not path.exists():
         cure = "'tithe prepare' makes one from raw parts" if path.suffix == ".json" else "pass the path of one"
         raise InputError(f"no data file {path} (seen from {Path.cwd()}): {cure}")
-    of_folders = [r for r in plugins.names("readers") if getattr(plugins.load("readers", r), "FOLDER", False)]
-    if path.is_dir() and name not in of_folders:
-        raise InputError(f"{path} is a folder: pass a file, or set data.reader to one of {', '.join(of_folders)}")
+    folder_readers = [r for r in plugins.names("readers") if getattr(plugins.load("readers", r), "FOLDER", False)]
+    if path.is_dir() and name not in folder_readers:
+        raise InputError(f"{path} is a folder: pass a file, or set data.reader to one of {', '.join(folder_readers)}")
     if name:
         plugins.load("readers", name)
         return name
     claims = {suffix: r for r in plugins.names("readers") for suffix in plugins.load("readers", r).SUFFIXES}
     if path.suffix.lower() not in claims:
-        known = ", ".join(sorted(claims))
-        raise InputError(f"{path}: no reader for '{path.suffix}' files: use one of {known}, or set data.reader")
+        suffixes = ", ".join(sorted(claims))
+        raise InputError(f"{path}: no reader for '{path.suffix}' files: use one of {suffixes}, or set data.reader")
     return claims[path.suffix.lower()]
 
 
 def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
-    """Read, clean and index a file; a second call with the same bytes and columns finds it in the cache.
+    """Read, clean and index a file; the result is cached by content and columns.
 
     Returns
     -------
@@ -85,14 +85,14 @@ def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
     Raises
     ------
     InputError
-        The file, a column, or what is left after cleaning is not enough to train on.
+        The file cannot be read, a column is missing, or no row is usable.
     """
     path = Path(data.path)
     reader = find_reader(path, data.reader)
     symbols = symbols_of(data)
     content = [storage.sha256_file(part) for part in (json_stream.parts(path) if path.is_dir() else [path])]
-    identity = [content, reader, data.text_column, data.label_column, clean.VERSION, symbols]
-    source = storage.digest(identity)
+    cache_key = [content, reader, data.text_column, data.label_column, clean.VERSION, symbols]
+    source = storage.digest(cache_key)
     folder = cache.place("data", source)
     if not cache.is_whole(folder):
         logger.info("reading and cleaning %s", path)
@@ -106,89 +106,91 @@ def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
 
 
 def symbols_of(data: config.Data) -> dict[str, str]:
-    """Return the symbol that stands for each class in the data file; empty where classes stand for themselves.
+    """Return the symbol for each class in the data file; empty where the file has the class names.
 
     Raises
     ------
     InputError
-        The file of the mapping is missing, or is none.
+        The mapping file is missing or is not a mapping.
     """
     if data.label_mapping is None:
         return {}
     path = Path(data.label_mapping)
     mapping = storage.read_json(path)
-    texts = isinstance(mapping, dict) and all(isinstance(symbol, str) for symbol in mapping.values())
-    if not texts or len(set(mapping.values())) != len(mapping):
-        raise InputError(f"{path} is no mapping of classes to distinct symbols: make it anew with 'tithe prepare'")
+    is_mapping = isinstance(mapping, dict) and all(isinstance(symbol, str) for symbol in mapping.values())
+    if not is_mapping or len(set(mapping.values())) != len(mapping):
+        raise InputError(f"{path} is not a mapping of classes to distinct symbols: recreate it with 'tithe prepare'")
     return dict(mapping)
 
 
 def _write(path: Path, reader: str, data: config.Data, classes: dict[str, str], folder: Path) -> None:
-    account = _Account(classes=classes)
+    ingestion = _Ingestion(classes=classes)
     with pa.ipc.new_file(str(folder / "rows.arrow"), _SCHEMA) as sink:
-        for batch in _cleaned(path, reader, data, account):
+        for batch in _cleaned(path, reader, data, ingestion):
             sink.write_batch(batch)
-    if not account.labels:
-        raise InputError(f"{path}: {_nothing_left(account)}")
-    labels = LabelMap.of(account.labels)
-    codes_N = labels.encode(account.labels)
-    keep, duplicate, conflict = repeats(np.array(account.keys), codes_N)
+    if not ingestion.labels:
+        raise InputError(f"{path}: {_nothing_left(ingestion)}")
+    labels = LabelMap.of(ingestion.labels)
+    codes_N = labels.encode(ingestion.labels)
+    keep, duplicate, conflict = find_duplicates(np.array(ingestion.keys), codes_N)
     table = pa.ipc.open_file(pa.memory_map(str(folder / "rows.arrow"))).read_all()
     for reason, rows in (("duplicate", duplicate), ("conflict", conflict)):
         for row, text in zip(rows, table.column("input").take(pa.array(rows)).to_pylist(), strict=True):
-            account.drop(account.ids[row], reason, text, label=account.labels[row])
+            ingestion.drop(ingestion.ids[row], reason, text, label=ingestion.labels[row])
     if len(keep) == 0:
-        raise InputError(f"{path}: {_nothing_left(account)}")
+        raise InputError(f"{path}: {_nothing_left(ingestion)}")
     labels, codes_N = _without_empty(labels, codes_N, keep)
     kept = np.empty(len(keep), dtype=[("row", "<i8"), ("label", "<i8")])
     kept["row"], kept["label"] = keep, codes_N
     np.save(folder / "kept.npy", kept)
     labels.save(folder / "labels.json")
-    storage.write_lines(folder / "dropped.jsonl", sorted(account.dropped, key=lambda d: int(str(d["row"]))))
-    content = storage.digest_bytes(*(account.keys[row] for row in keep), codes_N.tobytes())
-    report = _report(path, account, labels, codes_N, np.array(account.words)[keep])
+    storage.write_lines(folder / "dropped.jsonl", sorted(ingestion.dropped, key=lambda d: int(str(d["row"]))))
+    content = storage.digest_bytes(*(ingestion.keys[row] for row in keep), codes_N.tobytes())
+    report = _report(path, ingestion, labels, codes_N, np.array(ingestion.words)[keep])
     storage.write_json(folder / "report.json", {**report, "rows_sha256": content})
 
 
-def _cleaned(path: Path, reader: str, data: config.Data, account: _Account) -> Iterator[pa.RecordBatch]:
+def _cleaned(path: Path, reader: str, data: config.Data, ingestion: _Ingestion) -> Iterator[pa.RecordBatch]:
     for rows in plugins.load("readers", reader).read(path, data.text_column, data.label_column):
         ids: list[int] = []
         texts: list[str] = []
-        for row, (value, raw) in enumerate(rows, start=account.read):
-            label = account.label(raw)
+        for row, (value, raw) in enumerate(rows, start=ingestion.read):
+            label = ingestion.label(raw)
             problem = clean.why_not_text(value)
             if problem or label is None:
                 missing = "missing_label" if normalise(raw) is None else "unknown_symbol"
-                account.drop(row, problem or missing, value)
+                ingestion.drop(row, problem or missing, value)
                 continue
             text = clean.clean_text(value)
             ids.append(row)
             texts.append(text)
-            account.labels.append(label)
-            account.words.append(text.count(" ") + 1)
-            account.keys.append(hashlib.blake2b(text.encode(), digest_size=16).digest())
-        account.read += len(rows)
-        account.ids += ids
+            ingestion.labels.append(label)
+            ingestion.words.append(text.count(" ") + 1)
+            ingestion.keys.append(hashlib.blake2b(text.encode(), digest_size=16).digest())
+        ingestion.read += len(rows)
+        ingestion.ids += ids
         yield pa.record_batch([pa.array(ids, pa.int64()), pa.array(texts, pa.large_string())], schema=_SCHEMA)
 
 
-def _nothing_left(account: _Account) -> str:
-    reasons = Counter(str(drop["reason"]) for drop in account.dropped)
+def _nothing_left(ingestion: _Ingestion) -> str:
+    reasons = Counter(str(drop["reason"]) for drop in ingestion.dropped)
     counted = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-    return f"no usable row among {account.read} ({counted or 'the file is empty'}): check text_column and label_column"
+    return (
+        f"no usable row among {ingestion.read} ({counted or 'the file is empty'}): check text_column and label_column"
+    )
 
 
 def _without_empty(
     labels: LabelMap, codes_N: np.ndarray[Any, Any], keep: np.ndarray[Any, Any]
 ) -> tuple[LabelMap, np.ndarray[Any, Any]]:
-    """Leave out classes whose every row was dropped as a conflict."""
+    """Remove classes whose rows were all dropped as conflicts."""
     present, kept_codes_N = np.unique(codes_N[keep], return_inverse=True)
     return LabelMap(tuple(labels.names[int(c)] for c in present)), kept_codes_N
 
 
 def _report(
     path: Path,
-    account: _Account,
+    ingestion: _Ingestion,
     labels: LabelMap,
     codes_N: np.ndarray[Any, Any],
     words_N: np.ndarray[Any, Any],
@@ -196,9 +198,9 @@ def _report(
     sizes = np.bincount(codes_N, minlength=len(labels))
     return {
         "file": path.name,
-        "rows_read": account.read,
+        "rows_read": ingestion.read,
         "rows_kept": len(codes_N),
-        "dropped": dict(Counter(str(drop["reason"]) for drop in account.dropped).most_common()),
+        "dropped": dict(Counter(str(drop["reason"]) for drop in ingestion.dropped).most_common()),
         "classes": {str(name): int(size) for name, size in zip(labels.names, sizes, strict=True)},
         "label_hash": labels.hash,
         "words": {

@@ -1,4 +1,4 @@
-"""Labelled texts: read, cleaned, mapped, split, balanced."""
+"""Load labelled texts: read, clean, encode labels, split, balance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tithe.errors import InputError
 
 logger = logging.getLogger("tithe")
 
-_MANY = 0.05  # of the rows that a model is judged on
+_MANY = 0.05  # share of the evaluated rows
 
 
 def load(settings: config.Data, seed: int) -> Splits:
@@ -25,19 +25,19 @@ def load(settings: config.Data, seed: int) -> Splits:
     Raises
     ------
     InputError
-        The file can't be read or has too little in it.
+        The file cannot be read or has too few usable rows.
     """
-    everything, labels, folder = ingest(settings)
+    dataset, labels, folder = ingest(settings)
     if len(labels) < 2:
         raise InputError(f"{settings.path}: one class only ('{labels.names[0]}'): a classifier needs at least two")
-    split = stratified(everything.labels, settings.val_ratio, settings.test_ratio, seed)
+    split = stratified(dataset.labels, settings.val_ratio, settings.test_ratio, seed)
     if len(split.val) == 0:
         raise InputError(f"{settings.path}: no class has enough rows to give one to each split: add rows")
-    balanced = resample(everything.labels[split.train], settings.upsample, settings.downsample, seed)
+    balanced = resample(dataset.labels[split.train], settings.upsample, settings.downsample, seed)
     train = split.train[balanced]
     report = storage.read_json(folder / "report.json")
-    group_N = near_duplicates.groups_of(everything)
-    report["near_duplicates"] = near_duplicates.account(group_N, everything.labels, everything.ids)
+    group_N = near_duplicates.groups_of(dataset)
+    report["near_duplicates"] = near_duplicates.summary(group_N, dataset.labels, dataset.ids)
     report["splits"] = {
         "train": len(split.train),
         "val": len(split.val),
@@ -52,28 +52,30 @@ def load(settings: config.Data, seed: int) -> Splits:
         },
     }
     _warn(report["splits"])
-    return Splits(everything, labels, train, split, report, folder / "dropped.jsonl", symbols_of(settings))
+    return Splits(dataset, labels, train, split, report, folder / "dropped.jsonl", symbols_of(settings))
 
 
 def load_unsplit(settings: config.Data) -> Splits:
-    """Read and clean a file, and take all of its rows for training.
+    """Read and clean a file, and use all of its rows for training.
 
     Raises
     ------
     InputError
-        The file can't be read or has too little in it.
+        The file cannot be read or has too few usable rows.
     """
     rows, labels, folder = ingest(settings)
-    every, none = np.arange(len(rows)), np.zeros(0, dtype=np.int64)
+    all_rows, no_rows = np.arange(len(rows)), np.zeros(0, dtype=np.int64)
     report = storage.read_json(folder / "report.json")
-    split = Split(every, none, none, too_small=())
-    return Splits(rows, labels, every, split, report, folder / "dropped.jsonl", symbols_of(settings))
+    split = Split(all_rows, no_rows, no_rows, too_small=())
+    return Splits(rows, labels, all_rows, split, report, folder / "dropped.jsonl", symbols_of(settings))
 
 
 def _warn(splits: dict[str, Any]) -> None:
-    """Log where a model will be judged on what it has nearly seen."""
+    """Warn if many evaluated rows have a near-duplicate among the training rows."""
     part = "test" if splits["test"] else "val"
     count, rows = splits["near_copies_in_train"][part], splits[part]
     if count > _MANY * rows:
         name = {"val": "validation"}.get(part, part)
-        logger.warning("%d of %d %s rows are near copies of training rows: scores on them flatter", count, rows, name)
+        logger.warning(
+            "%d of %d %s rows are near-duplicates of training rows: their scores are optimistic", count, rows, name
+        )

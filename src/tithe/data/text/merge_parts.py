@@ -1,4 +1,4 @@
-"""Raw parts of `input` and `output` records into one dataset, whose classes have short symbols."""
+"""Merge raw JSON parts of `input` and `output` records into one dataset whose classes have short symbols."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ _EXPECTED = '*.json files of {"input": text, "output": class} records'
 
 @dataclass(frozen=True)
 class Merged:
-    """What was merged, and where it lies.
+    """The written files and their contents.
 
     Attributes
     ----------
     classes
         Records of each class, in the order of their symbols.
     parts
-        Records taken from each file, in the order in which they were read.
+        Records taken from each file, in reading order.
     wrong
-        Records left out.
+        Number of records left out.
     """
 
     dataset: Path
@@ -65,7 +65,7 @@ class Merged:
 
 @dataclass(frozen=True)
 class _Wrong:
-    """A record that can't be used: its index in its file from 0, why, and how it begins."""
+    """An invalid record: its index in its file from 0, the reason, and its first characters."""
 
     index: int
     reason: str
@@ -74,7 +74,7 @@ class _Wrong:
 
 @dataclass
 class _Survey:
-    """What the parts hold, found before anything is written."""
+    """Counts over all parts, collected before anything is written."""
 
     records: Counter[Path] = field(default_factory=Counter)
     wrong: Counter[Path] = field(default_factory=Counter)
@@ -91,25 +91,26 @@ def symbols(count: int) -> list[str]:
 
 
 def merge(raw: Path, out: Path, skip_wrong: bool = False) -> Merged:
-    """Merge the JSON files of a folder, or one file, in the order of their names; memory stays flat.
+    """Merge the JSON files of a folder, sorted by name, or one file; memory use is constant.
 
-    Where `combined_dataset.json` stands in `out`, it is whole and fits `output_to_symbol.json` beside it, whenever
-    the process is killed; another run repairs the rest. The same parts give the same bytes.
+    If `combined_dataset.json` exists in `out`, it is complete and matches `output_to_symbol.json`, even after the
+    process was killed at any time; another run repairs the rest. The same parts give the same bytes.
 
     Parameters
     ----------
     raw
-        Its records have an `input`, a string, and an `output`, a string or a whole number. White space around a
-        class is no part of it.
+        Records have an `input`, a string, and an `output`, a string or a whole number. White space around a class is
+        ignored.
     out
-        Folder to write to, made when missing.
+        Folder to write to, created if missing.
     skip_wrong
-        Leave wrong records out, and list them in `rejected.jsonl`, instead of stopping at them.
+        Leave invalid records out and list them in `rejected.jsonl`, instead of raising.
 
     Raises
     ------
     InputError
-        No parts, a part is not JSON, a record is wrong, or there are fewer than two classes. Nothing was written.
+        There are no parts, a part is not JSON, a record is invalid, or there are fewer than two classes. Nothing was
+        written.
     TitheError
         The parts changed while they were read.
     """
@@ -119,14 +120,14 @@ def merge(raw: Path, out: Path, skip_wrong: bool = False) -> Merged:
     survey = _survey(parts)
     if survey.first_wrong and not skip_wrong:
         others = survey.wrong.total() - 1
-        more = f" (and {others} more wrong records)" if others else ""
+        more = f" (and {others} more invalid records)" if others else ""
         raise InputError(f"{survey.first_wrong}{more}: repair the file, or leave such records out with --skip-wrong")
     labels = LabelMap.of(survey.labels)
     if len(labels) < 2:
-        found = f"one class only ('{labels.names[0]}')" if len(labels) else "no records"
-        raise InputError(f"{raw}: {found}: a classifier needs at least two classes")
+        problem = f"one class only ('{labels.names[0]}')" if len(labels) else "no records"
+        raise InputError(f"{raw}: {problem}: a classifier needs at least two classes")
     if survey.other_keys:
-        logger.warning("left out of every record: %s", ", ".join(map(storable, sorted(survey.other_keys))))
+        logger.warning("keys left out of every record: %s", ", ".join(map(storable, sorted(survey.other_keys))))
     return _write(parts, survey, labels, out)
 
 
@@ -134,9 +135,9 @@ def _parts(raw: Path, out: Path) -> list[Path]:
     if not raw.exists():
         raise InputError(f"no folder {raw} (seen from {Path.cwd()}): put {_EXPECTED} there")
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file: pass the path of a folder to write to")
+        raise InputError(f"{out} is a file: pass the path of an output folder")
     if raw.resolve() in (out.resolve(), (out / DATASET).resolve()):
-        raise InputError(f"{raw} would be read and written: pass another folder to write to")
+        raise InputError(f"{raw} would be both read and written: pass another output folder")
     parts = json_stream.parts(raw)
     if not parts:
         raise InputError(f"{raw} has no parts: put {_EXPECTED} there")
@@ -144,24 +145,24 @@ def _parts(raw: Path, out: Path) -> list[Path]:
 
 
 def _survey(parts: list[Path]) -> _Survey:
-    found = _Survey()
+    survey = _Survey()
     with bar("checking", len(parts), "parts") as tick:
         for part in parts:
-            for record in _records(part, found.other_keys):
+            for record in _records(part, survey.other_keys):
                 if not isinstance(record, _Wrong):
-                    found.records[part] += 1
-                    found.labels[record[1]] += 1
+                    survey.records[part] += 1
+                    survey.labels[record[1]] += 1
                     continue
-                found.wrong[part] += 1
-                found.reasons[record.reason] += 1
-                if not found.first_wrong:
-                    found.first_wrong = f"{part}, record {record.index}: {record.reason}: {record.excerpt[:_SHOWN]}"
+                survey.wrong[part] += 1
+                survey.reasons[record.reason] += 1
+                if not survey.first_wrong:
+                    survey.first_wrong = f"{part}, record {record.index}: {record.reason}: {record.excerpt[:_SHOWN]}"
             tick(1)
-    return found
+    return survey
 
 
 def _records(part: Path, other_keys: set[str]) -> Iterator[tuple[str, Label] | _Wrong]:
-    """Yield (input, label) or what is wrong with a record; keys that are left out are added to those given."""
+    """Yield (input, label), or the problem of an invalid record; keys that are not read are added to `other_keys`."""
     values: Iterator[Any] = json_stream.values(part)
     for index, value in enumerate(values):
         checked = _checked(value)
@@ -174,7 +175,7 @@ def _records(part: Path, other_keys: set[str]) -> Iterator[tuple[str, Label] | _
 
 
 def _checked(value: Any) -> tuple[str, Label] | str:
-    """Return (input, label) of a record, or what is wrong with it."""
+    """Return (input, label) of a record, or its problem."""
     if not isinstance(value, dict):
         return "not an object"
     if missing := _KEYS - value.keys():
@@ -184,7 +185,7 @@ def _checked(value: Any) -> tuple[str, Label] | str:
         return "'input' is not a string"
     if output is None:
         return "'output' is null"
-    # 3.0 is what other tools make of 3 where a column has a gap.
+    # Other tools write 3 as 3.0 in a column with missing values.
     whole = isinstance(output, int | float) and not isinstance(output, bool) and output % 1 == 0
     if not (whole or isinstance(output, str)):
         return "'output' is neither a string nor a whole number"
@@ -193,11 +194,11 @@ def _checked(value: Any) -> tuple[str, Label] | str:
 
 
 def _write(parts: list[Path], survey: _Survey, labels: LabelMap, out: Path) -> Merged:
-    known = list(survey.labels)
-    codes = labels.encode(known).tolist()
+    spellings = list(survey.labels)
+    codes = labels.encode(spellings).tolist()
     names = symbols(len(labels))
     classes: dict[Label, int] = dict.fromkeys(labels.names, 0)
-    for label, code in zip(known, codes, strict=True):  # 1 and "1" may both be the class "1"
+    for label, code in zip(spellings, codes, strict=True):  # 1 and "1" may both be the class "1"
         classes[labels.names[code]] += survey.labels[label]
     first = [REJECTED] if survey.wrong else []
     with _in_order(out, [*first, REPORT, PARQUET, MAPPING, DATASET]) as aside:
@@ -205,7 +206,7 @@ def _write(parts: list[Path], survey: _Survey, labels: LabelMap, out: Path) -> M
             storage.write_lines(aside[REJECTED], _rejected(parts))
         storage.write_json(aside[MAPPING], dict(zip(map(str, labels.names), names, strict=True)))
         storage.write_json(aside[REPORT], _report(parts, survey, classes, names))
-        symbol_of = {label: names[code] for label, code in zip(known, codes, strict=True)}
+        symbol_of = {label: names[code] for label, code in zip(spellings, codes, strict=True)}
         _write_rows(parts, symbol_of, survey.labels, aside[DATASET], aside[PARQUET])
     taken = {storable(part.name): survey.records[part] for part in parts}
     total, wrong = survey.records.total(), survey.wrong.total()
@@ -214,13 +215,13 @@ def _write(parts: list[Path], survey: _Survey, labels: LabelMap, out: Path) -> M
 
 @contextlib.contextmanager
 def _in_order(out: Path, names: list[str]) -> Iterator[dict[str, Path]]:
-    """Yield a path aside for each name; when the block ends well, put all in place, the last one last.
+    """Yield a temporary path for each name; if the block succeeds, rename all into place in the given order.
 
-    The last one's predecessor is removed before anything else is touched, so that it never stands beside files it
-    does not fit.
+    An old file of the last name is removed before anything else changes, so that it never appears with files that it
+    does not match.
     """
     with contextlib.ExitStack() as stack:
-        # A stack is left from its top.
+        # A stack exits in reverse order.
         aside = {name: stack.enter_context(storage.atomic_file(out / name)) for name in reversed(names)}
         yield aside
         for stale in (names[-1], REJECTED):
@@ -269,23 +270,23 @@ def _write_rows(
             written.update(label for _, label in chunk)
             rows = [(text, symbol_of.get(label, "")) for text, label in chunk]
             file.write(before + b",\n".join(_line(text, symbol) for text, symbol in rows))
-            columns = [[_without_halves(text) for text, _ in rows], [symbol for _, symbol in rows]]
+            columns = [[_without_surrogates(text) for text, _ in rows], [symbol for _, symbol in rows]]
             table.write_table(pa.table(columns, schema=_SCHEMA))
             before = b",\n"
             tick(len(chunk))
         file.write(b"\n]\n")
     if written != expected:
-        raise TitheError("the parts changed while they were read: run this again when they are at rest")
+        raise TitheError("the parts changed while they were read: retry when nothing is writing to them")
 
 
 def _line(text: str, symbol: str) -> bytes:
     record = {"input": text, "output": symbol}
     try:
         return _PLAIN.encode(record).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can hold
+    except UnicodeEncodeError:  # an unpaired surrogate, which can only be written as an escape
         return _ESCAPED.encode(record).encode()
 
 
-def _without_halves(text: str) -> str:
-    """Return the text with unpaired surrogates, which Parquet can't hold, as U+FFFD."""
+def _without_surrogates(text: str) -> str:
+    """Return the text with unpaired surrogates, which Parquet cannot store, as U+FFFD."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
