@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,13 @@ def test_a_frozen_encoder_with_a_selection_is_hashed_once(settings: Settings, ha
     assert hashed == ["all"]
 
 
-def test_an_encoder_that_trains_is_hashed_for_its_embeddings_alone(settings: Settings, hashed: list[str]) -> None:
+def test_an_encoder_that_trains_is_hashed_for_its_embeddings_alone(
+    settings: Settings, hashed: list[str], tmp_path: Path
+) -> None:
     pipeline.train(config.parse(settings()))
     assert hashed == []
-    pipeline.train(config.parse(settings(out="k", select={"strategy": "k_center", "budget": 0.25})), overwrite=True)
+    select = {"strategy": "k_center", "budget": 0.25}
+    pipeline.train(config.parse(settings(out=str(tmp_path / "chosen"), select=select)))
     assert hashed == ["all"]
 
 
