@@ -1,4 +1,4 @@
-"""The story of one run, from config to report; each chapter is one call. Read it first."""
+"""One run from config to report, each stage one call. Start reading here."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from tithe.tune import search, trials
 
 
 def train(run: config.Run, overwrite: bool = False) -> Outcome:
-    """Train, evaluate and report; or continue where an earlier run of the same kind stopped.
+    """Train, evaluate and report; or continue from a checkpoint of an earlier run.
 
     Parameters
     ----------
     overwrite
-        Whether an earlier run in the run directory may be deleted.
+        Whether to delete an earlier run in the run directory.
 
     Raises
     ------
     InputError
-        Anything wrong with the config, the data or the checkpoint to resume; nothing was written then.
+        The config, the data or the checkpoint to resume is wrong; nothing was written.
     Interrupted
-        A signal asked for a stop; the state was saved first.
+        A signal requested a stop; the state was saved.
     """
     begun = time.monotonic()
     epoch_file = resume.named_epoch_file(run)
@@ -54,8 +54,8 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
             setup, selection = prepare(task, point, accelerator)
             session = Session(setup, home, point, begun)
             if point is None and session.is_main:
-                directory.delete_earlier_run(run, home)  # nothing is left that could be refused
-            session.open_home()
+                directory.delete_earlier_run(run, home)  # only now, when every check has passed
+            session.create_home()
             if selection and session.is_main:
                 select.write(home, selection)
             accelerator.wait_for_everyone()
@@ -63,13 +63,13 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
             with logged, session.tracker() as tracker:
                 outcome = finish(session, tracker, session.train(tracker))
             if session.is_main:
-                # Last: the trackers write until they are closed.
+                # Last, since trackers write until they are closed.
                 storage.write_manifest(home, directory.owned_files(task.run, home))
             return outcome
 
 
 def check(run: config.Run) -> Task:
-    """Find every mistake that shows without reading the data or loading weights; return the run's task.
+    """Check everything that can be checked without reading data or loading weights; return the run's task.
 
     Raises
     ------
@@ -90,13 +90,13 @@ def check(run: config.Run) -> Task:
 def search_first(task: Task, home: Path, point: ResumePoint | None, accelerator: Accelerator) -> Task:
     """Search for settings before a run, in its directory; return its task with the best values.
 
-    A search that was stopped continues. A run that continues from a checkpoint keeps what was found before it. A config
-    without `tune` comes back as it is.
+    A search that was stopped continues. A run that continues from a checkpoint keeps the values it was trained with.
+    Without `tune` in the config the task is returned unchanged.
 
     Raises
     ------
     InputError
-        The checkpoint is of another search, or the search can't begin.
+        The checkpoint is from another search, or the search can't start.
     TitheError, Interrupted
         See `search.search`.
     """
@@ -107,20 +107,20 @@ def search_first(task: Task, home: Path, point: ResumePoint | None, accelerator:
         return tasks.open_task(_restored(run, point))
     opened = search.open_search(task, accelerator)
     directory.delete_earlier_run(run, home)
-    storage.write_json(home / run_files.CONFIG, config.dump(run))  # by which a stopped search is found again
+    storage.write_json(home / run_files.CONFIG, config.dump(run))  # a stopped search is recognised by it
     return tasks.open_task(search.run_search(opened, home).run)
 
 
 def _restored(run: config.Run, point: ResumePoint) -> config.Run:
-    """Take the values that a checkpoint was trained with."""
+    """Return the config with the searched values of the checkpoint."""
     before = point.config
     if before.get("tune") != config.dump(run)["tune"]:
         raise InputError(
-            f"checkpoint {point.path} is of another search, or of none: set tune as it was, or start a new run without "
+            f"checkpoint {point.path} is from another search, or from none: restore tune, or start a new run without "
             "resume"
         )
     if search.step_rows(before["train"]) != search.step_rows(run.train.model_dump()):
-        return run  # the checkpoint will be refused for it
+        return run  # the checkpoint is refused later for this difference
     searched = {part: {k: before[part][k] for k in keys} for part, keys in SEARCHED.items()}
     return trials.with_values(run, searched)
 
@@ -128,14 +128,14 @@ def _restored(run: config.Run, point: ResumePoint) -> config.Run:
 def prepare(
     task: Task, point: ResumePoint | None, accelerator: Accelerator
 ) -> tuple[Setup, select.SelectionResult | None]:
-    """Load the data, build the network, and let the config's strategy choose among the training rows.
+    """Load the data, build the network, and select training rows with the config's strategy.
 
     Raises
     ------
     InputError
-        The data or the encoder can't be used, or the checkpoint is of another run.
+        The data or the encoder can't be used, or the checkpoint is from another run.
     """
-    with accelerator.main_process_first():  # the others find it in the cache
+    with accelerator.main_process_first():  # the others read from the cache
         splits = task.load()
     if point:
         point.check(resume.fingerprint(task, splits.labels, splits.fingerprint))

@@ -18,11 +18,13 @@ def answers(rows: int, classes: int, right: float, seed: int) -> tuple[np.ndarra
     return label_N, np.where(sure_N < right, label_N, guess_N), np.clip(1 - sure_N, 1e-3, 1)
 
 
-def naive(score: str, label_N: np.ndarray, first: significance.Answers, second: significance.Answers) -> np.ndarray:
+def naive(
+    score: str, label_N: np.ndarray, first: significance.Predictions, second: significance.Predictions
+) -> np.ndarray:
     """The interval of the difference by resampling rows, one draw at a time, with the scores of `metrics`."""
     rng, classes, rows = np.random.default_rng(5), int(label_N.max()) + 1, len(label_N)
 
-    def value(answer: significance.Answers, pick_N: np.ndarray) -> float:
+    def value(answer: significance.Predictions, pick_N: np.ndarray) -> float:
         if score == "loss":
             return float(-np.log(answer.probability_of_label_N[pick_N]).mean())
         probs_NC = np.eye(classes)[answer.predicted_N[pick_N]]
@@ -37,7 +39,7 @@ def naive(score: str, label_N: np.ndarray, first: significance.Answers, second: 
 def test_the_interval_is_that_of_resampled_rows(score: str, classes: int) -> None:
     label_N, *first = answers(400, classes, 0.7, seed=1)
     second = answers(400, classes, 0.75, seed=2)[1:]
-    one, other = significance.Answers(*first), significance.Answers(*second)
+    one, other = significance.Predictions(*first), significance.Predictions(*second)
     found = significance.difference(score, label_N, one, other)
     low, high = naive(score, label_N, one, other)
     assert found.low < found.value < found.high
@@ -56,14 +58,17 @@ def test_the_difference_is_that_of_the_metrics(score: str) -> None:
             float(-np.log(p_N).mean()) if score == "loss" else metrics.summary(label_N, np.eye(5)[predicted_N])[score]
         )
 
-    found = significance.difference(score, label_N, significance.Answers(*first), significance.Answers(*second))
+    found = significance.difference(score, label_N, significance.Predictions(*first), significance.Predictions(*second))
     assert found.value == pytest.approx(value(*second) - value(*first), abs=1e-12)
 
 
 def test_a_class_that_is_nowhere_does_not_count() -> None:
     label_N, predicted_N, p_N = answers(300, 3, 0.6, seed=1)
-    one, other = significance.Answers(predicted_N, p_N), significance.Answers(answers(300, 3, 0.8, seed=2)[1], p_N)
-    spread = [significance.Answers(2 * answer.predicted_N, p_N) for answer in (one, other)]
+    one, other = (
+        significance.Predictions(predicted_N, p_N),
+        significance.Predictions(answers(300, 3, 0.8, seed=2)[1], p_N),
+    )
+    spread = [significance.Predictions(2 * answer.predicted_N, p_N) for answer in (one, other)]
     found = significance.difference("f1", 2 * label_N, *spread)
     assert found == pytest.approx(significance.difference("f1", label_N, one, other), abs=1e-12)
 
@@ -71,8 +76,8 @@ def test_a_class_that_is_nowhere_does_not_count() -> None:
 @pytest.mark.parametrize("score", ["accuracy", "f1", "loss"])
 def test_equal_answers_do_not_differ_and_better_ones_do(score: str) -> None:
     label_N, predicted_N, _ = answers(500, 4, 0.5, seed=1)
-    poor = significance.Answers(predicted_N, np.full(500, 0.3))
-    good = significance.Answers(np.where(np.arange(500) % 10, label_N, predicted_N), np.full(500, 0.8))
+    poor = significance.Predictions(predicted_N, np.full(500, 0.3))
+    good = significance.Predictions(np.where(np.arange(500) % 10, label_N, predicted_N), np.full(500, 0.8))
     assert significance.difference(score, label_N, poor, poor) == (0, 0, 0)
     assert not significance.difference(score, label_N, poor, poor).beyond_chance
     found = significance.difference(score, label_N, poor, good)
@@ -87,17 +92,18 @@ def test_one_row_is_within_chance() -> None:
     wrong = int(np.flatnonzero(predicted_N != label_N)[0])
     other_N[wrong] = label_N[wrong]
     for score in ("accuracy", "f1"):
-        one, other = significance.Answers(predicted_N, p_N), significance.Answers(other_N, p_N)
+        one, other = significance.Predictions(predicted_N, p_N), significance.Predictions(other_N, p_N)
         found = significance.difference(score, label_N, one, other)
         assert found.value > 0 and not found.beyond_chance
 
 
 def test_draws_in_blocks_are_all_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     label_N, predicted_N, p_N = answers(200, 3, 0.5, seed=1)
-    other = significance.Answers(answers(200, 3, 0.6, seed=2)[1], p_N / 2)
+    other = significance.Predictions(answers(200, 3, 0.6, seed=2)[1], p_N / 2)
     whole = {
-        s: significance.difference(s, label_N, significance.Answers(predicted_N, p_N), other) for s in metrics.DIRECTION
+        s: significance.difference(s, label_N, significance.Predictions(predicted_N, p_N), other)
+        for s in metrics.DIRECTION
     }
-    monkeypatch.setattr(significance, "_AT_ONCE", 1000)
+    monkeypatch.setattr(significance, "_BLOCK_SIZE", 1000)
     for score, found in whole.items():
-        assert significance.difference(score, label_N, significance.Answers(predicted_N, p_N), other) == found
+        assert significance.difference(score, label_N, significance.Predictions(predicted_N, p_N), other) == found

@@ -90,7 +90,7 @@ def test_what_is_shown_as_wrong_was_judged_wrongly_as_it_is(
     model: predict.TrainedModel, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_pictures(monkeypatch)
-    monkeypatch.setattr(robustness, "_IMAGES", 4)  # the sweep sees fewer images than there are
+    monkeypatch.setattr(robustness, "_SWEEP_IMAGES", 4)  # the sweep sees fewer images than there are
     sheets: list[tuple[Any, ...]] = []
     monkeypatch.setattr(authenticity_figures, "contact_sheet", lambda *arguments: sheets.append(arguments))
     task = model.task.with_data(root / "labels.csv")
@@ -105,10 +105,10 @@ def test_what_is_shown_as_wrong_was_judged_wrongly_as_it_is(
     assert names == [Path(examples.paths[row]).name for row in rows] and title == "Judged most wrongly"
     assert all((image == examples.whole(int(row))).all() for image, row in zip(images, rows, strict=True))
     # By hand: the four images of the sweep, each its centre.
-    drawn = robustness._drawn(examples.labels, np.random.default_rng(model.run.seed))
+    drawn = robustness._sample_rows(examples.labels, np.random.default_rng(model.run.seed))
     assert len(drawn) == 4 and examples.labels[drawn].sum() == 2 and lines[0]["change"] == "as it is"
     centres = np.stack([examples.centre(int(row)) for row in drawn]).transpose(0, 3, 1, 2)
-    probs = model.of_batch({"images": torch.from_numpy(centres)})[:, 1]
+    probs = model.batch_probabilities({"images": torch.from_numpy(centres)})[:, 1]
     assert lines[0]["auc"] == authenticity.summary(examples.labels[drawn], probs)["auc"]
 
 

@@ -97,7 +97,7 @@ def test_a_verdict_follows_the_band_of_the_run(home: Path, model: predict.Traine
 
 @pytest.mark.parametrize(("low", "high", "verdict"), [(0.0, 0.0, "real"), (1.0, 1.0, "fake"), (0.0, 1.0, "unsure")])
 def test_the_band_decides(model: predict.TrainedModel, folder: Path, low: float, high: float, verdict: str) -> None:
-    lines = images._judge(model, Calibration(1.0, 0.0, low, high, 0.05), ["x"], [decode.read(folder / "a.jpg")])
+    lines = images._score_batch(model, Calibration(1.0, 0.0, low, high, 0.05), ["x"], [decode.read(folder / "a.jpg")])
     assert [line.verdict for line in lines] == [verdict]
 
 
@@ -173,7 +173,7 @@ def test_a_single_image_is_a_line(tithe: Tithe, home: Path, folder: Path) -> Non
 def test_scores_are_written_in_every_format(
     tithe: Tithe, home: Path, folder: Path, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writers, "_ROWS_AT_ONCE", 2)  # so that one chunk of a table holds nothing but reasons
+    monkeypatch.setattr(writers, "_ROWS_PER_CHUNK", 2)  # so that one chunk of a table holds nothing but reasons
     broken = tmp_path / "first"
     broken.mkdir()
     for name in ("0.png", "1.png"):

@@ -53,7 +53,7 @@ def test_a_server_that_is_not_there_is_named_in_one_line(alone: Path, closed: st
 def test_a_server_that_hangs_holds_up_the_end_no_longer_than_it_may(
     alone: Path, silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(courier, "PATIENCE", 1.0)
+    monkeypatch.setattr(courier, "CLOSE_TIMEOUT", 1.0)
     monkeypatch.setattr(courier, "GRACE", 60.0)
     track = Courier("mlflow", alone, settings(silent), "run", {})
     track.scalars({"loss": 1.0}, 1)
@@ -65,7 +65,7 @@ ORPHAN = """
 import os, sys
 from pathlib import Path
 from tithe.track import courier
-courier.PATIENCE = 0.5
+courier.CLOSE_TIMEOUT = 0.5
 settings = {"tracking_uri": sys.argv[2], "experiment": "texts", "resume_step": 1}
 print(courier.Courier("mlflow", Path(sys.argv[1]), settings, "run", {})._process.pid, flush=True)
 os._exit(9)
@@ -80,7 +80,7 @@ def test_a_server_that_hangs_keeps_no_process_after_a_run_that_was_killed(alone:
 
 
 def test_a_process_that_is_stuck_is_killed(alone: Path, silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier, "PATIENCE", 0.3)
+    monkeypatch.setattr(courier, "CLOSE_TIMEOUT", 0.3)
     monkeypatch.setattr(courier, "GRACE", 0.1)
     track = Courier("mlflow", alone, settings(silent), "run", {})
     assert os.getpgid(track._process.pid) != os.getpgid(0), "Ctrl-C would end it before the run is over"
@@ -99,7 +99,8 @@ def test_a_process_that_dies_is_reported_at_the_next_word(alone: Path, silent: s
 
 def test_a_run_too_far_ahead_goes_on_without_the_server(alone: Path, silent: str) -> None:
     code = (
-        "import sys; from tithe.track import courier; courier.AHEAD = 9;sys.argv = ['', 'mlflow', '60']; courier.main()"
+        "import sys; from tithe.track import courier; courier.MAX_QUEUED = 9; "
+        "sys.argv[1:] = ['mlflow', '60']; courier.main()"
     )
     lines = [[str(alone), settings(silent), "run"], *(["scalars", {"loss": 1.0}, step, 0] for step in range(30))]
     told = "".join(json.dumps(line) + "\n" for line in lines)

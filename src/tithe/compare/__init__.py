@@ -1,4 +1,4 @@
-"""Honest comparison of runs: what differs, what came out, and what speaks against reading anything into it."""
+"""Comparison of runs: settings that differ, results, significance, and cautions."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ NO_EFFECT = "no effect"
 
 @dataclass(frozen=True)
 class Compared:
-    """One run beside the first one.
+    """One run compared with the first one.
 
     Attributes
     ----------
     differing
-        Its settings that differ from the first run's, by their dotted keys.
+        Its settings that differ from the first run's, by dotted key.
     stability, overfitting
-        None where the history is too short to judge.
+        None if the history is too short.
     difference
-        Its test score less the first run's, by the first run's score; None where they were not tested on the same rows.
+        Its test score minus the first run's, in the first run's metric; None if the test rows are not the same.
     """
 
     files: RunFiles
@@ -39,19 +39,19 @@ class Compared:
 
     @property
     def training(self) -> Mapping[str, Any]:
-        """What the run's metrics say of its training; empty for a run that is not finished."""
+        """The `training` section of the run's metrics; empty for an unfinished run."""
         return self.files.metrics["training"] if self.files.metrics else {}
 
     @property
     def seconds(self) -> float | None:
-        """How long it took from the start to the last step, in seconds."""
+        """Seconds from the start to the last step."""
         if not self.training:
             return None
         return float(self.training["seconds"] + self.training.get("preparation_seconds", 0.0))
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        """How long an epoch of training took, its validation included."""
+        """Seconds of an epoch of training, including its validation."""
         epochs = self.training.get("epochs")
         return float(self.training["seconds"] / epochs) if epochs else None
 
@@ -61,19 +61,19 @@ class Compared:
         return self.files.metrics["best"]["epoch"] if self.files.metrics else None
 
     def score(self, name: str) -> float | None:
-        """Return `best_val_score` or `test_score`; None for a run that is not finished, or held no rows out."""
+        """Return `best_val_score` or `test_score`; None if the run is unfinished or held out no rows."""
         value = self.files.metrics[name] if self.files.metrics else None
         return None if value is None else float(value)
 
     @property
     def interval(self) -> list[float] | None:
-        """The 95 % interval of the test score, where the metrics have one."""
+        """The 95 % interval of the test score; None if the metrics have none."""
         test = self.files.metrics.get("test", {}) if self.files.metrics else {}
-        found: list[float] | None = test.get("interval_95", {}).get(self.files.score)
-        return found
+        interval: list[float] | None = test.get("interval_95", {}).get(self.files.score)
+        return interval
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything as plain values."""
+        """Return everything as JSON values."""
         files, proof = self.files, self.files.proof or {}
         return {
             "home": str(files.home),
@@ -102,15 +102,14 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs beside each other; the first is the baseline.
+    """Several runs compared; the first is the baseline.
 
     Attributes
     ----------
     factors
-        A value for each run of every setting that differs between some of them; `NO_EFFECT` where a run has no use
-        for it.
+        For every setting that differs, its value in each run; `NO_EFFECT` where a run does not use it.
     notes
-        What to heed, the gravest first.
+        Cautions, the most serious first.
     """
 
     runs: tuple[Compared, ...]
@@ -118,7 +117,7 @@ class Comparison:
     notes: tuple[cautions.Note, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything as plain values."""
+        """Return everything as JSON values."""
         return {
             "runs": [run.as_json() for run in self.runs],
             "factors": self.factors,
@@ -132,21 +131,20 @@ def compare_runs(paths: Sequence[Path]) -> Comparison:
     Parameters
     ----------
     paths
-        Run directories, and folders that hold some; a run that is named twice counts once.
+        Run directories, and folders that contain some; a run given twice counts once.
 
     Raises
     ------
     InputError
         A path has no run, or there are fewer than two.
     """
-    found = read_runs(paths)
-    if len(found) < 2:
-        only = f"one run only ({found[0].home})" if found else "no run"
-        raise InputError(f"{only}: name two or more run directories, or a folder that holds them")
-    first = found[0]
-    compared = tuple(_compared(first, files) for files in found)
-    judged = [cautions.Judged(c.files, list(c.differing), c.overfitting, c.difference) for c in compared]
-    return Comparison(compared, _factors(found), tuple(cautions.notes(judged)))
+    runs = read_runs(paths)
+    if len(runs) < 2:
+        count = f"only one run ({runs[0].home})" if runs else "no run"
+        raise InputError(f"{count}: pass two or more run directories, or a folder that contains them")
+    compared = tuple(_compared(runs[0], files) for files in runs)
+    facts = [cautions.RunFacts(c.files, list(c.differing), c.overfitting, c.difference) for c in compared]
+    return Comparison(compared, _factors(runs), tuple(cautions.notes(facts)))
 
 
 def _compared(first: RunFiles, files: RunFiles) -> Compared:
@@ -159,21 +157,21 @@ def _compared(first: RunFiles, files: RunFiles) -> Compared:
     )
 
 
-def _differing(first: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """What has an effect in both runs, and another value; the rest follows from a setting that is named anyway."""
-    return {key: value for key, value in own.items() if key in first and value != first[key]}
+def _differing(first: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings that both runs use, with different values; any others follow from one of these."""
+    return {key: value for key, value in settings.items() if key in first and value != first[key]}
 
 
-def _factors(found: Sequence[RunFiles]) -> dict[str, list[Any]]:
-    settings = [files.settings for files in found]
-    keys = dict.fromkeys(key for own in settings for key in own)
-    present = {key: [own[key] for own in settings if key in own] for key in keys}
+def _factors(runs: Sequence[RunFiles]) -> dict[str, list[Any]]:
+    settings = [files.settings for files in runs]
+    keys = dict.fromkeys(key for run in settings for key in run)
+    present = {key: [run[key] for run in settings if key in run] for key in keys}
     differ = [key for key, values in present.items() if any(value != values[0] for value in values)]
-    return {key: [own.get(key, NO_EFFECT) for own in settings] for key in differ}
+    return {key: [run.get(key, NO_EFFECT) for run in settings] for key in differ}
 
 
 def _difference(first: RunFiles, files: RunFiles) -> significance.Difference | None:
-    """Judge the answers to the same test rows; other rows, or other labels of theirs, can't be judged."""
+    """Compare predictions of the same test rows; None if rows or labels differ."""
     one, other = first.predictions, files.predictions
     if not (one and other and first.metrics and files.metrics):
         return None
@@ -184,12 +182,13 @@ def _difference(first: RunFiles, files: RunFiles) -> significance.Difference | N
     return significance.difference(
         first.score,
         label_N,
-        significance.Answers(one_N, one["probability_of_label"]),
-        significance.Answers(other_N, other["probability_of_label"]),
+        significance.Predictions(one_N, one["probability_of_label"]),
+        significance.Predictions(other_N, other["probability_of_label"]),
     )
 
 
-def _difference_as_json(found: significance.Difference | None) -> dict[str, Any] | None:
-    if found is None:
+def _difference_as_json(difference: significance.Difference | None) -> dict[str, Any] | None:
+    if difference is None:
         return None
-    return {"score": found.value, "interval_95": [found.low, found.high], "beyond_chance": found.beyond_chance}
+    interval = [difference.low, difference.high]
+    return {"score": difference.value, "interval_95": interval, "beyond_chance": difference.beyond_chance}

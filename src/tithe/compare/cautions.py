@@ -1,4 +1,4 @@
-"""What forbids a comparison of runs, or weakens it, each in one line with the runs it is about."""
+"""Cautions about a comparison of runs: what invalidates or weakens it, one line each, with the runs concerned."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from tithe.compare.significance import Difference
 from tithe.compare.stability import Overfitting
 from tithe.storage import freeze_proof
 
-# From this rise of the validation loss after its minimum a run is said to overfit.
-_RISE = 0.05
+# A rise of the validation loss above this share of its minimum counts as overfitting.
+_OVERFITTING_RISE = 0.05
 
 
 @dataclass(frozen=True)
 class Note:
-    """One caution: its kind, a stable word for programs; its text; the names of the runs it is about."""
+    """One caution: its kind, a stable word for programs; its text; the names of the runs concerned."""
 
     kind: str
     text: str
     runs: tuple[str, ...]
 
     def __str__(self) -> str:
-        """One line for people."""
+        """Return the caution as one readable line."""
         return f"{', '.join(self.runs)}: {self.text}"
 
 
-class Judged(NamedTuple):
-    """A run, its settings that differ from the first run's, how it overfitted, and its difference to the first."""
+class RunFacts(NamedTuple):
+    """A run, its settings that differ from the first run's, its overfitting, and its difference to the first run."""
 
     files: RunFiles
     differing: list[str]
@@ -37,106 +37,106 @@ class Judged(NamedTuple):
     difference: Difference | None
 
 
-def notes(runs: list[Judged]) -> list[Note]:
-    """Return what to heed, the gravest first; runs of which the same is to be said share a note."""
-    return [note for kind, look in _KINDS.items() for note in _shared(kind, look, runs)]
+def notes(runs: list[RunFacts]) -> list[Note]:
+    """Return all cautions, the most serious first; runs with the same caution share a note."""
+    return [note for kind, check in _KINDS.items() for note in _grouped(kind, check, runs)]
 
 
-def _shared(kind: str, look: Callable[[Judged, Judged], Iterator[str]], runs: list[Judged]) -> list[Note]:
+def _grouped(kind: str, check: Callable[[RunFacts, RunFacts], Iterator[str]], runs: list[RunFacts]) -> list[Note]:
     names: dict[str, list[str]] = {}
     for run in runs:
-        for text in look(runs[0], run):
+        for text in check(runs[0], run):
             names.setdefault(text, []).append(run.files.name)
-    return [Note(kind, text, tuple(about)) for text, about in names.items()]
+    return [Note(kind, text, tuple(concerned)) for text, concerned in names.items()]
 
 
-def _unfinished(first: Judged, run: Judged) -> Iterator[str]:
+def _unfinished(first: RunFacts, run: RunFacts) -> Iterator[str]:
     if run.files.metrics is None:
-        done, asked = len(run.files.checks), run.files.config["train"]["epochs"]
-        yield f"not finished ({done} of {asked} epochs done), so its scores are left out"
+        done, epochs = len(run.files.checks), run.files.config["train"]["epochs"]
+        yield f"not finished ({done} of {epochs} epochs done), so its scores are left out"
 
 
-def _freeze(first: Judged, run: Judged) -> Iterator[str]:
-    found, asked = run.files.proof, run.files.config["model"]["freeze"]
-    if found is None:
-        if asked != "none" and run.files.metrics is not None:
-            yield f"model.freeze is {asked} and there is no freeze_proof.json: nothing shows that the encoder stayed"
-    elif not freeze_proof.agrees(found, asked):
+def _freeze(first: RunFacts, run: RunFacts) -> Iterator[str]:
+    proof, freeze = run.files.proof, run.files.config["model"]["freeze"]
+    if proof is None:
+        if freeze != "none" and run.files.metrics is not None:
+            yield f"model.freeze is {freeze} but there is no freeze_proof.json: it is unproven"
+    elif not freeze_proof.agrees(proof, freeze):
         yield "freeze_proof.json contradicts itself or the config: it was changed, and proves nothing"
-    elif found["holds"] is False:
-        yield f"model.freeze is {asked}, but {len(found['changed'])} frozen tensors changed"
+    elif proof["holds"] is False:
+        yield f"model.freeze is {freeze}, but {len(proof['changed'])} frozen tensors changed"
 
 
-def _data(first: Judged, run: Judged) -> Iterator[str]:
+def _data(first: RunFacts, run: RunFacts) -> Iterator[str]:
     if run.files.content != first.files.content:
-        yield f"other data or classes than {first.files.name}: the scores are not comparable"
+        yield f"different data or classes than {first.files.name}: the scores are not comparable"
 
 
-def _split(first: Judged, run: Judged) -> Iterator[str]:
-    same_data = run.files.content == first.files.content  # else it goes without saying
+def _split(first: RunFacts, run: RunFacts) -> Iterator[str]:
+    same_data = run.files.content == first.files.content  # otherwise the caution about data covers it
     if same_data and run.files.data["splits"]["sha256"] != first.files.data["splits"]["sha256"]:
-        yield f"other rows in validation or test than {first.files.name}: the scores are not comparable"
+        yield f"different rows in validation or test than {first.files.name}: the scores are not comparable"
 
 
-def _best_by(first: Judged, run: Judged) -> Iterator[str]:
+def _best_by(first: RunFacts, run: RunFacts) -> Iterator[str]:
     if run.files.score != first.files.score:
         yield (
             f"its best epoch was chosen by {run.files.score}, that of {first.files.name} by {first.files.score}: "
-            f"their best_val_score and test_score are different things"
+            f"best_val_score and test_score are not comparable"
         )
 
 
-def _factors(first: Judged, run: Judged) -> Iterator[str]:
+def _factors(first: RunFacts, run: RunFacts) -> Iterator[str]:
     if len(run.differing) > 1:
         yield (
             f"{len(run.differing)} settings differ from {first.files.name} ({', '.join(run.differing)}): "
-            f"can't tell which made the difference"
+            f"the effect can't be attributed to one of them"
         )
 
 
-def _seed(first: Judged, run: Judged) -> Iterator[str]:
-    own, its = run.files.config["seed"], first.files.config["seed"]
-    if own != its:
-        yield f"other seed ({own}) than {first.files.name} ({its}): a part of any difference is luck"
+def _seed(first: RunFacts, run: RunFacts) -> Iterator[str]:
+    seed, first_seed = run.files.config["seed"], first.files.config["seed"]
+    if seed != first_seed:
+        yield f"different seed ({seed}) than {first.files.name} ({first_seed}): part of any difference is chance"
 
 
-def _machine(first: Judged, run: Judged) -> Iterator[str]:
-    own, its = _surroundings(run.files), _surroundings(first.files)
-    if other := [key for key in its if key in own and own[key] != its[key]]:
-        yield f"other {', '.join(other)} than {first.files.name}: times and last bits are not comparable"
+def _machine(first: RunFacts, run: RunFacts) -> Iterator[str]:
+    machine, baseline = _environment(run.files), _environment(first.files)
+    if keys := [key for key in baseline if key in machine and machine[key] != baseline[key]]:
+        yield f"different {', '.join(keys)} than {first.files.name}: times and last digits are not comparable"
 
 
-def _surroundings(run: RunFiles) -> dict[str, Any]:
-    """What a run was computed with: whatever is on record of the machine, and what was decided on it."""
+def _environment(run: RunFiles) -> dict[str, Any]:
+    """Return what a run was computed with: the recorded environment, and device and precision of its training."""
     training = run.metrics["training"] if run.metrics else {}
-    decided = {key: training[key] for key in ("device", "processes", "precision") if key in training}
+    device = {key: training[key] for key in ("device", "processes", "precision") if key in training}
     machine = {key: value for key, value in run.environment.items() if key not in ("command", "packages")}
-    return {**decided, **machine, **run.environment["packages"]}
+    return {**device, **machine, **run.environment["packages"]}
 
 
-def _overfitting(first: Judged, run: Judged) -> Iterator[str]:
-    found = run.overfitting
-    if found and found.rise > _RISE:
-        epochs = f"epoch {found.best_epoch} of {len(run.files.checks)}"
-        yield f"its validation loss rose by {100 * found.rise:.0f} % after {epochs}: it overfits from there on"
+def _overfitting(first: RunFacts, run: RunFacts) -> Iterator[str]:
+    overfitting = run.overfitting
+    if overfitting and overfitting.rise > _OVERFITTING_RISE:
+        epochs = f"epoch {overfitting.best_epoch} of {len(run.files.checks)}"
+        yield f"its validation loss rose by {100 * overfitting.rise:.0f} % after {epochs}: it overfits from there on"
 
 
-def _chance(first: Judged, run: Judged) -> Iterator[str]:
-    found = run.difference
-    if found and not found.beyond_chance:
+def _chance(first: RunFacts, run: RunFacts) -> Iterator[str]:
+    difference = run.difference
+    if difference and not difference.beyond_chance:
         yield (
-            f"no difference to {first.files.name} beyond chance: test {first.files.score} {found.value:+.4f}, "
-            f"95 % interval {found.low:+.4f} to {found.high:+.4f}"
+            f"no difference to {first.files.name} beyond chance: test {first.files.score} {difference.value:+.4f}, "
+            f"95 % interval {difference.low:+.4f} to {difference.high:+.4f}"
         )
 
 
-def _unjudged(first: Judged, run: Judged) -> Iterator[str]:
+def _unjudged(first: RunFacts, run: RunFacts) -> Iterator[str]:
     if run.files.metrics is not None and run.files.predictions is None:
-        yield "no predictions of test rows, so a difference can't be told from chance"
+        yield "no predictions of test rows, so it is unknown whether a difference is beyond chance"
 
 
-# In the order in which they are shown.
-_KINDS: dict[str, Callable[[Judged, Judged], Iterator[str]]] = {
+# In display order.
+_KINDS: dict[str, Callable[[RunFacts, RunFacts], Iterator[str]]] = {
     "unfinished": _unfinished,
     "freeze": _freeze,
     "data": _data,

@@ -1,4 +1,4 @@
-"""Run directories read back, finished or not: what was asked for, on what data, and what came out."""
+"""Read run directories, finished or not: their settings, data and results."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ _PREDICTIONS = "test/predictions.parquet"
 _COLUMNS = ("row", "label", "predicted", "probability_of_label")
 _CURE = "pass run directories, or a folder of them"
 
-# Settings that are a name or a place, or how fast and how often: results do not depend on them. Data are told apart by
-# what is in them.
-_NO_FACTORS = {
+# Settings that do not change results: names, paths, speed, logging. Data are compared by content instead.
+_IGNORED = {
     *("name", "out", "data.path", "data.reader", "data.label_mapping", "data.num_workers"),
     *("train.log_every_steps", "train.device", "train.cache_features"),
 }
-_NO_FACTOR_SECTIONS = ("checkpoint.", "track.")
+_IGNORED_SECTIONS = ("checkpoint.", "track.")
 _BEST_BY = "checkpoint.best_by"
-# A setting that nothing reads while another one has one of these values.
-_IDLE = {
+# Settings without effect while another setting has one of these values.
+_UNUSED = {
     "model.hidden_dim": ("model.head", {"linear"}),
     "train.encoder_learning_rate": ("model.freeze", {"all"}),
     "train.num_cycles": ("train.schedule", {"linear", "constant"}),
@@ -39,15 +38,15 @@ _IDLE = {
 
 @dataclass(frozen=True)
 class RunFiles:
-    """One run as its files tell it.
+    """The content of one run directory.
 
     Attributes
     ----------
     name
-        The end of its path, as long as it takes to tell it from the other runs.
+        The end of its path, long enough to be unique among the runs.
     metrics, proof, predictions
-        None where the run has none: it is not finished, froze nothing, held no rows out. The predictions are columns
-        of test rows, sorted by `row`.
+        None if the run has none: it is unfinished, froze nothing, or held out no rows. Predictions are columns of
+        test rows, sorted by `row`.
     """
 
     home: Path
@@ -62,44 +61,44 @@ class RunFiles:
 
     @property
     def score(self) -> str:
-        """The validation score that chose the best epoch."""
+        """The validation score that selects the best epoch."""
         return str(self.config["checkpoint"]["best_by"])
 
     @property
     def checks(self) -> list[dict[str, Any]]:
-        """The history's record of each validation, one for each epoch that was finished."""
+        """The history record of each validation, one per finished epoch."""
         return [record for record in self.history if record["kind"] == "val"]
 
     @property
     def steps(self) -> list[dict[str, Any]]:
-        """The history's record of each training step that was logged."""
+        """The history record of each logged training step."""
         return [record for record in self.history if record["kind"] == "train"]
 
     @property
     def content(self) -> str:
-        """What the data are, whatever the file is called."""
-        seen = {key: value for key, value in self.data.items() if key not in ("file", "splits")}
-        return f"{self.data['rows_kept']} rows, {len(self.data['classes'])} classes, {storage.digest(seen)[:8]}"
+        """A description of the data that does not depend on the file's name."""
+        report = {key: value for key, value in self.data.items() if key not in ("file", "splits")}
+        return f"{self.data['rows_kept']} rows, {len(self.data['classes'])} classes, {storage.digest(report)[:8]}"
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What can change results, by its dotted key; what has no effect in this run is left out."""
+        """Settings that can change results, by dotted key, without those that have no effect in this run."""
         flat = dict(storage.flatten(self.config))
         flat["data"] = self.content
         if self.metrics:
             flat["train.precision"] = self.metrics["training"]["precision"]
         elif flat["train.precision"] != "no":
-            del flat["train.precision"]  # what it came to is not on record yet
+            del flat["train.precision"]  # the resolved precision is not recorded yet
         return {key: value for key, value in flat.items() if _matters(key, flat)}
 
 
 def read_runs(paths: Sequence[Path]) -> list[RunFiles]:
-    """Read runs in the order given, each once; a folder stands for all runs in it, by their names.
+    """Read runs in the given order, each once; a folder is replaced by all runs in it, sorted by name.
 
     Raises
     ------
     InputError
-        A path has no run, or a file of one is not what it should be.
+        A path has no run, or a file of a run is invalid.
     """
     homes: dict[Path, Path] = {}
     for path in paths:
@@ -114,19 +113,19 @@ def _homes(path: Path) -> list[Path]:
         return [path]
     if not path.exists():
         raise InputError(f"no folder {path} (seen from {Path.cwd()}): {_CURE}")
-    homes = sorted(below for below in path.iterdir() if _is_run(below)) if path.is_dir() else []
+    homes = sorted(child for child in path.iterdir() if _is_run(child)) if path.is_dir() else []
     if not homes:
-        raise InputError(f"{path} holds no run (no {_CONFIG} and {_DATA}): {_CURE}")
+        raise InputError(f"{path} contains no run (no {_CONFIG} and {_DATA}): {_CURE}")
     return homes
 
 
 def _is_run(path: Path) -> bool:
-    """A folder of an encoder has a `config.json` too."""
+    """Return whether a folder is a run; `config.json` alone is not enough, since encoders have one too."""
     return (path / _CONFIG).is_file() and (path / _DATA).is_file()
 
 
 def _names(homes: Sequence[Path]) -> dict[Path, str]:
-    """Return the shortest ends of the paths that tell them apart."""
+    """Return the shortest ends of the paths that are unique."""
     parts, names = 1, {home: home.name for home in homes}
     while len(set(names.values())) < len(homes):
         parts += 1
@@ -142,13 +141,13 @@ def _read(home: Path, name: str) -> RunFiles:
         storage.read_json(home / "environment.json"),
         storage.read_json(home / _DATA),
         storage.read_lines(home / HISTORY),
-        _read_if_there(home / _METRICS),
-        _read_if_there(home / freeze_proof.FILE),
+        _read_if_exists(home / _METRICS),
+        _read_if_exists(home / freeze_proof.FILE),
         _read_predictions(home / _PREDICTIONS),
     )
 
 
-def _read_if_there(path: Path) -> dict[str, Any] | None:
+def _read_if_exists(path: Path) -> dict[str, Any] | None:
     return dict(storage.read_json(path)) if path.exists() else None
 
 
@@ -164,7 +163,7 @@ def _read_predictions(path: Path) -> dict[str, Array] | None:
 
 
 def _matters(key: str, flat: Mapping[str, Any]) -> bool:
-    other, idle = _IDLE.get(key, ("", set()))
-    if key in _NO_FACTORS or flat.get(other) in idle:
+    other, values = _UNUSED.get(key, ("", set()))
+    if key in _IGNORED or flat.get(other) in values:
         return False
-    return key == _BEST_BY or not key.startswith(_NO_FACTOR_SECTIONS)
+    return key == _BEST_BY or not key.startswith(_IGNORED_SECTIONS)

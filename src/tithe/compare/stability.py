@@ -1,4 +1,4 @@
-"""How smoothly a run learned: the scatter of its training loss, its spikes, and the rise of its validation loss."""
+"""Stability of training (scatter and spikes of the loss) and overfitting (rise of the validation loss)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy as np
 
 from tithe.arrays import Array
 
-WINDOW = 11  # logged steps of the running median
-# The batches of a healthy run differ: 16 rows a batch scatter by a sixth of the loss of a guess, 8 rows by a tenth
-# where classes are many; a learning rate a hundred times too high scatters by 0.4, with spikes in 20 steps of 1,000.
-_RESTLESS = (0.25, 0.01)  # from this scatter, or this share of spikes
+WINDOW = 11  # logged steps in the running median
+# Batches of a healthy run differ, too: with 16 rows a batch, scatter is a sixth of the loss of guessing; with 8 rows
+# and many classes, a tenth. A learning rate 100 times too high scatters by 0.4 and spikes in 20 of 1,000 steps.
+_RESTLESS = (0.25, 0.01)  # at least this scatter, or this share of spikes
 _JUMPY = (0.4, 0.03)
-# Below this a validation loss is as good as nothing, and what it rises by is no longer measured against it.
-_SMALL_LOSS = 1e-3
+# A rise is divided by the minimum of the loss, but by no less than this.
+_MIN_LOSS = 1e-3
 
 
 class Stability(NamedTuple):
-    """How far the loss of single batches strays from its course.
+    """How far the loss of single batches deviates from its trend.
 
     Attributes
     ----------
     scatter
-        Mean distance from the running median, as a share of the loss of a guess.
+        Mean distance from the running median, divided by the loss of guessing.
     spikes
-        Logged steps whose loss is above the running median by more than the loss of a guess.
+        Logged steps whose loss exceeds the running median by more than the loss of guessing.
     word
         steady, restless or jumpy.
     """
@@ -37,14 +37,14 @@ class Stability(NamedTuple):
 
 
 class Overfitting(NamedTuple):
-    """By what share of its minimum the validation loss had risen at the end, and the epoch of the minimum."""
+    """Final rise of the validation loss as a share of its minimum, and the epoch of the minimum."""
 
     rise: float
     best_epoch: int
 
 
 def running_median(loss_N: Array, window: int = WINDOW) -> Array:
-    """Return the median of the values around each, itself in their middle, shape (N,); ends are mirrored."""
+    """Return the centred running median, shape (N,); the ends are padded by reflection."""
     half = window // 2
     padded = np.pad(loss_N, half, mode="reflect")
     median_N: Array = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=-1)
@@ -52,10 +52,10 @@ def running_median(loss_N: Array, window: int = WINDOW) -> Array:
 
 
 def measure_stability(losses: Sequence[float], classes: int) -> Stability | None:
-    """Judge the training loss of logged steps; None where they are fewer than a window.
+    """Measure the stability of the training loss of logged steps; None if there are fewer than a window.
 
-    The measure is the loss of guessing among the classes, ln C: against the loss itself, a run that learns well, and
-    whose loss is small, would look restless.
+    The unit is the loss of guessing among the classes, ln C. Relative to the loss itself, a run that learns well, so
+    that its loss is small, would look unstable.
     """
     if len(losses) < WINDOW:
         return None
@@ -67,15 +67,15 @@ def measure_stability(losses: Sequence[float], classes: int) -> Stability | None
 
 
 def _word(scatter: float, share: float) -> str:
-    for word, (most_scatter, most_spikes) in (("jumpy", _JUMPY), ("restless", _RESTLESS)):
-        if scatter >= most_scatter or share >= most_spikes:
+    for word, (max_scatter, max_share) in (("jumpy", _JUMPY), ("restless", _RESTLESS)):
+        if scatter >= max_scatter or share >= max_share:
             return word
     return "steady"
 
 
 def measure_overfitting(losses: Sequence[float]) -> Overfitting | None:
-    """Judge the validation losses, one for each epoch; None where there are none."""
+    """Measure the rise of the validation losses, one for each epoch; None if there are none."""
     if not losses:
         return None
     best = int(np.argmin(losses))
-    return Overfitting((losses[-1] - losses[best]) / max(losses[best], _SMALL_LOSS), best + 1)
+    return Overfitting((losses[-1] - losses[best]) / max(losses[best], _MIN_LOSS), best + 1)

@@ -1,4 +1,4 @@
-"""Evaluation of a detector: areas and rates by generator, and how the verdicts fall."""
+"""Evaluate a detector of fakes: areas and rates by generator, and counts of verdicts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VERDICTS = ("fake", "unsure", "real")
 def write_authenticity(
     folder: Path, rows: GeneratorLabelled, scores_N: Array, calibration: Calibration | None
 ) -> dict[str, Any]:
-    """Write what the field asks of a detector: areas and rates, by generator, and how the verdicts fall."""
+    """Write the standard metrics of a detector: areas and rates, by generator, and counts of verdicts."""
     lines = authenticity.per_generator(rows.labels, scores_N, rows.generators)
     result: dict[str, Any] = {**authenticity.summary(rows.labels, scores_N), "per_generator": lines}
     authenticity_figures.histogram(folder / "scores.png", rows.labels, scores_N, calibration)

@@ -1,4 +1,4 @@
-"""A checkpoint evaluated: on the rows that its run held out, or on another labelled data set."""
+"""Evaluate a checkpoint on the rows that its run held out, or on another labelled data set."""
 
 from __future__ import annotations
 
@@ -21,30 +21,32 @@ TABLE = "metrics.csv"
 
 
 class Evaluation(config.Section):
-    """What an evaluation is asked for; the file of `tithe evaluate --config`."""
+    """Settings of an evaluation: the content of the file of `tithe evaluate --config`."""
 
     checkpoint_path: str = Field(description="checkpoint, folder of checkpoints, or a file inside one")
-    dataset_path: str | None = Field(None, description="labelled file to evaluate whole; the run's own rows when unset")
+    dataset_path: str | None = Field(
+        None, description="labelled file, evaluated on all rows; the run's own rows when unset"
+    )
     splits: Annotated[tuple[Literal["validation", "test"], ...], Field(strict=False, min_length=1)] = Field(
         ("validation", "test"), description="which of the run's own rows"
     )
-    artifacts_dir: str = Field("artifacts", description="folder in which each evaluation gets one of its own")
+    artifacts_dir: str = Field("artifacts", description="folder in which each evaluation gets its own folder")
     name: Annotated[str, Field(pattern=r"^\w[\w.\-]*$")] | None = Field(
         None, description="folder of this evaluation; the name of the run when unset"
     )
 
 
-def read_settings(file: Path | None, overrides: Sequence[str], given: Mapping[str, Path | None]) -> Evaluation:
-    """Read what an evaluation is asked for: a file, then `key=value` settings, then what was given besides.
+def read_settings(file: Path | None, overrides: Sequence[str], options: Mapping[str, Path | None]) -> Evaluation:
+    """Read the settings of an evaluation: a file, overridden by `key=value` settings, then by other options.
 
     Raises
     ------
     InputError
-        Anything that is not exactly right, in one line.
+        The first mistake, in one line.
     """
     raw = read(file)[1] if file else {}
     raw |= dict(map(override, overrides))
-    raw |= {key: str(path) for key, path in given.items() if path}
+    raw |= {key: str(path) for key, path in options.items() if path}
     if "checkpoint_path" not in raw:
         where = f"checkpoint_path in {file.name}" if file else "--config FILE"
         raise InputError(f"no checkpoint to evaluate: pass -c CHECKPOINT, or {where}")
@@ -54,8 +56,8 @@ def read_settings(file: Path | None, overrides: Sequence[str], given: Mapping[st
 def evaluate_checkpoint(trained: TrainedModel, settings: Evaluation, out: Path) -> dict[str, dict[str, Any]]:
     """Evaluate a checkpoint on its own validation and test rows, or on every row of another data set.
 
-    A folder for each part holds what `write_results` writes; `metrics.csv` above them has a line for each. Images are
-    also processed in harmless ways, and heat maps are drawn.
+    Each part gets a folder with the files of `write_results`; `metrics.csv` next to them has a row for each part.
+    Images are also evaluated after harmless processing, and heat maps are drawn.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def evaluate_checkpoint(trained: TrainedModel, settings: Evaluation, out: Path) 
     Raises
     ------
     InputError
-        A label of the file is unknown to the checkpoint, the run's own data have changed, or they have no such part.
+        The file has a label unknown to the checkpoint, or the run's own data have changed or lack such a part.
     """
     examples = _parts(trained, settings)
     outputs = {part: (rows, trained.outputs(rows)) for part, rows in examples.items()}
@@ -80,7 +82,7 @@ def evaluate_checkpoint(trained: TrainedModel, settings: Evaluation, out: Path) 
 
 
 def _line(part: str, settings: Evaluation, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the single numbers of a part, without its tables, intervals and matrix."""
+    """Return the scalar metrics of a part."""
     numbers = {key: value for key, value in result.items() if not isinstance(value, list | dict)}
     return {"part": part, "checkpoint": settings.checkpoint_path, **numbers}
 
@@ -94,11 +96,11 @@ def _parts(trained: TrainedModel, settings: Evaluation) -> dict[str, Examples]:
         return {"data": task.encode(Dataset(dataset.table, dataset.rows, codes_C[dataset.labels], dataset.source))}
     path = trained.run.data.path
     if not Path(path).exists():
-        raise InputError(f"no data {path}, on which the run was trained: pass labelled ones with --data")
+        raise InputError(f"the run's training data {path} do not exist: pass a labelled file with --data")
     splits = trained.task.load()
     trained.labels.check_same(splits.labels, path)
     if splits.fingerprint != trained.progress["made_of"]["data"]:
-        raise InputError(f"{path} has other rows than at training: pass a labelled file with --data")
+        raise InputError(f"{path} has changed since training: pass a labelled file with --data")
     parts = {"validation": splits.val, "test": splits.test}
     held_out = {name: rows for name, rows in parts.items() if name in settings.splits and len(rows)}
     if not held_out:

@@ -1,4 +1,4 @@
-"""Evaluation of probabilities against labels: numbers, tables and pictures in one folder."""
+"""Evaluate probabilities against labels: write metrics, tables and figures into one folder."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PREDICTIONS = "predictions.parquet"
 
 
 def scores(y_true_N: Array, probs_NC: Array, names: Sequence[str], seed: int) -> dict[str, Any]:
-    """Return every number that a report shows: summary, areas, calibration, intervals, classes, matrix."""
+    """Return every metric of a report: summary, areas, calibration, intervals, per class, confusion matrix."""
     matrix_CC = metrics.confusion(y_true_N, probs_NC.argmax(axis=1), len(names))
-    classes = metrics.per_class(matrix_CC)
+    columns = metrics.per_class(matrix_CC)
     table = [
         {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "rows": int(n)}
-        for name, p, r, f, n in zip(names, *classes, strict=True)
+        for name, p, r, f, n in zip(names, *columns, strict=True)
     ]
     return {
         "rows": len(y_true_N),
@@ -40,7 +40,7 @@ def scores(y_true_N: Array, probs_NC: Array, names: Sequence[str], seed: int) ->
 
 
 def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed: int) -> dict[str, Any]:
-    """Write `metrics.json`, `per_class.csv`, `predictions.parquet` and the pictures; return the numbers."""
+    """Write `metrics.json`, `per_class.csv`, `predictions.parquet` and the figures; return the metrics."""
     names = [str(name) for name in labels.names]
     y_true_N = rows.labels
     result = scores(y_true_N, probs_NC, names, seed)
@@ -59,7 +59,7 @@ def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed:
 
 
 def write_table(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Write lines with the keys of the first as CSV."""
+    """Write rows as CSV; the keys of the first one are the header."""
     with storage.atomic_file(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, fieldnames=list(lines[0]))
         table.writeheader()
@@ -67,7 +67,7 @@ def write_table(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _write_predictions(path: Path, rows: Labelled, probs_NC: Array, names: Sequence[str]) -> None:
-    """Write what was right and wrong row by row; `row` is the position in the data file."""
+    """Write label and prediction of each row; `row` is its position in the data file."""
     classes, best_N = np.array(names, dtype=object), probs_NC.argmax(axis=1)
     columns = {
         "row": rows.ids,

@@ -1,9 +1,8 @@
-"""Where a detector of fakes looks: what becomes of its score when a part of the photograph is blurred.
+"""Occlusion heat maps of a fake detector: how its score changes when a part of the photograph is blurred.
 
-Occlusion asks the whole model a question that it can answer, whatever it is made of (Zeiler and Fergus 2014). A grey
-patch would bring edges that no camera makes, and a detector of traces would see those; a blurred one keeps what is
-shown, and loses the traces. What the map says is relative to that: a detector that takes smoothness itself for a trace
-finds one more.
+Occlusion works for any architecture (Zeiler and Fergus 2014). A grey patch would add edges that no camera produces,
+and a detector of traces would react to them. A blurred patch keeps the content and removes the traces. The map is
+relative to blurring: if the detector takes smoothness itself for a trace, a blurred patch adds one.
 """
 
 from __future__ import annotations
@@ -23,76 +22,76 @@ from tithe.errors import InputError
 from tithe.models import inference
 from tithe.report.canvas import FAKE, REAL, save
 
-_TONES = LinearSegmentedColormap.from_list("speaks", [FAKE, "#ffffff", REAL])
+_TONES = LinearSegmentedColormap.from_list("fake_to_real", [FAKE, "#ffffff", REAL])
 
 
 def occlusion(model: nn.Module, image_HW3: Array, patch: int = 32, stride: int = 16, batch: int = 32) -> Array:
-    """Return what each pixel's surroundings add to the score logit.
+    """Return how much each pixel's surroundings contribute to the score logit.
 
     Parameters
     ----------
     model
         Maps `{"images": uint8 (B, 3, H, W)}` to outputs (B, 3), the score logit first, high for real.
     image_HW3
-        uint8, RGB, shape (H, W, 3). The cost is a forward pass of it for each patch: crop large ones.
+        uint8, RGB, shape (H, W, 3). Each patch costs one forward pass: crop large images.
     patch, stride
-        The side of a blurred patch, and the distance from one to the next, in pixels; the last ones end at the border.
+        Side of a blurred patch, and distance between neighbouring ones, in pixels; the last ones end at the border.
     batch
-        Patches tried in one forward pass, for memory and speed alone.
+        Patches per forward pass; affects only memory and speed.
 
     Returns
     -------
-    Mean of (logit of the image − logit with a patch blurred) over the patches that a pixel lies in, float32, shape
-    (H, W): positive where the image speaks for real, negative where for fake.
+    Mean of (logit of the image − logit with a patch blurred) over the patches that contain a pixel, float32, shape
+    (H, W): positive where the image looks real, negative where it looks fake.
 
     Raises
     ------
     InputError
-        The image is not of this kind, or a stride leaves gaps between patches.
+        Wrong dtype or shape of the image, or a stride that leaves gaps between patches.
     """
     if image_HW3.dtype != np.uint8 or image_HW3.ndim != 3 or image_HW3.shape[2] != 3:
-        raise InputError(f"an image of {image_HW3.dtype} and shape {image_HW3.shape}: give uint8 of shape (H, W, 3)")
+        raise InputError(f"image of {image_HW3.dtype} and shape {image_HW3.shape}: pass uint8 of shape (H, W, 3)")
     if not 1 <= stride <= patch or batch < 1:
         raise InputError(
-            f"patch {patch}, stride {stride}, batch {batch}: choose 1 ≤ stride ≤ patch, and a batch from 1"
+            f"patch {patch}, stride {stride}, batch {batch}: choose 1 ≤ stride ≤ patch, and a batch of at least 1"
         )
     height, width = image_HW3.shape[:2]
     corners = [(top, left) for top in _starts(height, patch, stride) for left in _starts(width, patch, stride)]
-    places = [(slice(top, top + patch), slice(left, left + patch)) for top, left in corners]
+    patches = [(slice(top, top + patch), slice(left, left + patch)) for top, left in corners]
     image_3HW = torch.from_numpy(np.ascontiguousarray(image_HW3.transpose(2, 0, 1)))
     blurred_3HW = _blurred(image_3HW, patch)
     with inference.evaluating(model), torch.inference_mode():
-        whole = _score_logits(model, image_3HW[None])
+        original = _score_logits(model, image_3HW[None])
         logits = [
-            _score_logits(model, _occluded(image_3HW, blurred_3HW, places[first : first + batch]))
-            for first in range(0, len(places), batch)
+            _score_logits(model, _occluded(image_3HW, blurred_3HW, patches[first : first + batch]))
+            for first in range(0, len(patches), batch)
         ]
-    sums_HW, times_HW = np.zeros((height, width)), np.zeros((height, width))
-    for place, change in zip(places, whole - np.concatenate(logits), strict=True):
+    sums_HW, counts_HW = np.zeros((height, width)), np.zeros((height, width))
+    for place, change in zip(patches, original - np.concatenate(logits), strict=True):
         sums_HW[place] += change
-        times_HW[place] += 1
-    return (sums_HW / times_HW).astype(np.float32)
+        counts_HW[place] += 1
+    return (sums_HW / counts_HW).astype(np.float32)
 
 
 def _starts(side: int, patch: int, stride: int) -> list[int]:
-    """Return where patches begin along a side, so that they reach its end; a short side has one."""
+    """Return where patches start along a side, so that they cover it to its end; a short side has one patch."""
     last = max(0, side - patch)
     return [*range(0, last, stride), last]
 
 
 def _blurred(image_3HW: torch.Tensor, patch: int) -> torch.Tensor:
-    """Return the mean of a square as wide as a patch around each pixel; beyond the border there is nothing."""
-    reach = patch // 2
+    """Return the box blur of an image, with a window as wide as a patch; pixels beyond the border don't count."""
+    radius = patch // 2
     mean_3HW = image_3HW.double()
-    for reach_2 in ((reach, 0), (0, reach)):  # one side after the other: the same, and far cheaper
-        window_2 = tuple(2 * r + 1 for r in reach_2)
-        mean_3HW = nn.functional.avg_pool2d(mean_3HW, window_2, 1, reach_2, count_include_pad=False)
+    for radius_2 in ((radius, 0), (0, radius)):  # separable: the same result, far cheaper
+        window_2 = tuple(2 * r + 1 for r in radius_2)
+        mean_3HW = nn.functional.avg_pool2d(mean_3HW, window_2, 1, radius_2, count_include_pad=False)
     return mean_3HW.round().to(torch.uint8)
 
 
-def _occluded(image_3HW: torch.Tensor, blurred_3HW: torch.Tensor, places: list[tuple[slice, slice]]) -> torch.Tensor:
-    images_B3HW = image_3HW.repeat(len(places), 1, 1, 1)
-    for image, (rows, columns) in zip(images_B3HW, places, strict=True):
+def _occluded(image_3HW: torch.Tensor, blurred_3HW: torch.Tensor, patches: list[tuple[slice, slice]]) -> torch.Tensor:
+    images_B3HW = image_3HW.repeat(len(patches), 1, 1, 1)
+    for image, (rows, columns) in zip(images_B3HW, patches, strict=True):
         image[:, rows, columns] = blurred_3HW[:, rows, columns]
     return images_B3HW
 
@@ -104,20 +103,20 @@ def _score_logits(model: nn.Module, images_B3HW: torch.Tensor) -> Array:
 
 
 def overlay(path: Path, image_HW3: Array, heat_HW: Array, title: str) -> None:
-    """Draw a photograph, and beside it what of it speaks for real (blue) and for fake (orange), as a PNG."""
+    """Write a PNG of a photograph next to its heat map: blue looks real, orange looks fake."""
     tall = min(3.0, max(0.3, image_HW3.shape[0] / image_HW3.shape[1]))
     figure = Figure(figsize=(8.6, 0.7 + 3.7 * tall), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     left.imshow(image_HW3)
-    most = float(np.abs(heat_HW).max()) or 1.0
+    limit = float(np.abs(heat_HW).max()) or 1.0
     right.imshow(image_HW3.mean(axis=2), cmap="gray", vmin=0, vmax=255)
-    # Where nothing speaks, the photograph shows; where much does, its colour covers it.
-    strength_HW = 0.8 * np.sqrt(np.abs(heat_HW) / most)
-    right.imshow(heat_HW, cmap=_TONES, vmin=-most, vmax=most, alpha=strength_HW)
+    # The stronger the contribution, the more its color covers the photograph.
+    strength_HW = 0.8 * np.sqrt(np.abs(heat_HW) / limit)
+    right.imshow(heat_HW, cmap=_TONES, vmin=-limit, vmax=limit, alpha=strength_HW)
     for axes in (left, right):
         axes.set_axis_off()
-    tones = ScalarMappable(Normalize(-most, most), _TONES)
+    tones = ScalarMappable(Normalize(-limit, limit), _TONES)
     scale = figure.colorbar(tones, ax=right, fraction=0.046, pad=0.03)
     scale.set_label("fake  ←  score logit  →  real", fontsize=9)
     scale.ax.tick_params(labelsize=9)

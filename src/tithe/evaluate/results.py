@@ -1,4 +1,4 @@
-"""Evaluation of what a network gave for some rows: the numbers and pictures of every task, and those of images."""
+"""Evaluate a network's outputs: the metrics and figures of every task, and those of images."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def write_results(
     seed: int,
     calibration: Calibration | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Write a folder for each part of the data; return the numbers by part.
+    """Write a folder for each part of the data; return the metrics by part.
 
     Parameters
     ----------
     outputs
-        By part: its examples, and what the network gave for them.
+        By part: its examples, and the network's outputs for them.
     calibration
-        What the verdicts on real or fake follow; fitted on the validation part, and written beside, when unset.
+        Source of the verdicts on real or fake; when unset, it is fitted on the validation part and written to `out`.
     """
     results: dict[str, dict[str, Any]] = {}
     for part, (examples, values) in outputs.items():

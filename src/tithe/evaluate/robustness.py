@@ -1,4 +1,4 @@
-"""What changes that say nothing of an image's origin do to a detector, and where on an image it looks."""
+"""Robustness of a detector to processing that does not change an image's origin, and heat maps of where it looks."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from tithe.progress import bar
 from tithe.report import authenticity_figures
 
 AS_IT_IS = "as it is"
-_IMAGES, _SHOWN, _HEATED = 200, 24, 4
+_SWEEP_IMAGES, _WORST_IMAGES, _HEAT_MAPS = 200, 24, 4
 
 
 def write(folder: Path, trained: TrainedModel, examples: Photographs, scores_N: Array) -> list[dict[str, Any]]:
-    """Write the sweep over processed images, those that were judged most wrongly, and heat maps of a few.
+    """Write the sweep over processed images, the worst mistakes, and heat maps of a few images.
 
-    The sweep takes the centres of at most 200 images, drawn class by class; a real image that is called fake after
-    mere processing is the mistake that a user will meet first.
+    The sweep takes the centres of at most 200 images, drawn class by class. A real image that is called fake after
+    ordinary processing is the mistake that users meet first.
 
     Parameters
     ----------
     scores_N
-        What the detector said of the images as they are, shape (N,).
+        Scores of the unprocessed images, shape (N,).
 
     Returns
     -------
-    A line for each change: its name, the AUC, and the share of reals called fake at a score of 0.5.
+    One record per change: its name, the AUC, and the share of real images called fake at a threshold of 0.5.
     """
-    sample = examples.take(_drawn(examples.labels, np.random.default_rng(trained.run.seed)))
+    sample = examples.take(_sample_rows(examples.labels, np.random.default_rng(trained.run.seed)))
     table: dict[str, dict[str, float | None]] = {}
     with bar("processing", len(sample) * (1 + len(degradations.NAMES)), "images") as tick:
         for name in (AS_IT_IS, *degradations.NAMES):
             changed = sample.changed(None if name == AS_IT_IS else name)
-            found = authenticity.summary(sample.labels, trained.probabilities(changed, tick=tick)[:, 1])
-            table[name] = {"auc": found["auc"], "fpr": found["fpr"]}
+            scores = authenticity.summary(sample.labels, trained.probabilities(changed, tick=tick)[:, 1])
+            table[name] = {"auc": scores["auc"], "fpr": scores["fpr"]}
     authenticity_figures.robustness(folder / "robustness.png", table)
     lines = [{"change": name, **numbers} for name, numbers in table.items()]
     classification.write_table(folder / "robustness.csv", lines)
@@ -52,15 +52,15 @@ def write(folder: Path, trained: TrainedModel, examples: Photographs, scores_N: 
 
 
 def _show(folder: Path, trained: TrainedModel, examples: Photographs, scores_N: Array) -> None:
-    """Draw the images that were judged most wrongly on one sheet, and where the detector looks on the first of them."""
-    rows = authenticity.most_wrong(examples.labels, scores_N, _SHOWN)
+    """Draw the most wrongly classified images on one sheet, and heat maps of the first of them."""
+    rows = authenticity.most_wrong(examples.labels, scores_N, _WORST_IMAGES)
     images = [examples.whole(int(row)) for row in rows]
     names = [Path(path).name for path in examples.take(rows).paths]
     title = "Judged most wrongly" if len(rows) else "None was judged wrongly at 0.5"
     sheet = folder / "most_wrong.png"
     authenticity_figures.contact_sheet(sheet, images, examples.labels[rows], scores_N[rows], names, title)
-    heated = rows[:_HEATED] if len(rows) else np.argsort(np.abs(scores_N - 0.5), kind="stable")[:_HEATED]
-    for place, row in enumerate(heated, start=1):
+    mapped = rows[:_HEAT_MAPS] if len(rows) else np.argsort(np.abs(scores_N - 0.5), kind="stable")[:_HEAT_MAPS]
+    for place, row in enumerate(mapped, start=1):
         crop_HW3 = examples.centre(int(row))
         heat_HW = heatmaps.occlusion(trained.model, crop_HW3)
         name = Path(examples.take(np.array([row])).paths[0]).name
@@ -68,8 +68,8 @@ def _show(folder: Path, trained: TrainedModel, examples: Photographs, scores_N: 
         heatmaps.overlay(folder / f"heat_{place}.png", crop_HW3, heat_HW, f"{name}: {truth}, score {scores_N[row]:.3f}")
 
 
-def _drawn(labels_N: Array, rng: np.random.Generator) -> Array:
-    """Return at most `_IMAGES` rows, as many of each class as there are, in order."""
-    half = _IMAGES // 2
+def _sample_rows(labels_N: Array, rng: np.random.Generator) -> Array:
+    """Return at most `_SWEEP_IMAGES` rows, drawn half from each class, in ascending order."""
+    half = _SWEEP_IMAGES // 2
     drawn = [rng.permutation(np.flatnonzero(labels_N == label))[:half] for label in (0, 1)]
     return np.sort(np.concatenate(drawn))

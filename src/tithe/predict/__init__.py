@@ -1,4 +1,4 @@
-"""A trained classifier, opened and used."""
+"""Load a trained classifier and predict with it."""
 
 from __future__ import annotations
 

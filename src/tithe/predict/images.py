@@ -1,4 +1,4 @@
-"""Folders of images in, scores and verdicts out; what can't be read is listed with its reason, and stops nothing."""
+"""Score images: files and folders in, scores and verdicts out. An unreadable file is listed with its reason."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from tithe.progress import bar
 from tithe.tasks import ImageTask
 
 logger = logging.getLogger("tithe")
-Named = tuple[Path, str]
+NamedFile = tuple[Path, str]  # a file, and its path as shown in the output
 
 
 class ImageScore(NamedTuple):
-    """One file: how real it looks, what is said of it, or why it can't be judged.
+    """The score and verdict of one file, or the reason why it could not be read.
 
     Attributes
     ----------
     path
-        From the folder that was given; where several paths were, as it was given.
+        Relative to the source folder; with several sources, the path as given.
     score
-        What the detector says, from 0 fake to 1 real.
+        Output of the detector, from 0 (fake) to 1 (real).
     probability
-        The calibrated probability of being real, where the run has a calibration.
+        Calibrated probability of being real; None without a calibration.
     verdict
-        real, fake or unsure; without a calibration by the score alone, at 0.5.
+        real, fake or unsure; without a calibration, the score is compared with 0.5.
     reason
         Why the file could not be read, one of `decode.REASONS`.
     """
@@ -48,73 +48,75 @@ class ImageScore(NamedTuple):
     reason: str | None = None
 
 
-def files(source: Path) -> list[Path]:
-    """Return the files that a path means: itself, or everything in a folder but what is hidden, in order.
+def list_files(source: Path) -> list[Path]:
+    """Return the path itself if it is a file, or all files in the folder except hidden ones, sorted.
 
     Raises
     ------
     InputError
-        There is none.
+        There are none.
     """
     if source.is_file():
         return [source]
     if not source.is_dir():
         raise InputError(f"no images at {source} (seen from {Path.cwd()}): pass a file or a folder of them")
-    found = [p for p in sorted(source.rglob("*")) if p.is_file() and not p.name.startswith(".")]
-    if not found:
-        raise InputError(f"{source} holds no files: pass a folder of images")
-    return found
+    paths = [p for p in sorted(source.rglob("*")) if p.is_file() and not p.name.startswith(".")]
+    if not paths:
+        raise InputError(f"{source} contains no files: pass a folder of images")
+    return paths
 
 
 def score_images(model: TrainedModel, sources: Sequence[Path], batch_size: int) -> Iterator[ImageScore]:
-    """Yield a line for each file of each source, in order. The crops of an image are averaged; one batch is read ahead.
+    """Yield the score of each file of each source, in order.
+
+    The scores of an image's crops are averaged. While one batch is scored, the next one is read.
 
     Raises
     ------
     InputError
-        A source means no files.
+        A source contains no files.
     """
-    named = _named(sources)
+    named = _named_files(sources)
     calibration, begun = model.calibration, time.monotonic()
     chunks = [named[first : first + batch_size] for first in range(0, len(named), batch_size)]
     threads = min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as readers, bar("scoring", len(named), "files") as tick:
 
-        def begin(chunk: list[Named]) -> list[Future[Pixels | str]]:
+        def submit(chunk: list[NamedFile]) -> list[Future[Pixels | str]]:
             return [readers.submit(_read, path, model.run.images.max_pixels) for path, _ in chunk]
 
-        reading = begin(chunks[0])
-        for chunk, after in zip(chunks, [*chunks[1:], []], strict=True):
+        reading = submit(chunks[0])
+        for chunk, following in zip(chunks, [*chunks[1:], []], strict=True):
             images = [future.result() for future in reading]
-            reading = begin(after)
-            yield from _judge(model, calibration, [name for _, name in chunk], images)
+            reading = submit(following)
+            yield from _score_batch(model, calibration, [name for _, name in chunk], images)
             tick(len(chunk))
     seconds = time.monotonic() - begun
     logger.info("%d files in %.1f s: %.1f a second", len(named), seconds, len(named) / max(seconds, 1e-9))
 
 
-def _named(sources: Sequence[Path]) -> list[Named]:
-    found = [path for source in sources for path in files(source)]
+def _named_files(sources: Sequence[Path]) -> list[NamedFile]:
+    paths = [path for source in sources for path in list_files(source)]
     if len(sources) > 1:
-        return [(path, path.as_posix()) for path in found]
+        return [(path, path.as_posix()) for path in paths]
     base = sources[0] if sources[0].is_dir() else sources[0].parent
-    return [(path, path.relative_to(base).as_posix()) for path in found]
+    return [(path, path.relative_to(base).as_posix()) for path in paths]
 
 
 def _read(path: Path, max_pixels: int) -> Pixels | str:
-    """Return the pixels of a file, or why there are none."""
+    """Return the pixels of a file, or the reason why it could not be read."""
     try:
         return decode.read(path, max_pixels)
     except Unreadable as error:
         return error.reason
 
 
-def _judge(
+def _score_batch(
     model: TrainedModel, calibration: Calibration | None, names: list[str], images: list[Pixels | str]
 ) -> Iterator[ImageScore]:
     task, readable = model.task, [image for image in images if not isinstance(image, str)]
     assert isinstance(task, ImageTask)
-    scores = iter(model.of_batch(task.batch(readable))[:, 1] if readable else ())
+    scores = iter(model.batch_probabilities(task.batch(readable))[:, 1] if readable else ())
     for name, image in zip(names, images, strict=True):
         if isinstance(image, str):
             yield ImageScore(name, reason=image)

@@ -1,4 +1,4 @@
-"""A trained classifier, opened from its checkpoint alone: weights, tokenizer and labels lie in it."""
+"""A trained classifier, loaded from a checkpoint, which contains weights, tokenizer and labels."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class TrainedModel:
     run
         Resolved config of the run that trained it.
     progress
-        What its `state.json` says.
+        Content of the checkpoint's `state.json`.
     folder
-        The checkpoint that it was opened from.
+        Checkpoint that it was loaded from.
     """
 
     model: nn.Module
@@ -57,33 +57,33 @@ class TrainedModel:
     accelerator: Accelerator
     folder: Path
 
-    def outputs(self, examples: Examples, **how: Any) -> Array:
-        """Return what the network gives for every row, shape (N, …); see `inference.forward` for `how`."""
-        how = {"batch_size": self.task.rows_at_once, **how}
-        return inference.logits(self.model, examples, autocast=self.accelerator.autocast, **how)
+    def outputs(self, examples: Examples, **options: Any) -> Array:
+        """Return the network's outputs for every row, shape (N, …); see `inference.forward` for the options."""
+        options = {"batch_size": self.task.rows_at_once, **options}
+        return inference.logits(self.model, examples, autocast=self.accelerator.autocast, **options)
 
-    def probabilities(self, examples: Examples, **how: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def probabilities(self, examples: Examples, **options: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return class probabilities, shape (N, C)."""
-        return self.task.probabilities(self.outputs(examples, **how))
+        return self.task.probabilities(self.outputs(examples, **options))
 
-    def of_batch(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def batch_probabilities(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the class probabilities of one batch, shape (B, C)."""
         values_BC = inference.of_batch(self.model, self.model, batch, self.accelerator.autocast)
         return self.task.probabilities(values_BC)
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """The calibration in the model's checkpoint; None where there is none, or it is of other weights."""
+        """The calibration in the checkpoint; None if there is none or it belongs to other weights."""
         path = self.folder / run_files.CALIBRATION
         if not path.exists():
             return None
-        calibrated, weights = store.weights(self.folder), self.model.state_dict()
-        if not all(torch.equal(value.cpu(), calibrated[name]) for name, value in weights.items()):
-            return None  # an epoch's file is opened with what its folder's best checkpoint has
+        calibrated_weights, weights = store.weights(self.folder), self.model.state_dict()
+        if not all(torch.equal(value.cpu(), calibrated_weights[name]) for name, value in weights.items()):
+            return None  # an epoch file is loaded with the calibration of its folder's best checkpoint
         return Calibration.from_dict(storage.read_json(path))
 
     def predict(self, inputs: Sequence[str], batch_size: int = 64) -> list[Prediction]:
-        """Classify inputs, in their order."""
+        """Classify inputs; the predictions are in the same order."""
         if not inputs:
             return []
         probs_NC = self.probabilities(self.task.examples(inputs), batch_size=batch_size)
@@ -99,14 +99,14 @@ class TrainedModel:
 
 
 def load(path: str | Path, device: str = "auto") -> TrainedModel:
-    """Open a run, a checkpoint, a folder of checkpoints (its best one), a file inside one, or a file of weights.
+    """Load a run, a checkpoint, a folder of checkpoints (its best one), a file inside one, or a file of weights.
 
-    A checkpoint that holds a head alone, as one of an unfinished run does, is put on the encoder it was trained with.
+    A checkpoint of an unfinished run may contain only a head; it is combined with the encoder it was trained on.
 
     Raises
     ------
     InputError
-        There is none, it is not whole, or its encoder has gone or changed.
+        There is no checkpoint, it is incomplete, or its encoder is missing or has changed.
     """
     path = Path(path)
     single = locate.single_file(path)
@@ -121,13 +121,13 @@ def load(path: str | Path, device: str = "auto") -> TrainedModel:
     accelerator = devices.accelerator(device, run.train.precision)
     model = task.build(len(labels), run.seed)
     if single and not any(name.startswith("head.") for name in weights):
-        raise InputError(f"{single} holds no weights of a whole classifier: pass {single.parent / run_files.BEST}")
+        raise InputError(f"{single} has no weights of a complete classifier: pass {single.parent / run_files.BEST}")
     if task.source:
         _check_encoder(model, task, progress["made_of"])
     try:
         model.load_state_dict({**model.state_dict(), **weights})
     except RuntimeError:
-        raise InputError(f"{single or folder} holds no weights of this classifier: pass {folder}") from None
+        raise InputError(f"{single or folder} has no weights of this classifier: pass {folder}") from None
     return TrainedModel(model.to(accelerator.device).eval(), task, labels, run, progress, accelerator, folder)
 
 
@@ -136,4 +136,4 @@ def _check_encoder(model: nn.Module, task: Task, made_of: dict[str, Any]) -> Non
     encoder = encoder_fingerprint(sha256, task.encoder_key())
     if made_of.get("encoder") != encoder or made_of["model"] != task.fingerprint():
         name = task.run.model.encoder
-        raise InputError(f"the encoder '{name}' is not the one that this head was trained on: put it back")
+        raise InputError(f"the encoder '{name}' is not the one that this head was trained on: restore it")

@@ -1,4 +1,4 @@
-"""Texts or images in, predictions out: from the command line, a file or standard input, batch by batch."""
+"""Predict texts or images from the command line, a file or standard input, batch by batch."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ from tithe.errors import InputError
 from tithe.predict.model import Prediction, TrainedModel, load
 from tithe.predict.writers import Rows, chunks
 
-Predicted = Iterator[tuple[str, Prediction]]
-
-_BATCHES_AT_ONCE = 16
+_BATCHES_IN_MEMORY = 16
 
 
-def read_texts(given: list[str] | None, source: Path | None, text_column: str) -> Iterator[str]:
-    """Yield the texts given, those of a file, or the lines of standard input.
+def read_texts(inputs: list[str] | None, source: Path | None, text_column: str) -> Iterator[str]:
+    """Yield the given texts, the texts of a file, or the lines of standard input.
 
-    A row of a file whose text is missing or unreadable is predicted as an empty text, so that rows keep their places.
+    A missing or unreadable text in a file is replaced by an empty one, so that predictions and rows stay aligned.
     """
-    if given:
-        yield from given
+    if inputs:
+        yield from inputs
     elif source is None:
         if sys.stdin.isatty():
             raise InputError("no text: give one after the checkpoint, or --input FILE, or lines on standard input")
@@ -42,42 +40,42 @@ def read_texts(given: list[str] | None, source: Path | None, text_column: str) -
 
 
 def predict_stream(
-    checkpoint: Path, given: list[str] | None, source: Path | None, text_column: str, batch_size: int
+    checkpoint: Path, inputs: list[str] | None, source: Path | None, text_column: str, batch_size: int
 ) -> tuple[Rows, Callable[[dict[str, Any]], str]]:
-    """Return the predictions of a checkpoint, and how one of them is shown as a line.
+    """Return the predictions of a checkpoint, and the function that formats one of them as a line.
 
-    A checkpoint of the text task takes what `texts` takes; one of the image task the paths of files and folders.
+    A checkpoint of the text task takes the inputs of `read_texts`; one of the image task takes files and folders.
 
     Raises
     ------
     InputError
-        The checkpoint or the input is not there.
+        The checkpoint or the input does not exist.
     """
-    stream = None if given is not None or (source and source.is_dir()) else read_texts(given, source, text_column)
+    stream = None if inputs is not None or (source and source.is_dir()) else read_texts(inputs, source, text_column)
     model = load(checkpoint)
     if model.run.task != "image":
         if source and source.is_dir():
-            raise InputError(f"{source} is a folder, and the checkpoint is of texts: pass a file of them")
-        found = _predicted(model, stream or iter(given or []), batch_size)
-        return ({"text": text, **prediction._asdict()} for text, prediction in found), _of_text
+            raise InputError(f"{source} is a folder, and the checkpoint classifies texts: pass a file of texts")
+        predictions = _predict_texts(model, stream or iter(inputs or []), batch_size)
+        return ({"text": text, **prediction._asdict()} for text, prediction in predictions), _text_line
     from tithe.predict.images import score_images  # it needs the extra `image`
 
-    sources = [Path(path) for path in given or []] or ([source] if source else [])
+    sources = [Path(path) for path in inputs or []] or ([source] if source else [])
     if not sources:
         raise InputError("no images: give files or folders after the checkpoint, or --input FOLDER")
-    return (line._asdict() for line in score_images(model, sources, model.task.rows_at_once)), _of_image
+    return (score._asdict() for score in score_images(model, sources, model.task.rows_at_once)), _image_line
 
 
-def _of_text(row: dict[str, Any]) -> str:
+def _text_line(row: dict[str, Any]) -> str:
     return f"{row['label']}\t{row['probability']:.4f}\t{row['text']}"
 
 
-def _of_image(row: dict[str, Any]) -> str:
+def _image_line(row: dict[str, Any]) -> str:
     score = "–" if row["score"] is None else f"{row['score']:.4f}"
     return f"{row['verdict'] or row['reason']}\t{score}\t{row['path']}"
 
 
-def _predicted(model: TrainedModel, stream: Iterable[str], batch_size: int) -> Predicted:
-    """Yield (text, prediction) in order; memory holds a few batches, however many texts there are."""
-    for chunk in chunks(stream, batch_size * _BATCHES_AT_ONCE):
+def _predict_texts(model: TrainedModel, stream: Iterable[str], batch_size: int) -> Iterator[tuple[str, Prediction]]:
+    """Yield (text, prediction) in order, with only a few batches in memory."""
+    for chunk in chunks(stream, batch_size * _BATCHES_IN_MEMORY):
         yield from zip(chunk, model.predict(chunk, batch_size), strict=True)

@@ -18,9 +18,9 @@ from tithe.errors import InputError, did_you_mean
 Rows = Iterator[dict[str, Any]]
 Item = TypeVar("Item")
 
-_ROWS_AT_ONCE = 4096
-# Whole columns may be empty in the rows that are written first, which then don't tell their types.
-_OF_IMAGES = pa.schema(
+_ROWS_PER_CHUNK = 4096
+# The first rows may leave whole columns empty, so types can't be inferred from them.
+_IMAGE_SCHEMA = pa.schema(
     [
         ("path", pa.string()),
         ("score", pa.float64()),
@@ -39,12 +39,12 @@ def chunks(stream: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def write(path: Path, rows: Rows) -> int:
-    """Write predictions as Parquet, CSV, JSON or JSONL by the suffix of the path; return their number.
+    """Write predictions in the format of the path's suffix; return their number.
 
     Raises
     ------
     InputError
-        Another suffix.
+        Unsupported suffix.
     """
     writers: dict[str, Callable[[Path, Rows], int]] = {
         ".jsonl": _jsonl,
@@ -56,11 +56,11 @@ def write(path: Path, rows: Rows) -> int:
     if suffix not in writers:
         raise InputError(f"can't write '{suffix}' files{did_you_mean(suffix, writers)}")
     with storage.atomic_file(path) as aside:
-        return writers[suffix](aside, map(_flat, rows))
+        return writers[suffix](aside, map(_flatten, rows))
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """A table has a column for the probability of each class."""
+def _flatten(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with one column per class probability."""
     classes = {f"p_{name}": p for name, p in row.get("probabilities", {}).items()}
     return {**{key: value for key, value in row.items() if key != "probabilities"}, **classes}
 
@@ -74,9 +74,9 @@ def _jsonl(path: Path, rows: Rows) -> int:
 
 
 def _json(path: Path, rows: Rows) -> int:
-    found = list(rows)
-    path.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    return len(found)
+    records = list(rows)
+    path.write_text(json.dumps(records, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    return len(records)
 
 
 def _csv(path: Path, rows: Rows) -> int:
@@ -93,8 +93,8 @@ def _csv(path: Path, rows: Rows) -> int:
 def _parquet(path: Path, rows: Rows) -> int:
     count, writer = 0, None
     try:
-        for chunk in chunks(rows, _ROWS_AT_ONCE):
-            table = pa.Table.from_pylist(chunk, _OF_IMAGES if list(chunk[0]) == _OF_IMAGES.names else None)
+        for chunk in chunks(rows, _ROWS_PER_CHUNK):
+            table = pa.Table.from_pylist(chunk, _IMAGE_SCHEMA if list(chunk[0]) == _IMAGE_SCHEMA.names else None)
             writer = writer or pq.ParquetWriter(path, table.schema)
             writer.write_table(table)
             count += len(chunk)

@@ -1,1 +1,1 @@
-"""One run: its directory, its course, its end."""
+"""One run: its directory, its session, its end."""

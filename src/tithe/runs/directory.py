@@ -1,4 +1,4 @@
-"""Which directory a run gets: the one in the config, that of a run to continue, or a new one; and it alone."""
+"""The directory of a run: from the config, of the run to continue, or new; locked while the run is active."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _TIME = "{time}"
 
 
 def resolve(run: config.Run, epoch_file: EpochFile | None = None) -> Path:
-    """Return the directory of a run; nothing is made yet.
+    """Return the directory of a run, without creating it.
 
     Parameters
     ----------
     epoch_file
-        The file that the config resumes from, if it is one of an epoch's end.
+        The epoch file that the config resumes from, if any.
 
     Raises
     ------
     InputError
-        The checkpoint to resume from is not there.
+        The checkpoint to resume from does not exist.
     """
     pattern, resume = run.out or f"runs/{run.name}-{_TIME}", run.checkpoint.resume
     if run.out is None and epoch_file:
@@ -53,20 +53,20 @@ def resolve(run: config.Run, epoch_file: EpochFile | None = None) -> Path:
     if resume == "auto" and unfinished:
         return unfinished
     if unfinished and resume is None:
-        logger.info("a run of this config was left unfinished in %s: --resume auto continues it", unfinished)
-    fresh = [new_run_dir(pattern)]
-    broadcast_object_list(fresh)  # processes may read the clock a second apart
-    return fresh[0]
+        logger.info("there is an unfinished run of this config in %s: --resume auto continues it", unfinished)
+    new = [new_run_dir(pattern)]
+    broadcast_object_list(new)  # processes may read the clock a second apart
+    return new[0]
 
 
 @contextmanager
 def exclusive(home: Path, accelerator: Accelerator) -> Iterator[None]:
-    """Keep every other run out of a directory while the block runs.
+    """Lock a run directory while the block runs.
 
     Raises
     ------
     InputError
-        A run is under way there.
+        Another run is active in the directory.
     """
     if not accelerator.is_main_process:
         yield
@@ -75,7 +75,7 @@ def exclusive(home: Path, accelerator: Accelerator) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise InputError(f"a run is under way in {home}: wait for its end, or choose another directory") from None
+        raise InputError(f"another run is active in {home}: wait until it ends, or choose another directory") from None
     try:
         yield
     finally:
@@ -83,7 +83,7 @@ def exclusive(home: Path, accelerator: Accelerator) -> Iterator[None]:
 
 
 def owned_files(run: config.Run, home: Path) -> list[Path]:
-    """Return everything in the directory that a run writes: nothing else there is ours to delete or to vouch for."""
+    """Return the files and folders that the run writes; nothing else may be deleted or listed in the manifest."""
     names = dict.fromkeys([*FILES, run.track.tensorboard_dir])
     paths = [*(home / name for name in names), *locate.all_in(home / run.checkpoint.dir)]
     paths += home.glob(NUMBERED.format("*"))
@@ -91,21 +91,21 @@ def owned_files(run: config.Run, home: Path) -> list[Path]:
 
 
 def refuse_earlier_run(run: config.Run, home: Path, overwrite: bool) -> None:
-    """Refuse a directory that holds an earlier run, unless that may be overwritten.
+    """Refuse a directory that contains an earlier run, unless it may be overwritten.
 
     Raises
     ------
     InputError
-        It does, and may not.
+        There is an earlier run and `overwrite` is false.
     """
     if _has_run(run, home) and not overwrite:
         raise InputError(
-            f"{home} holds an earlier run: resume it, choose another directory, or pass --overwrite to delete it"
+            f"{home} contains an earlier run: resume it, choose another directory, or pass --overwrite to delete it"
         )
 
 
 def delete_earlier_run(run: config.Run, home: Path) -> None:
-    """Delete an earlier run in the directory, if there is one; files that are not its own stay."""
+    """Delete an earlier run in the directory, if any; files that it did not write are kept."""
     if _has_run(run, home):
         logger.warning("deleting the earlier run in %s", home)
         for path in owned_files(run, home):
@@ -122,7 +122,7 @@ def _lock(home: Path) -> FileLock:
     return FileLock(folder / f"{storage.digest(str(home.resolve()))[:32]}.lock")
 
 
-def _is_under_way(home: Path) -> bool:
+def _is_active(home: Path) -> bool:
     try:
         with _lock(home).acquire(timeout=0):
             return False
@@ -131,18 +131,18 @@ def _is_under_way(home: Path) -> bool:
 
 
 def _find_unfinished(run: config.Run, pattern: str) -> Path | None:
-    """The newest run directory of a pattern that has this very config, no end, and nobody at work in it."""
-    asked, before, after = _comparable(config.dump(run)), *pattern.split(_TIME, 1)
+    """Return the newest directory of the pattern with an unfinished, inactive run of exactly this config."""
+    current, before, after = _comparable(config.dump(run)), *pattern.split(_TIME, 1)
     parent, prefix = (Path(before), "") if before.endswith(("/", os.sep)) else (Path(before).parent, Path(before).name)
     for home in sorted(parent.glob(f"{glob.escape(prefix)}*{glob.escape(after)}"), reverse=True):
         unfinished = (home / CONFIG).is_file() and not (home / MANIFEST).exists()
-        if unfinished and _written_config(home) == asked and not _is_under_way(home):
+        if unfinished and _saved_config(home) == current and not _is_active(home):
             return home
     return None
 
 
-def _written_config(home: Path) -> dict[str, Any] | None:
-    """The config that a run directory holds; None where another program's `config.json` stands."""
+def _saved_config(home: Path) -> dict[str, Any] | None:
+    """Return the config in a run directory; None if its `config.json` is missing or not a run's."""
     try:
         return _comparable(storage.read_json(home / CONFIG))
     except (InputError, KeyError, TypeError):
@@ -150,17 +150,17 @@ def _written_config(home: Path) -> dict[str, Any] | None:
 
 
 def _comparable(values: dict[str, Any]) -> dict[str, Any]:
-    """A config without what may differ between a run and its continuation."""
-    searched = schema.SEARCHED if values["tune"] else {}  # what a search found is no difference
+    """Return a config without the values that may differ between a run and its continuation."""
+    searched = schema.SEARCHED if values["tune"] else {}  # values from a search don't count as a difference
     kept = {part: {k: v for k, v in values[part].items() if k not in names} for part, names in searched.items()}
     return {**values, **kept, "checkpoint": {**values["checkpoint"], "resume": None}}
 
 
 def new_run_dir(pattern: str) -> Path:
-    """Return the path of a fresh run directory, `{time}` being YYYYmmdd-HHMMSS; it is not made yet."""
+    """Return an unused path for a run directory, without creating it; `{time}` becomes YYYYmmdd-HHMMSS."""
     stem = pattern.replace("{time}", time.strftime("%Y%m%d-%H%M%S"))
-    path, again = Path(stem), 1
+    path, number = Path(stem), 1
     while path.exists():
-        again += 1
-        path = Path(f"{stem}-{again}")
+        number += 1
+        path = Path(f"{stem}-{number}")
     return path

@@ -1,4 +1,4 @@
-"""The end of a run: the best weights are evaluated, and everything is written down."""
+"""The end of a run: evaluate the best weights and write every result."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Outcome:
 
 
 def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
-    """Evaluate the best weights on validation and test, write the numbers, the pictures and the report.
+    """Evaluate the best weights on validation and test; write metrics, figures and report.
 
     Parameters
     ----------
     seconds
-        What training took, the parts before a resume included.
+        Training time, including the parts before a resume.
     """
     run, home, saver = session.run, session.home, session.saver
     best, final_sha256 = saver.best_path, tensors.sha256_of_all(session.model.state_dict())
@@ -60,7 +60,7 @@ def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
 
 
 def _evaluate(session: Session) -> dict[str, Any]:
-    """Scores of validation and test, with the files that show them; every process takes its share of the rows."""
+    """Return the scores of validation and test and write their files; the processes share the rows."""
     outputs, setup = {}, session.setup
     for name, examples in zip(run_files.PARTS, (session.val_examples, session.test_examples), strict=True):
         if len(examples):
@@ -91,7 +91,7 @@ def _describe_training(session: Session, seconds: float) -> dict[str, Any]:
 
 
 def _complete_best(session: Session) -> None:
-    """Make the best weights usable elsewhere: with their calibration, and the encoder under a head trained alone."""
+    """Make the best checkpoint self-contained: add the calibration, and the encoder to a head trained on features."""
     home, network, best = session.home, session.setup.network, session.saver.best_path
     if best.exists() and (home / run_files.CALIBRATION).exists():
         store.add_file(best, home / run_files.CALIBRATION)
@@ -102,7 +102,7 @@ def _complete_best(session: Session) -> None:
 
 
 def _write_freeze_proof(session: Session) -> dict[str, Any]:
-    """Hash the encoder again and write the proof; return what the run's metrics say of it."""
+    """Hash the encoder again and write the proof; return its entry in the run's metrics."""
     network = session.setup.network
     if network.proof is None:
         return {}

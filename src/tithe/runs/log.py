@@ -1,4 +1,4 @@
-"""The log of a run: what is said on the way, in words and with a clock, from before its directory stood."""
+"""The log file of a run: timestamped messages, including those from before its directory existed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from tithe.storage.run_files import LOG
 
 logger = logging.getLogger("tithe")
-# Lines that are for the file alone: one for every few steps would bury everything else on a console.
+# Step records go only to the file: on a console they would bury everything else.
 step_logger = logging.getLogger("tithe.steps")
 step_logger.propagate = False
 step_logger.setLevel(logging.DEBUG)
@@ -19,7 +19,7 @@ step_logger.setLevel(logging.DEBUG)
 
 @contextlib.contextmanager
 def buffered() -> Iterator[logging.handlers.MemoryHandler]:
-    """Keep what is said before the run directory stands; inside the block, information is said at all."""
+    """Buffer messages until the run directory exists; inside the block the level is at least INFO."""
     level = logger.level
     if not logger.isEnabledFor(logging.INFO):
         logger.setLevel(logging.INFO)
@@ -35,7 +35,7 @@ def buffered() -> Iterator[logging.handlers.MemoryHandler]:
 
 @contextlib.contextmanager
 def to_file(home: Path, earlier: logging.handlers.MemoryHandler) -> Iterator[None]:
-    """Copy the log into the run directory while the block runs, what was remembered first."""
+    """Write the log into the run directory while the block runs, buffered messages first."""
     handler = logging.FileHandler(home / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.removeHandler(earlier)
@@ -54,7 +54,7 @@ def to_file(home: Path, earlier: logging.handlers.MemoryHandler) -> Iterator[Non
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Say warnings alone: of several processes one voice is enough."""
+    """Log only warnings: of several processes, only the main one logs in full."""
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:

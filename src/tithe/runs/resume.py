@@ -33,14 +33,14 @@ _CURES = {
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where a run continues: a checkpoint directory, or the documented file of an epoch's end.
+    """Where a run continues: a checkpoint directory or an epoch file.
 
     Attributes
     ----------
     path
         The directory or the file.
     epoch_file
-        The file, opened once; None for a directory.
+        The opened file; None for a directory.
     """
 
     path: Path
@@ -48,16 +48,16 @@ class ResumePoint:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved config of the run that saved it; empty for a file, which holds its `train` section alone."""
+        """The resolved config of the run that saved it; empty for a file, which has only the `train` section."""
         return {} if self.epoch_file else dict(store.progress(self.path)["config"])
 
     def check(self, fingerprint: Mapping[str, Any]) -> None:
-        """Compare what a checkpoint directory was made from with what the run is made from now.
+        """Compare the fingerprint in a checkpoint directory with that of the current run.
 
         Raises
         ------
         InputError
-            Labels, model, data, selection, order of rows or encoder differ; the message says which and how.
+            Labels, model, data, selection, order of rows or encoder differ; the message names the difference.
         """
         if self.epoch_file:
             return
@@ -65,29 +65,29 @@ class ResumePoint:
         for key, cure in _CURES.items():
             if key in fingerprint and saved.get(key) != fingerprint[key]:
                 difference = _difference(saved.get(key), fingerprint[key])
-                raise InputError(f"checkpoint {self.path} has other {key} ({difference}): {cure}")
+                raise InputError(f"checkpoint {self.path} has different {key} ({difference}): {cure}")
 
     def state(self, network: Network, best: Path, patience: int) -> TrainState:
-        """Return the state to continue from, as the trainable part of the network needs it.
+        """Return the state to continue from, in the form that the trainable part of the network needs.
 
         Parameters
         ----------
         best
-            Where the run keeps its best checkpoint.
+            Path of the run's best checkpoint.
         patience
-            Epochs without improvement after which the run stops early; 0 never does.
+            Epochs without improvement after which the run stops early; 0 disables early stopping.
 
         Raises
         ------
         InputError
-            It is not whole, or holds another network.
+            It is incomplete, or belongs to another network.
         """
         if self.epoch_file is None:
             return network.adapt_state(store.load(self.path))
         return network.adapt_state(_state_of_file(self.epoch_file, network, best, patience))
 
     def history(self, home: Path) -> Records | None:
-        """Return the records that a run in `home` takes over from elsewhere; None where it has its own already."""
+        """Return the history that a run in `home` takes over from elsewhere; None if it has its own."""
         if self.epoch_file:
             return self.epoch_file.history()
         for folder in (self.path.parent, self.path.parent.parent):
@@ -98,14 +98,14 @@ class ResumePoint:
 
 
 def _state_of_file(file: EpochFile, network: Network, best: Path, patience: int) -> TrainState:
-    """Return the state of a file for a run that continues from it.
+    """Return the state of an epoch file for a run that continues from it.
 
-    Its best score counts where the run has the weights that it belongs to. Patience that had run out begins again: who
-    names a file wants more epochs.
+    Its best score is kept only if the run has the weights that reached it. Exhausted patience is reset, because
+    resuming from a file asks for more epochs.
     """
     state, own = file.state(), network.trainable.state_dict()
     if {n: value.shape for n, value in state.model.items()} != {n: value.shape for n, value in own.items()}:
-        raise InputError(f"{file.path} holds another network: use the model settings that it was trained with")
+        raise InputError(f"{file.path} contains another network: use the model settings that it was trained with")
     progress = state.progress
     if not locate.is_checkpoint(best) or store.progress(best)["best"] != progress["best"]:
         progress = {**progress, "best": dict(NO_BEST), "waited": 0}
@@ -115,7 +115,7 @@ def _state_of_file(file: EpochFile, network: Network, best: Path, patience: int)
 
 
 def named_epoch_file(run: config.Run) -> EpochFile | None:
-    """Open the file of an epoch's end that a config resumes from; None where it resumes from something else.
+    """Open the epoch file that a config resumes from; None if it resumes from anything else.
 
     Raises
     ------
@@ -127,12 +127,12 @@ def named_epoch_file(run: config.Run) -> EpochFile | None:
 
 
 def find_start(run: config.Run, home: Path, epoch_file: EpochFile | None) -> ResumePoint | None:
-    """Return where a run in `home` continues; None where it begins.
+    """Return where a run in `home` continues; None if it starts from the beginning.
 
     Raises
     ------
     InputError
-        The checkpoint to resume from is not there.
+        The checkpoint to resume from does not exist.
     """
     if epoch_file:
         return ResumePoint(epoch_file.path, epoch_file)
@@ -172,8 +172,8 @@ def fingerprint(task: Task, labels: LabelMap, data: str) -> dict[str, Any]:
 def _difference(saved: Any, now: Any) -> str:
     if isinstance(saved, dict) and isinstance(now, dict):
         key = next(k for k in {**saved, **now} if saved.get(k) != now.get(k))
-        return f"{key}: {_short(saved.get(key))} there, {_short(now.get(key))} here"
-    return f"{_short(saved)} there, {_short(now)} here"
+        return f"{key}: {_short(saved.get(key))} in the checkpoint, {_short(now.get(key))} now"
+    return f"{_short(saved)} in the checkpoint, {_short(now)} now"
 
 
 def _short(value: Any) -> str:
@@ -182,15 +182,15 @@ def _short(value: Any) -> str:
 
 
 def apply_epoch_file(run: config.Run, file: EpochFile | None) -> config.Run:
-    """Return the config of a run that continues from a file: its epochs are *more* epochs, as documented.
+    """Return the config of a run that continues from an epoch file: its epochs are *additional* epochs.
 
-    Learning rate and schedule are those of the file's run, its end included, unless the config resets them. Without a
-    file the config comes back as it is.
+    Learning rate and schedule, including its end, are those of the file's run unless the config resets them. Without a
+    file the config is returned unchanged.
 
     Raises
     ------
     InputError
-        A reset was asked for without a file.
+        A reset is configured without a file.
     """
     if file is None:
         if run.checkpoint.reset_lr or run.checkpoint.reset_schedule:
@@ -207,14 +207,15 @@ def apply_epoch_file(run: config.Run, file: EpochFile | None) -> config.Run:
     return run.model_copy(update={"train": run.train.model_copy(update=changes)})
 
 
-def _schedule(before: Mapping[str, Any], done: int, other_rate: bool) -> dict[str, Any]:
+def _schedule(before: Mapping[str, Any], done: int, new_rate: bool) -> dict[str, Any]:
     """Return the schedule that a run continues with.
 
-    It is that of the file's run; but another rate would be lost on one that has come to its end: it falls from there.
+    It is the schedule of the file's run. If that has ended and the learning rate is new, it restarts here; otherwise
+    the new rate would have no effect.
     """
     kept = ("schedule", "schedule_from", "schedule_steps", "warmup_steps", "warmup_epochs", "min_learning_rate")
     end = before["schedule_epochs"] or before["epochs"] - before["schedule_from"]
     changes = {**{key: before[key] for key in kept}, "schedule_epochs": end}
-    if other_rate and not before["schedule_steps"] and done >= before["schedule_from"] + end:
+    if new_rate and not before["schedule_steps"] and done >= before["schedule_from"] + end:
         changes |= {"schedule_from": done, "schedule_epochs": None, "warmup_steps": 0, "warmup_epochs": 0}
     return changes

@@ -1,4 +1,4 @@
-"""What of a run is saved when: periodic checkpoints, the best one, the documented files of an epoch's end."""
+"""Saving a run: periodic checkpoints, the best one, and epoch files."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ Saved = TypeVar("Saved")
 
 
 class Saver:
-    """Saves one run, and knows its best score and its patience.
+    """Saves one run and tracks its best score for early stopping.
 
     Attributes
     ----------
     keeper
         Its checkpoint directories.
     start
-        The state that the run continues from; None where it begins.
+        The state that the run continues from; None for a new run.
     best
         `score`, `step` and `epoch` of the best validation so far.
     epochs_without_improvement
-        Validations since then.
+        Validations since the best one.
     step_log
-        The log of its steps, whose state is saved too.
+        The step log, whose state is saved as well.
     """
 
     def __init__(self, setup: Setup, home: Path, point: ResumePoint | None) -> None:
@@ -58,26 +58,26 @@ class Saver:
 
     @property
     def best_path(self) -> Path:
-        """Where the best checkpoint is, or will be."""
+        """Path of the best checkpoint, whether or not it exists yet."""
         return self.keeper.folder / locate.BEST
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether the run stops early."""
+        """Whether the run must stop early."""
         return 0 < self._setup.run.train.patience <= self.epochs_without_improvement
 
     def adopt_epoch_file(self) -> None:
-        """Keep the state of a single file as this run's own; what a run before it saved later is no part of it."""
+        """Save the state of an epoch file as a checkpoint; delete later checkpoints of the run before it."""
         if not (self.start and self._point and self._point.epoch_file):
             return
-        own = [self.keeper.periodic(self._with_progress(self.start, self.start.progress["seconds"]))]
-        own += [self.best_path] if self.best["step"] else []
-        for later in locate.all_in(self.keeper.folder):
-            if later not in own:
-                shutil.rmtree(later)
+        kept = [self.keeper.periodic(self._with_progress(self.start, self.start.progress["seconds"]))]
+        kept += [self.best_path] if self.best["step"] else []
+        for path in locate.all_in(self.keeper.folder):
+            if path not in kept:
+                shutil.rmtree(path)
 
     def complete_epoch_files(self) -> None:
-        """Write the files of the epoch that the run continues after: it may have been killed before it wrote them."""
+        """Write the files of the epoch to continue after: the run may have been killed before writing them."""
         if self.start and self._point and not self._point.epoch_file:
             self._write_epoch_files(self._with_progress(self.start, self.start.progress["seconds"]))
 
@@ -87,12 +87,12 @@ class Saver:
         Parameters
         ----------
         seconds
-            Of training so far, those before a resume included.
+            Training time so far, including the time before a resume.
         last
             Whether it is the run's last step.
         """
         if step.scores:
-            self._judge(step, seconds)
+            self._update_best(step, seconds)
         every = self._setup.run.checkpoint.every_batches
         due = step.ends_epoch if every is None else step.batches // every > self._batches // every
         self._batches = step.batches
@@ -105,8 +105,8 @@ class Saver:
         """Save a periodic checkpoint; return its path in the main process."""
         return self._on_main(self.keeper.periodic, self._with_progress(step.snapshot(), seconds))
 
-    def _judge(self, step: Step, seconds: float) -> None:
-        """Save the best state so far, or lose patience."""
+    def _update_best(self, step: Step, seconds: float) -> None:
+        """Save the state if its score is the best so far; otherwise count an epoch without improvement."""
         by = self._setup.run.checkpoint.best_by
         score = (step.scores or {})[by]
         if not metrics.better(by, score, self.best["score"]):
@@ -116,7 +116,7 @@ class Saver:
         self._on_main(self.keeper.best, self._with_progress(step.snapshot(), seconds))
 
     def _write_epoch_files(self, state: TrainState) -> None:
-        """Write the documented files of an epoch's end, where the config wants them."""
+        """Write the epoch files, if the config asks for them and the epoch is complete."""
         run = self._setup.run
         epoch, every = int(state.progress["epoch"]), run.checkpoint.epoch_files
         if not every or state.progress["step_in_epoch"]:
@@ -134,7 +134,7 @@ class Saver:
         return saved
 
     def _with_progress(self, state: TrainState, seconds: float) -> TrainState:
-        """Complete a state with what the run knows besides its weights."""
+        """Add the progress of the run to a state."""
         progress = {
             "best": self.best,
             "waited": self.epochs_without_improvement,

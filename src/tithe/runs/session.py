@@ -1,4 +1,4 @@
-"""One run under way: the loop around the trainer that logs, saves, and stops when asked."""
+"""The training loop of one run: it drives the trainer, logs, saves, and stops on a signal."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ logger = logging.getLogger("tithe")
 
 
 class Session:
-    """One run under way.
+    """A run in progress.
 
     Attributes
     ----------
     setup
-        What it trains, on which rows.
+        Its task, data and network.
     home
-        Its directory.
+        Run directory.
     saver
-        What of it is saved.
+        Saves its checkpoints.
     train_examples, val_examples, test_examples
         The rows of each part.
     preparation_seconds
-        Seconds from the command to the first step.
+        Seconds from the start of the command to the first step.
     """
 
     def __init__(self, setup: Setup, home: Path, point: ResumePoint | None, begun: float) -> None:
@@ -55,7 +55,7 @@ class Session:
         parts = splits.train, splits.val, splits.test
         self.setup, self.home, self._point, self._begun = setup, home, point, begun
         self.train_examples, self.val_examples, self.test_examples = (setup.examples.take(rows) for rows in parts)
-        # Now: nothing is written yet, should rows be too few.
+        # Planned here, because too few rows must be refused before anything is written.
         self._plan = trainer.plan(self.train_examples, setup.run.train, setup.run.seed)
         self.saver = Saver(setup, home, point)
         self.preparation_seconds = 0.0
@@ -67,7 +67,7 @@ class Session:
 
     @property
     def model(self) -> nn.Module:
-        """What is trained."""
+        """The trainable part of the network."""
         return self.setup.network.trainable
 
     @property
@@ -79,13 +79,13 @@ class Session:
     def _start(self) -> TrainState | None:
         return self.saver.start
 
-    def open_home(self) -> None:
-        """Make the run directory and write into it what is known before training."""
+    def create_home(self) -> None:
+        """Create the run directory and write the files that are available before training."""
         if not self.is_main:
             return
         home, splits = self.home, self.setup.splits
         home.mkdir(parents=True, exist_ok=True)
-        (home / run_files.MANIFEST).unlink(missing_ok=True)  # it is the sign of a run that is finished
+        (home / run_files.MANIFEST).unlink(missing_ok=True)  # it marks a finished run
         history = self._point.history(home) if self._point else None
         if history is not None:
             storage.write_lines(home / run_files.HISTORY, history)
@@ -95,12 +95,12 @@ class Session:
         storage.write_json(home / run_files.DATA_REPORT, splits.report)
         shutil.copyfile(splits.dropped, home / run_files.DROPPED)
         splits.labels.save(home / run_files.LABELS)
-        with storage.atomic_folder(home / run_files.ASSETS) as aside:
-            self.setup.task.save(aside)
+        with storage.atomic_folder(home / run_files.ASSETS) as folder:
+            self.setup.task.save(folder)
         self.saver.adopt_epoch_file()
 
     def tracker(self) -> RunTracker:
-        """Open history and trackers, and give them the config."""
+        """Open history and trackers, and send them the config."""
         settings = mirror_settings(self.run.track) if self.is_main else {}
         step = self._start.progress["step"] if self._start else 0
         tracker = RunTracker(settings, self.home if self.is_main else None, self.run.name, step)
@@ -108,14 +108,14 @@ class Session:
         return tracker
 
     def train(self, tracker: RunTracker) -> float:
-        """Train to the end; return the seconds it took, those before a resume included.
+        """Train to the end; return the training time in seconds, including the time before a resume.
 
         Raises
         ------
         Diverged
             See `trainer.fit`; the message names the last good checkpoint.
         Interrupted
-            A signal asked for a stop; the state was saved first.
+            A signal requested a stop; the state was saved.
         """
         begun = time.monotonic()
         self.preparation_seconds = begun - self._begun
@@ -123,7 +123,7 @@ class Session:
         if self._start:
             first, before = self._start.progress["step"], self._start.progress["seconds"]
         steps, total = self._fit()
-        self._announce(total)
+        self._log_start(total)
         with deferred() as stop, bar("training", total, "steps") as tick:
             tick(first)
             try:
@@ -132,24 +132,24 @@ class Session:
                     seconds = before + time.monotonic() - begun
                     self.saver.step_log.log(tracker, step)
                     self.saver.save(step, seconds, last=step.step == total)
-                    self._stop_if_asked(stop, step, seconds)
+                    self._stop_if_requested(stop, step, seconds)
                     if self.saver.out_of_patience:
                         by, epochs = self.run.checkpoint.best_by, self.saver.epochs_without_improvement
-                        logger.info("no better %s for %d epochs: stopping early", by, epochs)
+                        logger.info("%s has not improved for %d epochs: stopping early", by, epochs)
                         break
             except trainer.Diverged as error:
                 newest = self.saver.keeper.newest()
                 raise trainer.Diverged(f"{error}; last good checkpoint: {newest or 'none yet'}") from None
         seconds = before + time.monotonic() - begun
-        self.saver.step_log.warn_of_waiting(seconds)
+        self.saver.step_log.warn_about_waiting(seconds)
         return seconds
 
     def _fit(self) -> tuple[Iterator[Step], int]:
-        """Return the training loop, and the number of steps at its end."""
+        """Return the training loop, and the total number of steps."""
         run, task, classes = self.run, self.setup.task, len(self.setup.splits.labels)
         settings = run.train
         if self._start and self.saver.out_of_patience:
-            # It had stopped early before it was interrupted: only its weights are put back.
+            # It had already stopped early when it was interrupted: only restore its weights.
             settings = settings.model_copy(update={"epochs": self._start.progress["epoch"]})
         weights = data.class_weights(self.train_examples.labels, classes) if run.data.class_weights else None
         criterion = task.criterion(settings.label_smoothing, weights)
@@ -157,7 +157,7 @@ class Session:
         steps = trainer.fit(self.model, criterion, self.train_examples, options, self._validate, self._start)
         return steps, self._plan.steps_per_epoch * settings.epochs
 
-    def _announce(self, total: int) -> None:
+    def _log_start(self, total: int) -> None:
         rows, point = len(self.train_examples), self._point
         logger.info("training on %s: %d rows, %d steps", self.setup.accelerator.device, rows, total)
         for warning in self.setup.task.warnings(total):
@@ -166,11 +166,11 @@ class Session:
             done, epochs = self._start.progress["epoch"], self.run.train.epochs
             logger.info("resuming after step %d of %d, from %s", self._start.progress["step"], total, point.path)
             if done > epochs:
-                logger.warning("%d epochs are done and %d are configured: nothing is left to train", done, epochs)
+                logger.warning("%d epochs are done and %d are configured: nothing to train", done, epochs)
             self.saver.complete_epoch_files()
 
-    def _stop_if_asked(self, stop: StopRequest, step: Step, seconds: float) -> None:
-        """Let all processes stop at the same step when one of them is asked to."""
+    def _stop_if_requested(self, stop: StopRequest, step: Step, seconds: float) -> None:
+        """Stop all processes at the same step when one of them has received a signal."""
         signum = stop.signum
         if self.setup.accelerator.num_processes > 1:
             signum = int(max(gather_object([signum])))

@@ -1,4 +1,4 @@
-"""What is logged of each optimizer step: records for the history, a line for the log, waiting for data."""
+"""The log of optimizer steps: history records, lines of the log file, time spent waiting for data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tithe.train.step import Step
 
 logger = logging.getLogger("tithe")
 
-# Waiting for data that is worth a warning: seconds, and as a share of the time of training.
+# Warn when waiting for data exceeds both limits: seconds, and share of the training time.
 _LONG_WAIT, _LARGE_SHARE = 10.0, 0.2
 
 
@@ -26,18 +26,18 @@ class StepLog:
     Attributes
     ----------
     data_wait_seconds
-        Seconds in which training waited for its examples, those before a resume included.
+        Seconds that training waited for examples, including the time before a resume.
     """
 
     def __init__(self, setup: Setup, progress: Mapping[str, Any]) -> None:
         self._settings, self._workers = setup.run.train, setup.run.data.num_workers
         self._on_gpu = setup.accelerator.device.type == "cuda"
-        self.data_wait_seconds = float(progress.get("idle", 0.0))  # the documented single files hold none
+        self.data_wait_seconds = float(progress.get("idle", 0.0))  # single files don't contain it
         self._sums: dict[str, float] = dict(progress.get("sums", {}))
 
     @property
     def progress(self) -> dict[str, Any]:
-        """What a checkpoint has to hold, so that a resumed run's records are those of one that never stopped."""
+        """State to save in a checkpoint, so that a resumed run logs the same records as an uninterrupted one."""
         sums = {"sums": dict(self._sums)} if self._sums else {}
         return {"idle": round(self.data_wait_seconds, 3), **sums}
 
@@ -64,7 +64,7 @@ class StepLog:
         )
 
     def _epoch_means(self, step: Step) -> dict[str, float]:
-        """At an epoch's end, its mean loss and what that was made of, where the criterion names it."""
+        """Return the epoch's mean loss and its parts at the end of an epoch, if the criterion reports parts."""
         if not step.parts:
             return {}
         for name, value in {"total": step.batch_loss, **step.parts, "rows": 1.0}.items():
@@ -75,8 +75,8 @@ class StepLog:
         rows = sums.pop("rows")
         return {"learning_rate": step.lr[0], **{name: value / rows for name, value in sums.items()}}
 
-    def warn_of_waiting(self, seconds: float) -> None:
-        """Warn where a large share of so many seconds of training went by waiting for data."""
+    def warn_about_waiting(self, seconds: float) -> None:
+        """Warn if a large share of the training time, in seconds, was spent waiting for data."""
         if self.data_wait_seconds > max(_LONG_WAIT, _LARGE_SHARE * seconds):
-            message = "%.0f of %.0f seconds went by waiting for data: raise data.num_workers (now %d)"
+            message = "%.0f of %.0f seconds were spent waiting for data: raise data.num_workers (now %d)"
             logger.warning(message, self.data_wait_seconds, seconds, self._workers)

@@ -1,1 +1,1 @@
-"""Where numbers go: the history on disk, and trackers."""
+"""Metric logging: the history on disk, and trackers."""

@@ -1,12 +1,12 @@
-"""A tracker at work in a process of its own, so that nothing it does can touch a training.
+"""Run a tracker in a child process, so that it can't interfere with training.
 
-Clients of remote trackers start threads, patch the interpreter, seed its generators, take its signals, and wait
-for servers. Next door they may. The run writes what it has to say into a pipe, as lines of JSON, and goes on; the
-child process (`python -m tithe.track.courier MEMBER`) sends it, as much at once as has come in. It ends when the pipe
-does, so also after a run that was killed; why it ended early is its only output.
+Clients of remote trackers start threads, patch the interpreter, seed its generators, install signal handlers, and wait
+for servers. In a child process they may. The run writes records into a pipe, as lines of JSON, and continues; the
+child (`python -m tithe.track.courier MEMBER`) sends them, batching everything that has arrived. It ends when the pipe
+closes, so also when the run was killed. Its only output is the reason if it ended early.
 
-A leaf of `trackers/` that works this way has, besides its `open`, a `connect(home, settings, name)`: it is called
-next door and returns a `Remote`.
+A module of `trackers/` that works this way has, in addition to `open`, a `connect(home, settings, name)`: the child
+process calls it and gets a `Remote`.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 from tithe import plugins
 
-# Records that may wait for a slow server; a run that is further ahead than that goes on without it.
-AHEAD = 100_000
-# The status of a run whose process was killed: nobody was left to say how it ended.
+# Records that may queue for a slow server; when there are more, the run continues without the tracker.
+MAX_QUEUED = 100_000
+# The status of a run whose process was killed, so that it could not report one.
 KILLED = "killed"
-# Seconds that the process next door may go on when the run is over: a server that hangs holds up no run for longer.
-PATIENCE = 30.0
-# Seconds on top, for it to say itself that its time is over.
+# Seconds that the child process may run on after the run has ended, so that a hanging server can't delay it longer.
+CLOSE_TIMEOUT = 30.0
+# Additional seconds in which it can report its own timeout.
 GRACE = 5.0
 
 
 class Point(NamedTuple):
-    """Numbers of one optimizer step, and when they were logged, in milliseconds since 1970."""
+    """Values of one optimizer step, and when they were logged, in milliseconds since 1970."""
 
     values: dict[str, float]
     step: int
@@ -46,13 +46,13 @@ class Point(NamedTuple):
 
 
 class Remote(Protocol):
-    """A tracker next door: `tracking.Tracker` but for its scalars, which come together."""
+    """A tracker in the child process: like `tracks.Tracker`, but it receives scalars in batches."""
 
     def params(self, values: Mapping[str, object]) -> None:
         """Receive the resolved config once, at the start, secrets masked."""
 
     def scalars(self, points: Sequence[Point]) -> None:
-        """Receive all numbers that have come in since the last time, in their order."""
+        """Receive all values that have arrived since the last call, in order."""
 
     def figure(self, name: str, path: Path) -> None:
         """Receive a PNG file."""
@@ -61,25 +61,25 @@ class Remote(Protocol):
         """Receive any other file."""
 
     def close(self, status: str) -> None:
-        """Learn how the run ended (finished, failed, stopped or killed), and send what is still to be sent."""
+        """Receive the run's final status (finished, failed, stopped or killed), and send what is pending."""
 
 
 class Courier:
-    """The run's end of the pipe: a tracker whose methods return at once, but for `close`.
+    """The parent's end of the pipe: a tracker whose methods return immediately, except `close`.
 
     Parameters
     ----------
     tracker
-        The member of `trackers/` that works next door.
+        The member of `trackers/` that runs in the child process.
     home, settings, name
-        What its `connect` gets; the settings must be JSON values.
+        Arguments of its `connect`; the settings must be JSON values.
     environment
-        Variables that it gets besides the run's own, which win.
+        Additional variables for the child; those of the run take precedence.
 
     Raises
     ------
     ConnectionError
-        By any method: the process next door has ended. The message is its last words.
+        From any method: the child process has ended. The message is its last output.
     """
 
     def __init__(
@@ -91,40 +91,40 @@ class Courier:
         environment: Mapping[str, str],
     ) -> None:
         self._process = subprocess.Popen(
-            # -P: a file in the current folder can't pass for a module.
-            [sys.executable, "-P", "-m", "tithe.track.courier", tracker, str(PATIENCE)],
+            # -P: files in the current folder must not be imported as modules.
+            [sys.executable, "-P", "-m", "tithe.track.courier", tracker, str(CLOSE_TIMEOUT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**environment, **os.environ},
-            start_new_session=True,  # a Ctrl-C in the terminal is meant for the run
+            start_new_session=True,  # Ctrl-C in the terminal must reach only the run
             encoding="utf-8",
         )
-        self._tell(str(home.resolve()), dict(settings), name)
+        self._send(str(home.resolve()), dict(settings), name)
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Pass on the configuration."""
-        self._tell("params", dict(values))
+        """Send the configuration."""
+        self._send("params", dict(values))
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
-        """Pass on numbers, with the time."""
-        self._tell("scalars", dict(values), step, time.time_ns() // 1_000_000)
+        """Send values, with the current time."""
+        self._send("scalars", dict(values), step, time.time_ns() // 1_000_000)
 
     def figure(self, name: str, path: Path) -> None:
-        """Pass on where a PNG lies; it is read later, and must stay."""
-        self._tell("figure", name, str(path.resolve()))
+        """Send the path of a PNG; it is read later, so the file must remain."""
+        self._send("figure", name, str(path.resolve()))
 
     def artifact(self, name: str, path: Path) -> None:
-        """Pass on where a file lies; it is read later, and must stay."""
-        self._tell("artifact", name, str(path.resolve()))
+        """Send the path of a file; it is read later, so the file must remain."""
+        self._send("artifact", name, str(path.resolve()))
 
     def close(self, status: str) -> None:
-        """Say how the run ended, and wait until all is sent."""
-        self._tell("close", status)
-        if trouble := self._end():
-            raise ConnectionError(trouble)
+        """Send the final status, and wait until everything is delivered."""
+        self._send("close", status)
+        if error := self._end():
+            raise ConnectionError(error)
 
-    def _tell(self, *message: object) -> None:
+    def _send(self, *message: object) -> None:
         assert self._process.stdin
         try:
             self._process.stdin.write(json.dumps(message) + "\n")
@@ -133,56 +133,56 @@ class Courier:
             raise ConnectionError(self._end()) from None
 
     def _end(self) -> str:
-        """Wait for the end of the process; return its last words, none where all went well."""
+        """Wait until the process ends; return its last output, which is empty on success."""
         try:
-            words, _ = self._process.communicate(timeout=PATIENCE + GRACE)
+            output, _ = self._process.communicate(timeout=CLOSE_TIMEOUT + GRACE)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            words, _ = self._process.communicate()
+            output, _ = self._process.communicate()
         code = self._process.returncode
-        return words.strip() or (f"its process ended with code {code}" if code else "")
+        return output.strip() or (f"its process ended with code {code}" if code else "")
 
 
-# ---- next door
+# ---- child process
 
 
 def main() -> None:
-    """Be the process next door: open the tracker, and hand it everything that comes in."""
+    """Run the child process: open the tracker, and pass it everything that arrives."""
     tracker, patience = sys.argv[1], float(sys.argv[2])
-    mouth = os.dup(1)
-    os.dup2(2, 1)  # whatever a client prints is not for the run
-    inbox: queue.Queue[list[Any]] = queue.Queue(AHEAD)
-    threading.Thread(target=_receive, args=(inbox, patience, mouth), daemon=True).start()
+    output_fd = os.dup(1)
+    os.dup2(2, 1)  # discard what a client prints
+    inbox: queue.Queue[list[Any]] = queue.Queue(MAX_QUEUED)
+    threading.Thread(target=_receive, args=(inbox, patience, output_fd), daemon=True).start()
     try:
         home, settings, name = inbox.get()
         remote: Remote = plugins.load("trackers", tracker).connect(Path(home), settings, name)
-        # A batch system signals every process of a job; this one ends when the run has said how it ended.
+        # A batch system signals every process of a job, but this one must wait for the run's final status.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _deliver(inbox, remote)
     except Exception as error:
-        _leave(mouth, str(error) or type(error).__name__)
-    os._exit(0)  # without the goodbyes of the client's threads: all is sent
+        _exit(output_fd, str(error) or type(error).__name__)
+    os._exit(0)  # without waiting for the client's threads: everything is sent
 
 
-def _receive(inbox: queue.Queue[list[Any]], patience: float, mouth: int) -> None:
-    """Take in all lines as they come, so that the run never waits; see to it that the end comes."""
+def _receive(inbox: queue.Queue[list[Any]], patience: float, output_fd: int) -> None:
+    """Read lines as they arrive, so that the run never waits; exit if delivery takes too long."""
     for line in sys.stdin:
         try:
             inbox.put_nowait(json.loads(line))
         except queue.Full:
-            _leave(mouth, f"the server is {AHEAD} records behind the run")
+            _exit(output_fd, f"the server is {MAX_QUEUED} records behind the run")
         except ValueError:
-            break  # half a line: the run was killed in the middle of it
-    inbox.put(["close", KILLED])  # after the run's own goodbye nobody reads this
+            break  # an incomplete line: the run was killed while writing it
+    inbox.put(["close", KILLED])  # ignored if the run has sent its own status
     time.sleep(patience)
-    _leave(mouth, f"the server did not take everything within {patience:g} s of the run's end")
+    _exit(output_fd, f"the server did not take everything within {patience:g} s of the run's end")
 
 
 def _deliver(inbox: queue.Queue[list[Any]], remote: Remote) -> None:
-    """Hand everything on until the run has ended, waiting scalars together."""
+    """Pass everything to the tracker until the run has ended, queued scalars as one batch."""
     while True:
-        waiting = [inbox.get(), *(inbox.get() for _ in range(inbox.qsize()))]
-        for kind, group in itertools.groupby(waiting, key=lambda message: str(message[0])):
+        queued = [inbox.get(), *(inbox.get() for _ in range(inbox.qsize()))]
+        for kind, group in itertools.groupby(queued, key=lambda message: str(message[0])):
             messages = [message[1:] for message in group]
             if kind == "scalars":
                 remote.scalars([Point(*message) for message in messages])
@@ -195,10 +195,10 @@ def _deliver(inbox: queue.Queue[list[Any]], remote: Remote) -> None:
                     getattr(remote, kind)(name, Path(path))
 
 
-def _leave(mouth: int, words: str) -> NoReturn:
-    """End the process, whatever its threads are at, and say why."""
-    with contextlib.suppress(BrokenPipeError):  # the run was killed: there is nobody to say it to
-        os.write(mouth, words.encode())
+def _exit(output_fd: int, reason: str) -> NoReturn:
+    """End the process without waiting for its threads, and report the reason."""
+    with contextlib.suppress(BrokenPipeError):  # the run was killed: there is no reader
+        os.write(output_fd, reason.encode())
     os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Where numbers go: the local JSON-lines history, which is the truth, and mirrors that may fail softly."""
+"""Metric logging: the local JSON-lines history is authoritative; trackers mirror it and may fail."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ logger = logging.getLogger("tithe")
 
 
 class Tracker(Protocol):
-    """What a leaf of `trackers/` opens."""
+    """What `open` of a module in `trackers/` returns."""
 
     def params(self, values: Mapping[str, object]) -> None:
         """Receive the resolved config once, at the start, secrets masked."""
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
-        """Receive numbers at an optimizer step."""
+        """Receive values of an optimizer step."""
 
     def figure(self, name: str, path: Path) -> None:
         """Receive a PNG file."""
@@ -31,11 +31,11 @@ class Tracker(Protocol):
         """Receive any other file."""
 
     def close(self, status: str) -> None:
-        """Learn how the run ended: finished, failed or stopped."""
+        """Receive the run's final status: finished, failed or stopped."""
 
 
 def mirror_settings(track: config.Track) -> dict[str, dict[str, Any]]:
-    """Return the trackers that a config asks for, each with its settings, secrets in clear."""
+    """Return the settings of each tracker in a config, secrets unmasked."""
     mirrors: dict[str, dict[str, Any]] = {}
     if track.tensorboard:
         mirrors["tensorboard"] = {"folder": track.tensorboard_dir}
@@ -52,19 +52,19 @@ def mirror_settings(track: config.Track) -> dict[str, dict[str, Any]]:
 class RunTracker:
     """The history of one run and its mirrors, as a context manager.
 
-    History records hold no clock, so that a resumed run's history equals the uninterrupted one's byte for
-    byte. A mirror that raises is reported once and left out from there on; the run goes on.
+    History records contain no times, so that the history of a resumed run equals that of an uninterrupted one byte
+    for byte. A mirror that raises is reported once and dropped; the run continues.
 
     Parameters
     ----------
     mirrors
-        Settings of each tracker by its name.
+        Settings of each tracker, by name.
     home
-        Run directory; None in a process that leaves the records to another.
+        Run directory; None in a process that must not write records.
     name
         Name of the run.
     resume_step
-        Optimizer step that the run goes on from; later records, of the stopped run, are dropped.
+        Optimizer step that the run continues from; later records of the stopped run are dropped.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class RunTracker:
         storage.write_lines(path, [r for r in storage.read_lines(path) if int(r["step"]) <= resume_step])
         self._history = storage.JsonLines(path)
         for tracker, settings in mirrors.items():
-            # Steps up to resume_step are done: whatever a mirror saw of later ones will be seen again.
+            # Steps after resume_step are repeated, even if a mirror has already received them.
             first = {"resume_step": resume_step + 1}
             try:
                 self._mirrors[tracker] = plugins.load("trackers", tracker).open(home, {**settings, **first}, name)
@@ -90,11 +90,11 @@ class RunTracker:
                 _report(tracker, error)
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Send the resolved config to the mirrors; the run directory holds it already."""
+        """Send the resolved config to the mirrors; the run directory has its own copy."""
         self._each(lambda mirror: mirror.params(values))
 
     def log(self, kind: str, step: int, **values: Any) -> None:
-        """Append one record to the history and send its numbers to the mirrors as `kind/name`."""
+        """Append one record to the history and send its numeric values to the mirrors as `kind/name`."""
         if self._history:
             self._history.append({"kind": kind, "step": step, **values})
         self._last_step = step
@@ -102,7 +102,7 @@ class RunTracker:
         self._each(lambda mirror: mirror.scalars(numbers, step))
 
     def final(self, values: Mapping[str, Any]) -> None:
-        """Send the numbers of the final evaluation to the mirrors; `metrics.json` holds them already."""
+        """Send the metrics of the final evaluation to the mirrors; `metrics.json` contains them as well."""
         numbers = {f"final/{k}": float(v) for k, v in values.items() if type(v) in (int, float)}
         self._each(lambda mirror: mirror.scalars(numbers, self._last_step))
 
@@ -125,7 +125,7 @@ class RunTracker:
         for name, mirror in list(self._mirrors.items()):
             try:
                 send(mirror)
-            except Exception as error:  # whatever a remote does, the run is worth more than its mirror
+            except Exception as error:  # no failure of a mirror may stop the run
                 _report(name, error)
                 del self._mirrors[name]
 
@@ -143,4 +143,4 @@ class RunTracker:
 
 def _report(name: str, error: Exception) -> None:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    logger.warning("tracker %s failed and is left out from here on (the local history goes on): %s", name, reason)
+    logger.warning("tracker %s failed and is disabled (the local history continues): %s", name, reason)

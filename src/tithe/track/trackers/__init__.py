@@ -1,1 +1,1 @@
-"""Trackers: mirrors of the history that a run always keeps itself."""
+"""Trackers: each mirrors the history, which the run always keeps itself."""

@@ -1,10 +1,10 @@
-"""ClearML: a task on a ClearML server, or its offline archive, written by a process of its own.
+"""ClearML: a task on a ClearML server, or an offline archive, written by a child process.
 
 With keys the task is on the server. They come from `CLEARML_API_ACCESS_KEY` and `CLEARML_API_SECRET_KEY`, in the
-environment or in `.env` in the current folder, where a `CLEARML_API_HOST` may stand too, or from the client's own
-`clearml.conf`. Without keys each process of the run writes one archive, `<home>/clearml/offline/<id>.zip`; once
-there is a server, `Task.import_offline_session(archive)` uploads it, and that of a resumed run belongs to the same
-task with `previous_task_id=`.
+environment or in `.env` in the current folder, which may also set `CLEARML_API_HOST`, or from the client's own
+`clearml.conf`. Without keys each process of the run writes one archive, `<home>/clearml/offline/<id>.zip`; later
+`Task.import_offline_session(archive)` uploads it to a server. Pass `previous_task_id=` to add the archive of a resumed
+run to the same task.
 
 | ClearML | what |
 |---|---|
@@ -13,7 +13,7 @@ task with `previous_task_id=`.
 | scalars | `train/batch_loss` is the series `batch_loss` of `train` |
 | console log | NaN and infinities, which the client would report as 0 |
 | debug samples, artifacts | figures; files |
-| status, and hyperparameter `run/status` | how the run ended |
+| status, and hyperparameter `run/status` | the run's final status |
 
 Source: https://clear.ml/docs/latest/docs/guides/set_offline
 """
@@ -36,8 +36,8 @@ KEYS = ("CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY")
 FOLDER = "clearml"
 RECORD = "task.json"
 SECTION = "run"
-# A client that reports from a forked process of its own takes up to 11 seconds to end, all of them asleep.
-# By default it would repeat a request 240 times, for hours.
+# Reporting from a forked process delays the end by up to 11 seconds of sleep. The default of 240 retries would take
+# hours.
 OVERRIDES = {
     "sdk": {"development": {"report_use_subprocess": False}},
     "api": {"http": {"retries": {"total": 3}, "wait_on_maintenance_forever": False}},
@@ -45,12 +45,12 @@ OVERRIDES = {
 
 
 def check(settings: Mapping[str, Any]) -> None:
-    """Find what would stop `open`, before anything is written.
+    """Check the settings before anything is written.
 
     Raises
     ------
     InputError
-        The client is not installed, or there is one key of two.
+        The client is not installed, or only one of the two keys is set.
     """
     if not plugins.installed("clearml"):
         plugins.require("clearml", extra="clearml")
@@ -65,7 +65,7 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> Courier:
     home
         The run's directory.
     settings
-        `project`, `resume_step`: the first step this process writes; above 1 the task that `home` knows is
+        `project`, `resume_step`: the first step this process writes; above 1 the task recorded in `home` is
         continued, on a server; optional `task_name`, `tags` (a list).
     name
         The run's name, used where `task_name` is missing.
@@ -73,18 +73,18 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> Courier:
     Raises
     ------
     InputError
-        The client is not installed, or there is one key of two.
+        The client is not installed, or only one of the two keys is set.
     """
     check(settings)
-    found = _dotenv()
-    offline = not _has_keys({**found, **os.environ}) and not _client_config().exists()
+    variables = _dotenv()
+    offline = not _has_keys({**variables, **os.environ}) and not _client_config().exists()
     if offline:
         logging.getLogger("tithe").info("clearml: no keys, so an archive is written to %s", home / FOLDER / "offline")
-    return Courier("clearml", home, {**settings, "offline": offline}, name, found)
+    return Courier("clearml", home, {**settings, "offline": offline}, name, variables)
 
 
 def connect(home: Path, settings: Mapping[str, Any], name: str) -> ClearML:
-    """Begin a task, offline or on the server, or continue there the one that `home` knows."""
+    """Start a task offline or on the server, or continue the server's task recorded in `home`."""
     folder = home / FOLDER
     folder.mkdir(exist_ok=True)
     os.environ.update(CLEARML_CACHE_DIR=str(folder), TMPDIR=str(folder))  # read when it is imported
@@ -92,30 +92,30 @@ def connect(home: Path, settings: Mapping[str, Any], name: str) -> ClearML:
     from clearml.config import config_obj
     from clearml.config.cache import SessionCache
 
-    SessionCache.SESSION_CACHE_FOLDER = os.devnull  # else ~/.clearml: no folder can be made there
+    SessionCache.SESSION_CACHE_FOLDER = os.devnull  # not ~/.clearml: no folder can be created under a device
     config_obj.set_overrides(OVERRIDES)
     if settings["offline"]:
         clearml.Task.set_offline(True)
-    known = folder / RECORD
-    resumed = settings["resume_step"] > 1 and not settings["offline"] and known.exists()
+    record = folder / RECORD
+    resumed = settings["resume_step"] > 1 and not settings["offline"] and record.exists()
     task: Any = clearml.Task.init(
         project_name=settings["project"],
         task_name=settings.get("task_name") or name,
         tags=list(settings.get("tags", ())),
-        reuse_last_task_id=storage.read_json(known)["id"] if resumed else False,
+        reuse_last_task_id=storage.read_json(record)["id"] if resumed else False,
         continue_last_task=0 if resumed else False,  # 0: the steps are the run's own and are not shifted
         auto_connect_arg_parser=False,
-        auto_connect_frameworks={"detect_repository": False},  # nothing is sent of the folder's code
+        auto_connect_frameworks={"detect_repository": False},  # don't send the folder's code
         auto_resource_monitoring=False,
         auto_connect_streams=False,
     )
     if not settings["offline"]:
-        storage.write_json(known, {"id": task.id})
+        storage.write_json(record, {"id": task.id})
     return ClearML(task, settings["offline"])
 
 
 class ClearML:
-    """A `courier.Remote` over the client's one task."""
+    """A `courier.Remote` that writes to one ClearML task."""
 
     def __init__(self, task: Any, offline: bool) -> None:
         self._task = task
@@ -139,7 +139,7 @@ class ClearML:
                     self._logger.report_text(f"{key} is {value} at step {point.step}")
 
     def figure(self, name: str, path: Path) -> None:
-        """Upload a PNG, at the step of the scalars before it."""
+        """Upload a PNG, at the step of the latest scalars."""
         title, _, series = name.partition("/")
         self._logger.report_image(title, series, iteration=self._step, local_path=str(path))
 
@@ -148,23 +148,23 @@ class ClearML:
         self._task.upload_artifact(name, artifact_object=path, wait_on_upload=True)
 
     def close(self, status: str) -> None:
-        """Write how the run ended, and close the task or its archive."""
+        """Write the final status, and close the task or its archive."""
         self._task.set_parameter(f"{SECTION}/status", status)
         if self._offline:
             self._pack()
         else:
-            self._conclude(status)
+            self._set_state(status)
 
     def _pack(self) -> None:
-        """Let the client pack its folder, and keep only the archive."""
+        """Let the client pack its folder, then keep only the archive."""
         folder = Path(self._task.get_offline_mode_folder())
         self._task.close()
         if not folder.with_suffix(".zip").exists():
             raise OSError(f"the client wrote no archive of {folder}")
         shutil.rmtree(folder)
 
-    def _conclude(self, status: str) -> None:
-        """Close the task, and set its state: the client never says when its server is gone, but this does."""
+    def _set_state(self, status: str) -> None:
+        """Close the task and set its state; unlike the client's other calls, this raises if the server is gone."""
         import clearml
 
         self._task.close()
@@ -183,14 +183,14 @@ def _client_config() -> Path:
 
 
 def _has_keys(variables: Mapping[str, str]) -> bool:
-    """Say whether the variables hold both keys.
+    """Return whether both keys are set.
 
     Raises
     ------
     InputError
-        They hold one.
+        Only one is set.
     """
     missing = [key for key in KEYS if not variables.get(key)]
     if len(missing) == 1:
-        raise InputError(f"clearml: {missing[0]} is not set beside its pair: export both, or none to write an archive")
+        raise InputError(f"clearml: {missing[0]} is not set: export both keys, or none to write an archive")
     return not missing

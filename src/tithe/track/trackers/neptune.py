@@ -1,7 +1,7 @@
-"""Neptune: the classic client's offline record, under `<home>/.neptune/offline`.
+"""Neptune: an offline record by the classic client, under `<home>/.neptune/offline`.
 
-The hosted service closed on 5 March 2026 and its data are gone, so nothing is ever sent. Each process writes
-one folder `run__<uuid>__<pid>__<random>`: the operations as JSON lines (`data-*.log`), copies of the files
+The hosted service closed on 5 March 2026 and its data are gone, so nothing is ever sent. Each process writes one
+folder `run__<uuid>__<pid>__<random>`: the operations as JSON lines (`data-*.log`), copies of the files
 (`upload_path/`) and `metadata.json`.
 
 | field | what |
@@ -10,11 +10,11 @@ one folder `run__<uuid>__<pid>__<random>`: the operations as JSON lines (`data-*
 | `sys/custom_run_id`, `project` | `run_id`; `project` |
 | `parameters/...` | the configuration |
 | `train/...`, `val/...`, `test/...` | series, each value with its step |
-| `nonfinite/...` | the same for NaN and infinities, which the client drops from a series: as text |
+| `nonfinite/...` | the same for NaN and infinities, which the client drops from a series; as text |
 | `figures/...`, `artifacts/...` | files |
 | `source_code/requirements` | `dependencies_path` |
 | `source_code/env` | `env_path`, its secrets masked |
-| `status` | how the run ended; missing in the folder of a process that was killed |
+| `status` | the run's final status; missing in the folder of a process that was killed |
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from tithe.errors import InputError
 MASK = "***"
 CLOSED = (
     "neptune: the hosted service closed on 5 March 2026, so nothing is sent; this run is recorded offline "
-    "under %s. Living trackers: MLflow, ClearML, TensorBoard"
+    "under %s. Supported trackers: MLflow, ClearML, TensorBoard"
 )
-# `KEY=value`, `export KEY="two\nlines"`, `$env:KEY = value`, `# KEY=old` and YAML's `KEY: value`: too much
-# masked costs nothing here, too little a secret.
+# `KEY=value`, `export KEY="two\nlines"`, `$env:KEY = value`, `# KEY=old` and YAML's `KEY: value`: masking too
+# much is harmless, masking too little leaks a secret.
 SECRET = re.compile(
     r"""^(?P<key>[^\n]*?(?:KEY|TOKEN|SECRET|PASS|CREDENTIAL)[^\n=:]*[=:][ \t]*)
         (?:"(?:\\[\s\S]|[^"\\])*"|'[^']*')?[^\n]*""",
@@ -47,7 +47,7 @@ LOGIN = re.compile(r"(?<=://)[^/\s]+(?=@)")
 
 
 def check(settings: Mapping[str, Any]) -> None:
-    """Find what would stop `open`, before anything is written.
+    """Check the settings before anything is written.
 
     Raises
     ------
@@ -75,9 +75,9 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> Neptune:
     Notes
     -----
     Offline the client can't continue a run: `with_id` raises RunNotFound and `custom_run_id` is dropped. So
-    `run_id` is written as `sys/custom_run_id`, and every process that gets the same id adds a folder of its
-    own. The run is all folders with that id, read in the order of their operations' `at`: the steps are the
-    caller's and go on where they stopped, and of two values at one step (after a crash) the later one counts.
+    `run_id` is written as `sys/custom_run_id`, and every process with the same id adds its own folder. The run is
+    all folders with that id, read in the order of their operations' `at`: the steps are the caller's and continue
+    where they stopped. If there are two values at one step (after a crash), the later one counts.
     Source: https://docs-legacy.neptune.ai/api/neptune#init_run
 
     Raises
@@ -89,8 +89,8 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> Neptune:
     files = _source_files(settings, token)
     data = home.resolve() / ".neptune"
     run = _start(data, settings.get("experiment_name") or name, _tags(settings.get("tags")))
-    given = {"sys/custom_run_id": settings.get("run_id"), "project": settings.get("project")}
-    for field, value in given.items():
+    fields = {"sys/custom_run_id": settings.get("run_id"), "project": settings.get("project")}
+    for field, value in fields.items():
         if value:
             run[field] = str(value)
     for field, text in files.items():
@@ -101,13 +101,13 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> Neptune:
 
 
 class Neptune:
-    """A tracker over one started offline run of the client."""
+    """A tracker that writes to one offline run of the client."""
 
     def __init__(self, run: Any) -> None:
         self._run = run
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Write the configuration; what is no number, truth value or string is written as text."""
+        """Write the configuration; values other than numbers, booleans and strings are written as text."""
         from neptune.utils import stringify_unsupported
 
         self._run["parameters"] = stringify_unsupported(dict(values))
@@ -119,7 +119,7 @@ class Neptune:
                 self._run[key].append(value, step=step)
             else:
                 self._run[f"nonfinite/{key}"].append(str(value), step=step)
-        # The client's queue is an ordinary buffered file: without this a killed process loses its last steps.
+        # The client's queue is a buffered file: without this a killed process loses its last steps.
         self._run.wait(disk_only=True)
 
     def figure(self, name: str, path: Path) -> None:
@@ -131,19 +131,19 @@ class Neptune:
         self._copy(f"artifacts/{name}", path)
 
     def close(self, status: str) -> None:
-        """Write how the run ended and stop the client."""
+        """Write the final status and stop the client."""
         self._run["status"] = status
         self._run["sys/failed"] = status == "failed"
         self._run.stop()
 
     def _copy(self, field: str, path: Path) -> None:
-        # Given a path the client would note only where the file lies, and lose it when that changes.
+        # Given a path, the client would record only the path, and lose the file if it moves.
         with path.open("rb") as stream:
             self._run[field].upload(_types().File.from_stream(stream, extension=path.suffix[1:] or "bin"))
 
 
 def _start(data: Path, name: str, tags: list[str]) -> Any:
-    """Start the client offline, silent and with nothing captured."""
+    """Start the client offline and quiet, without capturing anything."""
     with warnings.catch_warnings():
         # Raised by the client's own dependencies, bravado-core and swagger-spec-validator.
         warnings.filterwarnings("ignore", "jsonschema.RefResolver is deprecated", DeprecationWarning)
@@ -171,13 +171,13 @@ def _types() -> Any:
     return types
 
 
-def _tags(given: str | list[str] | None) -> list[str]:
-    tags = given.split(",") if isinstance(given, str) else given or []
+def _tags(value: str | list[str] | None) -> list[str]:
+    tags = value.split(",") if isinstance(value, str) else value or []
     return [tag.strip() for tag in tags if tag.strip()]
 
 
 def _source_files(settings: Mapping[str, Any], token: str | None) -> dict[str, str]:
-    """Return the text of the files the settings name, without secrets."""
+    """Return the text of the files named in the settings, with secrets masked."""
     texts = {}
     if path := settings.get("dependencies_path"):
         texts["source_code/requirements"] = _text("dependencies_path", path)
@@ -186,13 +186,13 @@ def _source_files(settings: Mapping[str, Any], token: str | None) -> dict[str, s
     return {field: text.replace(token, MASK) if token else text for field, text in texts.items()}
 
 
-def _text(setting: str, given: str) -> str:
-    """Read a text file, its URLs without user and password."""
-    path = Path(given).expanduser()
+def _text(setting: str, file: str) -> str:
+    """Read a text file, with user and password in its URLs masked."""
+    path = Path(file).expanduser()
     if not path.is_file():
-        raise InputError(f"neptune.{setting}: no file '{given}': correct the path or remove the setting")
+        raise InputError(f"neptune.{setting}: no file '{file}': correct the path or remove the setting")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"neptune.{setting}: '{given}' is not UTF-8 text: save it as UTF-8") from error
+        raise InputError(f"neptune.{setting}: '{file}' is not UTF-8 text: save it as UTF-8") from error
     return LOGIN.sub(MASK, text)

@@ -16,7 +16,7 @@ FLUSH_SECONDS = 10
 
 
 def check(settings: Mapping[str, Any]) -> None:
-    """Accept any settings: there is nothing in them that could be wrong."""
+    """Accept any settings: none can be wrong."""
 
 
 def open(home: Path, settings: Mapping[str, Any], name: str) -> TensorBoard:
@@ -27,9 +27,9 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> TensorBoard:
     home
         The run's directory.
     settings
-        Optional `folder`: where the events land, counted from `home`; `tensorboard` when unset. Optional
-        `resume_step`: the first step this process writes. What an earlier process of the same
-        run wrote at that step or later is hidden by TensorBoard, so nothing is drawn twice.
+        Optional `folder`: where events are written, relative to `home`; `tensorboard` when unset. Optional
+        `resume_step`: the first step this process writes. TensorBoard hides what an earlier process of the same run
+        wrote at that step or later, so nothing is drawn twice.
     name
         The run's name, the title of its configuration.
 
@@ -44,9 +44,9 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> TensorBoard:
 
 
 class TensorBoard:
-    """A tracker over one open event file.
+    """A tracker that writes to one event file.
 
-    A figure or a file has no step of its own: it takes the step of the scalars before it.
+    A figure or a file has no step of its own: it gets the step of the latest scalars.
     """
 
     def __init__(self, writer: SummaryWriter, home: Path, name: str, step: int) -> None:
@@ -59,10 +59,10 @@ class TensorBoard:
         """Write the configuration twice: a table to read (Text) and columns to compare (HParams)."""
         from torch.utils.tensorboard.summary import hparams
 
-        flat = {key: _shown(value) for key, value in storage.flatten(values)}
+        flat = {key: _hparam(value) for key, value in storage.flatten(values)}
         self._writer.add_text("config", _table(self._name, flat), self._step)
-        # `SummaryWriter.add_hparams` would open a second run in a sub-directory; this stays in ours. With no
-        # Experiment summary, the first of the three, TensorBoard offers every scalar of the run as a metric.
+        # `SummaryWriter.add_hparams` would open a second run in a subdirectory. Without the Experiment summary, the
+        # first of the three, TensorBoard offers every scalar of the run as a metric.
         _, start, _ = hparams(flat, {})
         self._summary(start)
 
@@ -82,16 +82,16 @@ class TensorBoard:
         self._writer.add_image(name, pixels_HWC, self._step, dataformats="HWC")
 
     def artifact(self, name: str, path: Path) -> None:
-        """Write where the file lies: TensorBoard keeps no files."""
-        shown = path.relative_to(self._home) if path.is_relative_to(self._home) else path
-        self._writer.add_text(f"artifacts/{name}", f"`{shown}`", self._step)
+        """Write the path of the file: TensorBoard does not store files."""
+        relative = path.relative_to(self._home) if path.is_relative_to(self._home) else path
+        self._writer.add_text(f"artifacts/{name}", f"`{relative}`", self._step)
 
     def close(self, status: str) -> None:
-        """Write how the run ended and close the file."""
+        """Write the final status and close the file."""
         from torch.utils.tensorboard.summary import hparams
 
         self._writer.add_text("status", status, self._step)
-        if status == "finished":  # the only end torch can write; without one HParams says "unknown"
+        if status == "finished":  # the only status torch can write; otherwise HParams shows "unknown"
             _, _, end = hparams({}, {})
             self._summary(end)
         self._writer.close()
@@ -100,13 +100,13 @@ class TensorBoard:
         self._writer._get_file_writer().add_summary(summary, self._step)
 
 
-def _shown(value: object) -> float | str:
-    """Return what the HParams view can hold; torch would write True as 1."""
+def _hparam(value: object) -> float | str:
+    """Return a value that the HParams view supports; torch would write True as 1."""
     return value if isinstance(value, int | float | str) and not isinstance(value, bool) else str(value)
 
 
 def _table(name: str, flat: Mapping[str, object]) -> str:
-    """Return a Markdown table; a value may not end its cell or its row."""
+    """Return a Markdown table; values are escaped so that they can't end a cell or a row."""
     rows = (f"| {key} | {_cell(value)} |" for key, value in flat.items())
     return "\n".join([f"**{_cell(name)}**", "", "| setting | value |", "|---|---|", *rows])
 
