@@ -38,7 +38,7 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
     Interrupted
         A signal requested a stop; the state was saved.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     epoch_file = resume.named_epoch_file(run)
     run = resume.apply_epoch_file(run, epoch_file)
     with log.buffered() as messages:
@@ -52,7 +52,7 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
                 directory.refuse_earlier_run(run, home, overwrite)
             task = search_first(task, home, point, accelerator)
             setup, selection = prepare(task, point, accelerator)
-            session = Session(setup, home, point, begun)
+            session = Session(setup, home, point, started)
             if point is None and session.is_main:
                 directory.delete_earlier_run(run, home)  # only now, when every check has passed
             session.create_home()

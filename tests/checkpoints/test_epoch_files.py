@@ -145,8 +145,8 @@ def test_a_run_that_has_more_epochs_than_are_asked_for_says_so(
 ) -> None:
     shutil.copytree(whole, tmp_path / "run")
     home = go(epochs=2, resume="auto")
-    assert "4 epochs are done and 2 are configured: nothing is left to train" in caplog.text
+    assert "4 epochs are done and 2 are configured: nothing to train" in caplog.text
     assert final(home) == final(whole)
     caplog.clear()
     go(resume="auto")
-    assert "nothing is left" not in caplog.text
+    assert "nothing to train" not in caplog.text

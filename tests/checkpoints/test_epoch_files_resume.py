@@ -151,7 +151,11 @@ BAD: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (lambda path: path.unlink(), {}, "no checkpoint at"),
     (cut, {"reset_lr": True}, "can't be read"),
     (lambda path: path.unlink(), {"reset_scheduler": True}, "nothing to reset: resume from a single file such as"),
-    (lambda path: None, {"full_mode": True}, "holds another network: use the model settings that it was trained with"),
+    (
+        lambda path: None,
+        {"full_mode": True},
+        "contains another network: use the model settings that it was trained with",
+    ),
     (lambda path: None, {"resume": None, "reset_lr": True}, "nothing to reset: resume from a single file such as"),
     (lambda path: None, {"resume": "auto", "reset_scheduler": True}, "nothing to reset"),
 ]
@@ -194,7 +198,7 @@ def test_a_run_is_not_buried_but_by_wish(go: Train, whole: Path, root: Path, tmp
     home = tmp_path / "run"
     shutil.copytree(whole, home)
     (home / "mine.txt").write_text("not the run's")
-    with pytest.raises(InputError, match="holds an earlier run"):
+    with pytest.raises(InputError, match="contains an earlier run"):
         go(epochs=1)
     pipeline.train(documented(root, home, **{**FLAGS, "epochs": 1}), overwrite=True)
     assert sorted(path.name for path in home.glob("*.pt")) == [

@@ -33,7 +33,7 @@ def test_describing_images_tells_their_sizes_and_formats(run: Run, tmp_path: Pat
         "formats of real: PNG 9, JPEG 3",
     ):
         assert line in result.out.splitlines(), result.out
-    assert "near copies: " in result.out and "classes told by file format alone: AUC " in result.out
+    assert "near-duplicates: " in result.out and "classes predicted from the file format alone: AUC " in result.out
 
 
 def test_describing_counts_what_is_left_out(run: Run, tmp_path: Path) -> None:
@@ -49,9 +49,10 @@ def test_describing_counts_what_is_left_out(run: Run, tmp_path: Path) -> None:
         "  dropped as empty_text: 1",
         "3 classes:",
         "        10  a",
-        "too small to split, in train only: c",
-        "near copies: 0 rows in 0 groups (0 of several classes); of training rows: 0 of validation, 0 of test",
+        "too small to split, only in train: c",
+        "near-duplicates: 0 rows in 0 groups (0 of several classes); "
+        "copies of training rows: 0 in validation, 0 in test",
     ):
         assert line in result.out.splitlines(), result.out
-    listed = Path(result.out.splitlines()[-1].removeprefix("dropped rows, one by one: "))
+    listed = Path(result.out.splitlines()[-1].removeprefix("list of dropped rows: "))
     assert [json.loads(line)["row"] for line in listed.read_text().splitlines()] == [1, 20, 21, 22]

@@ -42,12 +42,12 @@ def test_an_evaluation_is_a_file_that_options_may_change(
     asked = {"checkpoint_path": str(trained.best), "splits": ["test"], "artifacts_dir": "kept", "name": "again"}
     file = write_config(tmp_path / "eval.json", {**asked, "dataset_path": None})
     result = run("evaluate", "--config", file)
-    assert result.code == 0 and "numbers and pictures in kept/again" in result.out
+    assert result.code == 0 and "metrics and figures in kept/again" in result.out
     assert files(tmp_path / "kept/again") == {"metrics.csv", *(f"test/{name}" for name in PART_FILES)}
     changed = run("evaluate", "--config", file, "--set", "splits=[validation]", "--set", "name=other", "--json")
     assert set(json.loads(changed.out)) == {"validation"} and (tmp_path / "kept/other/validation").is_dir()
     refused = run("evaluate", "--config", file, "-c", tmp_path / "nowhere", "--set", "name=third")
-    assert_refused(refused, "no checkpoint at .*nowhere")  # what is given besides the file counts
+    assert_refused(refused, "no checkpoint at .*nowhere")  # an option overrides the file
     path = write_rows(tmp_path / "other.parquet", *make_texts(5, seed=9))
     whole = run("evaluate", "--config", write_config(file, {**asked, "dataset_path": str(path)}), "--json")
     assert json.loads(whole.out)["data"]["rows"] == 10 and (tmp_path / "kept/again/data/roc_curve.png").is_file()
@@ -69,7 +69,7 @@ def test_evaluation_goes_to_artifacts_by_the_name_of_the_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = run("evaluate", "-c", trained.best)
-    assert result.code == 0 and "numbers and pictures in artifacts/first" in result.out
+    assert result.code == 0 and "metrics and figures in artifacts/first" in result.out
     assert {p.name for p in (tmp_path / "artifacts/first").iterdir()} == {"metrics.csv", "validation", "test"}
 
 
@@ -109,7 +109,7 @@ def test_evaluation_without_the_data_of_the_run_says_so(numbers: Trained, run: R
         refused = run("evaluate", "-c", numbers.best, "--out", tmp_path / "out")
     finally:
         data.with_suffix(".away").rename(data)
-    assert_refused(refused, "no data .*rows.parquet.*--data")
+    assert_refused(refused, "data .*rows.parquet do not exist.*--data")
 
 
 def test_evaluation_on_changed_data_of_the_run_is_refused(numbers: Trained, run: Run, tmp_path: Path) -> None:

@@ -24,24 +24,24 @@ def test_the_doctor_says_what_this_machine_can_do(run: Run) -> None:
 
 
 def test_verify_finds_a_single_changed_byte(trained: Trained, copy: Path, run: Run) -> None:
-    assert run("verify", trained.home) == (0, f"{trained.home}: every file is as it was written\n", "")
+    assert run("verify", trained.home) == (0, f"{trained.home}: every file is unchanged\n", "")
     for name in ("checkpoints/best/model.pt", "test/metrics.json", "history.jsonl"):
         path = copy / name
         content = path.read_bytes()
         path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
         result = run("verify", copy)
-        assert result.code == 1 and result.err == f"error: {copy} is not what was written: {name}\n"
+        assert result.code == 1 and result.err == f"error: {copy} has changed since it was written: {name}\n"
         path.write_bytes(content)
     assert run("verify", copy).code == 0
     (copy / "report.html").unlink()
-    assert run("verify", copy).err.endswith("not what was written: report.html\n")
+    assert run("verify", copy).err.endswith("has changed since it was written: report.html\n")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '"text"', "{"])
 def test_a_broken_manifest_is_not_a_whole_run(content: str, copy: Path, run: Run) -> None:
     (copy / "manifest.json").write_text(content)
     result = run("verify", copy)
-    assert result.code == 1 and result.err == f"error: {copy} is not what was written: manifest.json\n"
+    assert result.code == 1 and result.err == f"error: {copy} has changed since it was written: manifest.json\n"
 
 
 def test_a_checkpoint_can_be_verified_by_itself(trained: Trained, run: Run) -> None:

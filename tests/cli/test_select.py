@@ -56,7 +56,7 @@ def test_the_command_writes_what_each_strategy_keeps(
         (["--strategy", "el2n", "--option", "drop=1"], "unknown key 'drop' in select.options of el2n"),
         (["--budget", "0.001"], "fewer than the 2 that 2 classes need"),
         (["--explain", "120"], "row 120 is not among the 120 rows"),
-        (["--out", "picks.json"], "--out picks.json is no .parquet file: write for example --out picks.parquet"),
+        (["--out", "picks.json"], "--out picks.json is not a .parquet file: write for example --out picks.parquet"),
     ],
 )
 def test_a_wrong_question_is_one_line(

@@ -27,13 +27,13 @@ RUN_FILES = {
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"data": "labels"}, "has other labels .*start anew without resume"),
-        ({"model": {"head": "mlp"}}, "has other model .head: linear there, mlp here"),
-        ({"model": {"max_length": 16}}, "has other model .max_length: 32 there, 16 here"),
-        ({"data": "rows"}, "has other data"),
-        ({"data": {"val_ratio": 0.2}}, "has other data"),
-        ({"train": {"batch_size": 4}}, "has other order .batch_size: 8 there, 4 here"),
-        ({"train": {"accumulation_steps": 2}}, "has other order .accumulation_steps"),
+        ({"data": "labels"}, "has different labels .*start a new run without resume"),
+        ({"model": {"head": "mlp"}}, "has different model .head: linear in the checkpoint, mlp now"),
+        ({"model": {"max_length": 16}}, "has different model .max_length: 32 in the checkpoint, 16 now"),
+        ({"data": "rows"}, "has different data"),
+        ({"data": {"val_ratio": 0.2}}, "has different data"),
+        ({"train": {"batch_size": 4}}, "has different order .batch_size: 8 in the checkpoint, 4 now"),
+        ({"train": {"accumulation_steps": 2}}, "has different order .accumulation_steps"),
     ],
 )
 def test_resuming_what_does_not_fit_is_refused(
@@ -83,7 +83,7 @@ def test_training_prints_json_and_never_buries_an_earlier_run(trained: Trained, 
     shutil.copytree(trained.home, home)
     before = (home / "metrics.json").read_bytes()
     refused = run("train", trained.config, "--out", home)
-    assert_refused(refused, "holds an earlier run: resume it, choose another directory, or pass --overwrite")
+    assert_refused(refused, "contains an earlier run: resume it, choose another directory, or pass --overwrite")
     assert (home / "metrics.json").read_bytes() == before
 
     (home / "somebody.txt").write_text("not of any run")

@@ -38,17 +38,18 @@ def test_a_run_has_the_notes_it_deserves_and_no_others(made: Path, name: str, ex
 def test_notes_say_what_it_is(made: Path) -> None:
     found = compare_runs([made / name for name in ("base", "eager", "seed", "untested", "diverged")])
     assert noted(found, "factors") == [
-        "eager: 2 settings differ from base (train.epochs, train.learning_rate): can't tell which made the difference",
-        "untested: 2 settings differ from base (data.test_ratio, checkpoint.best_by): can't tell which made the "
-        "difference",
-        "diverged: 2 settings differ from base (train.learning_rate, train.clip_norm): can't tell which made the "
-        "difference",
+        "eager: 2 settings differ from base (train.epochs, train.learning_rate): "
+        "the effect can't be attributed to one of them",
+        "untested: 2 settings differ from base (data.test_ratio, checkpoint.best_by): "
+        "the effect can't be attributed to one of them",
+        "diverged: 2 settings differ from base (train.learning_rate, train.clip_norm): "
+        "the effect can't be attributed to one of them",
     ]
-    assert noted(found, "seed") == ["seed: other seed (1) than base (0): a part of any difference is luck"]
+    assert noted(found, "seed") == ["seed: different seed (1) than base (0): part of any difference is chance"]
     assert "chosen by loss, that of base by f1" in noted(found, "best_by")[0]
     assert noted(found, "unfinished") == ["diverged: not finished (0 of 2 epochs done), so its scores are left out"]
     assert noted(found, "split") == [
-        "seed, untested: other rows in validation or test than base: the scores are not comparable"
+        "seed, untested: different rows in validation or test than base: the scores are not comparable"
     ]
     # The gravest stand first.
     assert [note.kind for note in found.notes] == sorted(
@@ -70,7 +71,7 @@ def test_other_machines_are_named(copy: Make, made: Path, file: str, change: Cal
     edit(home / file, change)
     found = compare_runs([made / "base", home])
     assert noted(found, "machine") == [
-        f"elsewhere: other {key} than base: times and last bits are not comparable",
+        f"elsewhere: different {key} than base: times and last digits are not comparable",
     ]
     # The precision that was decided changes results, whatever was asked for.
     assert list(found.factors) == (["train.precision"] if key == "precision" else [])

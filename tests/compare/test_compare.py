@@ -67,11 +67,11 @@ def test_runs_of_the_same_name_are_told_apart(made: Path, copy: Make) -> None:
     ("paths", "message"),
     [
         (["base", "nowhere"], r"no folder .*nowhere .*: pass run directories, or a folder of them"),
-        (["base", "base/assets/encoder"], r"encoder holds no run .*: pass run directories"),
-        (["base", "base/metrics.json"], r"metrics.json holds no run"),
-        (["base"], r"one run only \(.*base\): name two or more"),
-        (["base", "base/"], r"one run only"),
-        ([], r"no run: name two or more"),
+        (["base", "base/assets/encoder"], r"encoder contains no run .*: pass run directories"),
+        (["base", "base/metrics.json"], r"metrics.json contains no run"),
+        (["base"], r"only one run \(.*base\): pass two or more"),
+        (["base", "base/"], r"only one run"),
+        ([], r"no run: pass two or more"),
     ],
 )
 def test_a_wrong_path_is_an_error_with_its_cure(made: Path, paths: list[str], message: str) -> None:

@@ -102,7 +102,7 @@ def test_what_is_shown_as_wrong_was_judged_wrongly_as_it_is(
     _, images, labels, shown, names, title = sheets[0]
     rows = authenticity.most_wrong(examples.labels, scores, 24)
     assert shown.tolist() == scores[rows].tolist() and labels.tolist() == examples.labels[rows].tolist()
-    assert names == [Path(examples.paths[row]).name for row in rows] and title == "Judged most wrongly"
+    assert names == [Path(examples.paths[row]).name for row in rows] and title == "Worst mistakes"
     assert all((image == examples.whole(int(row))).all() for image, row in zip(images, rows, strict=True))
     # By hand: the four images of the sweep, each its centre.
     drawn = robustness._sample_rows(examples.labels, np.random.default_rng(model.run.seed))
@@ -142,5 +142,5 @@ def test_an_evaluation_of_other_images_than_those_trained_on_is_refused(
     home = train(root, tmp_path / "run", epochs=1, batch_size=4).home
     (root / "fake/002.png").unlink()
     code, _, err = tithe("evaluate", "-c", home / "best_model.pt", "--out", tmp_path / "found")
-    assert code == 2 and err[-1].endswith("has other rows than at training: pass a labelled file with --data")
+    assert code == 2 and err[-1].endswith("has changed since training: pass a labelled file with --data")
     assert not (tmp_path / "found").exists()

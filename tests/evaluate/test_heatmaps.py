@@ -112,9 +112,9 @@ def test_model_image_and_random_state_are_left_as_they_were() -> None:
 
 
 BAD: list[tuple[Array, dict[str, int], str]] = [
-    (np.zeros((8, 8, 3)), {}, "an image of float64 and shape (8, 8, 3): give uint8 of shape (H, W, 3)"),
-    (np.zeros((3, 8, 8), np.uint8), {}, "an image of uint8 and shape (3, 8, 8)"),
-    (np.zeros((8, 8), np.uint8), {}, "an image of uint8 and shape (8, 8)"),
+    (np.zeros((8, 8, 3)), {}, "image of float64 and shape (8, 8, 3): pass uint8 of shape (H, W, 3)"),
+    (np.zeros((3, 8, 8), np.uint8), {}, "image of uint8 and shape (3, 8, 8)"),
+    (np.zeros((8, 8), np.uint8), {}, "image of uint8 and shape (8, 8)"),
     (noise(8, 8), {"patch": 4, "stride": 5}, "patch 4, stride 5, batch 32: choose 1 ≤ stride ≤ patch"),
     (noise(8, 8), {"stride": 0}, "patch 32, stride 0, batch 32"),
     (noise(8, 8), {"batch": 0}, "patch 32, stride 16, batch 0"),

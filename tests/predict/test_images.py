@@ -197,11 +197,11 @@ def test_scores_are_written_in_every_format(
 
 BAD: list[tuple[list[str], str]] = [
     (["nowhere"], "no images at nowhere (seen from "),
-    (["EMPTY"], "holds no files: pass a folder of images"),
-    (["IMAGE", "EMPTY"], "holds no files: pass a folder of images"),
+    (["EMPTY"], "contains no files: pass a folder of images"),
+    (["IMAGE", "EMPTY"], "contains no files: pass a folder of images"),
     ([], "no images: give files or folders after the checkpoint, or --input FOLDER"),
     (["IMAGE", "-o", "scores.xlsx"], "can't write '.xlsx' files: choose one of .csv, .json, .jsonl, .parquet"),
-    (["IMAGE", "--input", "EMPTY"], "give texts or --input, not both"),
+    (["IMAGE", "--input", "EMPTY"], "pass texts or --input, not both"),
 ]
 
 
@@ -223,4 +223,4 @@ def test_a_text_checkpoint_has_no_use_for_a_folder(
     texts = pipeline.train(config.parse(settings(train={"epochs": 1}))).best
     code, out, err = tithe("predict", texts, "--input", folder)
     assert code == 2 and out == "" and len(err) == 1
-    assert err[0].endswith("is a folder, and the checkpoint is of texts: pass a file of them")
+    assert err[0].endswith("is a folder, and the checkpoint classifies texts: pass a file of texts")

@@ -78,7 +78,7 @@ def test_the_documented_commands_run_as_written(project: Path, module: Module, d
     assert code == 0 and "best checkpoint  checkpoints/my_run/best" in said, err
     assert (project / "checkpoints/my_run/best/model.pt").is_file() and list((project / "runs/my_run").iterdir())
     code, said, err = module("evaluate", "-c", "checkpoints/my_run/best/model.pt")
-    assert code == 0 and "numbers and pictures in artifacts/my_run" in said, err
+    assert code == 0 and "metrics and figures in artifacts/my_run" in said, err
     code, said, err = module("evaluate", "--config", "configs/eval_config_example.json")
     assert code == 0, err
     for name in ("my_run", "eval_my_run"):

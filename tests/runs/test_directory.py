@@ -111,12 +111,12 @@ def test_the_newest_unfinished_run_of_the_config_goes_on_and_ends_in_the_same_bi
     older = stopped(raw, 7)
     newer = older.rename(older.with_name("a-20250101-000000"))  # then the clock of the next is later
     newest = stopped(raw, 13)
-    assert f"a run of this config was left unfinished in {newer}: --resume auto continues it" in log.text
+    assert f"there is an unfinished run of this config in {newer}: --resume auto continues it" in log.text
     other = stopped(frozen(seed=5), 9)  # newer still, of another config
     log.clear()
     resumed = finish(raw, resume="auto")
     assert resumed.home == newest and homes(tmp_path / "runs") == sorted([newer.name, newest.name, other.name])
-    assert "resuming after step 13" in log.text and "left unfinished" not in log.text
+    assert "resuming after step 13" in log.text and "unfinished run" not in log.text
     whole = run({**raw, "out": str(tmp_path / "whole")})
     assert sha(resumed) == sha(whole)
     assert (newest / "history.jsonl").read_bytes() == (tmp_path / "whole/history.jsonl").read_bytes()
@@ -181,7 +181,7 @@ def test_a_directory_in_which_a_run_is_under_way_is_taken(frozen: Settings, tmp_
     accelerator = devices.accelerator("cpu")
     with exclusive(left, accelerator):
         assert resolve(config.parse(frozen(checkpoint={"resume": "auto"}))) != left
-        with pytest.raises(InputError, match="a run is under way in") as caught:
+        with pytest.raises(InputError, match="another run is active in") as caught:
             run({**frozen(), "out": str(left)})
         assert "\n" not in str(caught.value) and sorted(p.name for p in left.iterdir()) == ["config.json"]
     assert resolve(config.parse(frozen(checkpoint={"resume": "auto"}))) == left

@@ -117,7 +117,7 @@ def test_a_head_alone_is_no_classifier(kind: str, finished: Finished) -> None:
     with pytest.raises(InputError) as error:
         predict.load(finished.homes[kind] / run_files.HEAD)
     said = str(error.value)
-    assert run_files.HEAD in said and "no weights of a whole classifier" in said and len(said.splitlines()) == 1
+    assert run_files.HEAD in said and "no weights of a complete classifier" in said and len(said.splitlines()) == 1
 
 
 def cut(path: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_checkpoint_of_something_else_is_refused(
                 tmp_path / {"OTHER LABELS": "labels.parquet", "OTHER ROWS": "rows2.parquet"}[section["path"]]
             )
     before = sorted(p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*"))
-    with pytest.raises(InputError, match=f"has other {named}") as caught:
+    with pytest.raises(InputError, match=f"has different {named}") as caught:
         run(with_out(settings(**change), tmp_path / "run", resume="auto"))
     assert "\n" not in str(caught.value)
     assert sorted(p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*")) == before

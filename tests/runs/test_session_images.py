@@ -10,7 +10,7 @@ import pytest
 
 from support.photographs import final, history, train, twins, with_little_detector, without_pictures
 from tithe.errors import InputError
-from tithe.runs import session
+from tithe.runs import step_log
 from tithe.tasks import image
 
 
@@ -34,10 +34,10 @@ def test_waiting_long_for_images_is_told_with_its_cure(
     without_pictures(monkeypatch)
     with_little_detector(monkeypatch)
     if worth_it:
-        monkeypatch.setattr(session, "_LONG_WAIT", 0.0)
-        monkeypatch.setattr(session, "_LARGE_SHARE", 0.0)
+        monkeypatch.setattr(step_log, "_LONG_WAIT", 0.0)
+        monkeypatch.setattr(step_log, "_LARGE_SHARE", 0.0)
     home = train(root, tmp_path / "out", epochs=1).home
-    said = "seconds went by waiting for data: raise data.num_workers (now 0)"
+    said = "seconds were spent waiting for data: raise data.num_workers (now 0)"
     assert (said in caplog.text) == worth_it
     waited = json.loads((home / "metrics.json").read_text())["training"]["waited_seconds"]
     assert f"{waited} s of " in (home / "report.html").read_text()

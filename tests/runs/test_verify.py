@@ -23,7 +23,7 @@ from tithe.storage import run_files
 def test_a_finished_run_verifies(kind: str, finished: Finished) -> None:
     home = finished.homes[kind]
     lines = verify.verify_run(home)
-    assert lines[0] == f"{home}: every file is as it was written"
+    assert lines[0] == f"{home}: every file is unchanged"
     weights = {
         "frozen": ["checkpoints/best"],
         "single": [run_files.BEST, run_files.FINAL],
@@ -32,20 +32,20 @@ def test_a_finished_run_verifies(kind: str, finished: Finished) -> None:
     }[kind]
     assert [line.split(":")[0] for line in lines[1 : len(weights) + 1]] == weights
     if kind != "plain":
-        assert lines[-1].endswith("its tensors are the proof's 'before'; frozen: no frozen tensor changed")
+        assert lines[-1].endswith("its tensors match the proof's 'before'; frozen: no frozen tensor changed")
     assert len(lines) == 1 + len(weights) + (kind != "plain")
 
 
 @pytest.mark.parametrize("kind", ["frozen", "single", "layers", "plain"])
 def test_a_checkpoint_verifies(kind: str, finished: Finished) -> None:
     for folder in locate.all_in(finished.homes[kind] / "checkpoints"):
-        assert verify.verify_run(folder) == [f"{folder}: every file is as it was written"]
+        assert verify.verify_run(folder) == [f"{folder}: every file is unchanged"]
 
 
 def test_a_proof_outlives_its_encoder(copy: Callable[[str], Path], finished: Finished) -> None:
     hidden = finished.encoder.rename(finished.encoder.with_name("hidden"))
     try:
-        assert "the proof's word stands for it" in verify.verify_run(copy("frozen"))[-1]
+        assert "taken from the proof, not re-checked" in verify.verify_run(copy("frozen"))[-1]
     finally:
         hidden.rename(finished.encoder)
 
@@ -170,4 +170,4 @@ def test_the_command_says_what_it_found(copy: Callable[[str], Path], tithe: Call
     code, out, err = tithe("verify", home)
     assert (code, err) == (0, []) and out.splitlines() == verify.verify_run(home)
     (home / run_files.BEST).write_bytes(b"other")
-    assert tithe("verify", home) == (1, "", [f"error: {home} is not what was written: {run_files.BEST}"])
+    assert tithe("verify", home) == (1, "", [f"error: {home} has changed since it was written: {run_files.BEST}"])

@@ -61,5 +61,5 @@ def test_a_selection_is_part_of_what_a_checkpoint_is_of(settings: Settings) -> N
     raw = settings(select={"strategy": "random", "budget": 0.5})
     pipeline.train(config.parse(raw))
     other = {**raw, "select": {"strategy": "random", "budget": 0.25}, "checkpoint": {"resume": "auto"}}
-    with pytest.raises(InputError, match="has other select"):
+    with pytest.raises(InputError, match="has different select"):
         pipeline.train(config.parse(other))

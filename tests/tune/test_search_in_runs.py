@@ -41,9 +41,9 @@ def test_a_run_killed_in_its_search_and_after_it_ends_with_the_best_values(
     by_hand = run.model_copy(update={"tune": None, "out": str(tmp_path / "by-hand")})
     same = pipeline.train(trials.with_values(by_hand, account["best"]["values"]))
     assert same.scores["training"]["final_weights_sha256"] == outcome.scores["training"]["final_weights_sha256"]
-    with pytest.raises(InputError, match="is of another search, or of none: set tune as it was"):
+    with pytest.raises(InputError, match="is from another search, or from none: restore tune"):
         pipeline.train(tuned(settings, trials=4, epochs=1).model_copy(update=auto))
-    with pytest.raises(InputError, match="holds an earlier run"):
+    with pytest.raises(InputError, match="contains an earlier run"):
         pipeline.train(tuned(settings, trials=5, epochs=1))
     assert storage.read_json(tmp_path / "run" / search.FILE) == account, "refused before anything is searched"
 

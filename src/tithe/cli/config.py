@@ -13,7 +13,7 @@ config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Chec
 
 @config_app.command("check", epilog="Example: tithe config check config.yaml")
 def config_check(config_file: ConfigFile, settings: Set = None) -> None:
-    """Find every mistake that can be found without loading a model."""
+    """Find mistakes in a config without reading data or loading a model."""
     from tithe import config, pipeline
 
     pipeline.check(config.load(config_file, settings or ()))
@@ -32,7 +32,7 @@ def config_show(config_file: ConfigFile, settings: Set = None) -> None:
 def config_schema(
     recipe: Annotated[str | None, typer.Option(help="Documented format; the native one when unset.")] = None,
 ) -> None:
-    """Print JSON Schema, for editors."""
+    """Print the JSON Schema, for editors."""
     print_json(_config_model(recipe).model_json_schema())
 
 

@@ -1,4 +1,4 @@
-"""The commands about data: fetch, prepare, describe."""
+"""Commands for data: fetch, prepare, describe."""
 
 from __future__ import annotations
 
@@ -15,38 +15,39 @@ data_app = typer.Typer(rich_markup_mode=None)
 
 @data_app.command(epilog="Example: tithe fetch reviews, or tithe fetch stanfordnlp/imdb --split train")
 def fetch(
-    name: Annotated[str, typer.Argument(help="Known data set, or OWNER/NAME of one on the Hugging Face hub.")],
-    subset: Annotated[str | None, typer.Option(help="Of a hub's data set; its default when unset.")] = None,
-    split: Annotated[str | None, typer.Option(help="Of a hub's data set; all that have classes when unset.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Of a hub's data set: column of the texts.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Of a hub's data set: column of the classes.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder that gets a copy; the cache alone when unset.")] = None,
+    name: Annotated[
+        str, typer.Argument(help="Name of a built-in data set, or OWNER/NAME of one on the Hugging Face hub.")
+    ],
+    subset: Annotated[str | None, typer.Option(help="Subset of a hub data set; its default when unset.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split of a hub data set; all labelled ones when unset.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Column of the texts, for a hub data set.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the classes, for a hub data set.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for a copy; only the cache when unset.")] = None,
 ) -> None:
     """Download a data set as Parquet (text, label) and print its path."""
-    from tithe.fetch import catalog as fetching
-    from tithe.fetch import downloads, hub
+    from tithe.fetch import catalog, downloads, hub
 
-    path = fetching.fetch(name, hub.DatasetRequest(subset, split, text_column, label_column))
+    path = catalog.fetch(name, hub.DatasetRequest(subset, split, text_column, label_column))
     typer.echo(downloads.copy(path, out) if out else path)
 
 
 @data_app.command(epilog="Example: tithe prepare data/raw --out data/combined_processed")
 def prepare(
-    raw: Annotated[Path, typer.Argument(help="Folder of *.json parts, or one part.")],
+    raw: Annotated[Path, typer.Argument(help="Folder of *.json parts, or a single part.")],
     out: Annotated[Path, typer.Option(help="Folder for the merged data set and its mapping.")],
     skip_wrong: Annotated[
-        bool, typer.Option("--skip-wrong", help="Leave wrong records out, and list them in rejected.jsonl.")
+        bool, typer.Option("--skip-wrong", help="Skip invalid records, and list them in rejected.jsonl.")
     ] = False,
 ) -> None:
     """Merge raw JSON parts into one data set with symbols for classes."""
-    from tithe.data.text import merge_parts as preparation
+    from tithe.data.text.merge_parts import merge
 
-    merged = preparation.merge(raw, out, skip_wrong)
+    merged = merge(raw, out, skip_wrong)
     for part, count in merged.parts.items():
         typer.echo(f"{count:>9}  {part}")
     typer.echo(f"{merged.records:>9}  records of {len(merged.classes)} classes in {merged.dataset}")
     if merged.wrong:
-        typer.echo(f"{merged.wrong:>9}  wrong records left out, see {out / 'rejected.jsonl'}")
+        typer.echo(f"{merged.wrong:>9}  invalid records skipped, see {out / 'rejected.jsonl'}")
     typer.echo(f"classes and their symbols in {merged.mapping}")
 
 
@@ -58,15 +59,15 @@ def describe(
     images: Annotated[bool, typer.Option("--images", help="The file is a CSV that lists images.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what cleaning and splitting would make of data, without training."""
+    """Show the result of cleaning and splitting data, without training."""
     from tithe import config, data
     from tithe.data.images import load_images
 
     if images or file.is_dir():
-        splits, tell = load_images(config.Data(path=str(file)), config.Images(), seed=0), _images
+        splits, print_report = load_images(config.Data(path=str(file)), config.Images(), seed=0), _print_images
     else:
         settings = config.Data(path=str(file), text_column=text_column, label_column=label_column)
-        splits, tell = data.load(settings, seed=0), _texts
+        splits, print_report = data.load(settings, seed=0), _print_texts
     if as_json:
         print_json(splits.report)
         return
@@ -74,36 +75,39 @@ def describe(
     typer.echo(f"{file.name}: {report['rows_read']} rows read, {report['rows_kept']} kept")
     for reason, count in report["dropped"].items():
         typer.echo(f"  dropped as {reason}: {count}")
-    tell(report)
+    print_report(report)
     parts = report["splits"]
-    typer.echo(f"split: train {parts['train']}, validation {parts['val']}, test {parts['test']} (by the defaults)")
+    typer.echo(f"split: train {parts['train']}, validation {parts['val']}, test {parts['test']} (default settings)")
     if small := parts["too_small_to_split"]:
-        typer.echo(f"too small to split, in train only: {', '.join(small)}")
-    typer.echo(f"dropped rows, one by one: {splits.dropped}")
+        typer.echo(f"too small to split, only in train: {', '.join(small)}")
+    typer.echo(f"list of dropped rows: {splits.dropped}")
 
 
-def _texts(report: Mapping[str, Any]) -> None:
+def _print_texts(report: Mapping[str, Any]) -> None:
     words = report["words"]
-    typer.echo(f"words of a text: mean {words['mean']}, median {words['median']}, 95 % up to {words['p95']}")
-    _classes(report)
-    near, seen = report["near_duplicates"], report["splits"]["near_copies_in_train"]
-    told = f"{near['rows']} rows in {near['groups']} groups ({near['of_different_classes']} of several classes)"
-    typer.echo(f"near copies: {told}; of training rows: {seen['val']} of validation, {seen['test']} of test")
+    typer.echo(f"words per text: mean {words['mean']}, median {words['median']}, 95th percentile {words['p95']}")
+    _print_classes(report)
+    near, leaked = report["near_duplicates"], report["splits"]["near_copies_in_train"]
+    groups = f"{near['groups']} groups ({near['of_different_classes']} of several classes)"
+    copies = f"{leaked['val']} in validation, {leaked['test']} in test"
+    typer.echo(f"near-duplicates: {near['rows']} rows in {groups}; copies of training rows: {copies}")
 
 
-def _images(report: Mapping[str, Any]) -> None:
+def _print_images(report: Mapping[str, Any]) -> None:
     for side, spread in report["sizes"].items():
         typer.echo(f"{side}: from {spread['min']} to {spread['max']} pixels, median {spread['median']}")
-    _classes(report)
+    _print_classes(report)
     for label, formats in report["formats"].items():
         typer.echo(f"formats of {label}: {', '.join(f'{name} {count}' for name, count in formats.items())}")
     near, probe = report["near_duplicates"], report["splits"]["format_leak"]
-    typer.echo(f"near copies: {near['images']} images in {near['groups']} groups, which splits keep together")
+    typer.echo(f"near-duplicates: {near['images']} images in {near['groups']} groups, which splits keep together")
     if probe["auc"] is not None:
-        typer.echo(f"classes told by file format alone: AUC {probe['auc']} (chance: up to {probe['chance']})")
+        typer.echo(
+            f"classes predicted from the file format alone: AUC {probe['auc']} (chance: up to {probe['chance']})"
+        )
 
 
-def _classes(report: Mapping[str, Any]) -> None:
+def _print_classes(report: Mapping[str, Any]) -> None:
     typer.echo(f"{len(report['classes'])} classes:")
     for label, count in sorted(report["classes"].items(), key=lambda item: -item[1]):
         typer.echo(f"  {count:>8}  {label}")

@@ -1,4 +1,4 @@
-"""The command `tithe`: parse, then import what the chosen command needs, and nothing else."""
+"""The command `tithe`: parse the arguments, then import only what the chosen command needs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ app.add_typer(config_app, name="config")
 
 
 def main() -> NoReturn:
-    """Run the command line; every foreseen failure is one line on stderr and an exit code."""
+    """Run the command line; every expected failure is one line on stderr and an exit code."""
     with _log_to_stderr():
         code = _run()
     sys.exit(code)
@@ -44,39 +44,39 @@ def main() -> NoReturn:
 def _run() -> int:
     """Run the command and return its exit code."""
     try:
-        # Not app(): typer turns Ctrl-C and a closed pipe into exit codes of its own.
+        # Not app(): typer would turn Ctrl-C and a closed pipe into its own exit codes.
         with typer.main.get_command(app).make_context("tithe", sys.argv[1:]) as context:
             context.command.invoke(context)
     except Interrupted as error:
-        _say(str(error))
+        _print_error(str(error))
         return error.exit_code
     except TitheError as error:
-        _say(f"error: {error}")
+        _print_error(f"error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        _say("interrupted")
+        _print_error("interrupted")
         return 130
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  the reader has gone: nothing is left to say
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  the reader has closed the pipe
     except MemoryError:
-        _say("error: out of memory: lower train.batch_size or model.max_length")
+        _print_error("error: out of memory: lower train.batch_size or model.max_length")
         return 1
     except OSError as error:
-        _say(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        _print_error(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
         return 1
     except Exception as error:
-        return _usage(error)
+        return _exit_code(error)
     return 0
 
 
-def _usage(error: Exception) -> int:
-    """Print what the parser found wrong in one line; anything else is a defect and keeps its traceback."""
+def _exit_code(error: Exception) -> int:
+    """Print a parser error in one line and return the exit code; any other error is a bug and keeps its traceback."""
     if isinstance(error, typer.Exit):
         return int(error.exit_code)
     if isinstance(error, typer.Abort):
-        _say("interrupted")
+        _print_error("interrupted")
         return 130
-    # The parser's own errors are known by what they can do: typer has carried two parsers so far.
+    # Parser errors are recognised by this method: typer has used two parsers so far, with different classes.
     if not hasattr(error, "format_message"):
         raise error
     message = error.format_message()
@@ -84,11 +84,11 @@ def _usage(error: Exception) -> int:
         typer.echo(message)
         return 2
     context = getattr(error, "ctx", None)
-    _say(f"error: {' '.join(message.split())}{f' (see {context.command_path} --help)' if context else ''}")
+    _print_error(f"error: {' '.join(message.split())}{f' (see {context.command_path} --help)' if context else ''}")
     return 2
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     typer.echo(text, err=True)
 
 

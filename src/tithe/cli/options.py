@@ -1,4 +1,4 @@
-"""Options and output that several commands share."""
+"""Options and output shared by several commands."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import typer
 
 from tithe import storage
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML or JSON, native or of any documented recipe.")]
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML or JSON, native or in a recipe format.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting; repeatable.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]
 
 
 @contextlib.contextmanager
@@ -37,5 +37,5 @@ def quiet_libraries() -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    """Print a value for a program to read."""
+    """Print a value as JSON."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""The commands that use a checkpoint: predict, evaluate."""
+"""Commands that use a checkpoint: predict, evaluate."""
 
 from __future__ import annotations
 
@@ -22,12 +22,10 @@ def evaluate(
     ] = None,
     config_file: Annotated[
         Path | None,
-        typer.Option("--config", metavar="CONFIG", help="The same as a file; what is given besides counts before it."),
+        typer.Option("--config", metavar="CONFIG", help="Read from a file; command-line options override it."),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Labelled file; the run's own splits when unset.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for numbers and pictures; artifacts/NAME when unset.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for metrics and figures; artifacts/NAME when unset.")] = None,
     settings: Set = None,
     as_json: AsJson = False,
 ) -> None:
@@ -35,24 +33,24 @@ def evaluate(
     from tithe import predict
     from tithe.evaluate.checkpoint import evaluate_checkpoint, read_settings
 
-    given = {"checkpoint_path": checkpoint, "dataset_path": data}
-    asked = read_settings(config_file, settings or (), given)
+    options = {"checkpoint_path": checkpoint, "dataset_path": data}
+    evaluation = read_settings(config_file, settings or (), options)
     with quiet_libraries():
-        model = predict.load(asked.checkpoint_path)
-        folder = out or Path(asked.artifacts_dir) / (asked.name or model.run.name)
-        results = evaluate_checkpoint(model, asked, folder)
+        model = predict.load(evaluation.checkpoint_path)
+        folder = out or Path(evaluation.artifacts_dir) / (evaluation.name or model.run.name)
+        results = evaluate_checkpoint(model, evaluation, folder)
     if as_json:
         print_json(results)
         return
     print_scores(results)
-    typer.echo(f"\nnumbers and pictures in {folder}")
+    typer.echo(f"\nmetrics and figures in {folder}")
 
 
 @predict_app.command(epilog="Example: tithe predict runs/first/checkpoints/best 'what a film'")
 def predict(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, folder of checkpoints, or a file inside one.")],
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts, or images and folders; standard input, a line each, when none.")
+        list[str] | None, typer.Argument(help="Texts, or images and folders; lines of standard input when unset.")
     ] = None,
     source: Annotated[
         Path | None, typer.Option("--input", "-i", help="Parquet, CSV, JSONL or plain text file; a folder of images.")
@@ -61,21 +59,21 @@ def predict(
         Path | None, typer.Option("--output", "-o", help="Parquet, CSV, JSON or JSONL file to write.")
     ] = None,
     text_column: Annotated[str, typer.Option(help="Column of the texts in the input file.")] = "text",
-    batch_size: Annotated[int, typer.Option(min=1, help="Texts in memory at once.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts per batch.")] = 64,
     as_json: AsJson = False,
 ) -> None:
     """Classify texts, with the probability of every class; or score images, real or fake."""
     from tithe import predict
 
     if texts and source:
-        raise InputError("give texts or --input, not both")
+        raise InputError("pass texts or --input, not both")
     if source and output and source.resolve() == output.resolve():
         raise InputError(f"--output {output} would overwrite the input: choose another name")
     with quiet_libraries():
-        rows, shown = predict.predict_stream(checkpoint, texts, source, text_column, batch_size)
+        rows, as_line = predict.predict_stream(checkpoint, texts, source, text_column, batch_size)
         if output:
             count = predict.write(output, rows)
             typer.echo(f"{count} predictions in {output}", err=True)
             return
         for row in rows:
-            typer.echo(json.dumps(row, ensure_ascii=False) if as_json else shown(row))
+            typer.echo(json.dumps(row, ensure_ascii=False) if as_json else as_line(row))

@@ -1,4 +1,4 @@
-"""The commands that look at what is there: compare, verify, doctor."""
+"""Commands that inspect runs and the machine: compare, verify, doctor."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ def compare(
     runs: Annotated[
         list[Path], typer.Argument(help="Run directories, or a folder of them; the first is the baseline.")
     ],
-    html: Annotated[Path | None, typer.Option(help="Also write a page with curves to this file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write an HTML page with curves to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold runs against each other: what differs, what came out, and whether it means anything."""
-    from tithe.compare import compare_runs as compare_runs
-    from tithe.compare import page
+    """Compare runs: settings that differ, results, and whether differences are beyond chance."""
+    from tithe.compare import compare_runs, page
 
     compared = compare_runs(runs)
     if html:
@@ -48,43 +47,46 @@ def verify(run: Annotated[Path, typer.Argument(help="Run directory or checkpoint
 
 @proof_app.command(epilog="Example: tithe doctor --cache")
 def doctor(
-    cache: Annotated[bool, typer.Option("--cache", help="List what the cache holds instead.")] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="With --cache: delete what can be computed again.")] = False,
+    cache: Annotated[bool, typer.Option("--cache", help="List the content of the cache instead.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="With --cache: delete everything that can be recomputed.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what this machine can do: device, precision, attention, trackers; or what the cache holds."""
+    """Show what this machine supports (device, precision, attention, trackers), or the content of the cache."""
     if clear and not cache:
         raise InputError("--clear deletes from the cache: write doctor --cache --clear")
     if cache:
-        _cache(clear, as_json)
+        _print_cache(clear, as_json)
         return
-    from tithe.train import doctor as examination
+    from tithe.train.doctor import examine
 
-    found = examination.examine()
+    findings = examine()
     if as_json:
-        print_json(found)
+        print_json(findings)
         return
-    for name, value in found.items():
+    for name, value in findings.items():
         typer.echo(f"{name:<24} {', '.join(value) if isinstance(value, list) else value}")
 
 
-def _cache(clear: bool, as_json: bool) -> None:
+def _print_cache(clear: bool, as_json: bool) -> None:
     from tithe import storage
-    from tithe.storage import cache as storage_cache
-    from tithe.storage.cache import COMPUTED, limit
+    from tithe.storage import cache
 
-    freed = storage_cache.clear() if clear else 0
-    entries = storage_cache.entries()
+    freed = cache.clear() if clear else 0
+    entries = cache.entries()
     if as_json:
         listed = [
             {"kind": e.kind, "path": str(e.path), "bytes": e.bytes, "unused_seconds": int(e.age)} for e in entries
         ]
-        print_json({"folder": str(storage.cache_dir()), "limit": limit(), "freed": freed, "entries": listed})
+        print_json({"folder": str(storage.cache_dir()), "limit": cache.limit(), "freed": freed, "entries": listed})
         return
     for entry in sorted(entries, key=lambda e: -e.bytes):
         unused = f"{entry.age / 86400:.1f} days"
         typer.echo(f"{entry.kind:<10} {entry.bytes / 1e6:>10.1f} MB  unused for {unused:>10}  {entry.path.name}")
-    computed = sum(e.bytes for e in entries if e.kind in COMPUTED)
-    typer.echo(f"{storage.cache_dir()}: {computed / 1e9:.2f} GB of {limit() / 1e9:.0f} GB for what is computed")
+    computed = sum(e.bytes for e in entries if e.kind in cache.COMPUTED)
+    typer.echo(
+        f"{storage.cache_dir()}: {computed / 1e9:.2f} GB of {cache.limit() / 1e9:.0f} GB used by computed results"
+    )
     if clear:
-        typer.echo(f"freed {freed / 1e6:.1f} MB; fetched files stay")
+        typer.echo(f"freed {freed / 1e6:.1f} MB; downloads are kept")

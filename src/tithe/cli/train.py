@@ -1,4 +1,4 @@
-"""The commands that train: train, quickstart."""
+"""Commands that train: train, quickstart."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def train(
     settings: Set = None,
     out: Annotated[Path | None, typer.Option(help="Run directory.")] = None,
     resume: Annotated[str | None, typer.Option(help="Checkpoint, folder of checkpoints, or 'auto'.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run that lies there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing run.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train, evaluate and report."""
+    """Train a classifier, evaluate it and write a report."""
     from tithe import config
 
     run = config.load(config_file, settings or ())
@@ -68,7 +68,7 @@ def train(
 
 
 def print_scores(parts: dict[str, Any]) -> None:
-    """Print the scores of each part of the data, side by side."""
+    """Print the scores of all parts of the data, one column each."""
     shown = [name for name in ("validation", "test", "data") if name in parts]
     typer.echo(f"\n{'':<20}" + "".join(f"{name:>12}" for name in shown))
     for key in ("accuracy", "f1", "f1_weighted", "auc_roc", "auc_pr", "calibration_error", "rows"):

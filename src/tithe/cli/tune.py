@@ -1,4 +1,4 @@
-"""The command about settings: tune."""
+"""The command that searches for settings: tune."""
 
 from __future__ import annotations
 
@@ -18,20 +18,18 @@ _COLUMNS = ("val_loss", "val_accuracy", "seconds")
 @tune_app.command(epilog="Example: tithe tune config.yaml --trials 25 --out runs/search --then-train")
 def tune(
     config_file: ConfigFile,
-    trials: Annotated[
-        int | None, typer.Option(min=1, help="Combinations to try; as the config says when unset.")
-    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Number of trials; from the config when unset.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the search, which several processes may share; runs/NAME-tuning when unset."),
+        typer.Option(help="Folder of the search, may be shared by several processes; runs/NAME-tuning when unset."),
     ] = None,
     settings: Set = None,
     then_train: Annotated[
-        bool, typer.Option("--then-train/--no-train", help="Train with what was found, from fresh weights.")
+        bool, typer.Option("--then-train/--no-train", help="Train with the best settings, from new weights.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Search for good settings on a part of the training rows; the same command again goes on with a search."""
+    """Search for good settings on a sample of the training rows; repeat the command to continue a search."""
     from tithe import config
 
     run = config.load(config_file, settings or ())
@@ -46,7 +44,7 @@ def tune(
         accelerator = devices.accelerator(run.train.device, run.train.precision, run.train.careful_scaling)
         result = search.search(pipeline.check(run), home, accelerator)
         tuned = result.run.model_copy(update={"tune": None})
-        secret = {"track": {"neptune": {"api_token"}}}  # masked it would be read back as a token
+        secret = {"track": {"neptune": {"api_token"}}}  # the mask would be read back as a token
         storage.write_json(home / "tuned.json", tuned.model_dump(mode="json", exclude=secret))
         outcome = pipeline.train(tuned) if then_train else None
     if as_json:
@@ -60,10 +58,10 @@ def tune(
         typer.echo(f"accuracy {scores['accuracy']:.4f}, F1 {scores['f1']:.4f}; report {outcome.home / 'report.html'}")
 
 
-def _table(account: Mapping[str, Any]) -> str:
-    """Every trial as a line of a Markdown table, the chosen one first, then by loss; those without one come last."""
-    best = account["best"]["number"]
-    order = sorted(account["trials"], key=lambda t: (t["number"] != best, t.get("val_loss", float("inf"))))
+def _table(summary: Mapping[str, Any]) -> str:
+    """Return a Markdown table of all trials: the best first, then by loss, those without a loss last."""
+    best = summary["best"]["number"]
+    order = sorted(summary["trials"], key=lambda t: (t["number"] != best, t.get("val_loss", float("inf"))))
     names = list(dict.fromkeys(name for trial in order for part in trial["values"].values() for name in part))
     grid = [["trial", *_COLUMNS, *names, "end"]]
     for trial in order:

@@ -39,7 +39,7 @@ class Difference(NamedTuple):
 
 
 def difference(score: str, label_N: Array, first: Predictions, second: Predictions, draws: int = DRAWS) -> Difference:
-    """Return the difference of a score, resampling the same rows for both classifiers (Efron and Tibshirani 1993; Koehn 2004).
+    """Compare a score, resampling the same rows for both classifiers (Efron and Tibshirani 1993; Koehn 2004).
 
     Parameters
     ----------

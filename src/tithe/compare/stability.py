@@ -28,7 +28,7 @@ class Stability(NamedTuple):
     spikes
         Logged steps whose loss exceeds the running median by more than the loss of guessing.
     word
-        steady, restless or jumpy.
+        Category: steady, restless or jumpy.
     """
 
     scatter: float

@@ -60,7 +60,7 @@ def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed:
 
 def write_table(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     """Write rows as CSV; the keys of the first one are the header."""
-    with storage.atomic_file(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    with storage.atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, fieldnames=list(lines[0]))
         table.writeheader()
         table.writerows(lines)
@@ -76,5 +76,5 @@ def _write_predictions(path: Path, rows: Labelled, probs_NC: Array, names: Seque
         "probability": probs_NC.max(axis=1),
         "probability_of_label": probs_NC[np.arange(len(best_N)), rows.labels],
     }
-    with storage.atomic_file(path) as aside:
-        pq.write_table(pa.table(columns), aside)
+    with storage.atomic_file(path) as temporary:
+        pq.write_table(pa.table(columns), temporary)

@@ -56,7 +56,7 @@ def _show(folder: Path, trained: TrainedModel, examples: Photographs, scores_N: 
     rows = authenticity.most_wrong(examples.labels, scores_N, _WORST_IMAGES)
     images = [examples.whole(int(row)) for row in rows]
     names = [Path(path).name for path in examples.take(rows).paths]
-    title = "Judged most wrongly" if len(rows) else "None was judged wrongly at 0.5"
+    title = "Worst mistakes" if len(rows) else "No mistakes at 0.5"
     sheet = folder / "most_wrong.png"
     authenticity_figures.contact_sheet(sheet, images, examples.labels[rows], scores_N[rows], names, title)
     mapped = rows[:_HEAT_MAPS] if len(rows) else np.argsort(np.abs(scores_N - 0.5), kind="stable")[:_HEAT_MAPS]

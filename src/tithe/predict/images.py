@@ -77,7 +77,7 @@ def score_images(model: TrainedModel, sources: Sequence[Path], batch_size: int) 
         A source contains no files.
     """
     named = _named_files(sources)
-    calibration, begun = model.calibration, time.monotonic()
+    calibration, started = model.calibration, time.monotonic()
     chunks = [named[first : first + batch_size] for first in range(0, len(named), batch_size)]
     threads = min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as readers, bar("scoring", len(named), "files") as tick:
@@ -91,7 +91,7 @@ def score_images(model: TrainedModel, sources: Sequence[Path], batch_size: int) 
             reading = submit(following)
             yield from _score_batch(model, calibration, [name for _, name in chunk], images)
             tick(len(chunk))
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - started
     logger.info("%d files in %.1f s: %.1f a second", len(named), seconds, len(named) / max(seconds, 1e-9))
 
 

@@ -55,8 +55,8 @@ def write(path: Path, rows: Rows) -> int:
     suffix = path.suffix.lower()
     if suffix not in writers:
         raise InputError(f"can't write '{suffix}' files{did_you_mean(suffix, writers)}")
-    with storage.atomic_file(path) as aside:
-        return writers[suffix](aside, map(_flatten, rows))
+    with storage.atomic_file(path) as temporary:
+        return writers[suffix](temporary, map(_flatten, rows))
 
 
 def _flatten(row: dict[str, Any]) -> dict[str, Any]:

@@ -103,8 +103,8 @@ def _state_of_file(file: EpochFile, network: Network, best: Path, patience: int)
     Its best score is kept only if the run has the weights that reached it. Exhausted patience is reset, because
     resuming from a file asks for more epochs.
     """
-    state, own = file.state(), network.trainable.state_dict()
-    if {n: value.shape for n, value in state.model.items()} != {n: value.shape for n, value in own.items()}:
+    state, expected = file.state(), network.trainable.state_dict()
+    if {n: value.shape for n, value in state.model.items()} != {n: value.shape for n, value in expected.items()}:
         raise InputError(f"{file.path} contains another network: use the model settings that it was trained with")
     progress = state.progress
     if not locate.is_checkpoint(best) or store.progress(best)["best"] != progress["best"]:

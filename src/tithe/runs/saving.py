@@ -47,8 +47,8 @@ class Saver:
         }
         self.keeper = Keeper(home / run.checkpoint.dir, run.checkpoint.keep, self._write_assets)
         self.start = point.state(setup.network, self.best_path, run.train.patience) if point else None
-        fresh: dict[str, Any] = {"best": dict(epoch_files.NO_BEST), "waited": 0}
-        progress = self.start.progress if self.start else fresh
+        initial: dict[str, Any] = {"best": dict(epoch_files.NO_BEST), "waited": 0}
+        progress = self.start.progress if self.start else initial
         self.best: dict[str, Any] = progress["best"]
         self.epochs_without_improvement = int(progress["waited"])
         self._batches = int(progress.get("batches", 0))

@@ -50,10 +50,10 @@ class Session:
         Seconds from the start of the command to the first step.
     """
 
-    def __init__(self, setup: Setup, home: Path, point: ResumePoint | None, begun: float) -> None:
+    def __init__(self, setup: Setup, home: Path, point: ResumePoint | None, started: float) -> None:
         splits = setup.splits
         parts = splits.train, splits.val, splits.test
-        self.setup, self.home, self._point, self._begun = setup, home, point, begun
+        self.setup, self.home, self._point, self._started = setup, home, point, started
         self.train_examples, self.val_examples, self.test_examples = (setup.examples.take(rows) for rows in parts)
         # Planned here, because too few rows must be refused before anything is written.
         self._plan = trainer.plan(self.train_examples, setup.run.train, setup.run.seed)
@@ -117,8 +117,8 @@ class Session:
         Interrupted
             A signal requested a stop; the state was saved.
         """
-        begun = time.monotonic()
-        self.preparation_seconds = begun - self._begun
+        started = time.monotonic()
+        self.preparation_seconds = started - self._started
         first, before = 0, 0.0
         if self._start:
             first, before = self._start.progress["step"], self._start.progress["seconds"]
@@ -129,7 +129,7 @@ class Session:
             try:
                 for step in steps:
                     tick(1)
-                    seconds = before + time.monotonic() - begun
+                    seconds = before + time.monotonic() - started
                     self.saver.step_log.log(tracker, step)
                     self.saver.save(step, seconds, last=step.step == total)
                     self._stop_if_requested(stop, step, seconds)
@@ -140,7 +140,7 @@ class Session:
             except trainer.Diverged as error:
                 newest = self.saver.keeper.newest()
                 raise trainer.Diverged(f"{error}; last good checkpoint: {newest or 'none yet'}") from None
-        seconds = before + time.monotonic() - begun
+        seconds = before + time.monotonic() - started
         self.saver.step_log.warn_about_waiting(seconds)
         return seconds
 

@@ -1,4 +1,4 @@
-"""From a run's training rows to the part of them that a strategy chooses, with an account of how."""
+"""Select training rows with a strategy, for a run, a config or a file."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ logger = logging.getLogger("tithe")
 
 @dataclass(frozen=True)
 class SelectionResult:
-    """A selection, the pool it is from, and what it cost.
+    """A selection with its pool, settings and cost.
 
     Attributes
     ----------
     names
-        The classes.
+        Names of the classes.
     seconds
-        Of the signals when they were computed, and of the choice itself.
+        Time to compute the signals, also if they are from the cache, and time of the choice itself.
     rounds
-        Number, strategy and the scoring model's SHA-256 of each round.
+        Number, strategy and SHA-256 of the scoring model of each round.
     """
 
     pool: Pool
@@ -51,29 +51,29 @@ class SelectionResult:
 
 
 def choose_rows(setup: Setup, settings: config.Select) -> SelectionResult:
-    """Compute what the strategy needs and let it choose among the training rows, in as many rounds as configured.
+    """Compute the signals that the strategy needs, and choose training rows in the configured number of rounds.
 
-    Between two rounds a model is trained on the rows chosen so far. A choice in rounds that was stopped continues after
-    its last finished round.
+    Between rounds a model is trained on the rows chosen so far. An interrupted selection continues after its last
+    finished round.
 
     Raises
     ------
     InputError
-        The strategy, an option, a signal or the budget is wrong.
+        The strategy, an option, a signal or the budget is invalid.
     """
     inputs, rescore = SignalInputs(setup, settings), rescore_with_model(setup)
     journal = RoundJournal.open(inputs)
     history = journal.history()
     pool, cost = compute_signals(inputs, list({strategy_of(settings, 0), settings.strategy}))
-    begun = time.monotonic()
+    started = time.monotonic()
     rounds_ = 1 if settings.strategy == "all" else settings.rounds
     for number in range(history.done, rounds_):
-        current, model = rescore(history.rows) if number else ({}, None)
+        current, model_sha256 = rescore(history.rows) if number else ({}, None)
         scored = pool.with_signals({name: array for name, array in current.items() if name in pool.signals})
         history = choose_round(scored, settings, inputs.seed, history)
-        journal.add(number, history, model)
+        journal.add(number, history, model_sha256)
     selection = history.selection()
-    seconds = {"signals": round(cost, 3), "choice": round(time.monotonic() - begun, 3)}
+    seconds = {"signals": round(cost, 3), "choice": round(time.monotonic() - started, 3)}
     share = f"{len(selection)} of {len(pool)} training rows"
     logger.info("%s chose %s in %.1f s", settings.strategy, share, sum(seconds.values()))
     names = tuple(map(str, inputs.labels.names))
@@ -82,14 +82,14 @@ def choose_rows(setup: Setup, settings: config.Select) -> SelectionResult:
 
 @dataclass
 class RoundJournal:
-    """The rounds that are finished, kept in the cache while a choice in several rounds is under way.
+    """The finished rounds of a selection, stored in the cache so that it can be resumed.
 
     Attributes
     ----------
     folder
-        Where each finished round has a file.
+        Contains one file per finished round.
     rounds
-        Number, strategy, the scoring model's SHA-256 and the rows so far, of each.
+        Number, strategy, SHA-256 of the scoring model and rows so far, of each round.
     """
 
     folder: Path
@@ -98,7 +98,7 @@ class RoundJournal:
 
     @classmethod
     def open(cls, inputs: SignalInputs) -> RoundJournal:
-        """Open the journal of a choice, with the rounds that an earlier process finished."""
+        """Open the journal of a selection, with the rounds that an earlier process finished."""
         settings = inputs.settings
         key = [inputs.data.fingerprint, inputs.embeddings_key, inputs.training_key, settings.model_dump(mode="json")]
         folder = cache.place("rounds", storage.digest([*key, inputs.seed]))
@@ -107,13 +107,15 @@ class RoundJournal:
         return cls(folder, settings, [storage.read_json(file) for file in finished])
 
     def history(self) -> History:
-        """Return the rows that the last finished round left."""
+        """Return the rows chosen up to the last finished round."""
         return History.from_json(self.rounds[-1]["history"]) if self.rounds else History.empty()
 
-    def add(self, number: int, history: History, model: str | None) -> None:
-        """Record one more round: its strategy, the model that scored the rows, the rows so far."""
+    def add(self, number: int, history: History, model_sha256: str | None) -> None:
+        """Record a finished round: its strategy, the SHA-256 of the model that scored the rows, the rows so far."""
         name = strategy_of(self.settings, number)
-        self.rounds.append({"round": number, "strategy": name, "model_sha256": model, "history": history.as_json()})
+        self.rounds.append(
+            {"round": number, "strategy": name, "model_sha256": model_sha256, "history": history.as_json()}
+        )
         if self.settings.rounds > 1:
             storage.write_json(self.folder / f"{number}.json", self.rounds[-1])
             logger.info("round %d of %d: %s, %d rows so far", number + 1, self.settings.rounds, name, len(history.rows))
@@ -122,12 +124,12 @@ class RoundJournal:
 def select_from_file(
     path: Path, settings: config.Select, columns: dict[str, str], encoder: str, max_length: int
 ) -> SelectionResult:
-    """Choose from all usable rows of a labelled file.
+    """Select from all usable rows of a labelled file.
 
     Raises
     ------
     InputError
-        The file, the encoder or the settings are wrong.
+        The file, the encoder or the settings are invalid.
     """
     model = {"encoder": encoder, "max_length": max_length, "freeze": "all"}
     run = config.parse({"data": {"path": str(path), **columns}, "model": model})
@@ -135,12 +137,12 @@ def select_from_file(
 
 
 def select_from_config(run: config.Run, settings: config.Select) -> SelectionResult:
-    """Choose from the training rows of a config's split, as a run of it would.
+    """Select from the training rows of a config, as a run of it would.
 
     Raises
     ------
     InputError
-        The data, the encoder or the settings are wrong.
+        The data, the encoder or the settings are invalid.
     """
     return _select(run, settings, lambda task: task.load())
 
@@ -151,12 +153,12 @@ def _select(run: config.Run, settings: config.Select, load: Callable[[Task], Spl
     task = open_task(run)
     setup = open_setup(task, load(task), accelerator)
     result = choose_rows(setup, settings)
-    if isinstance(setup.examples, Features):  # at hand anyway: there is a map whatever the strategy reads
+    if isinstance(setup.examples, Features):  # already computed: so the map can be drawn for any strategy
         embeddings = setup.examples.values[setup.splits.split.train]
         return replace(result, pool=result.pool.with_signals({"embeddings": embeddings}))
     return result
 
 
-def explain_row(chosen: SelectionResult, row: int) -> str:
-    """Return why a row of the data file was chosen or was not; see `explain.explain`."""
-    return explain(chosen.pool, chosen.selection, chosen.settings, chosen.seed, chosen.names, row)
+def explain_row(result: SelectionResult, row: int) -> str:
+    """Return why a row of the data file was chosen or not; see `explain.explain`."""
+    return explain(result.pool, result.selection, result.settings, result.seed, result.names, row)

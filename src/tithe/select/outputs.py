@@ -17,47 +17,47 @@ from tithe.select.map import draw
 FILE = "selection.parquet"
 
 
-def save(file: Path, chosen: SelectionResult) -> None:
-    """Write the chosen rows as Parquet, and beside them, under the same name, the summary and the map.
+def save(file: Path, result: SelectionResult) -> None:
+    """Write the chosen rows as Parquet, and the summary (.json) and the map (.png) under the same name.
 
-    `id` is the position in the data file, `rank` 0 was chosen first.
+    `id` is the position in the data file; the row of `rank` 0 was chosen first.
     """
-    selection = chosen.selection
+    selection = result.selection
     table = pa.table({
-        "id": chosen.pool.ids[selection.rows],
+        "id": result.pool.ids[selection.rows],
         "rank": selection.rank,
         "score": selection.score,
         "round": selection.round,
     })  # fmt: skip
-    table = table.replace_schema_metadata({"tithe": json.dumps(summary(chosen))})
-    with storage.atomic_file(file) as aside:
-        pq.write_table(table, aside)
-    storage.write_json(file.with_suffix(".json"), summary(chosen))
-    draw(file.with_suffix(".png"), chosen.pool, selection.rows, chosen.names)
+    table = table.replace_schema_metadata({"tithe": json.dumps(summary(result))})
+    with storage.atomic_file(file) as temporary:
+        pq.write_table(table, temporary)
+    storage.write_json(file.with_suffix(".json"), summary(result))
+    draw(file.with_suffix(".png"), result.pool, selection.rows, result.names)
 
 
-def write(home: Path, chosen: SelectionResult) -> None:
+def write(home: Path, result: SelectionResult) -> None:
     """Write the rows, the summary and the map of a selection into a run directory."""
-    save(home / FILE, chosen)
+    save(home / FILE, result)
 
 
-def summary(chosen: SelectionResult) -> dict[str, Any]:
-    """Return the content of the JSON beside the rows: the settings, the outcome, the cost in seconds."""
-    selection, labels = chosen.selection, chosen.pool.labels
+def summary(result: SelectionResult) -> dict[str, Any]:
+    """Return the content of the summary: settings, chosen rows by class and round, cost in seconds."""
+    selection, labels = result.selection, result.pool.labels
     return {
-        "strategy": chosen.settings.strategy,
-        "settings": chosen.settings.model_dump(mode="json"),
-        "seed": chosen.seed,
+        "strategy": result.settings.strategy,
+        "settings": result.settings.model_dump(mode="json"),
+        "seed": result.seed,
         "rows": len(selection),
-        "pool": len(chosen.pool),
-        "rows_sha256": storage.digest_bytes(chosen.pool.ids[selection.rows].tobytes()),
+        "pool": len(result.pool),
+        "rows_sha256": storage.digest_bytes(result.pool.ids[selection.rows].tobytes()),
         "classes": {
             "pool": np.bincount(labels).tolist(),
             "chosen": np.bincount(labels[selection.rows], minlength=int(labels.max()) + 1).tolist(),
         },
-        "seconds": chosen.seconds,
+        "seconds": result.seconds,
         "rounds": [
             {**{key: entry[key] for key in ("round", "strategy", "model_sha256")}, "rows": int(count)}
-            for entry, count in zip(chosen.rounds, np.bincount(selection.round), strict=True)
+            for entry, count in zip(result.rounds, np.bincount(selection.round), strict=True)
         ],
     }

@@ -1,4 +1,4 @@
-"""Between two rounds of a selection: a model is trained on the rows so far, and scores all the others."""
+"""Between rounds of a selection: train a model on the rows chosen so far, and score the whole pool with it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tithe.train import trainer
 from tithe.train.setup import Setup
 from tithe.train.trainer import FitOptions
 
-# Takes positions in the pool; returns signals of all its rows, and the SHA-256 of the model that they are from.
+# Takes positions in the pool; returns signals of all its rows, and the SHA-256 of the model that computed them.
 Rescore = Callable[[Rows], tuple[dict[str, Array], str]]
 
 
 def rescore_with_model(setup: Setup) -> Rescore:
-    """Return what trains a fresh model on some rows of the pool and scores the whole pool with it.
+    """Return a function that trains a new model on some rows of the pool and scores the whole pool with it.
 
-    The probabilities of a row that is not chosen yet are from a model that was not fit on it. An encoder that is
-    trained gives new embeddings, too.
+    Rows that are not chosen yet are scored by a model that was not trained on them. If the encoder is trained, the
+    embeddings are recomputed as well.
     """
     run, task, accelerator, pool = setup.run, setup.task, setup.accelerator, setup.pool
     on_features = setup.network.on_features

@@ -36,7 +36,7 @@ def test_checkpoints_dir(whole: Callable[..., Outcome], tmp_path: Path) -> None:
 
 def test_an_earlier_run_in_the_folder_is_not_buried(whole: Callable[..., Outcome], given: Given) -> None:
     home = whole().home
-    with pytest.raises(InputError, match="holds an earlier run: resume it"):
+    with pytest.raises(InputError, match="contains an earlier run: resume it"):
         pipeline.train(given(**{"checkpointing.checkpoints_dir": str(home)}))
     assert storage.broken_files(home) == []
 

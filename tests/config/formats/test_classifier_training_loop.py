@@ -220,9 +220,9 @@ def test_resume_in_the_same_folder(whole: Callable[..., Outcome], tmp_path: Path
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
-        ("training.seed", 7, "other data"),
-        ("training.batch_size", 8, "other order"),
-        ("training.max_seq_length", 12, "other model"),
+        ("training.seed", 7, "different data"),
+        ("training.batch_size", 8, "different order"),
+        ("training.max_seq_length", 12, "different model"),
     ],
 )
 def test_resume_from_a_run_of_another_kind_is_refused(

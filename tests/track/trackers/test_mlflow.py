@@ -120,12 +120,12 @@ def test_the_server_hears_all_that_a_killed_run_said_and_nothing_is_written_else
 @pytest.mark.parametrize(
     ("given", "exported", "says"),
     [
-        (None, "", r"no server: write its address, or export MLFLOW_TRACKING_URI"),
-        ("runs", "", r"'runs' is no server: write http://HOST:PORT"),
-        ("sqlite:///runs.db", "", r"'sqlite:///runs.db' is no server"),
-        ("http://", "", r"'http://' is no server"),
-        ("http://me:leak@host", "", r"holds a user or password, .*: export MLFLOW_TRACKING_USERNAME"),
-        (None, "https://leak@host", r"holds a user or password"),
+        (None, "", r"is not set: write the server's address, or export MLFLOW_TRACKING_URI"),
+        ("runs", "", r"'runs' is not a server address: write http://HOST:PORT"),
+        ("sqlite:///runs.db", "", r"'sqlite:///runs.db' is not a server address"),
+        ("http://", "", r"'http://' is not a server address"),
+        ("http://me:leak@host", "", r"contains a user or password, .*: export MLFLOW_TRACKING_USERNAME"),
+        (None, "https://leak@host", r"contains a user or password"),
     ],
 )
 def test_an_address_that_is_none_stops_the_run_before_it_starts(

@@ -8,7 +8,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def preprocess(arguments: list[str]) -> None:
-    """Merge the raw parts; `--skip-wrong` leaves wrong records out and lists them."""
+    """Merge the raw parts; `--skip-wrong` skips invalid records and lists them."""
     tithe("prepare", _shown(PROJECT / "data/raw"), "--out", _shown(PROJECT / "data/combined_processed"), *arguments)
 
 

@@ -1,4 +1,4 @@
-"""The signals that strategies ask for: computed once for the rows of a pool, cached by what made them."""
+"""The signals that strategies need: computed once for the rows of a pool, and cached."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _COST = "seconds.json"
 
 @dataclass(frozen=True)
 class SignalInputs:
-    """What signals are computed from: the training rows of a setup, and how a strategy is to choose among them.
+    """The inputs of signals: the training rows of a setup, and the settings of the selection.
 
-    Every array and text is of these rows, in their order; no other row is looked at but by the encoder.
+    Every array and text belongs to these rows, in their order; only the encoder sees other rows.
     """
 
     setup: Setup
@@ -43,7 +43,7 @@ class SignalInputs:
 
     @property
     def seed(self) -> int:
-        """Seed of the strategy's draws; the run's where the selection has none of its own."""
+        """Seed of the strategy's random draws; the run's seed if the selection sets none."""
         return self.setup.run.seed if self.settings.seed is None else self.settings.seed
 
     @property
@@ -63,15 +63,15 @@ class SignalInputs:
         Raises
         ------
         InputError
-            They are not texts.
+            The rows are not texts.
         """
         if not isinstance(self.setup.encoded, Tokenised):
-            raise InputError("strategies choose among texts: leave select out of this config")
+            raise InputError("strategies support only texts: remove select from this config")
         return self.setup.encoded.take(self._rows)
 
     @cached_property
     def embeddings(self) -> Array:
-        """Pooled states of the encoder as it was before training, shape (N, D).
+        """Pooled states of the encoder before training, shape (N, D).
 
         Raises
         ------
@@ -83,7 +83,7 @@ class SignalInputs:
             return np.asarray(setup.examples.values[self._rows])
         model, encoded = setup.network.classifier, setup.encoded
         if not (isinstance(model, Classifier) and isinstance(encoded, Encodable)):
-            raise InputError("embeddings need an encoder of texts: choose another strategy")
+            raise InputError("embeddings need a text encoder: choose another strategy")
         cached = features.cached(model, encoded, setup.network.cache_key, setup.accelerator)
         if cached is None:
             raise InputError("the cache has no room for embeddings: raise TITHE_CACHE_GB, or choose another strategy")
@@ -91,12 +91,12 @@ class SignalInputs:
 
     @property
     def embeddings_key(self) -> str:
-        """What makes the embeddings, besides the rows."""
+        """Cache key of the embeddings, without the rows."""
         return storage.digest([self.setup.network.cache_key, self.setup.accelerator.mixed_precision])
 
     @property
     def training_key(self) -> dict[str, Any]:
-        """The config by which models are trained between rounds."""
+        """Config of the models trained between rounds, for cache keys."""
         return {name: getattr(self.setup.run, name).model_dump(mode="json") for name in ("model", "train")}
 
     @property
@@ -104,109 +104,109 @@ class SignalInputs:
         return self.setup.splits.split.train
 
 
-def compute_signals(source: SignalInputs, strategies: Sequence[str]) -> tuple[Pool, float]:
-    """Return the pool with every signal that some strategies need, and the seconds that these cost.
+def compute_signals(inputs: SignalInputs, strategies: Sequence[str]) -> tuple[Pool, float]:
+    """Return the pool with every signal that the strategies need, and the seconds that these took.
 
-    A signal from the cache costs what it did when it was computed: a strategy does not get cheaper by coming second.
-    Embeddings are not counted, since training a head on the chosen rows needs them as well.
+    For a cached signal the original time counts, so that the order of strategies does not matter. Embeddings don't
+    count, since training a head on the chosen rows needs them as well.
 
     Raises
     ------
     InputError
-        No such strategy, or a signal that these data can't give.
+        Unknown strategy, or a signal that can't be computed for these data.
     """
-    # Lengths cost nothing, and the account of a selection shows them.
+    # Lengths cost nothing, and explanations of a selection show them.
     needs = sorted({"lengths", *(need for name in strategies for need in plugins.load("strategies", name).NEEDS)})
     signals: dict[str, Array] = {}
     cost = 0.0
     for need in needs:
         if need not in signals:
-            found, seconds = _cached(need, source)
-            signals, cost = {**signals, **found}, cost + seconds
-    return Pool.of(source.data.labels, source.data.ids, signals), cost
+            arrays, seconds = _cached(need, inputs)
+            signals, cost = {**signals, **arrays}, cost + seconds
+    return Pool.of(inputs.data.labels, inputs.data.ids, signals), cost
 
 
-def _cached(need: str, source: SignalInputs) -> tuple[dict[str, Array], float]:
-    """Return a signal and those that are computed along with it, and the seconds that they cost."""
+def _cached(need: str, inputs: SignalInputs) -> tuple[dict[str, Array], float]:
+    """Return a signal and those computed together with it, and the seconds that this took."""
     if need == "embeddings":
-        return {need: source.embeddings}, 0.0
+        return {need: inputs.embeddings}, 0.0
     if need == "lengths":
-        return {need: np.asarray(source.examples.lengths)}, 0.0
-    family = next((names for names in _TOGETHER if need in names), None)
+        return {need: np.asarray(inputs.examples.lengths)}, 0.0
+    family = next((names for names in _FAMILIES if need in names), None)
     if family is None:
-        raise InputError(f"no signal '{need}': choose one of {', '.join(sorted(_known()))}")
-    compute, made_of = _TOGETHER[family]
-    settings = source.settings
-    key = [_VERSION, *family, source.data.fingerprint, [getattr(settings, name) for name in made_of]]
-    key += [source.seed] if "folds" in made_of else []
-    key += [source.embeddings_key] if compute in _ON_EMBEDDINGS else []
-    key += [source.examples.fingerprint] if compute in _ON_TOKENS else []
+        raise InputError(f"no signal '{need}': choose one of {', '.join(sorted(_names()))}")
+    compute, parameters = _FAMILIES[family]
+    settings = inputs.settings
+    key = [_VERSION, *family, inputs.data.fingerprint, [getattr(settings, name) for name in parameters]]
+    key += [inputs.seed] if "folds" in parameters else []
+    key += [inputs.embeddings_key] if compute in _ON_EMBEDDINGS else []
+    key += [inputs.examples.fingerprint] if compute in _ON_TOKENS else []
     folder = cache.place("signals", storage.digest(key))
     if not cache.is_whole(folder):
-        logger.info("computing %s of %d rows", ", ".join(family), len(source.data))
-        begun = time.monotonic()
-        arrays = compute(source)
-        seconds = time.monotonic() - begun
-        with storage.atomic_folder(folder) as aside:
+        logger.info("computing %s of %d rows", ", ".join(family), len(inputs.data))
+        started = time.monotonic()
+        arrays = compute(inputs)
+        seconds = time.monotonic() - started
+        with storage.atomic_folder(folder) as temporary:
             for name, array in arrays.items():
-                np.save(aside / f"{name}.npy", array)
-            storage.write_json(aside / _COST, seconds)
+                np.save(temporary / f"{name}.npy", array)
+            storage.write_json(temporary / _COST, seconds)
         cache.make_room()
-    found = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in family}
-    return found, float(storage.read_json(folder / _COST))
+    signals = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in family}
+    return signals, float(storage.read_json(folder / _COST))
 
 
-def _known() -> set[str]:
-    return {"embeddings", "lengths", *(name for family in _TOGETHER for name in family)}
+def _names() -> set[str]:
+    return {"embeddings", "lengths", *(name for family in _FAMILIES for name in family)}
 
 
-def _probs(source: SignalInputs) -> dict[str, Array]:
-    X_ND, s = source.embeddings, source.settings
-    return {"probs": linear_probes.out_of_fold(X_ND, source.data.labels, len(source.labels), s.folds, source.seed)}
+def _probs(inputs: SignalInputs) -> dict[str, Array]:
+    X_ND, s = inputs.embeddings, inputs.settings
+    return {"probs": linear_probes.out_of_fold(X_ND, inputs.data.labels, len(inputs.labels), s.folds, inputs.seed)}
 
 
-def _proxy_probs(source: SignalInputs) -> dict[str, Array]:
-    X_ND, s = source.embeddings, source.settings
-    classes = len(source.labels)
+def _proxy_probs(inputs: SignalInputs) -> dict[str, Array]:
+    X_ND, s = inputs.embeddings, inputs.settings
+    classes = len(inputs.labels)
     return {
-        "proxy_probs": linear_probes.short_runs(X_ND, source.data.labels, classes, s.proxy_runs, s.folds, source.seed)
+        "proxy_probs": linear_probes.short_runs(X_ND, inputs.data.labels, classes, s.proxy_runs, s.folds, inputs.seed)
     }
 
 
-def _perplexity(source: SignalInputs) -> dict[str, Array]:
-    if source.settings.language_model:
-        texts = source.data.inputs()
+def _perplexity(inputs: SignalInputs) -> dict[str, Array]:
+    if inputs.settings.language_model:
+        texts = inputs.data.inputs()
         with bar("perplexity", len(texts), "texts") as tick:
-            model = causal_lm.open_model(source.settings.language_model, device=str(source.setup.accelerator.device))
+            model = causal_lm.open_model(inputs.settings.language_model, device=str(inputs.setup.accelerator.device))
             return {"perplexity": causal_lm.perplexities(model, texts, tick=tick)}
-    return {"perplexity": ngram_lm.perplexity_out_of_fold(_corpus(source), source.settings.folds, source.seed)}
+    return {"perplexity": ngram_lm.perplexity_out_of_fold(_corpus(inputs), inputs.settings.folds, inputs.seed)}
 
 
-def _label_losses(source: SignalInputs) -> dict[str, Array]:
-    labels = source.data.labels
-    if source.settings.language_model:
-        names = [str(source.labels.names[label]) for label in labels]
-        texts = source.data.inputs()
+def _label_losses(inputs: SignalInputs) -> dict[str, Array]:
+    labels = inputs.data.labels
+    if inputs.settings.language_model:
+        names = [str(inputs.labels.names[label]) for label in labels]
+        texts = inputs.data.inputs()
         with bar("label losses", len(texts), "texts") as tick:
-            model = causal_lm.open_model(source.settings.language_model, device=str(source.setup.accelerator.device))
+            model = causal_lm.open_model(inputs.settings.language_model, device=str(inputs.setup.accelerator.device))
             conditional_N, prior_N = causal_lm.label_losses(model, texts, names, tick=tick)
     else:
         conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(
-            _corpus(source), labels, len(source.labels), source.settings.folds, source.seed
+            _corpus(inputs), labels, len(inputs.labels), inputs.settings.folds, inputs.seed
         )
     return {"conditional_loss": conditional_N, "prior_loss": prior_N}
 
 
-def _readability(source: SignalInputs) -> dict[str, Array]:
-    texts = source.data.inputs()
+def _readability(inputs: SignalInputs) -> dict[str, Array]:
+    texts = inputs.data.inputs()
     languages = {language for language in map(text_statistics.language, texts[:1000]) if language == "other"}
     if languages:
-        logger.warning("some texts are neither English nor Russian: their readability ranks in the middle")
+        logger.warning("some texts are neither English nor Russian: their readability gets a middle rank")
     return {"readability": np.array([text_statistics.readability(text) for text in texts])}
 
 
-def _lexical(source: SignalInputs) -> dict[str, Array]:
-    texts = source.data.inputs()
+def _lexical(inputs: SignalInputs) -> dict[str, Array]:
+    texts = inputs.data.inputs()
     scores: dict[str, list[float]] = {"hdd": [], "mtld": [], "ttr": []}
     with bar("vocabulary", len(texts), "texts") as tick:
         for text in texts:
@@ -218,9 +218,9 @@ def _lexical(source: SignalInputs) -> dict[str, Array]:
     return {name: np.array(values) for name, values in scores.items()}
 
 
-def _corpus(source: SignalInputs) -> ngram_lm.Corpus:
-    """Return the token ids of the pool's rows, end to end."""
-    examples = source.examples
+def _corpus(inputs: SignalInputs) -> ngram_lm.Corpus:
+    """Return the concatenated token ids of the pool's rows."""
+    examples = inputs.examples
     lengths = np.asarray(examples.lengths)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     tokens = np.empty(int(offsets[-1]), dtype=np.int64)
@@ -229,8 +229,8 @@ def _corpus(source: SignalInputs) -> ngram_lm.Corpus:
     return ngram_lm.Corpus.of(tokens, offsets, vocabulary=int(tokens.max()) + 1 if len(tokens) else 1)
 
 
-# Signals that are computed together, how, and the settings that change them.
-_TOGETHER: dict[tuple[str, ...], tuple[Callable[[SignalInputs], dict[str, Array]], tuple[str, ...]]] = {
+# Signals that are computed together, the function, and the settings that they depend on.
+_FAMILIES: dict[tuple[str, ...], tuple[Callable[[SignalInputs], dict[str, Array]], tuple[str, ...]]] = {
     ("probs",): (_probs, ("folds",)),
     ("proxy_probs",): (_proxy_probs, ("folds", "proxy_runs")),
     ("perplexity",): (_perplexity, ("folds", "language_model")),

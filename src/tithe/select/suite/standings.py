@@ -1,4 +1,4 @@
-"""A suite's table: means over seeds with intervals, and whether a strategy beats class-balanced random in pairs."""
+"""The results table of a suite: means over seeds with intervals, and paired tests against class-balanced random."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ HEAD = (
 
 
 def compute_standings(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a line for each strategy and budget, the best accuracy first.
+    """Return a record for each strategy and budget, the best accuracy first.
 
-    Intervals are Student's over the seeds, at 95 %; the test is the paired t-test against `random` at the same budget
-    and over the same seeds. With one seed there is neither.
+    Intervals are Student's 95 % intervals over the seeds. The test is the paired t-test against `random` at the same
+    budget over the same seeds. With one seed there is neither.
     """
     groups: dict[tuple[str, float], dict[int, dict[str, Any]]] = {}
     for result in results:
@@ -59,7 +59,7 @@ def _values(group: dict[int, dict[str, Any]], score: str) -> dict[int, float]:
 
 
 def interval(values: Sequence[float]) -> dict[str, float | None]:
-    """Return the mean and half the width of its 95 % interval by Student's t; None with one value."""
+    """Return the mean and the half-width of its 95 % interval by Student's t; the latter is None for one value."""
     from scipy import stats
 
     mean, count = float(np.mean(values)), len(values)
@@ -69,12 +69,12 @@ def interval(values: Sequence[float]) -> dict[str, float | None]:
     return {"mean": mean, "half_width": error * float(stats.t.ppf(0.975, count - 1))}
 
 
-def _against(own: dict[int, float], rival: dict[int, float]) -> dict[str, float | None] | None:
-    """Return the mean difference in pairs and the two-sided p-value of the paired t-test."""
+def _against(scores: dict[int, float], rival: dict[int, float]) -> dict[str, float | None] | None:
+    """Return the mean paired difference and the two-sided p-value of the paired t-test."""
     from scipy import stats
 
-    gains = np.array([own[seed] - rival[seed] for seed in own if seed in rival])
-    if len(gains) == 0 or own == rival:
+    gains = np.array([scores[seed] - rival[seed] for seed in scores if seed in rival])
+    if len(gains) == 0 or scores == rival:
         return None
     if len(gains) < 2 or np.allclose(gains, gains[0]):
         return {"difference": float(gains.mean()), "p": None}
@@ -83,23 +83,25 @@ def _against(own: dict[int, float], rival: dict[int, float]) -> dict[str, float 
 
 def text(lines: Sequence[dict[str, Any]], equal_steps: bool) -> str:
     """Return the table as Markdown, readable in a terminal."""
-    how = "as many optimizer steps as on all rows" if equal_steps else "as many epochs as on all rows"
+    training = "as many optimizer steps as on all rows" if equal_steps else "as many epochs as on all rows"
     grid = [list(HEAD), *(cells(line) for line in lines)]
     widths = [max(len(row[i]) for row in grid) for i in range(len(HEAD))]
     table = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in grid]
     rule = " | ".join("-" * width for width in widths)
     seeds = lines[0]["seeds"]
-    note = f"{seeds} seed{'s' if seeds > 1 else ''}, {how}; mean ± 95 % interval over seeds; p of the paired t-test."
+    note = (
+        f"{seeds} seed{'s' if seeds > 1 else ''}, {training}; mean ± 95 % interval over seeds; p of the paired t-test."
+    )
     return "\n".join([f"| {row} |" for row in [table[0], rule, *table[1:]]] + ["", note])
 
 
 def name_of(line: dict[str, Any]) -> str:
-    """Return what a line is called: the strategy, and its budget where it has one."""
+    """Return the display name of a record: the strategy and its budget, if it has one."""
     return BASELINE if line["strategy"] == BASELINE else f"{line['strategy']} {100 * line['budget']:g} %"
 
 
 def cells(line: dict[str, Any]) -> list[str]:
-    """Return a line as it is shown, a cell for each column of `HEAD`."""
+    """Return the formatted cells of a record, one for each column of `HEAD`."""
     against = line["against_random"] or {}
     p = against.get("p")
     return [

@@ -1,4 +1,4 @@
-"""Strategies × budgets × seeds on shared caches: trials that can be stopped and resumed, and one table at the end."""
+"""The trials of a suite: strategies × budgets × seeds, resumable, with shared caches."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FILE, TRIALS = "suite.json", "trials"
 
 @dataclass(frozen=True)
 class Trial:
-    """One strategy at one budget, split and trained by one seed."""
+    """One strategy at one budget, with one seed for split, selection and training."""
 
     strategy: str
     budget: float
@@ -48,12 +48,12 @@ class Trial:
 class Grid:
     """The trials of a suite.
 
-    The baseline on all rows, which has one budget, and class-balanced random rows are always among them.
+    They always include the baseline on all rows, which has one budget, and class-balanced random rows.
 
     Attributes
     ----------
     equal_steps
-        Whether every trial takes as many optimizer steps as the baseline, or as many epochs.
+        Whether every trial gets as many optimizer steps as the baseline; otherwise as many epochs.
     """
 
     strategies: Sequence[str]
@@ -70,24 +70,24 @@ class Grid:
 
 
 def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> list[dict[str, Any]]:
-    """Run every trial that is not done yet; return the results of all.
+    """Run all trials that are not done yet; return the results of all.
 
-    Every seed splits the data anew, the same for all strategies, so that they are compared in pairs. Nothing is
-    chosen on validation rows: the weights of the last step are tested.
+    Each seed has its own split, shared by all strategies, so that they can be compared in pairs. Nothing is selected
+    on validation rows: the weights of the last step are tested.
 
     Parameters
     ----------
     base
-        The config of a run on all rows; the baseline `all` has its number of steps.
+        Config of a run on all rows; it sets the number of steps of the baseline `all`.
     processes
-        Trials at once.
+        Trials run in parallel.
 
     Raises
     ------
     InputError
-        A strategy, a budget or the config is wrong; nothing was run then.
+        A strategy, a budget or the config is invalid; nothing was run.
     Interrupted
-        A signal asked for a stop; trials that are done are kept.
+        A signal requested a stop; finished trials are kept.
     """
     trials = list(grid.trials())
     for name in dict.fromkeys(trial.strategy for trial in trials):
@@ -95,14 +95,14 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     files = {trial: out / TRIALS / f"{_file_name(base, trial, grid.equal_steps)}.json" for trial in trials}
     pending = [trial for trial in trials if not files[trial].exists()]
     if len(pending) < len(trials):
-        logger.info("%d of %d trials are done already", len(trials) - len(pending), len(trials))
+        logger.info("%d of %d trials are already done", len(trials) - len(pending), len(trials))
     with deferred() as stop, bar("trials", len(trials), "trials") as tick:
         tick(len(trials) - len(pending))
         for trial, result in _results(_Suite(base, grid.equal_steps), pending, processes):
             storage.write_json(files[trial], result)
             tick(1)
             if stop.signum:
-                raise Interrupted(stop.signum, f"stopped; trials that are done are in {out}: run again to continue")
+                raise Interrupted(stop.signum, f"stopped; finished trials are in {out}: run again to continue")
     return [storage.read_json(files[trial]) for trial in trials]
 
 
@@ -113,15 +113,15 @@ def _file_name(base: config.Run, trial: Trial, equal_steps: bool) -> str:
 
 
 class _Suite:
-    """Runs trials in this process, one setup for all trials of a seed."""
+    """Runs trials in this process, with one setup for all trials of a seed."""
 
     def __init__(self, base: config.Run, equal_steps: bool) -> None:
         self.base, self.equal_steps = base, equal_steps
         self._setups: dict[int, Setup] = {}
 
     def run(self, trial: Trial) -> dict[str, Any]:
-        """Choose rows, train fresh weights on them, test."""
-        if trial.seed not in self._setups:  # trials come seed by seed: one setup at a time is in memory
+        """Select rows, train new weights on them, test."""
+        if trial.seed not in self._setups:  # trials are ordered by seed, so one setup at a time is enough
             self._setups = {trial.seed: _open(self.base, trial.seed)}
         return _run_trial(self._setups[trial.seed], _select(self.base, trial), trial, self.equal_steps)
 
@@ -138,19 +138,19 @@ def _results(suite: _Suite, trials: list[Trial], processes: int) -> Iterator[tup
         yield from ((trial, suite.run(trial)) for trial in trials)
         return
     threads = max(1, (os.cpu_count() or 1) // processes)
-    begin = _begin, (suite.base, suite.equal_steps)
+    initializer = _start_worker, (suite.base, suite.equal_steps)
     # Children read the variable when they load their libraries.
     with (
         storage.environment_variable("OMP_NUM_THREADS", str(threads)),
-        multiprocessing.get_context("spawn").Pool(processes, *begin) as pool,
+        multiprocessing.get_context("spawn").Pool(processes, *initializer) as pool,
     ):
         yield from zip(trials, pool.imap(_run_in_worker, trials), strict=True)
 
 
-_worker: list[_Suite] = []  # that of a worker process
+_worker: list[_Suite] = []  # the suite of a worker process
 
 
-def _begin(base: config.Run, equal_steps: bool) -> None:
+def _start_worker(base: config.Run, equal_steps: bool) -> None:
     _worker.append(_Suite(base, equal_steps))
 
 
@@ -161,15 +161,15 @@ def _run_in_worker(trial: Trial) -> dict[str, Any]:
 def _select(base: config.Run, trial: Trial) -> config.Select:
     values = (base.select or config.Select()).model_dump()
     options = values["options"] if values["strategy"] == trial.strategy else {}
-    own = {"strategy": trial.strategy, "budget": trial.budget, "options": options}
-    return config.section(config.Select, {**values, **own}, "suite")
+    changes = {"strategy": trial.strategy, "budget": trial.budget, "options": options}
+    return config.section(config.Select, {**values, **changes}, "suite")
 
 
 def _run_trial(setup: Setup, settings: config.Select, trial: Trial, equal_steps: bool) -> dict[str, Any]:
     result = choose_rows(setup, settings)
     splits = setup.splits.with_train_rows(result.selection.rows, setup.run.data, trial.seed)
-    begun = time.monotonic()
-    steps, probs_NC, labels_N = _trained(setup, splits, equal_steps)
+    started = time.monotonic()
+    steps, probs_NC, labels_N = _train_and_test(setup, splits, equal_steps)
     matrix_CC = metrics.confusion(labels_N, probs_NC.argmax(axis=1), len(splits.labels))
     per_class = metrics.per_class(matrix_CC)
     return {
@@ -179,23 +179,23 @@ def _run_trial(setup: Setup, settings: config.Select, trial: Trial, equal_steps:
         "test": metrics.summary(labels_N, probs_NC),
         "worst_class_accuracy": float(per_class.recall[per_class.support > 0].min()),
         "selection_seconds": result.seconds,
-        "train_seconds": round(time.monotonic() - begun, 3),
+        "train_seconds": round(time.monotonic() - started, 3),
         "rows_sha256": summary(result)["rows_sha256"],
         "split_sha256": splits.split.hash,
     }
 
 
-def _trained(setup: Setup, splits: Splits, equal_steps: bool) -> tuple[int, Array, Rows]:
-    """Train fresh weights on some rows; return the steps taken, and the test rows' probabilities and labels."""
+def _train_and_test(setup: Setup, splits: Splits, equal_steps: bool) -> tuple[int, Array, Rows]:
+    """Train new weights on the training rows; return the steps, and the test rows' probabilities and labels."""
     run, options = setup.run, setup.run.train
-    # The setup's own head is never trained: a copy of it is what a fresh classifier of this seed would have.
+    # The setup's head is never trained, so a copy of it equals the initial head of this seed.
     head = copy.deepcopy(setup.network.classifier.get_submodule("head"))
     model = features.Probe(head) if setup.network.on_features else setup.task.build(setup.classes, run.seed)
     full = trainer.plan(setup.examples.take(setup.splits.train), options, run.seed).steps_per_epoch
     train = setup.examples.take(splits.train)
-    own = trainer.plan(train, options, run.seed).steps_per_epoch
-    total = (full if equal_steps else own) * options.epochs
-    options = options.model_copy(update={"epochs": -(-total // own), "schedule_steps": total})
+    partial = trainer.plan(train, options, run.seed).steps_per_epoch
+    total = (full if equal_steps else partial) * options.epochs
+    options = options.model_copy(update={"epochs": -(-total // partial), "schedule_steps": total})
     loop = trainer.fit(model, setup.task.criterion(), train, FitOptions(options, run.seed, setup.accelerator))
     for _ in itertools.islice(loop, total):
         pass
