@@ -120,8 +120,8 @@ def test_a_stray_section_does_not_turn_a_native_config_into_a_recipe() -> None:
     ("settings", "says"),
     [
         ("{single_files: true, epoch_files: 1}", "both write best_model.pt: set only one of them"),
-        ("{dir: validation}", "checkpoint.dir 'validation' is where a run writes something else"),
-        ("{dir: assets/deep}", "checkpoint.dir 'assets/deep' is where a run writes something else"),
+        ("{dir: validation}", "checkpoint.dir 'validation' is a name that a run uses for other files"),
+        ("{dir: assets/deep}", "checkpoint.dir 'assets/deep' is a name that a run uses for other files"),
         ("{dir: tensorboard}", "checkpoint.dir and track.tensorboard_dir are both 'tensorboard'"),
     ],
 )

@@ -69,7 +69,10 @@ REFUSED_DATA = [
     ("{path: a, val_ratio: 0}", "data.val_ratio = 0 should be greater than 0"),
     ("{path: a, val_ratio: 1}", "data.val_ratio = 1 should be less than 1"),
     ("{path: a, test_ratio: -0.1}", "data.test_ratio = -0.1 should be"),
-    ("{path: a, val_ratio: 0.5, test_ratio: 0.5}", "val_ratio + test_ratio must leave rows to train on"),
+    (
+        "{path: a, val_ratio: 0.5, test_ratio: 0.5}",
+        "val_ratio + test_ratio must be below 1, so that rows are left to train on",
+    ),
     ("{path: a, num_workers: 1.5}", "data.num_workers = 1.5 should be an integer"),
     ("{path: a, upsample: 1}", "data.upsample = 1 should be a boolean"),
 ]

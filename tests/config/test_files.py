@@ -9,10 +9,10 @@ from tithe import config
 from tithe.errors import InputError
 
 BAD_FILES = [
-    (b"", "holds no settings"),
-    (b"# only a comment\n", "holds no settings"),
-    (b"- 1\n- 2\n", "holds no settings"),
-    (b"just a word", "holds no settings"),
+    (b"", "contains no settings"),
+    (b"# only a comment\n", "contains no settings"),
+    (b"- 1\n- 2\n", "contains no settings"),
+    (b"just a word", "contains no settings"),
     (b"\xff\xfe\x00\x01", "is not a text file"),
     (b"data: \x00", "is not YAML"),
     (b"name: a\ndata: b: c\n", "is not YAML at line 2, column 8"),

@@ -46,7 +46,7 @@ def test_the_documented_commands_run_as_written(project: Path) -> None:
     assert {"combined_dataset.json", "output_to_symbol.json"} <= {p.name for p in combined.iterdir()}
     assert {record["output"] for record in json.loads((combined / "combined_dataset.json").read_text())} == set("abc")
     no_model = command(project, "finetune_pipeline/scripts/train.py")
-    assert no_model.returncode == 2 and "its README.md says how" in no_model.stderr
+    assert no_model.returncode == 2 and "see its README.md" in no_model.stderr
     made = command(project, "finetune_pipeline/scripts/make_tiny_model.py", "--layers", "2", "--hidden-size", "32")
     assert made.returncode == 0, made.stderr
     path = project / "finetune_pipeline/configs/train_config.json"
@@ -67,7 +67,7 @@ def test_the_documented_commands_run_as_written(project: Path) -> None:
 def test_a_missing_config_names_the_cure(project: Path) -> None:
     result = command(project, "finetune_pipeline/scripts/train.py", "--config", "nowhere.json")
     assert result.returncode == 2 and result.stderr.count("\n") == 1
-    assert "no config file nowhere.json" in result.stderr and "pass its whole path" in result.stderr
+    assert "no config file nowhere.json" in result.stderr and "pass its full path" in result.stderr
 
 
 def test_without_the_package_the_script_says_how_to_install_it(project: Path) -> None:

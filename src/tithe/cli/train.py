@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tithe.cli.options import AsJson, ConfigFile, Set, print_json, quiet_libraries
+from tithe.storage import run_files
 
 train_app = typer.Typer(rich_markup_mode=None)
 
@@ -34,7 +35,7 @@ def quickstart(
         text = "A quiet, clever film that stays with you long after the credits."
         prediction = predict.load(outcome.best).predict([text])[0]
         typer.echo(f'\n"{text}"\n→ {prediction.label} ({prediction.probability:.0%})\n')
-        typer.echo(f"report      {outcome.home / 'report.html'}")
+        typer.echo(f"report      {outcome.home / run_files.REPORT}")
         typer.echo(f"use it      tithe predict {outcome.best} 'your text'")
 
 
@@ -63,13 +64,13 @@ def train(
         print_json({"home": str(outcome.home), "checkpoint": str(outcome.best), **outcome.scores})
         return
     print_scores(outcome.scores)
-    typer.echo(f"\nbest checkpoint  {outcome.best}\nreport           {outcome.home / 'report.html'}")
+    typer.echo(f"\nbest checkpoint  {outcome.best}\nreport           {outcome.home / run_files.REPORT}")
     typer.echo(f"final weights    sha256 {outcome.scores['training']['final_weights_sha256']}")
 
 
 def print_scores(parts: dict[str, Any]) -> None:
     """Print the scores of all parts of the data, one column each."""
-    shown = [name for name in ("validation", "test", "data") if name in parts]
+    shown = [name for name in (*run_files.PARTS, "data") if name in parts]
     typer.echo(f"\n{'':<20}" + "".join(f"{name:>12}" for name in shown))
     for key in ("accuracy", "f1", "f1_weighted", "auc_roc", "auc_pr", "calibration_error", "rows"):
         values = (parts[name][key] for name in shown)

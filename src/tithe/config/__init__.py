@@ -1,4 +1,4 @@
-"""The one strict, frozen `Run`: how files in any known vocabulary become it."""
+"""Reading a config file, native or of a documented format, into one strict, frozen `Run`."""
 
 from __future__ import annotations
 
@@ -62,20 +62,20 @@ S = TypeVar("S", bound=Section)
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Run:
-    """Read a YAML or JSON file, native or of any documented recipe, into a `Run`.
+    """Read a YAML or JSON file, native or in a documented format, into a `Run`.
 
     Parameters
     ----------
     path
-        The file. `${NAME}` in its values is taken from the environment, then from `.env` beside the
-        file or in the current folder; `${NAME:-text}` has a default.
+        The file. `${NAME}` in its values is replaced by a variable of the environment, else of the `.env` file in
+        its folder or the current one; `${NAME:-text}` has a default.
     overrides
-        `a.b=c` settings in the file's own vocabulary or the native one; values are YAML.
+        `a.b=c` settings with the file's own keys or native ones; values are YAML.
 
     Raises
     ------
     InputError
-        Anything that is not exactly right, in one line.
+        The file or an override is not valid; one line names the first mistake.
     """
     path = Path(path)
     written, raw = read(path)
@@ -89,10 +89,10 @@ def parse(
     written: Mapping[str, Any] | None = None,
     file: Path = Path("config"),
 ) -> Run:
-    """Turn a mapping in any known vocabulary into a `Run`; see `load`.
+    """Turn a mapping, native or in a documented format, into a `Run`; see `load`.
 
-    `written` is the mapping before variables were filled in: errors show `${NAME}`, never its value. `file` is
-    where they stand: a documented format may count its paths, and take the run's name, from there.
+    `written` is the mapping before variables were substituted: errors show `${NAME}`, never its value. `file` is the
+    path of the config: a documented format may resolve its paths against it, and name the run after it.
     """
     recipe = recognise(raw)
     settings = [override(text) for text in overrides]
@@ -100,7 +100,7 @@ def parse(
     if recipe:
         module = plugins.load("recipes", recipe)
         documented, native = known_keys(module.Config), known_keys(Run)
-        # A key that neither vocabulary knows belongs to the file's own, where the error can name the right one.
+        # An unknown key counts as one of the documented format, so that the error can suggest a key of that format.
         own = [
             (key, value)
             for key, value in settings
@@ -117,12 +117,12 @@ def parse(
 
 
 def recognise(raw: Mapping[str, Any]) -> str | None:
-    """Return the recipe in whose vocabulary a config is written, None for the native one."""
+    """Return the name of the documented format of a config, None for the native one."""
     present = set(_flatten(raw))
 
     def score(model: type[BaseModel]) -> tuple[bool, int]:
-        known = known_keys(model)
-        return required_keys(model) <= present, sum(key in known for key in present)
+        keys = known_keys(model)
+        return required_keys(model) <= present, sum(key in keys for key in present)
 
     scores = {name: score(plugins.load("recipes", name).Config) for name in plugins.names("recipes")}
     best = max(scores, key=lambda name: scores[name], default=None)
@@ -130,12 +130,12 @@ def recognise(raw: Mapping[str, Any]) -> str | None:
 
 
 def section(model: type[S], raw: Mapping[str, Any], source: str) -> S:
-    """Check the values of one section.
+    """Validate the values of one section.
 
     Raises
     ------
     InputError
-        Anything that is not exactly right, in one line.
+        A value is not valid; one line names the first mistake.
     """
     return cast(S, _validate(model, raw, source, {}))
 

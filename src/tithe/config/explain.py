@@ -1,4 +1,4 @@
-"""What a config model says of itself: its keys and their meaning, and what is wrong with a value."""
+"""The keys of a config model, their types and meaning, and error messages for wrong values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
 
 
 def required_keys(model: type[BaseModel]) -> set[str]:
-    """Return the dotted keys that a config of this model can't do without."""
+    """Return the dotted keys without a default."""
     return {key for key, _, default, _ in explain(model) if default == "required"}
 
 
@@ -47,7 +47,7 @@ def _type_name(annotation: Any) -> str:
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
-    """Yield what an annotation is made of, without None, constraints and what stands in brackets of tuples."""
+    """Yield the parts of an annotation, without None, constraints and the item types of tuples and dicts."""
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) in (tuple, dict):
@@ -67,14 +67,14 @@ def _section(annotation: Any) -> type[BaseModel] | None:
 
 
 def explain_error(model: type[BaseModel], error: dict[str, Any], source: str, written: Mapping[str, Any]) -> str:
-    """Return one line for one of pydantic's errors: the place, the value, what it should be.
+    """Return a one-line message for one of pydantic's errors: the key, the value, what it should be.
 
     Parameters
     ----------
     source
-        Name of the config for the user.
+        Name of the config, as shown to the user.
     written
-        The config before variables were filled in; a value that came from one is shown as `${NAME}`.
+        The config before variables were substituted; a value that came from a variable is shown as `${NAME}`.
     """
     loc = error["loc"]
     key = ".".join(str(part) for part in loc)
@@ -88,7 +88,7 @@ def explain_error(model: type[BaseModel], error: dict[str, Any], source: str, wr
     message = message.removeprefix("String ")
     of_section = not loc or _section_at(model, loc)
     if error["type"] == "value_error" and of_section:
-        return f"{source}: {message}"  # it names its keys itself
+        return f"{source}: {message}"  # the message itself names the keys
     if of_section:
         return f"{source}: '{key}' should be a section with keys {', '.join(sorted(_siblings(model, loc)))}"
     shown = "a secret" if "token" in key else repr(_as_written(written, loc, error["input"]))
@@ -96,23 +96,23 @@ def explain_error(model: type[BaseModel], error: dict[str, Any], source: str, wr
 
 
 def _as_written(written: Any, loc: Sequence[Any], value: Any) -> Any:
-    """Return `${NAME}` where the file says so, else the value: what a variable held may be a secret."""
+    """Return `${NAME}` where the file has it, else the value: the value of a variable may be a secret."""
     for part in loc:
         written = written.get(part) if isinstance(written, Mapping) else None
     return written if isinstance(written, str) and "${" in written else value
 
 
 def _nearest(model: type[BaseModel], loc: Sequence[Any]) -> str:
-    """Look for the right key among the siblings, then anywhere in the config."""
+    """Suggest a similar key among the siblings, else anywhere in the config."""
     *parents, last = loc
     siblings = _siblings(model, parents)
     near = did_you_mean(str(last), siblings)
     if "did you mean" in near:
         return near
     keys = [key for key, *_ in explain(model)]
-    elsewhere = {key.rpartition(".")[2]: key for key in reversed(keys)}  # of two equal names the first counts
-    found = difflib.get_close_matches(str(last), elsewhere, n=1, cutoff=0.75)
-    return f": did you mean '{elsewhere[found[0]]}'?" if found else near
+    elsewhere = {key.rpartition(".")[2]: key for key in reversed(keys)}  # of two equal names the first is kept
+    matches = difflib.get_close_matches(str(last), elsewhere, n=1, cutoff=0.75)
+    return f": did you mean '{elsewhere[matches[0]]}'?" if matches else near
 
 
 def _section_at(model: type[BaseModel], loc: Sequence[Any]) -> type[BaseModel] | None:

@@ -1,4 +1,4 @@
-"""Config files as written by people: YAML or JSON, with variables from the environment and `.env`."""
+"""Reading of config files: YAML or JSON, with variables from the environment and `.env`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tithe.errors import InputError
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a file's mapping as written, and with `${NAME}` filled from `.env` files and the environment.
+    """Return a file's mapping as written, and with `${NAME}` replaced from `.env` files and the environment.
 
     Raises
     ------
@@ -23,32 +23,32 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, IsADirectoryError):
         raise InputError(
-            f"no config file {path} (seen from {Path.cwd()}): run from where it counts from, or pass its whole path"
+            f"no config file {path} (seen from {Path.cwd()}): pass its full path, or change to its root folder"
         ) from None
     except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file: a config is YAML or JSON") from None
+        raise InputError(f"{path} is not a text file: pass a config in YAML or JSON") from None
     value = _yaml(text, str(path))
     if not isinstance(value, dict):
-        raise InputError(f"{path} holds no settings: a config is a mapping such as 'data: {{path: rows.parquet}}'")
+        raise InputError(f"{path} contains no settings: a config is a mapping such as 'data: {{path: rows.parquet}}'")
     return value, _interpolate(value, path)
 
 
-_SPEAKS_OF_TRAINING = re.compile(r'"(data|paths)"\s*:\s*\{|"(strategy_name|data_root)"\s*:')
+_TRAINING_KEYS = re.compile(r'"(data|paths)"\s*:\s*\{|"(strategy_name|data_root)"\s*:')
 
 
 def is_config_file(path: Path) -> bool:
-    """Say whether a file is a config, by its name and, where data have the same suffix, by its first words."""
+    """Return whether a file is a config, by its suffix and, since `.json` may also be data, by its first keys."""
     if path.suffix.lower() in (".yaml", ".yml"):
         return True
     if path.suffix.lower() != ".json" or not path.is_file():
         return False
     with path.open(encoding="utf-8", errors="replace") as file:
         beginning = file.read(4096).lstrip("\ufeff \t\r\n")
-    return beginning.startswith("{") and _SPEAKS_OF_TRAINING.search(beginning) is not None
+    return beginning.startswith("{") and _TRAINING_KEYS.search(beginning) is not None
 
 
 def _yaml(text: str, source: str) -> Any:
-    # YAML 1.2 in pure Python: there `1e-5` is a number and `no` is a word; the C parser speaks 1.1.
+    # YAML 1.2 in pure Python: there `1e-5` is a number and `no` is a string; the C parser reads YAML 1.1.
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -57,7 +57,7 @@ def _yaml(text: str, source: str) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        # ruamel shows both values of a key that stands twice: one of them may be a token.
+        # ruamel shows both values of a duplicate key: one of them may be a token.
         problem = str(error.problem or error.context).partition(" with value")[0]
         raise InputError(f"{source} is not YAML{where}: {problem}") from None
     except YAMLError as error:
@@ -99,4 +99,4 @@ def _interpolate(raw: dict[str, Any], path: Path) -> dict[str, Any]:
     try:
         return cast(dict[str, Any], walk(raw))
     except RecursionError:
-        raise InputError(f"{path.name} contains itself: remove the YAML anchor that refers to its own place") from None
+        raise InputError(f"{path.name} contains itself: remove the YAML alias that refers to its own anchor") from None

@@ -1,4 +1,4 @@
-"""Every setting of a run, its range and its meaning; `config` reads files into them."""
+"""Every setting of a run, with its type, range and meaning."""
 
 from __future__ import annotations
 
@@ -51,26 +51,26 @@ class Data(Section):
     test_ratio: Ratio = Field(0.1, description="share of rows held out for the test; 0 for none")
     upsample: bool = Field(False, description="repeat training rows of small classes up to the largest")
     downsample: bool = Field(False, description="drop training rows of large classes down to the smallest")
-    class_weights: bool = Field(False, description="weigh the training loss by inverse class frequency")
+    class_weights: bool = Field(False, description="weight the training loss by inverse class frequency")
     num_workers: Count = Field(0, description="processes that collate batches ahead of training")
     hold_out: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        (), description="generators whose images are only tested on; for images"
+        (), description="generators whose images are used only for the test; for images"
     )
 
     @model_validator(mode="after")
     def _leaves_training_rows(self) -> Data:
         if self.val_ratio + self.test_ratio >= 1:
-            raise ValueError("val_ratio + test_ratio must leave rows to train on (be below 1)")
+            raise ValueError("val_ratio + test_ratio must be below 1, so that rows are left to train on")
         return self
 
 
 class Model(Section):
     """The encoder and the head on top of it."""
 
-    encoder: str = Field("minilm", description="'minilm' (carried by a package), a folder, or a hub name")
+    encoder: str = Field("minilm", description="'minilm' (installed as a package), a folder, or a hub name")
     pooling: Literal["auto", "cls", "mean"] = Field(
         "auto",
-        description="how token states become one vector; auto: what the encoder says of itself, or mean",
+        description="how token states become one vector; auto: as in the encoder's own configuration, else mean",
     )
     head: Literal["linear", "mlp"] = Field("linear", description="classifier on the pooled vector")
     hidden_dim: Positive = Field(256, description="width of the mlp head")
@@ -80,12 +80,12 @@ class Model(Section):
         "auto", description="attention implementation; auto lets the encoder choose"
     )
     freeze: Literal["none", "all"] | Positive = Field(
-        "none", description="what of the encoder stays as it is: none, all, or its embeddings and first N layers"
+        "none", description="frozen part of the encoder: none, all, or the embeddings and the first N layers"
     )
 
 
 class Images(Section):
-    """The image task: which detector, how images are cut and changed, what its loss weighs."""
+    """The image task: the detector, crops and augmentation, weights of the loss."""
 
     mode: Literal["fast", "full"] = Field(
         "fast", description="fast: perceptual and traces; full: perceptual, spectral, statistical and attention"
@@ -94,13 +94,13 @@ class Images(Section):
     crops: Positive = Field(4, description="crops of an image whose scores are averaged in evaluation")
     augment: Literal["none", "flips", "all"] = Field(
         "all",
-        description="how training crops are changed, both classes alike: turned, or also compressed, blurred, ...",
+        description="augmentation of training crops, the same for both classes; all: also compression, blur, ...",
     )
-    twins: bool = Field(True, description="put a real image and its fake into one batch, changed in the same way")
-    regression_weight: float = Field(1.0, ge=0, description="of (score - label)²")
-    classification_weight: float = Field(0.3, ge=0, description="of the cross-entropy of real against fake")
-    ranking_weight: float = Field(0.2, ge=0, description="of each real image's lead over each fake one")
-    margin: float = Field(0.2, gt=0, le=1, description="the lead in score that a real image should have")
+    twins: bool = Field(True, description="put a real image and its fake into one batch, with the same augmentation")
+    regression_weight: float = Field(1.0, ge=0, description="weight of (score - label)²")
+    classification_weight: float = Field(0.3, ge=0, description="weight of the cross-entropy of real against fake")
+    ranking_weight: float = Field(0.2, ge=0, description="weight of the ranking loss over pairs of real and fake")
+    margin: float = Field(0.2, gt=0, le=1, description="margin of a real image's score over that of each fake one")
     error: float = Field(
         0.05, gt=0, lt=0.5, description="share of validation images of a class that a verdict may get wrong"
     )
@@ -108,18 +108,18 @@ class Images(Section):
 
 
 class Tune(Section):
-    """A random search before the run, on a part of its training rows; none of its validation rows are seen."""
+    """A search for settings before the run, on a part of its training rows; it does not use the validation rows."""
 
-    trials: Positive = Field(25, description="combinations that are tried")
-    sample: float = Field(0.15, gt=0, le=1, description="share of the training rows that the search works on")
+    trials: Positive = Field(25, description="number of trials")
+    sample: float = Field(0.15, gt=0, le=1, description="share of the training rows that the search uses")
     epochs: Positive = Field(2, description="epochs of each trial")
-    metric: Literal["val_loss", "val_accuracy"] = Field("val_loss", description="what the best trial is best in")
-    sampler: Literal["random", "tpe"] = Field("random", description="how combinations are drawn")
+    metric: Literal["val_loss", "val_accuracy"] = Field("val_loss", description="metric that decides the best trial")
+    sampler: Literal["random", "tpe"] = Field("random", description="Optuna sampler of the values")
     prune: bool = Field(False, description="stop a trial that is worse than the median of earlier ones")
     dropout: RatioRange = Field((0.1, 0.5), description="smallest and largest dropout")
     learning_rate: Range = Field((1e-5, 1e-4), description="smallest and largest learning rate, drawn on a log scale")
     encoder_learning_rate: Range | None = Field(
-        None, description="a range of its own for the encoder's learning rate; the same rate as the head when unset"
+        None, description="range of a separate learning rate for the encoder; the head's rate when unset"
     )
     weight_decay: Choices[Decay] = Field((0.0, 0.01, 0.1), description="decays to choose from")
     betas: Choices[Betas] = Field(
@@ -128,30 +128,34 @@ class Tune(Section):
 
 
 class Select(Section):
-    """Which training rows are used: a part of them, chosen by a strategy."""
+    """Selection: train on a part of the training rows, chosen by a strategy."""
 
     strategy: str = Field("random", description="file name in strategies/; 'all' takes every row")
     budget: float = Field(0.1, gt=0, le=1, description="share of the training rows")
     balance: Literal["stratified", "uniform", "none"] = Field(
-        "stratified", description="how the budget is shared among classes: by their size, equally, or not at all"
+        "stratified", description="how the budget is divided among classes: by size, equally, or not at all"
     )
     floor: Count = Field(1, description="rows that each class gets before anything is scored")
-    seed: Seed | None = Field(None, description="of the strategy's random draws; the run's seed when unset")
-    folds: Annotated[int, Field(ge=2)] = Field(5, description="parts for signals from models that did not see the row")
+    seed: Seed | None = Field(None, description="seed of the strategy's random draws; the run's seed when unset")
+    folds: Annotated[int, Field(ge=2)] = Field(
+        5, description="cross-validation folds, for signals from models that were not trained on the row"
+    )
     proxy_runs: Positive = Field(10, description="short proxy runs whose errors are averaged")
     language_model: str | None = Field(
-        None, description="causal model (folder or .gguf) for perplexity and ifd; an own n-gram model when unset"
+        None, description="causal model (folder or .gguf) for perplexity and ifd; a built-in n-gram model when unset"
     )
-    rounds: Positive = Field(1, description="parts of the budget; a model trained on the rows so far scores the next")
-    first: str = Field("random", description="strategy of the first of several rounds, when there is no model yet")
-    options: dict[str, Any] = Field({}, description="the strategy's own settings, named in its file")
+    rounds: Positive = Field(
+        1, description="rounds that share the budget; after each, a model trained on the rows so far scores the rest"
+    )
+    first: str = Field("random", description="strategy of the first of several rounds, before there is a model")
+    options: dict[str, Any] = Field({}, description="the strategy's own settings, documented in its file")
 
 
 class Train(Section):
-    """How long and how the weights move."""
+    """Training: epochs, batches, optimizer, schedule, precision."""
 
     epochs: Positive = Field(3, description="passes over the training rows")
-    batch_size: Positive = Field(16, description="rows in memory at once")
+    batch_size: Positive = Field(16, description="rows per micro-batch")
     accumulation_steps: Positive = Field(1, description="batches per optimizer step; exact to the full batch")
     learning_rate: float = Field(5e-5, gt=0, description="peak learning rate of AdamW")
     encoder_learning_rate: float | None = Field(
@@ -161,15 +165,13 @@ class Train(Section):
     betas: Betas = Field((0.9, 0.999), description="AdamW's decay of its averages of gradient and squared gradient")
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="decay after the warmup")
     warmup_steps: Count = Field(0, description="optimizer steps from 0 to the peak")
-    warmup_epochs: Count = Field(0, description="the same in epochs; counts where warmup_steps is 0")
-    min_learning_rate: float = Field(0.0, ge=0, description="learning rate where the cosine ends")
+    warmup_epochs: Count = Field(0, description="the same in epochs; used if warmup_steps is 0")
+    min_learning_rate: float = Field(0.0, ge=0, description="learning rate at the end of the cosine")
     schedule_steps: Positive | None = Field(
-        None, description="optimizer steps until the schedule's end; all steps of the epochs when unset"
+        None, description="optimizer steps until the end of the schedule; all steps of the run when unset"
     )
-    schedule_epochs: Positive | None = Field(
-        None, description="the same in epochs; counts where schedule_steps is unset"
-    )
-    schedule_from: Count = Field(0, description="epochs that are done when the schedule, warmup included, begins")
+    schedule_epochs: Positive | None = Field(None, description="the same in epochs; used if schedule_steps is unset")
+    schedule_from: Count = Field(0, description="epochs before the start of the schedule, warmup included")
     num_cycles: float = Field(0.5, gt=0, description="waves of the cosine; 0.5 falls once from peak to zero")
     precision: Literal["auto", "no", "bf16", "fp16"] = Field(
         "auto", description="automatic mixed precision; auto: bf16 where the device computes it natively"
@@ -177,36 +179,35 @@ class Train(Section):
     clip_norm: float = Field(1.0, ge=0, description="largest gradient norm; 0 for no clipping")
     label_smoothing: Ratio = Field(0.0, description="share of the target spread over all classes")
     ema_decay: Ratio = Field(0.0, description="moving average of the weights, used for evaluation; 0 for none")
-    validate_every: Positive = Field(
-        1, description="epochs between two validations; the last one is always followed by one"
-    )
-    drop_last: bool = Field(False, description="leave out an epoch's last step where it is short of rows")
-    careful_scaling: bool = Field(False, description="let fp16's loss scale start at 128 and grow slowly")
+    validate_every: Positive = Field(1, description="epochs between validations; the last epoch always has one")
+    drop_last: bool = Field(False, description="skip an epoch's last step if it has fewer rows")
+    careful_scaling: bool = Field(False, description="start fp16's loss scale at 128 and let it grow slowly")
     patience: Count = Field(0, description="validations without a better score before stopping; 0: never")
     group_by_length: bool = Field(True, description="batches of similar length: less padding, same rows")
     log_every_steps: Positive = Field(5, description="optimizer steps between two log lines")
-    cache_features: bool = Field(True, description="let a frozen encoder run once over the data, and keep the result")
+    cache_features: bool = Field(True, description="run a frozen encoder over the data once, and cache its features")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
 
 
 class Checkpoint(Section):
-    """When the state is saved, what is kept, and where a run goes on."""
+    """When checkpoints are saved, which are kept, and where a run resumes."""
 
-    dir: str = Field("checkpoints", description="folder of the checkpoints, inside the run directory")
-    every_batches: Positive | None = Field(None, description="batches between two saves; each epoch when unset")
-    keep: Positive = Field(2, description="periodic checkpoints kept; the best is kept besides")
+    dir: str = Field(run_files.CHECKPOINTS, description="folder of the checkpoints, inside the run directory")
+    every_batches: Positive | None = Field(None, description="batches between checkpoints; once per epoch when unset")
+    keep: Positive = Field(2, description="periodic checkpoints to keep, in addition to the best one")
     best_by: Literal["loss", "accuracy", "f1"] = Field("f1", description="validation score of the best one")
     resume: str | None = Field(
-        None, description="checkpoint, or folder of checkpoints, to go on from; 'auto': this run's, if any"
+        None, description="checkpoint, or folder of checkpoints, to resume from; 'auto': this run's, if any"
     )
     epoch_files: Count = Field(
-        0, description="also write latest_model.pt, best_model.pt, and every so many epochs checkpoint_epoch_N.pt"
+        0,
+        description="also write latest_model.pt, best_model.pt, and checkpoint_epoch_N.pt at this interval; 0 for none",
     )
     reset_lr: bool = Field(
-        False, description="going on from such a file: take this config's learning rate instead of the file's"
+        False, description="when resuming from such a file: use this config's learning rate instead of the file's"
     )
     reset_schedule: bool = Field(
-        False, description="going on from such a file: begin the schedule anew, warmup included"
+        False, description="when resuming from such a file: restart the schedule, warmup included"
     )
     single_files: bool = Field(
         False,
@@ -229,7 +230,7 @@ class Neptune(Section):
     api_token: SecretStr | None = Field(None, description="never stored, never logged")
     experiment_name: str | None = Field(None, description="name of the run")
     run_id: str | None = Field(None, description="id of the run to continue")
-    tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="labels of the run")
+    tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="tags of the run")
     dependencies_path: str | None = Field(None, description="requirements file to upload")
     env_path: str | None = Field(None, description="environment file to upload, its secrets masked")
 
@@ -240,35 +241,35 @@ class MLflow(Section):
     tracking_uri: str | None = Field(None, description="address of the server; MLFLOW_TRACKING_URI when unset")
     experiment: str = Field("tithe", description="experiment that the run belongs to")
     run_name: str | None = Field(None, description="name of the run; that of the config when unset")
-    tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="labels of the run")
+    tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="tags of the run")
 
 
 class ClearML(Section):
-    """A ClearML task; an offline archive where no keys are known."""
+    """A ClearML task; an offline archive if no keys are set."""
 
     project: str = Field("tithe", description="project that the task belongs to")
     task_name: str | None = Field(None, description="name of the task; that of the config when unset")
-    tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="labels of the task")
+    tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="tags of the task")
 
 
 class Track(Section):
     """Mirrors of the history; the local JSONL file is always written."""
 
     tensorboard: bool = Field(True, description="write TensorBoard event files")
-    tensorboard_dir: str = Field("tensorboard", description="their folder, counted from the run directory")
+    tensorboard_dir: str = Field(run_files.TENSORBOARD, description="their folder, relative to the run directory")
     neptune: Neptune | None = Field(None, description="write a Neptune offline record")
-    mlflow: MLflow | None = Field(None, description="tell an MLflow server")
-    clearml: ClearML | None = Field(None, description="tell ClearML, or write its offline archive")
+    mlflow: MLflow | None = Field(None, description="log to an MLflow server")
+    clearml: ClearML | None = Field(None, description="log to ClearML, or write its offline archive")
 
 
 class Run(Section):
-    """One training run, whole."""
+    """All settings of one training run."""
 
     name: str = Field("run", pattern=r"^[\w.\-]+$", description="name of the run and of its directory")
-    task: str = Field("text", description="what the inputs are")
-    seed: Seed = Field(0, description="seeds the split, the head, the order of batches and dropout")
+    task: str = Field("text", description="kind of the inputs")
+    seed: Seed = Field(0, description="seed of the split, the head, the order of batches and dropout")
     out: str | None = Field(
-        None, description="run directory; {time} in it becomes the time of the start; runs/NAME-{time} when unset"
+        None, description="run directory; {time} in it becomes the start time; runs/NAME-{time} when unset"
     )
     data: Data
     model: Model = Model()
@@ -281,16 +282,16 @@ class Run(Section):
 
     @model_validator(mode="after")
     def _one_writer_for_a_folder(self) -> Run:
-        """Keep the folders that a config names apart from each other, and from what else a run writes."""
+        """Check that the configured folders differ from each other and from the other files of a run."""
         checkpoints, events = PurePath(self.checkpoint.dir), PurePath(self.track.tensorboard_dir)
         for key, folder in (("checkpoint.dir", checkpoints), ("track.tensorboard_dir", events)):
-            if folder.parts and folder.parts[0] in set(run_files.FILES) - {"tensorboard"}:
-                raise ValueError(f"{key} '{folder}' is where a run writes something else: choose another name")
+            if folder.parts and folder.parts[0] in set(run_files.FILES) - {run_files.TENSORBOARD}:
+                raise ValueError(f"{key} '{folder}' is a name that a run uses for other files: choose another name")
         if checkpoints.parts and checkpoints == events:
             raise ValueError(f"checkpoint.dir and track.tensorboard_dir are both '{events}': choose two names")
         return self
 
 
-# What a search decides, by sections; the optimizer batch is cut into other micro-batches, and stays as large.
+# The settings that a search decides, by section; micro-batches may change, the size of the optimizer batch does not.
 _OPTIMIZER = ("learning_rate", "encoder_learning_rate", "weight_decay", "betas")
 SEARCHED = {"model": ("dropout",), "train": (*_OPTIMIZER, "batch_size", "accumulation_steps")}

@@ -14,6 +14,7 @@ from tithe.metrics import authenticity
 from tithe.metrics.calibration import Calibration
 from tithe.models.examples import GeneratorLabelled
 from tithe.report import authenticity_figures
+from tithe.storage import run_files
 
 _VERDICTS = ("fake", "unsure", "real")
 
@@ -33,7 +34,7 @@ def write_authenticity(
             for label, name in enumerate(authenticity.CLASSES)
         }
         authenticity_figures.reliability(folder / "calibration.png", rows.labels, scores_N, calibration)
-    storage.write_json(folder / "authenticity.json", result)
+    storage.write_json(folder / run_files.AUTHENTICITY, result)
     if lines:
-        classification.write_table(folder / "per_generator.csv", lines)
+        classification.write_table(folder / run_files.PER_GENERATOR, lines)
     return result

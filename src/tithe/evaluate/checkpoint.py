@@ -16,6 +16,7 @@ from tithe.evaluate import classification
 from tithe.evaluate.results import write_results
 from tithe.models.examples import Examples, Photographs
 from tithe.predict import TrainedModel
+from tithe.storage import run_files
 
 TABLE = "metrics.csv"
 
@@ -101,7 +102,7 @@ def _parts(trained: TrainedModel, settings: Evaluation) -> dict[str, Examples]:
     trained.labels.check_same(splits.labels, path)
     if splits.fingerprint != trained.progress["made_of"]["data"]:
         raise InputError(f"{path} has changed since training: pass a labelled file with --data")
-    parts = {"validation": splits.val, "test": splits.test}
+    parts = {run_files.VALIDATION: splits.val, run_files.TEST: splits.test}
     held_out = {name: rows for name, rows in parts.items() if name in settings.splits and len(rows)}
     if not held_out:
         raise InputError(f"the run held no rows out for {' and '.join(settings.splits)}: choose another split")

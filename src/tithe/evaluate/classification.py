@@ -16,8 +16,7 @@ from tithe.arrays import Array
 from tithe.data import LabelMap
 from tithe.models.examples import Labelled
 from tithe.report import classification_figures
-
-PREDICTIONS = "predictions.parquet"
+from tithe.storage import run_files
 
 
 def scores(y_true_N: Array, probs_NC: Array, names: Sequence[str], seed: int) -> dict[str, Any]:
@@ -44,9 +43,9 @@ def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed:
     names = [str(name) for name in labels.names]
     y_true_N = rows.labels
     result = scores(y_true_N, probs_NC, names, seed)
-    storage.write_json(folder / "metrics.json", result)
-    write_table(folder / "per_class.csv", result["per_class"])
-    _write_predictions(folder / PREDICTIONS, rows, probs_NC, names)
+    storage.write_json(folder / run_files.METRICS, result)
+    write_table(folder / run_files.PER_CLASS, result["per_class"])
+    _write_predictions(folder / run_files.PREDICTIONS, rows, probs_NC, names)
     matrix_CC = np.array(result["confusion_matrix"])
     classification_figures.confusion_matrix(folder / "confusion_matrix.png", matrix_CC, names, normalised=False)
     classification_figures.confusion_matrix(

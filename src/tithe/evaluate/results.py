@@ -15,7 +15,7 @@ from tithe.evaluate import classification
 from tithe.evaluate.authenticity import write_authenticity
 from tithe.metrics.calibration import Calibration, calibrate
 from tithe.models.examples import Examples, GeneratorLabelled
-from tithe.storage.run_files import CALIBRATION
+from tithe.storage.run_files import CALIBRATION, VALIDATION
 from tithe.tasks import Task
 
 
@@ -41,7 +41,7 @@ def write_results(
         probs_NC = task.probabilities(values)
         results[part] = classification.write(out / part, examples, probs_NC, labels, seed)
         if isinstance(examples, GeneratorLabelled):
-            if part == "validation" and calibration is None and len(np.unique(examples.labels)) == 2:
+            if part == VALIDATION and calibration is None and len(np.unique(examples.labels)) == 2:
                 calibration = calibrate(examples.labels, probs_NC[:, 1], task.run.images.error)
                 storage.write_json(out / CALIBRATION, calibration.to_dict())
             results[part]["authenticity"] = write_authenticity(out / part, examples, probs_NC[:, 1], calibration)

@@ -45,7 +45,7 @@ def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
     result = {
         "score": run.checkpoint.best_by,
         "best_val_score": saver.best["score"],
-        "test_score": parts.get("test", {}).get(run.checkpoint.best_by),
+        "test_score": parts.get(run_files.TEST, {}).get(run.checkpoint.best_by),
         "best": {"by": run.checkpoint.best_by, **saver.best},
         **parts,
         "training": {**_describe_training(session, seconds), "final_weights_sha256": final_sha256},

@@ -32,9 +32,9 @@ def verify_run(home: Path) -> list[str]:
 
 
 def _freeze_proof(home: Path) -> Iterator[str]:
-    if not (home / "config.json").is_file():
+    if not (home / run_files.CONFIG).is_file():
         return  # a checkpoint: the proof is in its run directory
-    run = config.parse(storage.read_json(home / "config.json"), source=str(home / "config.json"))
+    run = config.parse(storage.read_json(home / run_files.CONFIG), source=str(home / run_files.CONFIG))
     path = home / freeze_proof.FILE
     if not path.is_file():
         if run.model.freeze != "none":

@@ -9,10 +9,9 @@ from tithe.select.choose import (
     select_from_config,
     select_from_file,
 )
-from tithe.select.outputs import FILE, save, summary, write
+from tithe.select.outputs import save, summary, write
 
 __all__ = [
-    "FILE",
     "SelectionResult",
     "choose_rows",
     "explain_row",

@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 from tithe import storage
 from tithe.select.choose import SelectionResult
 from tithe.select.map import draw
-
-FILE = "selection.parquet"
+from tithe.storage import run_files
 
 
 def save(file: Path, result: SelectionResult) -> None:
@@ -38,7 +37,7 @@ def save(file: Path, result: SelectionResult) -> None:
 
 def write(home: Path, result: SelectionResult) -> None:
     """Write the rows, the summary and the map of a selection into a run directory."""
-    save(home / FILE, result)
+    save(home / run_files.SELECTION, result)
 
 
 def summary(result: SelectionResult) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Files that appear whole, folders with a manifest of hashes, append-only records, and the cache."""
+"""Atomic files, atomic folders with a manifest of hashes, append-only records, and the cache."""
 
 from __future__ import annotations
 

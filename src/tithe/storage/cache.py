@@ -1,4 +1,4 @@
-"""The cache: what was computed once and can be computed again, on a bounded part of the disk."""
+"""The cache: results that can be computed again, within a limit on their disk space."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tithe.errors import InputError
 from tithe.storage import folders
 
-# Kinds that are computed, and so may go when room is needed; fetched files (`datasets`) go only when asked.
+# Computed kinds may be deleted to make room; fetched files (`datasets`) are deleted only on request.
 COMPUTED = ("data", "near", "images", "tokens", "features", "signals", "rounds", "batch")
 FETCHED = "datasets"
 _LIMIT = "TITHE_CACHE_GB"
@@ -21,7 +21,7 @@ _in_use: set[Path] = set()
 
 
 class Entry(NamedTuple):
-    """One thing in the cache: its kind, where it lies, its bytes on disk, the seconds since it was last used."""
+    """One cache entry: its kind, its path, its bytes on disk, the seconds since it was last used."""
 
     kind: str
     path: Path
@@ -30,9 +30,9 @@ class Entry(NamedTuple):
 
 
 def place(kind: str, key: str, state: str = "") -> Path:
-    """Return the folder of an entry, which may not exist, and count it as in use by this process.
+    """Return the folder of an entry, which may not exist, and mark it as in use by this process.
 
-    `state` is appended to the name of one that is not finished.
+    `state` is a suffix for the name of an unfinished entry.
     """
     path = cache_dir() / kind / f"{key[:32]}{state}"
     _in_use.add(path)
@@ -40,7 +40,7 @@ def place(kind: str, key: str, state: str = "") -> Path:
 
 
 def is_whole(path: Path) -> bool:
-    """Say whether an entry is there and as it was written; if so it counts as just used."""
+    """Return whether an entry exists and matches its manifest; if so, mark it as just used."""
     if folders.broken_files(path):
         return False
     os.utime(path)
@@ -48,7 +48,7 @@ def is_whole(path: Path) -> bool:
 
 
 def limit() -> int:
-    """Return the bytes that computed entries may take: `$TITHE_CACHE_GB`, else 20 GB.
+    """Return the limit on the bytes of computed entries: `$TITHE_CACHE_GB`, else 20 GB.
 
     Raises
     ------
@@ -66,26 +66,26 @@ def limit() -> int:
 
 
 def entries() -> list[Entry]:
-    """Return everything in the cache, longest unused first."""
-    now, found = time.time(), []
+    """Return all entries of the cache, least recently used first."""
+    now, listed = time.time(), []
     for kind in (*COMPUTED, FETCHED):
         for path in (cache_dir() / kind).glob("*"):
             if path.suffix == ".lock":
                 continue
             files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
             size = sum(p.stat().st_blocks * 512 for p in files)
-            found.append(Entry(kind, path, size, now - path.stat().st_mtime))
-    return sorted(found, key=lambda entry: -entry.age)
+            listed.append(Entry(kind, path, size, now - path.stat().st_mtime))
+    return sorted(listed, key=lambda entry: -entry.age)
 
 
 def make_room(needed: int = 0) -> bool:
-    """Delete computed entries, longest unused first, until they and `needed` more bytes keep the limit.
+    """Delete computed entries, least recently used first, until they and `needed` more bytes fit the limit.
 
-    Entries in use by this process stay; another process that has one mapped keeps its pages until it ends.
+    Entries in use by this process are kept. Another process that has one memory-mapped keeps its pages until it ends.
 
     Returns
     -------
-    Whether the limit and the disk have room for that many bytes.
+    Whether `needed` bytes fit within the limit and on the disk.
     """
     computed = [entry for entry in entries() if entry.kind in COMPUTED]
     total = sum(entry.bytes for entry in computed)
@@ -101,7 +101,7 @@ def make_room(needed: int = 0) -> bool:
 
 
 def clear(kinds: Collection[str] = COMPUTED) -> int:
-    """Delete every entry of some kinds; return the bytes that were freed."""
+    """Delete every entry of the given kinds; return the number of bytes freed."""
     freed = 0
     for entry in entries():
         if entry.kind in kinds:
@@ -118,7 +118,7 @@ def _delete(path: Path) -> None:
 
 
 def cache_dir() -> Path:
-    """Return the cache: `$TITHE_CACHE`, else `tithe` under `$XDG_CACHE_HOME` or `~/.cache`."""
+    """Return the folder of the cache: `$TITHE_CACHE`, else `tithe` under `$XDG_CACHE_HOME` or `~/.cache`."""
     if own := os.environ.get("TITHE_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tithe"

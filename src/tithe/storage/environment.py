@@ -1,4 +1,4 @@
-"""What a reader needs to know of a machine: versions, cores, the command; and `.env` files."""
+"""A description of the machine and the command, and reading of `.env` files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKAGES = ("tithe", "torch", "transformers", "accelerate", "numpy", "pyarrow",
 
 
 def describe_environment() -> dict[str, object]:
-    """Return what a reader needs to know of the machine: versions, cores, the command. No secrets, no names."""
+    """Return versions, platform, CPU count and the command line. No secrets, no user or host names."""
     return {
         "command": [Path(sys.argv[0]).name, *map(_masked, sys.argv[1:])],
         "python": platform.python_version(),
@@ -28,7 +28,7 @@ def describe_environment() -> dict[str, object]:
 
 
 def _masked(argument: str) -> str:
-    """Hide the value of `--set some.api_token=...`, however it is written."""
+    """Mask the value of an argument such as `--set some.api_token=...`."""
     return re.sub(r"(?i)((?:token|secret|password|key)[^=:]*[=:]).+", r"\1***", argument, flags=re.DOTALL)
 
 
@@ -52,7 +52,7 @@ def environment_variable(name: str, value: str) -> Iterator[None]:
 
 
 def dotenv(path: Path) -> dict[str, str]:
-    """Read `NAME=value` lines; `export`, quotes and comments are understood, nothing is executed."""
+    """Read `NAME=value` lines, with optional `export`, quotes and comments; nothing is executed."""
     if not path.is_file():
         return {}
     try:
@@ -60,5 +60,5 @@ def dotenv(path: Path) -> dict[str, str]:
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8 text: save it as UTF-8") from None
     pattern = r"^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=[ \t]*(?:'([^'\n]*)'|\"([^\"\n]*)\"|(.*?))(?:[ \t]+#.*|[ \t]*)$"
-    found = re.findall(pattern, text, re.MULTILINE)
-    return {name: single or double or bare for name, single, double, bare in found}
+    matches = re.findall(pattern, text, re.MULTILINE)
+    return {name: single or double or bare for name, single, double, bare in matches}

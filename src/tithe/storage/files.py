@@ -1,4 +1,4 @@
-"""Atomic files, and JSON in them."""
+"""Atomic writes of text and JSON files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ASIDE = ".partial-"
 
 
 def sync(path: Path) -> None:
-    """Bring a file or a folder to the disk."""
+    """Fsync a file or a folder."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -25,7 +25,7 @@ def sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path`; when the block ends well, fsync and rename it into place."""
+    """Yield a temporary path in the same folder; if the block succeeds, fsync it and rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
     try:
@@ -44,7 +44,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a JSON file atomically, readable by a person."""
+    """Write an indented JSON file atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -54,7 +54,7 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     InputError
-        It is missing, or not JSON; the message says where.
+        It is missing, or not JSON; the message gives the position.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -65,7 +65,7 @@ def read_json(path: Path) -> Any:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested sections, each with its key as `section.key`."""
+    """Yield the values of nested mappings, each with its dotted key: `section.key`."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, with a manifest of hashes that is written last."""
+"""Folders that are written completely or not at all, with a manifest of hashes that is written last."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MANIFEST = "manifest.json"
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a folder beside `path`; when the block ends well it becomes `path`, whole, with a manifest.
+    """Yield a temporary folder; if the block succeeds, add a manifest and rename the folder to `path`.
 
-    The manifest with every file's SHA-256 is written last, so a folder without one, or with one that does
-    not match, was interrupted. An earlier folder at `path` stays until the new one stands complete.
+    The manifest with every file's SHA-256 is written last: a folder without one, or with one that does not match,
+    was interrupted. An earlier folder at `path` is kept until the new one is complete.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
@@ -41,7 +41,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             if old.exists():
                 old.replace(path)
             elif isinstance(error, OSError) and not broken_files(path):
-                return  # another process has just put its own there
+                return  # another process has just written the same folder
             raise
         sync(path.parent)
         shutil.rmtree(old, ignore_errors=True)
@@ -50,41 +50,41 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def link_tree(source: Path, target: Path) -> None:
-    """Put a folder's files into another without a second copy of their bytes, where the disk can do that."""
+    """Hard-link a folder's files into another folder; copy them where the file system has no hard links."""
     for file in sorted(p for p in source.rglob("*") if p.is_file()):
-        there = target / file.relative_to(source)
-        there.parent.mkdir(parents=True, exist_ok=True)
+        link = target / file.relative_to(source)
+        link.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.link(file, there)
+            os.link(file, link)
         except OSError:
-            shutil.copyfile(file, there)
+            shutil.copyfile(file, link)
 
 
 def recover(folder: Path) -> None:
-    """Clear what a killed process left half-done; give back what it had moved aside and not yet replaced."""
-    for left in folder.glob(f"{ASIDE}*"):
-        name = left.name.removeprefix(f"{ASIDE}old-").partition("-")[2]
-        if left.name.startswith(f"{ASIDE}old-") and not (folder / name).exists():
-            left.replace(folder / name)
-        elif left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+    """Remove unfinished files of a killed process, and restore folders that it had moved away and not yet replaced."""
+    for leftover in folder.glob(f"{ASIDE}*"):
+        name = leftover.name.removeprefix(f"{ASIDE}old-").partition("-")[2]
+        if leftover.name.startswith(f"{ASIDE}old-") and not (folder / name).exists():
+            leftover.replace(folder / name)
+        elif leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
         else:
-            left.unlink(missing_ok=True)
+            leftover.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> list[Path]:
-    found = [folder] if folder.is_file() else folder.rglob("*")
-    return sorted(p for p in found if p.is_file())
+    paths = [folder] if folder.is_file() else folder.rglob("*")
+    return sorted(p for p in paths if p.is_file())
 
 
 def write_manifest(folder: Path, paths: Iterable[Path] | None = None) -> None:
-    """Record the SHA-256 of every file under a folder, or under some paths in it, in its manifest."""
+    """Write a folder's manifest: the SHA-256 of every file in it, or of those under the given paths."""
     files = {file for path in ([folder] if paths is None else paths) for file in _files(path)} - {folder / MANIFEST}
     write_json(folder / MANIFEST, {p.relative_to(folder).as_posix(): sha256_file(p) for p in sorted(files)})
 
 
 def broken_files(folder: Path) -> list[str]:
-    """Return what is wrong with a folder against its manifest; an empty list means it is whole."""
+    """Return the files that are missing or differ from the manifest; an empty list means the folder is intact."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):

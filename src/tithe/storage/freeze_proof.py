@@ -1,4 +1,4 @@
-"""What a freeze proof says, and whether it follows from its own digests. No tensor is touched here."""
+"""The content of a freeze proof, and whether it is consistent with its own digests. No tensor is read here."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ ALGORITHM = "SHA-256 over the dtype, the shape and the bytes in row-major order 
 
 
 def overall(digests: Mapping[str, str]) -> str:
-    """Return one SHA-256 over the names and digests of some tensors."""
+    """Return one SHA-256 over the names and digests of tensors."""
     return hashing.digest(sorted(digests.items()))
 
 
-def content(asked: str | int, tensors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def content(setting: str | int, tensors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the content of `freeze_proof.json`.
 
     Parameters
     ----------
-    asked
+    setting
         The config's `model.freeze`.
     tensors
         For every tensor of the encoder by its name: whether it was `frozen`, its SHA-256 `before` and `after`
-        training, and whatever else tells the reader about it.
+        training, and further fields that describe it.
     """
     frozen = {name: entry for name, entry in tensors.items() if entry["frozen"]}
     changed = sorted(name for name, entry in frozen.items() if entry["before"] != entry["after"])
     covered = frozen or tensors
     return {
-        "freeze": asked,
+        "freeze": setting,
         "verdict": _verdict(bool(frozen), bool(changed)),
         "holds": not changed if frozen else None,
         "changed": changed,
@@ -48,20 +48,20 @@ def content(asked: str | int, tensors: Mapping[str, Mapping[str, Any]]) -> dict[
     }
 
 
-def agrees(found: Mapping[str, Any], asked: str | int) -> bool:
-    """Say whether a proof is of what was asked for, and follows from the digests of its own tensors."""
-    tensors = found.get("tensors")
+def agrees(proof: Mapping[str, Any], setting: str | int) -> bool:
+    """Return whether a proof belongs to a `model.freeze` setting and is consistent with its tensors' digests."""
+    tensors = proof.get("tensors")
     if not isinstance(tensors, dict) or not tensors:
         return False
     if not all(isinstance(entry, dict) and entry.get("kind") in KINDS for entry in tensors.values()):
         return False
     try:
-        return found == content(asked, tensors) and (found["tensors_frozen"] > 0) == (asked != "none")
+        return proof == content(setting, tensors) and (proof["tensors_frozen"] > 0) == (setting != "none")
     except (KeyError, TypeError):
         return False
 
 
-def _verdict(asked: bool, changed: bool) -> str:
-    if not asked:
+def _verdict(is_frozen: bool, changed: bool) -> str:
+    if not is_frozen:
         return "not frozen: the encoder was trained"
     return "broken: frozen tensors changed" if changed else "frozen: no frozen tensor changed"

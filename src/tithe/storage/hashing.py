@@ -20,9 +20,9 @@ def digest(value: object) -> str:
 
 
 def digest_bytes(*parts: bytes | memoryview) -> str:
-    """Return the SHA-256 of byte strings and of where one ends and the next begins."""
-    whole = hashlib.sha256()
+    """Return the SHA-256 of byte strings and their lengths."""
+    total = hashlib.sha256()
     for part in parts:
-        whole.update(memoryview(part).nbytes.to_bytes(8, "little"))
-        whole.update(part)
-    return whole.hexdigest()
+        total.update(memoryview(part).nbytes.to_bytes(8, "little"))
+        total.update(part)
+    return total.hexdigest()

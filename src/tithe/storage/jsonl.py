@@ -1,4 +1,4 @@
-"""Append-only JSON-lines files, which a crash can cut by one line at most."""
+"""Append-only JSON-lines files, in which a crash can truncate at most the last line."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tithe.storage.files import atomic_file
 
 
 def _cut_broken_line(path: Path) -> None:
-    """Cut what a crash left after the last whole line, so that the next record starts a line of its own."""
+    """Remove what a crash left after the last complete line, so that the next record starts on a new line."""
     if path.exists():
-        whole = path.read_bytes().rfind(b"\n") + 1
+        end = path.read_bytes().rfind(b"\n") + 1
         with path.open("rb+") as file:
-            file.truncate(whole)
+            file.truncate(end)
 
 
 class JsonLines:
     """An append-only JSON-lines file, flushed after every record.
 
-    A crash can at worst cut the last line; `read` leaves such a line out.
+    A crash can truncate at most the last line; `read_lines` skips such a line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,11 +45,11 @@ class JsonLines:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read the whole records of a JSON-lines file; a missing file has none."""
+    """Read the complete records of a JSON-lines file; a missing file has none."""
     records: list[dict[str, Any]] = []
     if path.exists():
         for line in path.read_bytes().split(b"\n"):
-            with contextlib.suppress(ValueError):  # bad JSON or bad UTF-8: a line that a crash cut
+            with contextlib.suppress(ValueError):  # bad JSON or bad UTF-8: a line that a crash truncated
                 records.append(json.loads(line))
     return records
 

@@ -147,7 +147,7 @@ def test_every_key_is_tested() -> None:
         ({"strategy_options": {"weight": 1}}, "unknown key 'weight' in select.options of k_center"),
         ({"dataset_path": "data/nowhere.parquet"}, "no data file data/nowhere.parquet"),
         ({"max_length": 65}, "max_length 65 is more than the 64 positions"),
-        ({"val_ratio": 0.6, "test_ratio": 0.5}, "must leave rows to train on"),
+        ({"val_ratio": 0.6, "test_ratio": 0.5}, "must be below 1, so that rows are left to train on"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(

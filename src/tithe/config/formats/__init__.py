@@ -1,1 +1,1 @@
-"""Recipes: documented config formats, each translated to the one `Run`."""
+"""Recipes: documented config formats, each translated into a `Run`."""

@@ -1,4 +1,4 @@
-"""The documented YAML of `classifier_training`: one labelled Parquet file, one config, one checkpoint folder."""
+"""The documented YAML of `classifier_training`: a labelled Parquet file, a config, a checkpoint folder."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from tithe.config import Count, Neptune, Positive, Ratio, Section, Seed, Select
 class _Data(Section):
     parquet_path: str = Field(description="labelled Parquet file (CSV and JSONL work too)")
     val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation")
-    test_ratio: Ratio = Field(0.0, description="share of rows held out for a test; an addition, off by default")
+    test_ratio: Ratio = Field(0.0, description="share of rows held out for the test; an addition, off by default")
     num_workers: Count = Field(0, description="worker processes of the data loaders")
     upsample: bool = Field(False, description="repeat rows of small classes")
     downsample: bool = Field(False, description="drop rows of large classes")
 
 
 class _Training(Section):
-    batch_size: Positive = Field(16, description="rows in memory at once")
+    batch_size: Positive = Field(16, description="rows per micro-batch")
     num_epochs: Positive = Field(3, description="passes over the training rows")
     gradient_accumulation_steps: Positive = Field(1, description="batches per optimizer step")
     max_seq_length: Positive = Field(256, description="tokens kept of each text")
     mixed_precision: Literal["no", "fp16", "bf16"] | bool | None = Field(
-        "no", description="true takes what the device has; fp16 becomes bf16 where there is no GPU"
+        "no", description="true: whatever the device supports; fp16 becomes bf16 without a GPU"
     )
     attention_implementation: Literal["auto", "sdpa", "eager", "flash_attention_2"] | None = Field(
         "auto", description="auto lets the encoder choose"
     )
     gradient_clip_val: float | None = Field(1.0, ge=0, description="largest gradient norm; null or 0 for none")
     label_smoothing: Ratio = Field(0.0, description="share of the target spread over all classes")
-    seed: Seed = Field(42, description="seeds the split, the head, the order of batches and dropout")
+    seed: Seed = Field(42, description="seed of the split, the head, the order of batches and dropout")
     resume_from: str | None = Field(None, description="checkpoint, folder of checkpoints, or 'auto'")
 
 
@@ -50,13 +50,13 @@ class _Scheduler(Section):
 
 class _Checkpointing(Section):
     checkpoints_dir: str = Field("checkpoints", description="folder of the checkpoints and of all results")
-    save_every_n_bathces: Positive | None = Field(None, description="spelled as documented; each epoch when unset")
+    save_every_n_bathces: Positive | None = Field(None, description="spelled as documented; once per epoch when unset")
     save_best_by: Literal["loss", "accuracy", "f1"] = Field("f1", description="validation score of the best one")
 
 
 class _Neptune(Neptune):
     tags: Annotated[tuple[str, ...], Field(strict=False)] | str | None = Field(  # type: ignore[assignment]  # wider
-        (), description="labels of the run: a list, or one text with commas"
+        (), description="tags of the run: a list, or a string with commas"
     )
 
 
@@ -74,10 +74,10 @@ class Config(Section):
 
 
 def translate(config: Config, file: Path) -> dict[str, Any]:
-    """Return the native settings that the documented ones mean.
+    """Return the equivalent native settings.
 
-    The checkpoint folder is the run directory itself, so that the checkpoints lie where the document says
-    and everything else a run leaves lies beside them. Paths count from the current folder.
+    The checkpoint folder is the run directory itself: the checkpoints are where the document says, with all other
+    output of the run next to them. Paths are relative to the current folder.
     """
     training, data = config.training, config.data
     return {
@@ -119,14 +119,14 @@ def translate(config: Config, file: Path) -> dict[str, Any]:
 
 
 def _precision(value: str | bool | None) -> str:
-    """`true` asks for whatever mixed precision the device has; `false` and null for none."""
+    """Return the native value: `true` means whatever the device supports, `false` and null mean none."""
     if isinstance(value, str):
         return value
     return "auto" if value else "no"
 
 
 def _neptune(section: _Neptune | None) -> dict[str, Any] | None:
-    """An absent section, or one with every value empty as in the template, means no Neptune."""
+    """Return the native section; none if it is missing, or every value is empty as in the template."""
     values = section.model_dump() if section else {}
     if isinstance(values.get("tags"), str):
         values["tags"] = [tag.strip() for tag in values["tags"].split(",") if tag.strip()]

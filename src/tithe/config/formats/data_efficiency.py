@@ -14,19 +14,21 @@ _ALL = "all"
 
 
 class Config(Section):
-    """The documented file, key by key; those that the document leaves to its examples have the field's names."""
+    """The documented file, key by key; keys that the document shows in examples only have the usual names."""
 
-    strategy_name: str = Field(description="rule by which training rows are chosen; 'all' takes every row")
-    budget: float = Field(0.1, gt=0, le=1, description="share of the training rows; 'all' has no use for it")
-    rounds: Positive = Field(1, description="parts of the budget; a model trained on the rows so far scores the next")
+    strategy_name: str = Field(description="strategy that selects the training rows; 'all' takes every row")
+    budget: float = Field(0.1, gt=0, le=1, description="share of the training rows; ignored by 'all'")
+    rounds: Positive = Field(
+        1, description="rounds that share the budget; after each, a model trained on the rows so far scores the rest"
+    )
     strategy_options: dict[str, Any] = Field({}, description="the strategy's own settings")
     language_model: str | None = Field(
-        None, description="causal model (folder or .gguf) for perplexity and ifd; an own n-gram model when unset"
+        None, description="causal model (folder or .gguf) for perplexity and ifd; a built-in n-gram model when unset"
     )
     run_name: Annotated[str, Field(pattern=r"^\w[\w.\-]*$")] | None = Field(
         None, description="folder of the run in checkpoints_dir; the name of the config file when unset"
     )
-    seed: Seed = Field(42, description="seeds the split, the choice, the head, the order of batches and dropout")
+    seed: Seed = Field(42, description="seed of the split, the selection, the head, the order of batches and dropout")
     dataset_path: str = Field("data/reviews.parquet", description="labelled Parquet, CSV or JSONL file")
     text_column: str = Field("text", description="column of the inputs")
     label_column: str = Field("label", description="column of the classes")
@@ -36,35 +38,39 @@ class Config(Section):
     max_length: Positive = Field(256, description="tokens kept of each text")
     dropout: Ratio = Field(0.1, description="dropout before the classifier")
     freeze_layers: Literal["all"] | Count = Field(
-        0, description="first layers of the backbone that stay as they are, or all"
+        0, description="number of first layers of the backbone to freeze, or all"
     )
-    epochs: Positive = Field(3, description="passes over the chosen rows")
-    batch_size: Positive = Field(16, description="rows in memory at once")
+    epochs: Positive = Field(3, description="passes over the selected rows")
+    batch_size: Positive = Field(16, description="rows per micro-batch")
     gradient_accumulation_steps: Positive = Field(1, description="batches per optimizer step")
-    learning_rate: float = Field(5e-5, gt=0, description="peak learning rate of the head, and of all when it is alone")
+    learning_rate: float = Field(
+        5e-5, gt=0, description="peak learning rate of the head, and of the backbone too unless that has its own"
+    )
     backbone_learning_rate: float | None = Field(
         None, gt=0, description="peak learning rate of the backbone; learning_rate when unset"
     )
     weight_decay: float = Field(0.01, ge=0, description="decay of matrices")
     betas: Betas = Field((0.9, 0.999), description="AdamW's betas")
     save_best_by: Literal["loss", "accuracy", "f1"] = Field("f1", description="validation score of the best checkpoint")
-    checkpoints_dir: str = Field("checkpoints", description="folder in which each run gets one of its own")
-    log_dir: str = Field("runs", description="folder in which each run gets one of its own for TensorBoard")
-    enable_hyperparameter_tuning: bool = Field(False, description="search for better settings first; for 'all' alone")
+    checkpoints_dir: str = Field("checkpoints", description="parent folder of the run directories")
+    log_dir: str = Field("runs", description="parent folder of the runs' TensorBoard folders")
+    enable_hyperparameter_tuning: bool = Field(False, description="search for better settings first; only with 'all'")
     warmup_epochs: Positive = Field(2, description="epochs of each trial of the search")
-    tuning_n_iterations: Positive = Field(25, description="combinations that are tried")
+    tuning_n_iterations: Positive = Field(25, description="number of trials")
     tuning_sample_size: float = Field(0.15, gt=0, le=1, description="share of the training rows for the search")
-    tuning_metric: Literal["val_loss", "val_accuracy"] = Field("val_loss", description="what the best trial is best in")
+    tuning_metric: Literal["val_loss", "val_accuracy"] = Field(
+        "val_loss", description="metric that decides the best trial"
+    )
     dropout_range: RatioRange = Field((0.1, 0.5), description="smallest and largest dropout")
     lr_range: Range = Field((1e-5, 1e-4), description="smallest and largest learning rate")
     backbone_lr_range: Range | None = Field(
-        None, description="a range of its own for the backbone; the same rate as the head when unset"
+        None, description="range of a separate learning rate for the backbone; the head's rate when unset"
     )
     weight_decay_options: Choices[Decay] = Field((0.0, 0.01, 0.1), description="decays to choose from")
     betas_options: Choices[Betas] = Field(
         ((0.9, 0.999), (0.95, 0.999), (0.9, 0.99)), description="betas to choose from"
     )
-    use_clearml: bool = Field(False, description="tell ClearML; keys come from .env, without them it works offline")
+    use_clearml: bool = Field(False, description="log to ClearML; keys come from .env, without them it works offline")
 
     @model_validator(mode="after")
     def _tunes_on_all_rows(self) -> Config:
@@ -77,11 +83,11 @@ class Config(Section):
 
 
 def translate(config: Config, file: Path) -> dict[str, Any]:
-    """Return the native settings that the documented ones mean.
+    """Return the equivalent native settings.
 
-    The run directory is the run's folder of checkpoints, so that `checkpoints/NAME/best/model.pt` lies where the
-    document says and everything else a run leaves lies beside it. Paths count from the current folder, that of the
-    TensorBoard files too, wherever `--out` may put the run itself.
+    The run directory is the run's folder of checkpoints: `checkpoints/NAME/best/model.pt` is where the document says,
+    with all other output of the run next to it. Paths are relative to the current folder, including the path of the
+    TensorBoard files, whatever `--out` is.
     """
     name = config.run_name or re.sub(r"[^\w.\-]", "_", file.stem)
     return {
@@ -113,7 +119,11 @@ def translate(config: Config, file: Path) -> dict[str, Any]:
             "betas": config.betas,
         },
         "tune": _tune(config) if config.enable_hyperparameter_tuning else None,
-        "checkpoint": {"dir": ".", "best_by": config.save_best_by, "keep": 1},  # eleven runs fill a disk soon enough
+        "checkpoint": {
+            "dir": ".",
+            "best_by": config.save_best_by,
+            "keep": 1,
+        },  # one for each strategy: many runs fill a disk
         "track": {
             "tensorboard_dir": str(Path(config.log_dir, name).absolute()),
             "clearml": {"project": "data_efficiency"} if config.use_clearml else None,

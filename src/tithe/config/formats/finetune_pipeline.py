@@ -1,4 +1,4 @@
-"""The documented JSON of `finetune_pipeline`: symbols for classes, an encoder that may stay frozen, an MLP head."""
+"""The documented JSON of `finetune_pipeline`: symbols for classes, an optionally frozen encoder, an MLP head."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tithe.config import Count, Positive, Ratio, Section, Seed, Select
 
 
 class _Paths(Section):
-    base_model_dir: str = Field(description="folder of the encoder and its tokenizer, or a name")
+    base_model_dir: str = Field(description="folder of the encoder and its tokenizer, or a hub name")
     dataset_path: str = Field(description="combined_dataset.json")
-    label_mapping_path: str | None = Field(None, description="output_to_symbol.json; null: labels stand for themselves")
-    output_dir: str = Field("finetune_pipeline/artifacts", description="folder in which each run gets one of its own")
+    label_mapping_path: str | None = Field(None, description="output_to_symbol.json; null: labels are used as they are")
+    output_dir: str = Field("finetune_pipeline/artifacts", description="parent folder of the run directories")
 
 
 class _Data(Section):
     max_length: Positive = Field(256, description="tokens kept of each text")
     train_ratio: Ratio = Field(0.8, gt=0, description="share of rows for training")
-    val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation; what is left is the test")
-    seed: Seed = Field(42, description="fixes the split, the head's first weights and the order of batches")
+    val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation; the rest is the test")
+    seed: Seed = Field(42, description="seed of the split, the head's initial weights and the order of batches")
 
     @model_validator(mode="after")
     def _fits(self) -> _Data:
@@ -38,17 +38,19 @@ class _Model(Section):
 
 class _Training(Section):
     epochs: Positive = Field(3, description="passes over the training rows")
-    batch_size: Positive = Field(1, description="rows in memory at once")
+    batch_size: Positive = Field(1, description="rows per micro-batch")
     gradient_accumulation_steps: Positive = Field(8, description="batches per optimizer step")
     num_workers: Count = Field(0, description="worker processes of the data loaders")
     learning_rate: float = Field(1e-3, gt=0, description="learning rate of the head")
-    encoder_learning_rate: float = Field(5e-6, gt=0, description="learning rate of the encoder where it is not frozen")
+    encoder_learning_rate: float = Field(5e-6, gt=0, description="learning rate of the encoder, if not frozen")
     weight_decay: float = Field(0.01, ge=0, description="decay of matrices")
     max_grad_norm: float = Field(1.0, ge=0, description="largest gradient norm; 0 for no clipping")
-    freeze_backbone: bool = Field(True, description="train the head alone")
-    freeze_layers: Count = Field(0, description="where the encoder is trained: its first layers that stay; an addition")
+    freeze_backbone: bool = Field(True, description="train only the head")
+    freeze_layers: Count = Field(
+        0, description="number of first layers to freeze if the encoder is trained; an addition"
+    )
     mixed_precision: Literal["no", "fp16", "bf16", False] | None = Field(
-        "fp16", description="no switches it off; fp16 becomes bf16 or float32 where there is no CUDA GPU"
+        "fp16", description="no: off; fp16 becomes bf16 or float32 without a CUDA GPU"
     )
     log_every_steps: Positive = Field(5, description="optimizer steps between two log lines")
 
@@ -64,10 +66,10 @@ class Config(Section):
 
 
 def translate(config: Config, file: Path) -> dict[str, Any]:
-    """Return the native settings that the documented ones mean.
+    """Return the equivalent native settings.
 
-    Relative paths count from the repository: the current folder, or the first folder above the config file in which
-    the data set, or else the model, is found. The run is named after the file.
+    Relative paths are resolved against the repository: the current folder, or the nearest parent of the config file
+    that contains the data set, else the model. The run is named after the file.
     """
     paths, data, training = config.paths, config.data, config.training
     root = _root(file.parent, paths.dataset_path, paths.base_model_dir)
@@ -111,7 +113,7 @@ def translate(config: Config, file: Path) -> dict[str, Any]:
 
 
 def _root(folder: Path, *paths: str) -> Path:
-    """The folder from which the documented relative paths count; the current one is the empty path."""
+    """Return the folder that the documented paths are relative to; an empty path for the current one."""
     candidates = [Path(), folder.resolve(), *folder.resolve().parents]
     for path in paths:
         for candidate in candidates:
@@ -121,6 +123,6 @@ def _root(folder: Path, *paths: str) -> Path:
 
 
 def _encoder(root: Path, name: str) -> str:
-    """A folder where there is one, or where a folder is meant and missing; else a name for the hub, or `minilm`."""
-    means_folder = (root / name).exists() or name.count("/") > 1
-    return str(root / name) if means_folder else name
+    """Return a path if the folder exists or the name looks like a path; else the name, of the hub or `minilm`."""
+    is_path = (root / name).exists() or name.count("/") > 1
+    return str(root / name) if is_path else name

@@ -1,4 +1,4 @@
-"""The documented settings of `image_authenticity`: photographs, real or fake, a detector in two sizes."""
+"""The documented settings of `image_authenticity`: real and fake photographs, a detector in two sizes."""
 
 from __future__ import annotations
 
@@ -15,36 +15,38 @@ class Config(Section):
 
     data_root: str = Field(description="folder of the images, or the CSV that lists them")
     use_csv: bool = Field(False, description="read the list of images from a CSV")
-    epochs: Positive = Field(50, description="passes over the training images; on a resume: so many more")
-    batch_size: Positive = Field(16, description="images in memory at once")
-    lr: float = Field(0.0000125, gt=0, description="peak learning rate; 2e-4 learns far more from scratch")
+    epochs: Positive = Field(50, description="passes over the training images; when resuming: additional passes")
+    batch_size: Positive = Field(16, description="images per micro-batch")
+    lr: float = Field(0.0000125, gt=0, description="peak learning rate; 2e-4 works far better from scratch")
     img_size: Annotated[int, Field(ge=8)] = Field(256, description="side of the crops, pixels")
-    use_amp: bool = Field(False, description="mixed precision: fp16 on a GPU, bf16 on a CPU that has it")
+    use_amp: bool = Field(False, description="mixed precision: fp16 on a GPU, bf16 on a CPU that supports it")
     fast_mode: bool = Field(False, description="perceptual and auxiliary branch, 2.5 M parameters; the default")
     full_mode: bool = Field(False, description="perceptual, spectral and statistical branch, 5 M parameters")
-    regression_weight: float = Field(1.0, ge=0, description="of the squared error of the score")
-    classification_weight: float = Field(0.3, ge=0, description="of the cross-entropy of real and fake")
-    ranking_weight: float = Field(0.2, ge=0, description="of real > fake")
+    regression_weight: float = Field(1.0, ge=0, description="weight of the squared error of the score")
+    classification_weight: float = Field(0.3, ge=0, description="weight of the cross-entropy of real and fake")
+    ranking_weight: float = Field(0.2, ge=0, description="weight of the ranking loss, real above fake")
     output_dir: str = Field("./checkpoints", description="folder of the checkpoints, logs and results")
     num_workers: Count = Field(0, description="processes that read images ahead of training")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
-    resume: str | None = Field(None, description="checkpoint file to go on from, or auto: where this run was stopped")
-    reset_lr: bool = Field(False, description="on a resume: take lr instead of the checkpoint's")
-    reset_scheduler: bool = Field(False, description="on a resume: begin warmup and schedule anew")
+    resume: str | None = Field(None, description="checkpoint file to resume from, or auto: where this run was stopped")
+    reset_lr: bool = Field(False, description="when resuming: use lr instead of the checkpoint's")
+    reset_scheduler: bool = Field(False, description="when resuming: restart warmup and schedule")
     gradient_accumulation_steps: Positive = Field(1, description="batches per optimizer step")
     warmup_epochs: Count = Field(5, description="epochs from 0 to lr")
-    min_lr: float = Field(0.000001, ge=0, description="learning rate where the cosine ends")
+    min_lr: float = Field(0.000001, ge=0, description="learning rate at the end of the cosine")
     weight_decay: float = Field(0.01, ge=0, description="decay of matrices")
     early_stopping_patience: Count = Field(15, description="validations without a better loss before stopping")
-    validate_interval: Positive = Field(1, description="epochs between two validations")
-    save_interval: Positive = Field(1, description="epochs between two checkpoint_epoch_N.pt")
-    use_tensorboard: bool = Field(True, description="write logs/")
-    seed: Seed = Field(42, description="seeds the split, the first weights, the order of batches and their changes")
-    val_ratio: Ratio = Field(0.1, gt=0, description="share of images for validation, where the set has no splits")
-    test_ratio: Ratio = Field(0.1, description="share of images held out, where the set has no splits")
-    hold_out: list[str] = Field([], description="generators whose images are only tested on")
+    validate_interval: Positive = Field(1, description="epochs between validations")
+    save_interval: Positive = Field(1, description="epochs between checkpoint_epoch_N.pt files")
+    use_tensorboard: bool = Field(True, description="write TensorBoard files to logs/")
+    seed: Seed = Field(
+        42, description="seed of the split, the initial weights, the order of batches and the augmentation"
+    )
+    val_ratio: Ratio = Field(0.1, gt=0, description="share of images for validation, if the data set has no splits")
+    test_ratio: Ratio = Field(0.1, description="share of images held out for the test, if the data set has no splits")
+    hold_out: list[str] = Field([], description="generators whose images are used only for the test")
     crops: Positive = Field(4, description="crops of an image whose scores are averaged in evaluation")
-    augment: Literal["none", "flips", "all"] = Field("all", description="how training crops are changed")
+    augment: Literal["none", "flips", "all"] = Field("all", description="augmentation of training crops")
 
     @model_validator(mode="after")
     def _one_mode(self) -> Config:
@@ -54,7 +56,7 @@ class Config(Section):
 
 
 def translate(config: Config, file: Path) -> dict[str, Any]:
-    """Return the native settings that the documented ones mean. Relative paths count from the current folder."""
+    """Return the equivalent native settings. Relative paths are relative to the current folder."""
     return {
         "name": "image_authenticity",
         "task": "image",

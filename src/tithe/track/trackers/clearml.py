@@ -30,10 +30,10 @@ from typing import Any
 
 from tithe import plugins, storage
 from tithe.errors import InputError
+from tithe.storage.run_files import CLEARML
 from tithe.track.courier import Courier, Point
 
 KEYS = ("CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY")
-FOLDER = "clearml"
 RECORD = "task.json"
 SECTION = "run"
 # Reporting from a forked process delays the end by up to 11 seconds of sleep. The default of 240 retries would take
@@ -79,13 +79,13 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> Courier:
     variables = _dotenv()
     offline = not _has_keys({**variables, **os.environ}) and not _client_config().exists()
     if offline:
-        logging.getLogger("tithe").info("clearml: no keys, so an archive is written to %s", home / FOLDER / "offline")
+        logging.getLogger("tithe").info("clearml: no keys, so an archive is written to %s", home / CLEARML / "offline")
     return Courier("clearml", home, {**settings, "offline": offline}, name, variables)
 
 
 def connect(home: Path, settings: Mapping[str, Any], name: str) -> ClearML:
     """Start a task offline or on the server, or continue the server's task recorded in `home`."""
-    folder = home / FOLDER
+    folder = home / CLEARML
     folder.mkdir(exist_ok=True)
     os.environ.update(CLEARML_CACHE_DIR=str(folder), TMPDIR=str(folder))  # read when it is imported
     import clearml

@@ -25,9 +25,9 @@ from urllib.parse import urlsplit
 
 from tithe import plugins, storage
 from tithe.errors import InputError
+from tithe.storage import run_files
 from tithe.track.courier import Courier, Point
 
-RECORD = "mlflow.json"
 STATUS = {"finished": "FINISHED", "failed": "FAILED"}
 # The client's default is 7 retries of 2 minutes each. These settings give up on a missing server within seconds.
 ENVIRONMENT = {
@@ -78,7 +78,7 @@ def connect(home: Path, settings: Mapping[str, Any], name: str) -> MLflow:
     """Start a run on the server, or continue the one recorded in `home`."""
     import mlflow
 
-    address, record = settings["tracking_uri"], home / RECORD
+    address, record = settings["tracking_uri"], home / run_files.MLFLOW
     mlflow.set_tracking_uri(address)
     client = mlflow.MlflowClient()
     if settings["resume_step"] > 1 and record.exists():

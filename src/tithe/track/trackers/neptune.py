@@ -29,6 +29,7 @@ from typing import Any
 
 from tithe import plugins, storage
 from tithe.errors import InputError
+from tithe.storage.run_files import NEPTUNE
 
 MASK = "***"
 CLOSED = (
@@ -87,7 +88,7 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> Neptune:
     """
     token = settings.get("api_token")
     files = _source_files(settings, token)
-    data = home.resolve() / ".neptune"
+    data = home.resolve() / NEPTUNE
     run = _start(data, settings.get("experiment_name") or name, _tags(settings.get("tags")))
     fields = {"sys/custom_run_id": settings.get("run_id"), "project": settings.get("project")}
     for field, value in fields.items():

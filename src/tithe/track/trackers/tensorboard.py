@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tithe import storage
+from tithe.storage.run_files import TENSORBOARD
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -38,7 +39,7 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> TensorBoard:
     from torch.utils.tensorboard import SummaryWriter
 
     resume = settings.get("resume_step")
-    folder = home / settings.get("folder", "tensorboard")
+    folder = home / settings.get("folder", TENSORBOARD)
     writer = SummaryWriter(str(folder), purge_step=resume, flush_secs=FLUSH_SECONDS)
     return TensorBoard(writer, home, name, resume or 0)
 
