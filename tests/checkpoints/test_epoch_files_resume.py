@@ -147,7 +147,7 @@ BAD: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (lambda path: path.write_bytes(b""), {}, "can't be read (File is not a zip file)"),
     (lambda path: path.write_text("no model"), {}, "can't be read (File is not a zip file)"),
     (bomb, {}, "can't be read (Weights only load failed."),
-    (lack, {}, "no whole checkpoint in"),
+    (lack, {}, "no intact checkpoint in"),
     (lambda path: path.unlink(), {}, "no checkpoint at"),
     (cut, {"reset_lr": True}, "can't be read"),
     (lambda path: path.unlink(), {"reset_scheduler": True}, "nothing to reset: resume from a single file such as"),

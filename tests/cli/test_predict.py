@@ -152,5 +152,5 @@ def test_a_damaged_best_checkpoint_is_refused_with_the_cure(file: str, copy: Pat
     path.write_bytes(path.read_bytes()[:-100])
     for asked in (copy, copy / "checkpoints/best"):
         refused = run("predict", asked, "rocket")
-        assert_refused(refused, "best is not whole; .*step_00000024 is: name that one to use it")
+        assert_refused(refused, "best is damaged; .*step_00000024 is intact: pass that one to use it")
     assert run("predict", copy / "checkpoints/step_00000024", "rocket").code == 0

@@ -68,7 +68,7 @@ def test_scores_and_weights_are_those_of_a_run_without_the_cache(
         probs = [predicted(o.home, part)["probability_of_label"].to_numpy() for o in (with_cache, without)]
         np.testing.assert_allclose(*probs, rtol=0, atol=1e-5)
         assert np.ptp(probs[0]) > 0.02, "it has learnt something"
-    last = [locate.newest_whole(o.home / "checkpoints") for o in (with_cache, without)]
+    last = [locate.newest_intact(o.home / "checkpoints") for o in (with_cache, without)]
     heads, full = (store.weights(path) for path in last)
     assert set(heads) == {name for name in full if name.startswith("head.")}
     for name, value in heads.items():

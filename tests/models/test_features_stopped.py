@@ -102,11 +102,11 @@ def test_stopped_while_the_encoder_runs_it_goes_on_there(
         assert "Traceback" not in said and not stored() and not (tmp_path / "run").exists()
         last = said.splitlines()[-1]
         if signum == signal.SIGINT:
-            assert last == "stopped; the features so far are kept: run again to go on"
+            assert last == "stopped; the features so far are kept: run again to continue"
         else:
-            assert last.startswith("going on with the features after batch")
+            assert last.startswith("resuming the features after batch")
     resumed = run(raw)
-    assert "going on with the features after batch" in log.text
+    assert "resuming the features after batch" in log.text
     # One row more tells the width of the features.
     assert 0 < sum(passes) <= 120 - 6 * 8 + 1, "what was done was done again"
     kept = stored()[0].read_bytes()
@@ -174,7 +174,7 @@ def test_what_was_begun_is_room_that_is_already_taken(
     monkeypatch.setenv("TITHE_CACHE_GB", str((taken + 20_000) / 1e9))
     monkeypatch.setattr(cache, "_in_use", set())  # as in a new process
     built(raw)
-    assert "going on with the features after batch 19 of 250" in log.text and "no room" not in log.text
+    assert "resuming the features after batch 19 of 250" in log.text and "no room" not in log.text
 
 
 def test_without_room_the_encoder_runs_in_every_epoch(

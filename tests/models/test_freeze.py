@@ -85,7 +85,7 @@ def bert(tiny_bert: Path, tmp_path: Path) -> Path:
     ("encoder", "says"),
     [
         (bert, "model.freeze 3 is more than the 2 layers of the encoder: set it to all"),
-        (albert, "the layers of this albert can't be told: set model.freeze to all or none"),
+        (albert, "cannot find the encoder layers of albert: set model.freeze to all or none"),
     ],
 )
 def test_layers_that_are_not_there_are_one_line(

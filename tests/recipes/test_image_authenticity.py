@@ -193,4 +193,4 @@ def test_without_tensorboard_there_are_no_logs(script: Callable[..., Called], mo
     code, out, err = script(*shlex.split(f"--data_root dataset {SMALL} --epochs 1 --no-use_tensorboard --json"))
     told = json.loads(out)
     assert code == 0 and told["home"] == "checkpoints" and not Path("checkpoints/logs").exists()
-    assert "teach a fresh detector little: train longer" in "\n".join(err)
+    assert "are too few to train a new detector: train longer" in "\n".join(err)

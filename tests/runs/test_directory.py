@@ -220,4 +220,4 @@ def test_a_run_under_way_is_not_taken_for_a_finished_one(
     longer = frozen(out=str(tmp_path / "run"), train={"epochs": 3}, checkpoint={"resume": "auto"})
     stopped(longer, 3)
     assert not (tmp_path / "run" / storage.MANIFEST).exists()
-    assert locate.newest_whole(tmp_path / "run/checkpoints")
+    assert locate.newest_intact(tmp_path / "run/checkpoints")

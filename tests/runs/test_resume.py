@@ -92,13 +92,13 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(
     else:
         (newest / storage.MANIFEST).unlink()
     resumed = run(with_out(settings(), tmp_path / "run", resume=str(newest)))
-    assert "step_00000024 is not whole" in caplog.text and "step_00000020" in caplog.text
+    assert "step_00000024 is damaged" in caplog.text and "step_00000020" in caplog.text
     assert sha(resumed) == sha(whole)
 
 
 def test_no_whole_checkpoint_at_all_is_an_error(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no whole checkpoint"):
+    with pytest.raises(InputError, match="no intact checkpoint"):
         run(with_out(settings(), tmp_path / "run", resume=str(tmp_path / "empty")))
     assert not (tmp_path / "run").exists()
 
@@ -179,7 +179,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_intact(settings: Settings, t
     raw = with_out(settings(track={"tensorboard": False}), tmp_path / "run")
     (tmp_path / "full.json").write_text(json.dumps(raw))
     first = run({**raw, "train": {**raw["train"], "epochs": 1}})
-    whole = locate.newest_whole(first.home / "checkpoints")
+    whole = locate.newest_intact(first.home / "checkpoints")
     assert whole is not None
     limit = 50_000  # bytes that any one file may have: less than the model
 

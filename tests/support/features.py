@@ -47,6 +47,6 @@ def unfinished(raw: dict[str, Any], step: int, monkeypatch: pytest.MonkeyPatch) 
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
         patch.setattr(interrupts, "StopRequest", asked_after(step))
         run(raw)
-    newest = locate.newest_whole(Path(raw["out"]) / "checkpoints")
+    newest = locate.newest_intact(Path(raw["out"]) / "checkpoints")
     assert newest is not None and newest.name == f"step_{step:08d}"
     return newest

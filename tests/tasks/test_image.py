@@ -108,9 +108,9 @@ REMARKS = [
     (
         320,
         0.0000125,
-        "320 steps at a learning rate of 1.25e-05 teach a fresh detector little: set the rate to 0.0002, ",
+        "320 steps at a learning rate of 1.25e-05 are too few to train a new detector: set the rate to 0.0002, ",
     ),
-    (10, 0.001, "10 steps at a learning rate of 0.001 teach a fresh detector little: train longer"),
+    (10, 0.001, "10 steps at a learning rate of 0.001 are too few to train a new detector: train longer"),
     (100, 0.0002, None),
     (1600, 0.0000125, None),
 ]

@@ -1,1 +1,1 @@
-"""Everything a run needs to continue, saved and verified."""
+"""Checkpoints: the complete state of a run, saved, verified and located."""

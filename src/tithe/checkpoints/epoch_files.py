@@ -1,4 +1,4 @@
-"""The documented single-file checkpoints: one dict for the end of an epoch, that goes on without its directory."""
+"""The documented single-file checkpoints: one dict at the end of an epoch, to resume from without a run directory."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ Records = list[dict[str, Any]]
 
 
 def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, history: Records) -> None:
-    """Write the state at an epoch's end as `latest_model.pt`, and under its other names.
+    """Write the state at an epoch's end as `latest_model.pt`, and copies under other names.
 
     Parameters
     ----------
     epoch_file
-        Whether it also becomes `checkpoint_epoch_N.pt`.
+        Whether to write it as `checkpoint_epoch_N.pt` too.
     is_best
-        Whether it also becomes `best_model.pt`.
+        Whether to write it as `best_model.pt` too.
     history
-        The run's records so far: epochs' means of the training loss, and validation scores.
+        The run's records so far: mean training losses of epochs, and validation scores.
     """
     epochs = {"train": _of_kind(history, "train"), "val": _of_kind(history, "val")}
     content = {
@@ -65,14 +65,14 @@ def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, histor
 
 @dataclass(frozen=True)
 class EpochFile:
-    """Such a file, opened and verified once; nothing in it is executed.
+    """The file of an epoch's end, opened and verified; nothing in it is executed.
 
     Attributes
     ----------
     path
         Where it is.
     content
-        Its dict; the tensors are mapped from the disk.
+        Its dict; the tensors are memory-mapped.
     """
 
     path: Path
@@ -80,7 +80,7 @@ class EpochFile:
 
     @property
     def epoch(self) -> int:
-        """Epochs that are done."""
+        """Number of completed epochs."""
         return int(self.content["epoch"])
 
     @property
@@ -99,7 +99,7 @@ class EpochFile:
         """Return the state at the end of its epoch."""
         content = self.content
         scheduler = {k: v for k, v in content["scheduler_state_dict"].items() if k != "config"}
-        # Scores from before a run moved to another directory are in the history, and their weights are elsewhere.
+        # The best epoch may be in the history only: its weights stay in the directory that the run was resumed from.
         best = next((r for r in content["val_history"] if r["loss"] == content["best_val_loss"]), None)
         since = sum(r["epoch"] > best["epoch"] for r in content["val_history"]) if best else 0
         return TrainState(
@@ -123,23 +123,23 @@ class EpochFile:
         )
 
     def history(self) -> Records:
-        """Return the run's records up to this file: of every step where they are beside it, else of its epochs."""
+        """Return the run's records up to this file: of steps if the run's history is in its folder, else of epochs."""
         content = self.content
         steps = storage.read_lines(self.path.parent / run_files.HISTORY)
-        beside = [record for record in steps if record["step"] <= content["global_step"]]
-        if all(_of_kind(beside, kind) == content[f"{kind}_history"] for kind in ("train", "val")):
-            return beside
+        logged = [record for record in steps if record["step"] <= content["global_step"]]
+        if all(_of_kind(logged, kind) == content[f"{kind}_history"] for kind in ("train", "val")):
+            return logged
         epochs = [{"kind": kind, **record} for kind in ("train", "val") for record in content[f"{kind}_history"]]
         return sorted(epochs, key=lambda record: int(record["step"]))
 
 
 def read(path: Path) -> EpochFile:
-    """Open such a file.
+    """Open a file of an epoch's end.
 
     Raises
     ------
     InputError
-        It is damaged, or something else.
+        It is damaged, or is not such a file.
     """
     content = _open(path)
     if missing := [key for key in _KEYS if key not in content]:
@@ -148,7 +148,7 @@ def read(path: Path) -> EpochFile:
 
 
 def read_if_one(path: Path) -> EpochFile | None:
-    """Open a file if it is such a one; None where it holds named tensors and nothing else.
+    """Open a file of an epoch's end; None if it is another file of tensors.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def read_if_one(path: Path) -> EpochFile | None:
 
 
 def _open(path: Path) -> Any:
-    """Return what a file of tensors holds, without a copy in memory, its bytes verified.
+    """Return the content of a file of tensors, memory-mapped, after verifying its bytes.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def _open(path: Path) -> Any:
         It is damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:  # torch writes checksums, and compares them nowhere
+        with zipfile.ZipFile(path) as archive:  # torch writes checksums but never checks them
             if broken := archive.testzip():
                 raise zipfile.BadZipFile(f"{broken} has changed")
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -179,7 +179,7 @@ def _open(path: Path) -> Any:
 
 
 def _of_kind(history: Records, kind: str) -> Records:
-    """A record of an epoch's mean training loss has it under `total`; a step's record has none."""
+    """Return the epochs' records of a kind: an epoch's mean training loss is `total`, which steps do not have."""
     return [
         {name: value for name, value in record.items() if name != "kind"}
         for record in history

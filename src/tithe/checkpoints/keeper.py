@@ -1,4 +1,4 @@
-"""This run's checkpoints: periodic ones that rotate, and the best."""
+"""Rotation of a run's checkpoints: the last periodic ones, and the best."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Keeper:
     Attributes
     ----------
     folder
-        Where they stand.
+        Folder of the checkpoints.
     keep
-        How many periodic ones stay. Only those that this run wrote or went on from are ever pruned, and
-        only after the newer one verified.
+        Number of periodic ones to keep. Only those that this run wrote or resumed from are deleted, and only after
+        the newer one is verified.
     assets
         See `save`.
     """
@@ -34,7 +34,7 @@ class Keeper:
     own: list[Path] = field(default_factory=list)
 
     def periodic(self, state: TrainState) -> Path:
-        """Save at the state's step, then prune the oldest of this run's own."""
+        """Save a checkpoint named after the state's step, then delete the oldest of this run's own."""
         path = self.folder / f"{PERIODIC}{state.progress['step']:08d}"
         if path not in self.own or storage.broken_files(path):
             save(path, state, self.assets)
@@ -52,13 +52,13 @@ class Keeper:
         return path
 
     def adopt(self, path: Path) -> None:
-        """Count as this run's own what a resumed run wrote before it stopped."""
+        """Count the checkpoints up to the one this run resumes from as its own."""
         if path.parent.resolve() == self.folder.resolve():
             position = step_of(path)
             self.own = [p for p in all_in(self.folder) if p.name != BEST and step_of(p) <= position]
 
     def newest(self) -> Path | None:
-        """Return the last checkpoint this run can go back to."""
+        """Return the last checkpoint that this run can resume from."""
         if self.own:
             return self.own[-1]
         return self.folder / BEST if is_checkpoint(self.folder / BEST) else None

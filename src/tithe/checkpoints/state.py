@@ -1,25 +1,27 @@
-"""What a checkpoint holds."""
+"""The content of a checkpoint, and its file names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-STATE = "state.json"
+STATE, MODEL, EMA = "state.json", "model.pt", "ema.pt"
+CONFIGURATION, TOKENIZER = "encoder", "tokenizer"  # folders of a text task
+ENCODER = "encoder.pt"  # added to a checkpoint of a head alone when its run has finished
 
 
 @dataclass(frozen=True)
 class TrainState:
-    """Everything a run needs to go on as if it had never stopped, at an optimizer step's end.
+    """The complete state of a run after an optimizer step: a resumed run gives the same result as an uninterrupted one.
 
     Attributes
     ----------
     model, optimizer, scheduler, rng
         State dicts of tensors and plain values, loadable with `weights_only=True`.
     progress
-        Plain values for `state.json`: where the run is, its best score, its patience, what it was made of.
+        Plain values for `state.json`: the position in training, the best score, the patience, the fingerprint.
     scaler, ema
-        State of the gradient scaler and the averaged weights, where the run has them.
+        State of the gradient scaler and the averaged weights, if the run uses them.
     """
 
     model: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Tensors as bytes: hashed without a copy, written as one file, read without running anything."""
+"""Hashing tensors without a copy, and writing and reading files of weights; nothing in them is executed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tithe.errors import InputError, TitheError
 
 
 def sha256(tensor: torch.Tensor) -> str:
-    """Return the SHA-256 of a tensor's dtype, shape and bytes, without a copy of it where it lies in order."""
-    there = tensor.detach().cpu().contiguous()
-    digest = hashlib.sha256(f"{there.dtype} {tuple(there.shape)}".encode())
-    digest.update(there.reshape(-1).view(torch.uint8).numpy().data)
+    """Return the SHA-256 of a tensor's dtype, shape and bytes; a contiguous CPU tensor is not copied."""
+    array = tensor.detach().cpu().contiguous()
+    digest = hashlib.sha256(f"{array.dtype} {tuple(array.shape)}".encode())
+    digest.update(array.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -40,27 +40,29 @@ def load(path: Path) -> dict[str, torch.Tensor]:
     Raises
     ------
     InputError
-        It is missing, or no such file.
+        It is missing, or is not a file of weights.
     """
     try:
         state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
-        raise InputError(f"no weights {path}: pass a run directory, a checkpoint or a file of weights") from None
+        raise InputError(
+            f"no file of weights {path}: pass a run directory, a checkpoint or a file of weights"
+        ) from None
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise InputError(f"{path} holds no weights: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{path} contains no weights: {str(error).splitlines()[0]}") from None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InputError(f"{path} holds no weights: pass a file of named tensors, such as best_model.pt")
+        raise InputError(f"{path} contains no weights: pass a file of named tensors, such as best_model.pt")
     return state
 
 
 @contextlib.contextmanager
 def disk_explained(path: Path) -> Iterator[None]:
-    """Say in plain words that the disk refused."""
+    """Turn a failed write into a one-line error with the free space."""
     try:
         yield
     except (OSError, RuntimeError) as error:
-        # On a full disk torch's writer reports its position in its own source instead of the system's error.
-        reason = error.strerror if isinstance(error, OSError) else "a file could not be written to its end"
+        # On a full disk torch's writer reports a position in its own source instead of the system's error.
+        reason = error.strerror if isinstance(error, OSError) else "a file could not be written completely"
         if isinstance(error, RuntimeError) and "inline_container" not in str(error):
             raise
         free = shutil.disk_usage(path.parent).free // 2**20

@@ -1,1 +1,1 @@
-"""Networks, their inputs, and what of them is trained."""
+"""Networks, their inputs, freezing and inference."""

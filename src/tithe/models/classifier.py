@@ -1,4 +1,4 @@
-"""An encoder, a pooling and a head: the network of every text classifier."""
+"""The network of every text classifier: encoder, pooling, head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tithe.models.examples import Batch
 
 
 class Classifier(nn.Module):
-    """An encoder, a pooling of its token states, a head.
+    """An encoder, pooling of its token states, and a head.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def head(settings: config.Model, width: int, classes: int) -> nn.Sequential:
         out = nn.Linear(settings.hidden_dim, classes)
         inner = nn.Linear(width, settings.hidden_dim)
         layers = [nn.Dropout(settings.dropout), inner, nn.GELU(), nn.Dropout(settings.dropout), out]
-    # Small logits at first: the loss starts at ln C whatever the scale of the encoder's states.
+    # Small initial logits: the loss starts near ln C at any scale of the encoder's states.
     nn.init.normal_(out.weight, std=min(0.02, 1 / math.sqrt(width)))
     nn.init.zeros_(out.bias)
     return nn.Sequential(*layers)

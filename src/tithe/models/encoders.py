@@ -1,4 +1,4 @@
-"""Hugging Face encoders: found, checked before any weights are loaded, built."""
+"""Hugging Face encoders: located, checked before any weights are loaded, built."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def find(name: str) -> str:
     Raises
     ------
     InputError
-        The embedded encoder is not installed, or a path leads nowhere.
+        The embedded encoder is not installed, or a folder does not exist or contains no model.
     """
     if name == "minilm":
         spec = importlib.util.find_spec(_EMBEDDED)
@@ -34,8 +34,8 @@ def find(name: str) -> str:
         return str(Path(spec.submodule_search_locations[0]) / "model")
     folder = Path(name).expanduser()
     if folder.is_dir() and not (folder / "config.json").is_file():
-        cure = "its README.md says how" if (folder / "README.md").is_file() else "point to a Hugging Face model folder"
-        raise InputError(f"model.encoder: folder {folder} has no config.json, so no model: {cure}")
+        cure = "see its README.md" if (folder / "README.md").is_file() else "pass a Hugging Face model folder"
+        raise InputError(f"model.encoder: folder {folder} has no config.json: {cure}")
     looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_like_path and not folder.is_dir():
         raise InputError(f"model.encoder: no folder {folder}: pass a model folder, a hub name, or 'minilm'")
@@ -43,12 +43,12 @@ def find(name: str) -> str:
 
 
 def open_parts(encoder: str | Path, tokenizer: str | Path, name: str) -> tuple[Any, Any]:
-    """Return an encoder's configuration and its tokenizer; `name` is what the user called it.
+    """Return an encoder's configuration and its tokenizer; `name` is shown in errors.
 
     Raises
     ------
     InputError
-        One of them can't be opened.
+        One of them can't be loaded.
     """
     from transformers import AutoConfig, AutoTokenizer
 
@@ -59,17 +59,19 @@ def open_parts(encoder: str | Path, tokenizer: str | Path, name: str) -> tuple[A
 
 
 def check(settings: config.Model, encoder: Any) -> None:
-    """Hold the settings against the encoder's configuration, before its weights are loaded.
+    """Check the settings against the encoder's configuration, before its weights are loaded.
 
     Raises
     ------
     InputError
-        Not an encoder, fewer positions than `max_length`, or an attention that can't run here.
+        It is not an encoder, `max_length` is more than its positions, or its attention is not available here.
     """
     if getattr(encoder, "is_encoder_decoder", False):
         raise InputError(f"model.encoder '{settings.encoder}' is an encoder-decoder: choose an encoder such as minilm")
     if not isinstance(getattr(encoder, "hidden_size", None), int):
-        raise InputError(f"model.encoder '{settings.encoder}' states no hidden_size: choose a text encoder")
+        raise InputError(
+            f"model.encoder '{settings.encoder}' has no hidden_size in its config.json: choose a text encoder"
+        )
     positions = getattr(encoder, "max_position_embeddings", None)
     if isinstance(positions, int) and positions > 0:
         # The RoBERTa family counts positions from the padding id + 1.
@@ -84,30 +86,30 @@ def check(settings: config.Model, encoder: Any) -> None:
 
         if not is_flash_attn_2_available():
             raise InputError(
-                "attention 'flash_attention_2' needs a CUDA GPU and the package flash-attn, which are not here: "
+                "attention 'flash_attention_2' needs a CUDA GPU and the package flash-attn, which are missing here: "
                 "set it to auto, sdpa or eager"
             )
 
 
-def pooling(asked: str, source: str, encoder: Any) -> str:
-    """Resolve `auto`: what a sentence-transformers folder or the encoder's configuration says, else the mean."""
-    if asked != "auto":
-        return asked
+def pooling(setting: str, source: str, encoder: Any) -> str:
+    """Resolve `auto`: as in a sentence-transformers folder or the encoder's configuration, else the mean."""
+    if setting != "auto":
+        return setting
     from transformers.utils.hub import cached_file
 
-    stated = cached_file(source, "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False)
-    if stated is None:
+    file = cached_file(source, "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False)
+    if file is None:
         return str(getattr(encoder, "classifier_pooling", "mean"))
-    modes = [name for name, on in storage.read_json(Path(stated)).items() if name.startswith("pooling_mode") and on]
+    modes = [name for name, on in storage.read_json(Path(file)).items() if name.startswith("pooling_mode") and on]
     if modes == ["pooling_mode_cls_token"]:
         return "cls"
     if modes != ["pooling_mode_mean_tokens"]:
-        logger.warning("%s was trained with %s: model.pooling takes the mean instead", source, ", ".join(modes))
+        logger.warning("%s was trained with %s: using mean pooling instead", source, ", ".join(modes))
     return "mean"
 
 
 def build(encoder: Any, source: str | None, attention: str) -> nn.Module:
-    """Return the network: with pretrained weights in float32 where there is a source, else freshly drawn.
+    """Return the network in float32, with the pretrained weights of a source, else with random ones.
 
     Raises
     ------
@@ -116,32 +118,34 @@ def build(encoder: Any, source: str | None, attention: str) -> nn.Module:
     """
     from transformers import AutoModel
 
-    chosen = {} if attention == "auto" else {"attn_implementation": attention}
+    options = {} if attention == "auto" else {"attn_implementation": attention}
     try:
         if source is None:
-            # Not the precision in which the original was stored: the checkpoint's weights are float32.
-            model = AutoModel.from_config(encoder, dtype=torch.float32, **chosen)
+            # Not the dtype in the configuration: the checkpoint's weights are float32.
+            model = AutoModel.from_config(encoder, dtype=torch.float32, **options)
         else:
             model, loading = AutoModel.from_pretrained(
-                source, config=encoder, dtype=torch.float32, output_loading_info=True, **chosen
+                source, config=encoder, dtype=torch.float32, output_loading_info=True, **options
             )
             if missing := sorted(name for name in loading["missing_keys"] if not name.startswith("pooler.")):
-                raise InputError(f"the weights in {source} lack {missing[0]} and {len(missing) - 1} more: wrong files")
+                raise InputError(
+                    f"the weights in {source} lack {missing[0]} and {len(missing) - 1} more: pass matching files"
+                )
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         raise InputError(f"the encoder can't be loaded: {_first_line(error)}") from None
     if isinstance(getattr(model, "pooler", None), nn.Module):
-        model.pooler = None  # its output is not used: no dead weights in the optimizer and the checkpoint
+        model.pooler = None  # its output is not used: keep its weights out of the optimizer and the checkpoint
     network: nn.Module = model
     return network
 
 
 def parts_to_freeze(encoder: Any, freeze: str | int) -> list[nn.Module]:
-    """Return the modules of an encoder that `model.freeze` means: none, all of it, or its embeddings and N layers.
+    """Return the modules of an encoder to freeze: none, all of it, or its embeddings and first N layers.
 
     Raises
     ------
     InputError
-        The encoder has fewer layers than that, or its layers can't be told.
+        The encoder has fewer layers, or its layers cannot be found.
     """
     if freeze == "none":
         return []
@@ -151,7 +155,7 @@ def parts_to_freeze(encoder: Any, freeze: str | int) -> list[nn.Module]:
     stacks = [m for m in encoder.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
     if not stacks:
         raise InputError(
-            f"the layers of this {encoder.config.model_type} can't be told: set model.freeze to all or none"
+            f"cannot find the encoder layers of {encoder.config.model_type}: set model.freeze to all or none"
         )
     if int(freeze) > len(stacks[0]):
         raise InputError(

@@ -1,4 +1,4 @@
-"""What a trainer and an evaluation read: batches, and the protocols of examples."""
+"""The inputs of training and evaluation: batches, and the protocols of examples."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Batch = dict[str, torch.Tensor]
 
 
 class Labelled(Protocol):
-    """Rows whose classes are known.
+    """Rows with class labels.
 
     Attributes
     ----------
     labels
         Class indices, shape (N,).
     ids
-        Positions in the source file, shape (N,), to name a row to a person.
+        Positions in the source file, shape (N,), to identify rows in messages.
     """
 
     @property
@@ -30,50 +30,50 @@ class Labelled(Protocol):
 
 
 class Examples(Labelled, Protocol):
-    """Rows ready to be collated; what they hold is the task's business.
+    """Rows ready to be collated; their content depends on the task.
 
     Attributes
     ----------
     lengths
-        Cost of each row (tokens, say), shape (N,), or None where all cost the same.
+        Cost of each row, such as its tokens, shape (N,); None if all cost the same.
     """
 
     @property
     def lengths(self) -> Rows | None: ...  # noqa: D102
     def collate(self, rows: Rows) -> Batch:
-        """Return the tensors of some rows; the first dimension of each counts rows."""
+        """Return the tensors of the given rows; the first dimension of each is the batch."""
         ...
 
     def take(self, rows: Rows) -> Self:
-        """Return a view of rows of this view."""
+        """Return a view of the given rows of this view."""
         ...
 
 
 @runtime_checkable
 class Varied(Examples, Protocol):
-    """Examples that look different in every epoch, some of which belong together.
+    """Examples that are augmented in every epoch, some of which belong together.
 
     Attributes
     ----------
     groups
-        Number of the group of each row, shape (N,): rows of one group share a batch where they fit.
+        Group number of each row, shape (N,): rows of one group share a batch if they fit.
     """
 
     @property
     def groups(self) -> Rows: ...  # noqa: D102
     def at_epoch(self, epoch: int) -> Examples:
-        """Return the same rows as they look in an epoch; the same epoch gives the same tensors."""
+        """Return the same rows, augmented for an epoch; the same epoch gives the same tensors."""
         ...
 
 
 @runtime_checkable
 class Encodable(Examples, Protocol):
-    """Examples that know what an encoder is given for them.
+    """Examples with a fingerprint of the encoder's inputs.
 
     Attributes
     ----------
     fingerprint
-        SHA-256 of the encoder's inputs, labels excluded: another label costs no second pass.
+        SHA-256 of the encoder's inputs, without labels: changed labels do not need another pass.
     """
 
     @property
@@ -82,7 +82,7 @@ class Encodable(Examples, Protocol):
 
 @runtime_checkable
 class Tokenised(Encodable, Protocol):
-    """Texts as token ids, end to end.
+    """Texts as concatenated token ids.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class GeneratorLabelled(Labelled, Protocol):
     Attributes
     ----------
     generators
-        What made each row, shape (N,).
+        Generator of each row, shape (N,).
     """
 
     @property
@@ -118,18 +118,18 @@ class GeneratorLabelled(Labelled, Protocol):
 
 @runtime_checkable
 class Photographs(GeneratorLabelled, Examples, Protocol):
-    """Real and generated images that can be looked at one by one.
+    """Real and generated images that can be read one by one.
 
     Attributes
     ----------
     paths
-        Where each file is.
+        Path of each file.
     """
 
     @property
     def paths(self) -> list[str]: ...  # noqa: D102
     def whole(self, row: int) -> Array:
-        """Return an image of this view, uint8, shape (H, W, 3)."""
+        """Return a complete image of this view, uint8, shape (H, W, 3)."""
         ...
 
     def centre(self, row: int) -> Array:
@@ -137,5 +137,5 @@ class Photographs(GeneratorLabelled, Examples, Protocol):
         ...
 
     def changed(self, change: str | None) -> Self:
-        """Return the centres of the same images, processed in a named way."""
+        """Return the centre crops of the same images, degraded in a named way."""
         ...

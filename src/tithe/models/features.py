@@ -1,4 +1,4 @@
-"""The frozen-feature cache: a frozen encoder runs once over the data; every epoch, trial and seed reads the result."""
+"""The feature cache: a frozen encoder runs over the data once; every epoch, trial and seed reads the result."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ from tithe.storage import cache
 
 logger = logging.getLogger("tithe")
 
-# Part of every key: raise it when the same encoder and inputs would give other features.
+# Part of every key: increase it when the same encoder and inputs would give other features.
 _VERSION = 1
 _FEATURES, _DONE = "features.npy", "done"
 _SECONDS_BETWEEN_SYNCS = 1.0
-# A batch has at most so many rows, and rows times longest row: small ones stay in a CPU's cache and in a weak PC's
-# memory, a GPU wants large ones. Both are part of what decides the last bits of the features.
+# Most rows of a batch, and most rows times longest row, by whether there is a GPU: small batches fit into a CPU's
+# cache and a small memory, a GPU needs large ones. Both affect the last bits of the features.
 _ROWS, _COST = 512, {False: 4096, True: 1 << 17}
 
 
 @dataclass(frozen=True)
 class Features:
-    """Examples whose inputs are the encoder's pooled states.
+    """Examples whose inputs are an encoder's pooled states.
 
     Attributes
     ----------
     values
         Pooled states of all rows, float32, shape (N, D), memory-mapped.
     rows
-        Positions of this view's rows among them.
+        Positions of this view's rows in `values`.
     origin
-        The same view of the examples they come from: lengths, so that batches are drawn as without a cache, ids
-        and labels.
+        The same view of the original examples: ids, labels, and lengths, so that batches are the same as without
+        a cache.
     """
 
     values: np.ndarray[Any, Any]
@@ -77,7 +77,7 @@ class Features:
         return self.origin.labels
 
     def take(self, rows: Rows) -> Features:
-        """Return a view of rows of this view."""
+        """Return a view of the given rows of this view."""
         return Features(self.values, self.rows[rows], self.origin.take(rows))
 
     def collate(self, rows: Rows) -> Batch:
@@ -89,7 +89,7 @@ class Features:
 
 
 class Probe(nn.Module):
-    """A classifier's head alone, fed with features; its weights have the names that they have in the classifier."""
+    """A classifier's head on cached features; its weights have the same names as in the classifier."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
@@ -104,33 +104,33 @@ class Probe(nn.Module):
 def cached(
     model: Classifier, examples: Encodable, cache_key: Mapping[str, str], accelerator: Accelerator
 ) -> Features | None:
-    """Return the features of examples from the cache, where they are computed first if they are not there.
+    """Return the features of examples from the cache, after computing them if they are missing.
 
-    A pass that was killed goes on where it stopped: each batch is on the disk before it counts as done, and batches
-    are cut the same way every time.
+    A pass that was killed continues where it stopped: each batch is on the disk before it counts as done, and
+    batches are always the same.
 
     Parameters
     ----------
     model
         A classifier whose encoder is frozen; `embed` maps a batch to pooled states (B, D).
     cache_key
-        What makes the features besides the inputs: the encoder's SHA-256, its pooling, its attention.
+        What the features depend on besides the inputs: the encoder's SHA-256, its pooling, its attention.
 
     Returns
     -------
-    None where the cache has no room for them.
+    The features; None if the cache has no room for them.
 
     Raises
     ------
     Interrupted
-        A signal asked for a stop; what is done is kept.
+        A signal requested a stop; finished batches are kept.
     """
-    how = {**cache_key, "precision": str(accelerator.mixed_precision), "device": accelerator.device.type}
-    key = storage.digest([_VERSION, examples.fingerprint, how])
+    settings = {**cache_key, "precision": str(accelerator.mixed_precision), "device": accelerator.device.type}
+    key = storage.digest([_VERSION, examples.fingerprint, settings])
     folder = cache.place("features", key)
     rows = np.arange(len(examples))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Whoever comes second, another process of this run or another run, waits and finds the work done.
+    # A second process, of this run or another one, waits and then reads the result.
     with _waiting(FileLock(folder.with_name(f".{folder.name}.lock"))):
         if cache.is_whole(folder):
             logger.info("the encoder does not run: features of %d rows are in the cache (%s)", len(rows), folder.name)
@@ -158,7 +158,7 @@ def _compute(model: Classifier, examples: Encodable, folder: Path, accelerator: 
     with inference.evaluating(model):  # dropout would draw from the caller's random numbers
         width = inference.one_batch(model, model.embed, examples, cuts[-1][:1], accelerator.autocast).shape[1]
     work = cache.place("features", folder.name, "-unfinished")
-    # What was begun has its whole room already.
+    # An unfinished pass has allocated its space already.
     if not cache.make_room(0 if _is_begun(work) else len(examples) * width * 4):
         logger.warning(
             "no room to cache %d features of width %d (%s has room for %.1f GB): the encoder runs in every epoch",
@@ -167,7 +167,7 @@ def _compute(model: Classifier, examples: Encodable, folder: Path, accelerator: 
         return False
     values, done = _open(work, len(examples), width)
     if done:
-        logger.info("going on with the features after batch %d of %d", done, len(cuts))
+        logger.info("resuming the features after batch %d of %d", done, len(cuts))
     with deferred() as stop, bar("features", len(examples), "rows") as tick, inference.evaluating(model):
         tick(sum(map(len, cuts[:done])))
         synced = time.monotonic()
@@ -178,12 +178,12 @@ def _compute(model: Classifier, examples: Encodable, folder: Path, accelerator: 
                 _sync(work, values, done=i)
                 synced = time.monotonic()
             if stop.signum:
-                raise Interrupted(stop.signum, "stopped; the features so far are kept: run again to go on")
+                raise Interrupted(stop.signum, "stopped; the features so far are kept: run again to continue")
     if not _is_begun(work):
         raise TitheError("the cache was cleared while the encoder ran over the data: run again")
     _sync(work, values, done=len(cuts))
     storage.write_manifest(work, [work / _FEATURES])
-    shutil.rmtree(folder, ignore_errors=True)  # one that was damaged
+    shutil.rmtree(folder, ignore_errors=True)  # a damaged one
     work.replace(folder)
     (folder / _DONE).unlink()
     return True
@@ -194,12 +194,12 @@ def _is_begun(work: Path) -> bool:
 
 
 def _open(work: Path, rows: int, width: int) -> tuple[np.memmap[Any, Any], int]:
-    """Open an unfinished pass, or begin one; return its array and the number of batches that are done."""
+    """Open an unfinished pass, or start one; return its array and the number of finished batches."""
     if _is_begun(work):
         return np.lib.format.open_memmap(work / _FEATURES, mode="r+"), int((work / _DONE).read_text())
     work.mkdir(parents=True, exist_ok=True)
     values = np.lib.format.open_memmap(work / _FEATURES, mode="w+", dtype=np.float32, shape=(rows, width))
-    if hasattr(os, "posix_fallocate"):  # a disk that fills up later would kill the process in the middle of a write
+    if hasattr(os, "posix_fallocate"):  # else a full disk would kill the process in the middle of a write
         with (work / _FEATURES).open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, (work / _FEATURES).stat().st_size)
     _sync(work, values, done=0)
@@ -207,6 +207,6 @@ def _open(work: Path, rows: int, width: int) -> tuple[np.memmap[Any, Any], int]:
 
 
 def _sync(work: Path, values: np.memmap[Any, Any], done: int) -> None:
-    """Bring the values to the disk, and only then the number of batches that they make up."""
+    """Flush the values to the disk, and only then write the number of finished batches."""
     values.flush()
     storage.write_text(work / _DONE, str(done))

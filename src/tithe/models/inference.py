@@ -1,4 +1,4 @@
-"""One forward pass over examples: logits or embeddings, in the order of the examples, off the device per batch."""
+"""One forward pass over examples: logits or embeddings as NumPy arrays, in the order of the examples."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def forward(
 ) -> Array:
     """Apply a function of the model to every row, longest rows first, in evaluation mode.
 
-    The model's mode is put back afterwards. `tick` is told the number of rows done with each batch.
+    The model's mode is restored afterwards. `tick` is called with the number of rows of each finished batch.
     """
     out: Array | None = None
     with evaluating(model):
@@ -51,14 +51,14 @@ def forward(
 
 
 def batches(examples: Examples, batch_size: int, cost: int | None = None) -> list[Rows]:
-    """Cut all rows into batches, longest rows first: memory runs out at once or never.
+    """Cut all rows into batches, longest rows first, so that memory runs out in the first batch or never.
 
     Parameters
     ----------
     batch_size
-        Rows of a batch at most.
+        Most rows of a batch.
     cost
-        Rows times longest row of a batch at most; a row that costs more stands alone.
+        Most rows times longest row of a batch; a row that costs more is a batch of its own.
     """
     lengths = examples.lengths
     if lengths is None:
@@ -79,7 +79,7 @@ def one_batch(
     rows: Rows,
     autocast: Autocast = nullcontext,
 ) -> Array:
-    """Apply a function of the model to some rows, without gradients; return float32 values, shape (B, …)."""
+    """Apply a function of the model to the given rows, without gradients; return float32 values, shape (B, …)."""
     return of_batch(model, function, examples.collate(rows), autocast)
 
 
@@ -89,15 +89,15 @@ def of_batch(
     """Apply a function of the model to a batch, without gradients; return float32 values, shape (B, …)."""
     device = next(model.parameters()).device
     with torch.inference_mode():
-        there = {name: tensor.to(device) for name, tensor in batch.items()}
+        inputs = {name: tensor.to(device) for name, tensor in batch.items()}
         with autocast():
-            values: Array = function(there).float().cpu().numpy()
+            values: Array = function(inputs).float().cpu().numpy()
     return values
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode for the length of the block, then each of its modules back into its own."""
+    """Put a model into evaluation mode inside the block, then restore the mode of each of its modules."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

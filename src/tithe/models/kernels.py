@@ -1,7 +1,7 @@
-"""The same arithmetic, cheaper on a CPU: dropout from raw random bits, attention that uses it, memory that stays.
+"""Faster CPU kernels: dropout from raw random bits, and attention that uses it.
 
 Measured on two cores with 16 rows of 27 tokens: drawing a Bernoulli mask for each dropout takes longer than the
-matrix products around it, and PyTorch's fused attention falls back to its slowest path when it has to drop out.
+matrix products around it, and PyTorch's fused attention falls back to its slowest path with dropout.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LEVELS = 1 << 16
 
 
 class _Dropped(torch.autograd.Function):
-    """Zero elements where a mask is 0 and scale the others, both ways."""
+    """Zero elements where a mask is 0 and scale the others, in the forward and the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, mask: torch.Tensor, scale: float) -> torch.Tensor:
@@ -34,12 +34,12 @@ class _Dropped(torch.autograd.Function):
 def dropout(x: torch.Tensor, p: float) -> torch.Tensor:
     """Drop elements with probability p, rounded to 1/65536, and scale the rest so that the mean is exact.
 
-    Four elements share one 64-bit draw from torch's CPU generator (Srivastava et al. 2014 for the method).
+    Four elements share one 64-bit draw from torch's CPU generator. The method is that of Srivastava et al. 2014.
     """
     threshold = min(round(p * _LEVELS), _LEVELS - 1)
     draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
     kept = draws.view(torch.int16).ge_(threshold - _LEVELS // 2)
-    # 0x3F80 are the bits of 1.0 in bf16: there the draws themselves become the mask.
+    # 0x3F80 are the bits of 1.0 in bf16: the draws themselves become the mask.
     mask = kept.mul_(0x3F80).view(torch.bfloat16) if x.dtype == torch.bfloat16 else kept.to(x.dtype)
     scaled: torch.Tensor = _Dropped.apply(x, mask[: x.numel()].view(x.shape), _LEVELS / (_LEVELS - threshold))
     return scaled
@@ -69,14 +69,14 @@ def attention(
     scaling: float | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend as transformers' interface wants it; inputs (B, H, T, D), output (B, T, H, D).
+    """Attention with the interface of transformers; inputs (B, H, T, D), output (B, T, H, D).
 
-    Without dropout, off the CPU, or where an encoder asks for more than a mask, it is PyTorch's fused attention.
+    Without dropout, on another device, or if an encoder passes more than a mask, it is PyTorch's fused attention.
     """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     causal = options.get("is_causal")
-    causal = getattr(module, "is_causal", True) if causal is None else causal  # as transformers itself decides
+    causal = getattr(module, "is_causal", True) if causal is None else causal  # the same rule as in transformers
     special = any(options.get(name) is not None for name in ("position_bias", "s_aux"))
     shared_heads = query.shape[1] != key.shape[1]
     if dropout == 0.0 or query.device.type != "cpu" or special or shared_heads or (causal and attention_mask is None):
@@ -90,16 +90,16 @@ def attention(
             scores_BHTT = scores_BHTT.masked_fill(~attention_mask, torch.finfo(scores_BHTT.dtype).min)
         else:
             scores_BHTT = scores_BHTT + attention_mask
-    # Softmax in float32: exact, and on rows this short also faster than in bf16.
+    # Softmax in float32: more exact, and on short rows also faster than in bf16.
     weights_BHTT = torch.softmax(scores_BHTT, dim=-1, dtype=torch.float32).to(query.dtype)
     return (_drop(weights_BHTT, dropout) @ value).transpose(1, 2).contiguous(), None
 
 
-_drop = dropout  # `attention` has to call its own argument `dropout`
+_drop = dropout  # in `attention` the name `dropout` is an argument
 
 
 def use_fast_kernels(model: nn.Module, attention: bool) -> None:
-    """Swap a network's dropouts and, if asked, its attention where it would have been PyTorch's fused one."""
+    """Replace a network's dropouts and, if `attention` is set, its attention where it is PyTorch's fused one."""
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.Dropout:

@@ -1,4 +1,4 @@
-"""A classifier and what of it is trained: all of it, or a head on the cached features of a frozen encoder."""
+"""A classifier and its trainable part: all of it, or a head on the cached features of a frozen encoder."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from tithe.models.examples import Encodable, Examples
 
 @dataclass(frozen=True)
 class Network:
-    """A classifier before it is trained, and what of it will be.
+    """A classifier before training, and the part of it to train.
 
     Attributes
     ----------
     classifier
-        The whole network.
+        The complete network.
     trainable
-        What the trainer sees: the whole, or its head alone where a frozen encoder's features are cached.
+        What the trainer sees: the classifier, or only its head if a frozen encoder's features are cached.
     proof
-        The encoder's hashes before training, where something is frozen or the weights will be saved for use elsewhere.
+        The encoder's hashes before training, if a part of it is frozen or the weights are saved as single files.
     encoder_key
-        What makes the encoder's features besides its weights; see `Task.encoder_key`.
+        What the encoder's features depend on besides its weights; see `Task.encoder_key`.
     is_frozen
-        Whether the whole encoder is.
+        Whether the whole encoder is frozen.
     """
 
     classifier: nn.Module
@@ -45,26 +45,26 @@ class Network:
 
     @property
     def on_features(self) -> bool:
-        """Whether the head alone is trained, on features."""
+        """Whether only the head is trained, on features."""
         return self.trainable is not self.classifier
 
     @cached_property
     def encoder_sha256(self) -> str:
-        """SHA-256 of the encoder's tensors before training; a proof has hashed them already."""
+        """SHA-256 of the encoder's tensors before training, taken from the proof if there is one."""
         return (self.proof or freeze.Proof.begin(self.classifier, "all")).sha256
 
     @property
     def cache_key(self) -> dict[str, str]:
-        """What makes the encoder's features besides the inputs."""
+        """What the encoder's features depend on besides the inputs."""
         return {"sha256": self.encoder_sha256, **self.encoder_key}
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """What a checkpoint must share to fit: one of a head alone is without the encoder that it was trained on."""
+        """What a checkpoint must match on resume: a checkpoint of a head does not contain the frozen encoder."""
         return {"encoder": encoder_fingerprint(self.encoder_sha256, self.encoder_key)} if self.is_frozen else {}
 
     def adapt_state(self, state: TrainState) -> TrainState:
-        """Leave out, or fill in, a frozen encoder that only one of checkpoint and trainable network holds."""
+        """Drop a frozen encoder from a checkpoint's state, or add it, so that the state fits the trainable network."""
         own = self.trainable.state_dict()
 
         def fit(saved: dict[str, Any]) -> dict[str, Any]:
@@ -80,12 +80,12 @@ class Network:
 def build(
     run: config.Run, model: nn.Module, encoder_key: Mapping[str, str], examples: Examples, accelerator: Accelerator
 ) -> tuple[Network, Examples]:
-    """Decide what of a fresh classifier is trained; where its whole encoder is frozen, find or compute its features.
+    """Decide which part of a fresh classifier is trained; if its whole encoder is frozen, load or compute its features.
 
     Parameters
     ----------
     model
-        As the task builds it.
+        The network that the task builds.
     encoder_key
         See `Task.encoder_key`.
     examples
@@ -94,12 +94,12 @@ def build(
     Returns
     -------
     network, examples
-        The examples are features where the head alone is trained.
+        The examples are features if only the head is trained.
 
     Raises
     ------
     Interrupted
-        A signal asked for a stop; features that are done are kept.
+        A signal requested a stop; finished features are kept.
     """
     is_frozen = run.model.freeze == "all"
     has_proof = run.model.freeze != "none" or run.checkpoint.single_files
@@ -115,5 +115,5 @@ def build(
 
 
 def encoder_fingerprint(sha256: str, encoder_key: Mapping[str, str]) -> dict[str, str]:
-    """Return what tells an encoder from others: its tensors, and its configuration."""
+    """Return what identifies an encoder: the hashes of its tensors and of its configuration."""
     return {"sha256": sha256, "config": encoder_key["config"]}

@@ -1,4 +1,4 @@
-"""A small ModernBERT with random weights and a tokenizer trained on the user's own texts."""
+"""A small ModernBERT with random weights and a tokenizer trained on given texts."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:  # slow to import
     from transformers import PreTrainedTokenizerFast
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_HEAD, _POSITIONS = 32, 1024  # dimensions of an attention head, and tokens of a text at most
+_HEAD, _POSITIONS = 32, 1024  # dimensions of an attention head, and the most tokens of a text
 
 
 def modernbert(
     folder: Path, texts: Iterator[str], hidden_size: int = 128, layers: int = 4, vocabulary: int = 8000
 ) -> int:
-    """Write an encoder that any config can name, of the same class as mmBERT; return its number of parameters.
+    """Write an encoder that a config can use, of the same class as mmBERT; return its number of parameters.
 
-    Its weights are random. It trains like the real one in seconds, and as a frozen encoder it is a random projection of
-    the words, enough to run a whole experiment on a slow machine.
+    Its weights are random. It trains in seconds, and as a frozen encoder it is a random projection of the words: enough
+    to run a complete experiment on a slow machine.
 
     Parameters
     ----------
     folder
-        Gets `config.json`, `model.safetensors` and the tokenizer, atomically.
+        Where `config.json`, `model.safetensors` and the tokenizer are written, atomically.
     texts
-        What the byte-pair tokenizer is trained on.
+        Training texts of the byte-pair tokenizer.
     hidden_size, layers
-        Of the encoder; heads have 32 dimensions, so the width is a multiple of 32.
+        Size of the encoder; heads have 32 dimensions, so `hidden_size` is a multiple of 32.
     vocabulary
-        Tokens at most; a small set of texts yields fewer.
+        Most tokens of the tokenizer; few texts give fewer.
     """
     from transformers import ModernBertConfig, ModernBertModel
 
@@ -49,7 +49,7 @@ def modernbert(
             num_hidden_layers=layers,
             num_attention_heads=hidden_size // _HEAD,
             max_position_embeddings=_POSITIONS,
-            classifier_pooling="mean",  # the first token of a random encoder carries next to nothing about the others
+            classifier_pooling="mean",  # the first token of a random encoder says almost nothing about the others
             bos_token_id=ids["cls_token_id"],
             eos_token_id=ids["sep_token_id"],
             **ids,

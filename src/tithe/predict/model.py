@@ -16,6 +16,7 @@ from torch import nn
 from tithe import config, storage, tasks
 from tithe.arrays import Array
 from tithe.checkpoints import locate, store
+from tithe.checkpoints.state import STATE
 from tithe.data import Label, LabelMap
 from tithe.errors import InputError
 from tithe.metrics.calibration import Calibration
@@ -112,7 +113,7 @@ def load(path: str | Path, device: str = "auto") -> TrainedModel:
     single = locate.single_file(path)
     folder = locate.find_best(path.parent if path == single else path)
     progress = store.progress(folder)
-    run = config.parse(progress["config"], source=str(folder / "state.json"))
+    run = config.parse(progress["config"], source=str(folder / STATE))
     labels = LabelMap.load(folder / run_files.LABELS)
     weights = locate.load_single_file(single) if single else store.weights(folder)
     has_encoder = any(name.startswith("encoder.") for name in weights)

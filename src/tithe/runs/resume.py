@@ -142,7 +142,7 @@ def find_start(run: config.Run, home: Path, epoch_file: EpochFile | None) -> Res
     if resume != "auto":
         return ResumePoint(locate.find(Path(resume)))
     storage.recover(home / run.checkpoint.dir)
-    newest = locate.newest_whole(home / run.checkpoint.dir)
+    newest = locate.newest_intact(home / run.checkpoint.dir)
     return ResumePoint(newest) if newest else None
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from tithe import config, metrics, storage
 from tithe.checkpoints import epoch_files, locate
 from tithe.checkpoints.keeper import Keeper
-from tithe.checkpoints.state import TrainState
+from tithe.checkpoints.state import CONFIGURATION, TOKENIZER, TrainState
 from tithe.runs.resume import ResumePoint, fingerprint
 from tithe.runs.step_log import StepLog
 from tithe.storage import run_files
@@ -147,5 +147,5 @@ class Saver:
 
     def _write_assets(self, folder: Path) -> None:
         self._setup.splits.labels.save(folder / run_files.LABELS)
-        for part in ("encoder", "tokenizer"):
+        for part in (CONFIGURATION, TOKENIZER):
             storage.link_tree(self._home / run_files.ASSETS / part, folder / part)

@@ -1,4 +1,4 @@
-"""Tasks: what the inputs are, how they become tensors, and the network that reads them."""
+"""Tasks: the kind of inputs, their conversion to tensors, the network and its loss."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def open_task(run: config.Run) -> Task:
     Raises
     ------
     InputError
-        There is no such encoder, or it can't do what the config asks.
+        There is no such encoder, or it does not support the config's settings.
     """
     return find(run.task).open(run)

@@ -1,4 +1,4 @@
-"""Real or fake: photographs in, a score of how real each is."""
+"""Detection of generated images: each photograph gets a score, from 0 (fake) to 1 (real)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from tithe.models.forensics import losses
 from tithe.models.forensics.detector import Detector
 from tithe.tasks.protocol import Criterion, Task
 
-# Steps times learning rate. 320 steps at 1.25e-5 gave an AUC near 0.6 on unseen generators, at 2e-4 one of 0.95.
+# Least product of steps and learning rate, and a good rate. On unseen generators, 320 steps gave an AUC near 0.6 at a
+# rate of 1.25e-5, and of 0.95 at 2e-4.
 _LEAST_WAY, _GOOD_RATE = 0.02, 2e-4
 
 
@@ -35,20 +36,20 @@ class ImageExamples:
     Attributes
     ----------
     root
-        Folder that the inputs of the data set count from.
+        Folder that the paths in the data set are relative to.
     dataset
-        The view of the data set that these are.
+        The view of the data set with these rows.
     settings
         The config's `images` section.
     seed
-        With the epoch, decides what is cut out of a photograph and how it is changed.
+        With the epoch, determines the crops and their augmentation.
     epoch
-        None outside training: then crops lie evenly and nothing is changed.
+        None outside training: crops are then evenly spaced and not augmented.
     change
-        Name of a processing that each crop goes through, one of `degrade.NAMES`.
+        Name of a degradation of each crop, one of `degradations.NAMES`.
     """
 
-    lengths: ClassVar[None] = None  # a crop costs what any crop costs
+    lengths: ClassVar[None] = None  # all crops cost the same
 
     root: Path
     dataset: Dataset
@@ -77,40 +78,42 @@ class ImageExamples:
 
     @cached_property
     def generators(self) -> Array:
-        """What made each fake, and beside whose fakes each real one lies; shape (N,)."""
+        """The generator of each fake, and of the fakes in the same folder for each real one; shape (N,)."""
         return self._column("generator")
 
     @cached_property
     def groups(self) -> Rows:
         """A number that a real photograph and its fake twin share, shape (N,)."""
         pairs_N = self._column("pair") if self.settings.twins else np.full(len(self), None)
-        known = {pair: i for i, pair in enumerate(dict.fromkeys(p for p in pairs_N if p is not None))}
-        alone_N = len(known) + self.dataset.rows
-        return np.array([known.get(pair, alone) for pair, alone in zip(pairs_N, alone_N, strict=True)], dtype=np.int64)
+        numbers = {pair: i for i, pair in enumerate(dict.fromkeys(p for p in pairs_N if p is not None))}
+        alone_N = len(numbers) + self.dataset.rows
+        return np.array(
+            [numbers.get(pair, alone) for pair, alone in zip(pairs_N, alone_N, strict=True)], dtype=np.int64
+        )
 
     def _column(self, name: str) -> Array:
-        found: Array = self.dataset.table.column(name).to_numpy()[self.dataset.rows]
-        return found
+        column: Array = self.dataset.table.column(name).to_numpy()[self.dataset.rows]
+        return column
 
     def take(self, rows: Rows) -> ImageExamples:
-        """Return a view of rows of this view."""
+        """Return a view of the given rows of this view."""
         return replace(self, dataset=self.dataset.take(rows))
 
     def at_epoch(self, epoch: int) -> ImageExamples:
-        """Return the same photographs as an epoch of training shows them."""
+        """Return the same photographs, augmented for an epoch of training."""
         return replace(self, epoch=epoch)
 
     def changed(self, change: str | None) -> ImageExamples:
-        """Return the centres of the same photographs, processed in a named way."""
+        """Return the centre crops of the same photographs, degraded in a named way."""
         return replace(self, change=change, settings=self.settings.model_copy(update={"crops": 1}))
 
     def whole(self, row: int) -> Array:
-        """Return a photograph of this view, uint8, shape (H, W, 3)."""
+        """Return a complete photograph of this view, uint8, shape (H, W, 3)."""
         path = self.root / self.dataset.inputs(row, row + 1)[0]
         try:
             return decode.read(path, self.settings.max_pixels)
         except files.Unreadable as error:
-            raise InputError(f"{path} can't be read ({error}): put back an image that can") from None
+            raise InputError(f"{path} can't be read ({error}): restore a readable image") from None
 
     def centre(self, row: int) -> Array:
         """Return the centre crop of a photograph of this view, uint8, shape (S, S, 3)."""
@@ -129,7 +132,7 @@ class ImageExamples:
             if self.change:
                 pieces = np.stack([degradations.by_name(self.change)(piece) for piece in pieces])
             return pieces[0] if self.settings.crops == 1 else pieces
-        # Twins share the generator: they are cut at the same place and changed in the same way.
+        # Twins share the random generator: they are cropped at the same place and augmented in the same way.
         rng = np.random.default_rng([self.seed, 0x1A6E, self.epoch, int(self.groups[row])])
         piece = crops.random(image_HW3, size, rng)
         if self.settings.augment == "none":
@@ -147,7 +150,7 @@ class Image:
     Attributes
     ----------
     run
-        The config; its `images` section says what is built.
+        The config; its `images` section describes the detector.
     """
 
     progress_label: ClassVar = ("listing", "images")
@@ -157,7 +160,7 @@ class Image:
 
     @property
     def rows_at_once(self) -> int:
-        """Images of an evaluation's batch: their crops take about a gigabyte."""
+        """Batch size of evaluation, in images: their crops take about a gigabyte."""
         return max(1, 32 // self.settings.crops)
 
     @property
@@ -166,7 +169,7 @@ class Image:
         return self.run.images
 
     def load(self) -> Splits:
-        """Return the config's photographs, sifted and split; see `images.load`."""
+        """Return the config's photographs, checked and split; see `images.load_images`."""
         return images.load_images(self.run.data, self.settings, self.run.seed)
 
     def with_data(self, path: Path) -> Image:
@@ -178,12 +181,12 @@ class Image:
         return images.ingest(self.run.data, self.settings)[:2]
 
     def warnings(self, steps: int) -> list[str]:
-        """Return what a person should know before training so many steps: whether they can lead anywhere."""
+        """Return a warning if the steps and the learning rate are too small to train a detector."""
         rate = self.run.train.learning_rate
         if steps * rate >= _LEAST_WAY:
             return []
         cure = "train longer" if rate >= _GOOD_RATE else f"set the rate to {_GOOD_RATE:g}, or train longer"
-        return [f"{steps} steps at a learning rate of {rate:g} teach a fresh detector little: {cure}"]
+        return [f"{steps} steps at a learning rate of {rate:g} are too few to train a new detector: {cure}"]
 
     def build(self, classes: int, seed: int) -> Detector:
         """Return a fresh detector; its two classes are fake and real."""
@@ -192,15 +195,15 @@ class Image:
             return Detector(self.settings.mode)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what two runs must share for a checkpoint of one to fit the other."""
+        """Return what a checkpoint must match to be loaded."""
         return {"detector": self.settings.mode}
 
     def encoder_key(self) -> dict[str, str]:
-        """Return nothing: a detector is trained whole."""
+        """Return nothing: a detector has no encoder to freeze."""
         return {}
 
     def save(self, folder: Path) -> None:
-        """Write nothing: the config says all that rebuilds a detector."""
+        """Write nothing: the config is enough to rebuild a detector."""
 
     def encode(self, dataset: Dataset, tick: Callable[[int], object] = lambda rows: None) -> ImageExamples:
         """Return a data set's photographs as examples; no file is opened."""
@@ -208,38 +211,38 @@ class Image:
         return ImageExamples(images.root(Path(self.run.data.path)), dataset, self.settings, self.run.seed)
 
     def examples(self, inputs: Sequence[str]) -> ImageExamples:
-        """Return files by their paths, which count from the current folder; each is read when it is collated."""
+        """Return image files as examples, by paths relative to the current folder; they are read when collated."""
         rows = np.arange(len(inputs))
         table = pa.table({"id": rows, "input": pa.array(inputs, pa.string())})
         dataset = Dataset(table, rows, np.zeros(len(inputs), dtype=np.int64), source="paths")
         return ImageExamples(Path(), dataset, self.settings, self.run.seed)
 
     def batch(self, photographs: Sequence[Array]) -> Batch:
-        """Return the evenly laid crops of photographs in memory, uint8 (B, K, 3, S, S)."""
+        """Return evenly spaced crops of photographs in memory, uint8 (B, K, 3, S, S)."""
         s = self.settings
         return {"images": _channels_first([crops.even(image_HW3, s.size, s.crops) for image_HW3 in photographs])}
 
     def probabilities(self, outputs: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return the probabilities of fake and real, shape (N, 2): that of real is the score."""
+        """Return the probabilities of fake and real, shape (N, 2); the latter is the score."""
         real_N = _score(outputs)
         return np.stack([1 - real_N, real_N], axis=1)
 
     def scores(self, labels_N: Rows, outputs: Array) -> dict[str, float]:
-        """Return the validation scores: the loss and its parts over the whole set, all its pairs among them."""
+        """Return the validation scores: the loss and its parts over all rows, the ranking loss over all their pairs."""
         outputs_N3 = torch.from_numpy(np.asarray(outputs))
         parts = losses.parts(outputs_N3, torch.from_numpy(labels_N), self.settings.margin)
         total = float(losses.total(parts, self._weights))
         probs_N2 = self.probabilities(outputs)
-        told = {name: float(part) for name, part in parts.items()}
+        values = {name: float(part) for name, part in parts.items()}
         auc = authenticity.summary(labels_N, probs_N2[:, 1])["auc"]
-        area = {} if auc is None else {"auc": float(auc)}  # there is none of one class
-        # `total` is the documents' name of what decides as `loss`.
-        return {**metrics.summary(labels_N, probs_N2), **told, "total": total, "loss": total, **area}
+        area = {} if auc is None else {"auc": float(auc)}  # undefined for one class
+        # `total` is the documented name of `loss`.
+        return {**metrics.summary(labels_N, probs_N2), **values, "total": total, "loss": total, **area}
 
     def criterion(self, label_smoothing: float = 0.0, class_weights: Array | None = None) -> Criterion:
         """Return the loss of a batch times its rows, and the three parts likewise.
 
-        Pairs are those of a batch: of a step that is cut into several, the ranking part is not that of the whole.
+        Ranking uses the pairs within a batch: with several micro-batches it differs from that of the complete step.
         """
 
         def loss(outputs_B3: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -259,7 +262,7 @@ class Image:
 
 
 def check(run: config.Run) -> None:
-    """Find what is wrong with the config's data before they are read."""
+    """Check a config's data settings before any data is read."""
     images.find_gallery(Path(run.data.path), run.data.reader)
     if run.data.class_weights:
         raise InputError("data.class_weights is for texts: set data.upsample to balance images")

@@ -1,4 +1,4 @@
-"""The Task contract: what the engine asks of a modality, and all that it knows of one."""
+"""The Task contract: everything that the engine knows about a modality."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from tithe.arrays import Array, Rows
 from tithe.data import Dataset, LabelMap, Splits
 from tithe.models.examples import Batch, Examples
 
-# A criterion's parts are what its loss is made of, for people to read.
+# The named parts of a loss, for logs and reports.
 Parts = dict[str, torch.Tensor]
-# Maps (outputs, batch) to the sum of the rows' losses, and may name the sums that it is made of.
+# Maps (outputs, batch) to the sum of the rows' losses, and may return the sums of its parts too.
 Criterion = Callable[[torch.Tensor, Batch], torch.Tensor | tuple[torch.Tensor, Parts]]
 Tick = Callable[[int], object]
 
 
 class Task(Protocol):
-    """What one run's inputs are, how they become tensors, the network that reads them, and how it is judged.
+    """The modality of a run: its inputs, their conversion to tensors, the network, the loss and the scores.
 
     Attributes
     ----------
     run
         The config.
     progress_label
-        What encoding is called, and what is counted: `("tokenising", "texts")`.
+        Label of the progress bar of `encode`, and its unit: `("tokenising", "texts")`.
     rows_at_once
-        Rows of an evaluation's batch.
+        Batch size of evaluation.
     source
-        Where pretrained weights are loaded from; None where there are none, or a checkpoint has them.
+        Folder or hub name of the pretrained weights; None if there are none, or a checkpoint contains them.
     """
 
     @property
@@ -59,15 +59,15 @@ class Task(Protocol):
         ...
 
     def encode(self, dataset: Dataset, tick: Tick = ...) -> Examples:
-        """Return a data set's rows as examples; `tick` receives the number of rows done."""
+        """Return a data set's rows as examples; `tick` is called with the number of rows just done."""
         ...
 
     def examples(self, inputs: Sequence[str]) -> Examples:
-        """Return unlabelled inputs (texts, or paths of images) as examples, their labels 0."""
+        """Return unlabelled inputs (texts, or paths of images) as examples; their labels are 0."""
         ...
 
     def build(self, classes: int, seed: int) -> nn.Module:
-        """Return a fresh network that maps a batch to outputs (B, …), frozen as the config says."""
+        """Return a fresh network that maps a batch to outputs (B, …), frozen as the config specifies."""
         ...
 
     def criterion(self, label_smoothing: float = 0.0, class_weights: Array | None = None) -> Criterion:
@@ -79,26 +79,26 @@ class Task(Protocol):
         ...
 
     def scores(self, labels_N: Rows, outputs: Array) -> Mapping[str, float]:
-        """Return the validation scores of the network's outputs; `metrics.DIRECTION` names those that decide."""
+        """Return the validation scores of outputs; `metrics.DIRECTION` names those that can decide the best."""
         ...
 
     def warnings(self, steps: int) -> list[str]:
-        """Return what a person should know before so many optimizer steps are trained."""
+        """Return warnings for the user before training with this number of optimizer steps."""
         ...
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what two runs must share for a checkpoint of one to fit the other."""
+        """Return what a checkpoint must match to be loaded."""
         ...
 
     def encoder_key(self) -> dict[str, str]:
-        """Return what makes an encoder's features besides its weights and inputs; `config` is its configuration's hash.
+        """Return what an encoder's features depend on besides weights and inputs.
 
-        Empty where there is no encoder that could be frozen.
+        `config` is the hash of its configuration. Empty if there is no encoder to freeze.
         """
         ...
 
     def save(self, folder: Path) -> None:
-        """Write what restores the task from a checkpoint, besides weights and config."""
+        """Write what `restore` needs in addition to weights and config."""
         ...
 
 
@@ -107,15 +107,21 @@ class ImageTask(Task, Protocol):
     """A task whose inputs are images."""
 
     def batch(self, photographs: Sequence[Array]) -> Batch:
-        """Return images in memory, uint8 (H, W, 3) each, as a batch."""
+        """Return images in memory, each uint8, shape (H, W, 3), as a batch."""
         ...
 
 
 class TaskModule(Protocol):
-    """What a file of this folder offers."""
+    """The contract of a module in this folder."""
 
     def check(self, run: config.Run) -> None:
-        """Find what is wrong with a config's data before they are read."""
+        """Check a config's data settings before any data is read.
+
+        Raises
+        ------
+        InputError
+            A setting does not fit the data or the task.
+        """
         ...
 
     def open(self, run: config.Run) -> Task:
@@ -123,5 +129,5 @@ class TaskModule(Protocol):
         ...
 
     def restore(self, run: config.Run, folder: Path, fingerprint: Mapping[str, Any]) -> Task:
-        """Return the task of a checkpoint from what `Task.save` wrote into it, and from its fingerprint."""
+        """Return the task of a checkpoint from the files of `Task.save` and the checkpoint's fingerprint."""
         ...

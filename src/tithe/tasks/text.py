@@ -1,4 +1,4 @@
-"""Text classification: any encoder of the `AutoModel` family, a pooling, a head."""
+"""Text classification: an encoder of the `AutoModel` family, pooling, and a head."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from tithe import config, data, metrics, storage
 from tithe.arrays import Array, Rows
+from tithe.checkpoints.state import CONFIGURATION, TOKENIZER
 from tithe.data import Dataset, splits
 from tithe.data.text.clean import clean_text
 from tithe.models import classifier, encoders, freeze, inference, kernels
@@ -29,14 +30,14 @@ _NOT_THE_ENCODER = {"_name_or_path", "transformers_version", "architectures", "d
 
 @dataclass(frozen=True)
 class TextExamples:
-    """Tokenised texts: one flat array of token ids, memory-mapped when it came from the cache.
+    """Tokenised texts: one flat array of token ids, memory-mapped if it comes from the cache.
 
     Attributes
     ----------
     tokens
-        Token ids of all texts end to end.
+        Concatenated token ids of all texts.
     offsets
-        Text i holds tokens offsets[i] to offsets[i + 1].
+        Text i has tokens offsets[i] to offsets[i + 1].
     rows, labels, ids
         Positions of this view's texts, their class indices, their positions in the source file.
     pad
@@ -60,16 +61,16 @@ class TextExamples:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what an encoder is given for these rows; labels are no part of it."""
+        """SHA-256 of the encoder's inputs for these rows, without labels."""
         parts = (self.tokens, self.offsets, self.rows)
         return storage.digest_bytes(*(np.ascontiguousarray(part).data for part in parts))
 
     def take(self, rows: Rows) -> TextExamples:
-        """Return a view of rows of this view."""
+        """Return a view of the given rows of this view."""
         return TextExamples(self.tokens, self.offsets, self.rows[rows], self.labels[rows], self.ids[rows], self.pad)
 
     def collate(self, rows: Rows) -> Batch:
-        """Return input_ids (B, T), labels (B,), and attention_mask (B, T) where there is padding at all."""
+        """Return input_ids (B, T), labels (B,), and, if there is padding, attention_mask (B, T)."""
         texts = self.rows[rows]
         starts, stops = self.offsets[texts], self.offsets[texts + 1]
         longest = int((stops - starts).max())
@@ -85,20 +86,20 @@ class TextExamples:
 
 @dataclass(frozen=True)
 class Text:
-    """The text task of one run: an encoder's configuration and tokenizer, and how they are used.
+    """The text task of one run: the encoder's configuration, tokenizer and settings.
 
     Attributes
     ----------
     run
-        The config; its `model` section says what is built.
+        The config; its `model` section describes the network.
     encoder
         The encoder's Hugging Face configuration.
     tokenizer
-        Its tokenizer.
+        The encoder's tokenizer.
     source
-        Folder or name to load pretrained weights from, None when the weights come from a checkpoint.
+        Folder or hub name of the pretrained weights, None if the weights come from a checkpoint.
     pooling
-        Resolved pooling.
+        Resolved pooling: cls or mean.
     """
 
     progress_label: ClassVar = ("tokenising", "texts")
@@ -130,11 +131,11 @@ class Text:
         return data.ingest(self.run.data)[:2]
 
     def warnings(self, steps: int) -> list[str]:
-        """Return what a person should know before training: nothing."""
+        """Return no warnings."""
         return []
 
     def build(self, classes: int, seed: int) -> Classifier:
-        """Return the network, frozen as asked: pretrained where there is a source, else shaped for a checkpoint."""
+        """Return the network, frozen as configured; pretrained if there is a source, else random."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             encoder = encoders.build(self.encoder, self.source, self.settings.attention)
@@ -145,7 +146,7 @@ class Text:
         return model
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what two runs must share for a checkpoint of one to fit the other."""
+        """Return what a checkpoint must match to be loaded."""
         s = self.settings
         sizes = {k: v for k, v in self.encoder.to_dict().items() if type(v) is int and not k.endswith("_id")}
         return {
@@ -160,15 +161,15 @@ class Text:
         }
 
     def encoder_key(self) -> dict[str, str]:
-        """Return the hash of the encoder's configuration, but for where and by what version it was saved; its use."""
-        written = self.encoder.to_dict()
-        sha256 = storage.digest({key: value for key, value in written.items() if key not in _NOT_THE_ENCODER})
+        """Return the hash of the encoder's configuration, without path and version; pooling; attention."""
+        configuration = self.encoder.to_dict()
+        sha256 = storage.digest({key: value for key, value in configuration.items() if key not in _NOT_THE_ENCODER})
         return {"config": sha256, "pooling": self.pooling, "attention": self.settings.attention}
 
     def save(self, folder: Path) -> None:
-        """Write what `restore` needs beside the weights: the encoder's configuration and the tokenizer."""
-        self.encoder.save_pretrained(folder / "encoder")
-        self.tokenizer.save_pretrained(folder / "tokenizer")
+        """Write what `restore` needs in addition to the weights: the encoder's configuration and the tokenizer."""
+        self.encoder.save_pretrained(folder / CONFIGURATION)
+        self.tokenizer.save_pretrained(folder / TOKENIZER)
 
     def encode(self, dataset: Dataset, tick: Callable[[int], object] = lambda rows: None) -> TextExamples:
         """Tokenise every row of a dataset once and keep the result in the cache.
@@ -176,7 +177,7 @@ class Text:
         Parameters
         ----------
         tick
-            Is told the number of texts done with each chunk.
+            Called with the number of texts of each finished chunk.
         """
         key = storage.digest([dataset.fingerprint, _tokenizer_hash(self.tokenizer), self.settings.max_length])
         folder = cache.place("tokens", key)
@@ -219,7 +220,7 @@ class Text:
             return_attention_mask=False,
             verbose=False,
         )
-        # A tokenizer without special tokens makes nothing of an empty text; the network needs one token.
+        # A tokenizer without special tokens gives no tokens for an empty text; the network needs one.
         return [ids or [self._pad] for ids in encoded["input_ids"]]
 
     @property
@@ -227,11 +228,11 @@ class Text:
         return int(self.tokenizer.pad_token_id or 0)
 
     def probabilities(self, outputs: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return class probabilities, shape (N, C), of what the network gives."""
+        """Return class probabilities, shape (N, C), of the network's outputs."""
         return inference.softmax(outputs)
 
     def scores(self, labels_N: Rows, outputs: Array) -> dict[str, float]:
-        """Return the validation scores of what the network gives; `metrics.DIRECTION` names those that decide."""
+        """Return the validation scores of the network's outputs; see `Task.scores`."""
         return metrics.summary(labels_N, self.probabilities(outputs))
 
     def criterion(self, label_smoothing: float = 0.0, class_weights: Array | None = None) -> Criterion:
@@ -248,18 +249,18 @@ class Text:
 
 
 def check(run: config.Run) -> None:
-    """Find what is wrong with a config's data before they are read; see `data.load`."""
+    """Check a config's data settings before any data is read; see `data.load`."""
     data.find_reader(Path(run.data.path), run.data.reader)
     data.symbols_of(run.data)
 
 
 def open(run: config.Run) -> Task:
-    """Find the encoder and check that it can do what is asked, before any weights are loaded.
+    """Locate the encoder and check that it supports the settings, before any weights are loaded.
 
     Raises
     ------
     InputError
-        No such encoder, a text longer than its positions, an attention that can't run here.
+        There is no such encoder, `max_length` is more than its positions, or its attention is not available here.
     """
     settings = run.model
     source = encoders.find(settings.encoder)
@@ -269,8 +270,8 @@ def open(run: config.Run) -> Task:
 
 
 def restore(run: config.Run, folder: Path, fingerprint: Mapping[str, Any]) -> Task:
-    """Return the task of a checkpoint from what `Text.save` wrote into it, and from what it was made of."""
-    encoder, tokenizer = encoders.open_parts(folder / "encoder", folder / "tokenizer", str(folder))
+    """Return the task of a checkpoint from the files of `Text.save` and the checkpoint's fingerprint."""
+    encoder, tokenizer = encoders.open_parts(folder / CONFIGURATION, folder / TOKENIZER, str(folder))
     return Text(run, encoder, tokenizer, None, fingerprint["pooling"])
 
 
@@ -279,5 +280,5 @@ def _tokenizer_hash(tokenizer: Any) -> str:
     if fast is None:
         return storage.digest([type(tokenizer).__name__, sorted(tokenizer.get_vocab().items())])
     state = json.loads(fast.to_str())
-    # How the last call cut and padded is kept in the object, but is no part of what it is.
+    # The object also stores truncation and padding of its last call, which do not identify it.
     return storage.digest({k: v for k, v in state.items() if k not in ("truncation", "padding")})

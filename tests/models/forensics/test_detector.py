@@ -75,13 +75,13 @@ def test_every_size_is_judged(shared: Detector, size: tuple[int, int]) -> None:
 
 
 REFUSED = [
-    (torch.zeros(1, 3, 7, 8), r"\(1, 3, 7, 8\) can't be judged: pass \(B, 3, H, W\)"),
+    (torch.zeros(1, 3, 7, 8), r"\(1, 3, 7, 8\): pass \(B, 3, H, W\)"),
     (torch.zeros(1, 3, 8, 7), "H and W of 8 or more"),
     (torch.zeros(1, 2, 3, 7, 7), "H and W of 8 or more"),
     (torch.zeros(1, 1, 8, 8), r"\(1, 1, 8, 8\)"),
     (torch.zeros(3, 8, 8), r"\(3, 8, 8\)"),
     (torch.zeros(1, 8, 8, 3), r"\(1, 8, 8, 3\)"),
-    (torch.zeros(1, 3, 8, 8, dtype=torch.int64), "torch.int64 can't be judged: pass uint8, or floats"),
+    (torch.zeros(1, 3, 8, 8, dtype=torch.int64), "torch.int64: pass uint8, or floats"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The detector of generated images: its branches, how they are fused, and its loss."""
+"""The detector of generated images: its branches, their fusion, and its loss."""
 
 from __future__ import annotations
 

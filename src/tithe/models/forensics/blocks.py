@@ -15,10 +15,10 @@ _EPSILON = 1e-5
 
 
 class _Normalised(torch.autograd.Function):
-    """Group normalisation with a backward pass for maps whose channels lie innermost.
+    """Group normalisation with a backward pass for maps in channels-last format.
 
-    Convolutions on a CPU are fastest on such maps. PyTorch's own backward pass of the norm is not made for them: for
-    four maps of 32×256×256 on one core it took 23 ms in float32 and 62 ms in bf16, and this one 13 and 8.
+    Convolutions on a CPU are fastest in that format, PyTorch's own backward pass of the norm is slow in it: for four
+    maps of 32×256×256 on one core it took 23 ms in float32 and 62 ms in bf16, this one 13 and 8.
     """
 
     @staticmethod
@@ -34,7 +34,7 @@ class _Normalised(torch.autograd.Function):
         x, weight_C, mean_BG, rstd_BG = saved
         x_BHWC, grad_BHWC = (t.permute(0, 2, 3, 1).contiguous() for t in (x, grad))
         (b, h, w, c), exact = x_BHWC.shape, weight_C.dtype
-        # Rows first: what a bf16 sum of one row rounds away averages out over the rows.
+        # Sum rows first: the rounding errors of bf16 sums of single rows average out.
         sum_BC, dot_BC = (t.sum(2).sum(1, dtype=exact) for t in (grad_BHWC, grad_BHWC * x_BHWC))
         each = c // _GROUPS
         mean_BC, rstd_BC = (t.to(exact).repeat_interleave(each, 1) for t in (mean_BG, rstd_BG))
@@ -42,10 +42,10 @@ class _Normalised(torch.autograd.Function):
         def group_mean(value_BC: torch.Tensor) -> torch.Tensor:
             return (value_BC * weight_C).view(b, _GROUPS, each).sum(2).repeat_interleave(each, 1) / (each * h * w)
 
-        # The gradient is linear in x and in what comes from above: two factors and a constant for each channel.
+        # The gradient is linear in x and in the incoming gradient: two factors and a constant for each channel.
         slope_BC = ((group_mean(sum_BC) * mean_BC - group_mean(dot_BC)) * rstd_BC**3).to(x.dtype)
-        constant_BC = -slope_BC * mean_BC - group_mean(sum_BC) * rstd_BC  # of the slope as it was rounded
-        # A row at a time: broadcast over pixels, the innermost loop would be as short as the channels are few.
+        constant_BC = -slope_BC * mean_BC - group_mean(sum_BC) * rstd_BC  # from the rounded slope
+        # Repeat along rows: broadcast over pixels, the innermost loop would be as short as the number of channels.
         slope, constant, scale = (
             t.to(x.dtype).repeat(1, w)[:, None] for t in (slope_BC, constant_BC, weight_C * rstd_BC)
         )
@@ -57,8 +57,8 @@ class _Normalised(torch.autograd.Function):
 class Norm(nn.Module):
     """Normalise groups of channels of one image (Wu & He 2018), then scale and shift each channel.
 
-    Batch statistics would make an image's score depend on its neighbours, on how a step is cut into micro-batches and
-    on the number of processes, and would leave a buffer that depends on the order of batches. Groups see one image.
+    Batch statistics would make an image's score depend on the rest of its batch, on the micro-batches of a step and on
+    the number of processes, with a buffer that depends on the order of batches. Groups use one image only.
     """
 
     def __init__(self, channels: int) -> None:
@@ -76,8 +76,8 @@ class Norm(nn.Module):
 class Pointwise(nn.Module):
     """A 1×1 convolution whose weight is a matrix.
 
-    Of shape (outputs, inputs, 1, 1), its gradient would come with other strides than its own where channels lie
-    innermost, and torch warns of that when processes average their gradients.
+    A weight of shape (outputs, inputs, 1, 1) would get a gradient with other strides in channels-last format, and torch
+    warns about that when processes average their gradients.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = False) -> None:
@@ -94,7 +94,7 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
 
 
 class Residual(nn.Module):
-    """Two 3×3 convolutions beside a shortcut; the first has the stride."""
+    """A residual block: two 3×3 convolutions and a shortcut; the first convolution has the stride."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -107,16 +107,16 @@ class Residual(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return a map of shape (B, outputs, ⌈H / stride⌉, ⌈W / stride⌉)."""
         if x.shape[3] == 1 and self.first.stride == (2, 2):
-            # oneDNN leaves parts of the bf16 gradient of a kernel with a stride unwritten where a map is one column
-            # wide. One more of the zeros that it is padded with changes nothing else.
+            # If a map is one column wide, oneDNN leaves parts of the bf16 gradient of a kernel with a stride unwritten.
+            # One more column of zero padding prevents that and changes nothing else.
             x = F.pad(x, (0, 1))
-        # In place: no norm needs its own output for its gradient, and every pass over memory counts.
+        # In place: no norm needs its output for its gradient, and every pass over memory costs time.
         hidden = F.relu_(self.first_norm(self.first(x)))
         return F.relu_(self.second_norm(self.second(hidden)).add_(self.shortcut(x)))
 
 
 class Trunk(nn.Sequential):
-    """A stem at full resolution, stages that each halve it, and a projection to `WIDTH` channels.
+    """A stem at full resolution, stages that each halve the resolution, and a projection to `WIDTH` channels.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class Trunk(nn.Sequential):
         super().__init__(*body, Pointwise(last, WIDTH, bias=True))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return a map of shape (B, 192, ⌈H / 16⌉, ⌈W / 16⌉) where there are four stages."""
+        """Return a map, shape (B, 192, ⌈H / 16⌉, ⌈W / 16⌉) with four stages."""
         out: torch.Tensor = super().forward(x.contiguous(memory_format=torch.channels_last))
         return out
 

@@ -1,4 +1,4 @@
-"""The detector of generated images: branches, one vector of 192 numbers for an image, a score and two logits."""
+"""The detector of generated images: from branches to a vector of 192 numbers, a score and two logits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INNER = 128
 
 
 class Fast(nn.Module):
-    """The perceptual branch and the traces, each averaged over the image, added."""
+    """The sum of the perceptual branch and the traces, each averaged over the image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,10 +54,10 @@ class Full(nn.Module):
 
 
 class Detector(nn.Module):
-    """Tells real images (label 1) from generated or edited ones (label 0).
+    """Classifies images as real (label 1) or as generated or edited (label 0).
 
-    Images are taken as they are, of any size from 8×8 pixels, and never resized. The score of an image is the
-    sigmoid of the first output. Nothing is drawn at random, and no image's result depends on the others in its batch.
+    Images may have any size from 8×8 pixels, and are never resized. The score of an image is the sigmoid of the first
+    output. The network is deterministic, and no image's result depends on the others in its batch.
 
     Parameters
     ----------
@@ -73,12 +73,12 @@ class Detector(nn.Module):
     def __init__(self, mode: Literal["fast", "full"]) -> None:
         super().__init__()
         if mode not in ("fast", "full"):
-            raise InputError(f"no mode '{mode}' of the detector: choose fast or full")
+            raise InputError(f"the detector has no mode '{mode}': choose fast or full")
         self.encoder = Fast() if mode == "fast" else Full()
         self.head = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, _INNER), nn.GELU(), nn.Linear(_INNER, 3))
 
     def embed(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the vectors before the head, shape (B, 192), float32; of several crops their mean.
+        """Return the vectors before the head, shape (B, 192), float32; the mean of an image's crops.
 
         Raises
         ------
@@ -94,8 +94,8 @@ class Detector(nn.Module):
         ----------
         batch
             `images`, shape (B, 3, H, W), or (B, K, 3, H, W) for K crops of each image; uint8, or floats in [0, 1].
-            The scores of crops and their class probabilities are averaged: the outputs are then the logit of the mean
-            score and the logarithms of the mean probabilities.
+            For crops, scores and class probabilities are averaged: the outputs are then the logit of the mean score
+            and the logarithms of the mean probabilities.
 
         Raises
         ------
@@ -103,7 +103,9 @@ class Detector(nn.Module):
             Images of another shape or type, or smaller than 8×8 pixels.
         """
         vectors_BKD = self._vectors(batch["images"])
-        with torch.autocast(vectors_BKD.device.type, enabled=False):  # bf16 would tie scores that differ
+        with torch.autocast(
+            vectors_BKD.device.type, enabled=False
+        ):  # bf16 would round different scores to the same value
             outputs_BK3: torch.Tensor = self.head(vectors_BKD)
         return outputs_BK3[:, 0] if batch["images"].ndim == 4 else averaged(outputs_BK3)
 
@@ -118,17 +120,17 @@ def _check(images: torch.Tensor) -> None:
     shape = tuple(images.shape)
     if len(shape) not in (4, 5) or shape[-3] != 3 or min(shape[-2:]) < LEAST_SIDE:
         raise InputError(
-            f"images of shape {shape} can't be judged: pass (B, 3, H, W) or (B, K, 3, H, W) with H and W of "
+            f"the detector does not take images of shape {shape}: pass (B, 3, H, W) or (B, K, 3, H, W) with H and W of "
             f"{LEAST_SIDE} or more"
         )
     if images.dtype != torch.uint8 and not images.is_floating_point():
-        raise InputError(f"images of {images.dtype} can't be judged: pass uint8, or floats in [0, 1]")
+        raise InputError(f"the detector does not take images of {images.dtype}: pass uint8, or floats in [0, 1]")
 
 
 def averaged(outputs_BK3: torch.Tensor) -> torch.Tensor:
     """Return the logit of the mean score and the logarithms of the mean class probabilities, shape (B, 3).
 
-    In logarithms throughout, so that a score that rounds to 0 or 1 keeps its logit.
+    All in log space, so that a score that rounds to 0 or 1 keeps its logit.
     """
     logit_BK, classes_BK2 = outputs_BK3[..., 0], outputs_BK3[..., 1:]
     real_B, fake_B = (F.logsigmoid(sign * logit_BK).logsumexp(1) for sign in (1, -1))

@@ -1,4 +1,4 @@
-"""How the three branches of the full mode speak to each other: cross-attention, then self-attention over all tokens."""
+"""Fusion of the three branches of the full mode: cross-attention, then self-attention over all tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INNER = 384
 
 
 def tokens(map_BDHW: torch.Tensor) -> torch.Tensor:
-    """Return an 8×8 grid of means over a map of any size, shape (B, 64, D), float32: what is added to it is small."""
+    """Return an 8×8 grid of means over a map of any size, shape (B, 64, D), in float32, as its updates are small."""
     return F.adaptive_avg_pool2d(map_BDHW.float(), SIDE).flatten(2).transpose(1, 2)
 
 
@@ -25,9 +25,9 @@ def _attended(q_BTD: torch.Tensor, k_BSD: torch.Tensor, v_BSD: torch.Tensor) -> 
 
 
 class Cross(nn.Module):
-    """What the tokens of one branch learn from another's, behind a gate that is shut at first.
+    """Cross-attention of one branch's tokens to another's, with a gate.
 
-    A gate of zeros leaves the branches as they are until they have something to say (Alayrac et al. 2022).
+    The gate is initialised with zeros: at first the branches do not affect each other (Alayrac et al. 2022).
     """
 
     def __init__(self) -> None:
@@ -37,15 +37,15 @@ class Cross(nn.Module):
         self.gate = nn.Parameter(torch.zeros(WIDTH))
 
     def forward(self, own_BTD: torch.Tensor, other_BSD: torch.Tensor) -> torch.Tensor:
-        """Return what is to be added to the own tokens, shape (B, T, 192)."""
+        """Return the update of the own tokens, shape (B, T, 192)."""
         own_BTD, other_BSD = self.own_norm(own_BTD), self.other_norm(other_BSD)
-        found_BTD = self.out(_attended(self.query(own_BTD), self.key(other_BSD), self.value(other_BSD)))
-        update_BTD: torch.Tensor = self.gate * found_BTD
+        attended_BTD = self.out(_attended(self.query(own_BTD), self.key(other_BSD), self.value(other_BSD)))
+        update_BTD: torch.Tensor = self.gate * attended_BTD
         return update_BTD
 
 
 class Layer(nn.Module):
-    """A transformer layer that normalises before it attends (Xiong et al. 2020)."""
+    """A pre-norm transformer layer (Xiong et al. 2020)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,20 +60,20 @@ class Layer(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Perceptual tokens learn from spectral and statistical ones, and these two from them, all at once."""
+    """Perceptual tokens attend to spectral and statistical ones, and these two to them, simultaneously."""
 
     def __init__(self) -> None:
         super().__init__()
         self.from_spectral, self.from_statistical, self.to_spectral, self.to_statistical = (Cross() for _ in range(4))
 
     def forward(self, p_BTD: torch.Tensor, q_BTD: torch.Tensor, s_BTD: torch.Tensor) -> list[torch.Tensor]:
-        """Return the perceptual, spectral and statistical tokens, shapes as given."""
+        """Return the perceptual, spectral and statistical tokens, with unchanged shapes."""
         p_new = p_BTD + self.from_spectral(p_BTD, q_BTD) + self.from_statistical(p_BTD, s_BTD)
         return [p_new, q_BTD + self.to_spectral(q_BTD, p_BTD), s_BTD + self.to_statistical(s_BTD, p_BTD)]
 
 
 class SelfAttention(nn.Module):
-    """Three layers over the tokens of all branches and one of their own."""
+    """Three layers over a class token and the tokens of all branches."""
 
     def __init__(self) -> None:
         super().__init__()

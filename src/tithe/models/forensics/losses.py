@@ -1,4 +1,4 @@
-"""The detector's loss: the error of the score, that of the classes, and that of the order of real and fake."""
+"""The detector's loss: regression of the score, classification, and ranking of real above fake images."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch.nn import functional as F
 
 
 def parts(outputs_B3: torch.Tensor, labels_B: torch.Tensor, margin: float = 0.2) -> dict[str, torch.Tensor]:
-    """Return the three losses of a batch, each its mean, in float32, and what the third is a mean of.
+    """Return the three mean losses of a batch, in float32, and the number of pairs in the third.
 
     Parameters
     ----------
     outputs_B3
-        The detector's: the score's logit, and the logits of fake and real.
+        Outputs of the detector: the score's logit, and the logits of fake and real.
     labels_B
         1 real, 0 fake.
     margin
-        By which a real image's score should lead each fake one's.
+        Margin by which a real image's score should exceed each fake one's.
 
     Returns
     -------
@@ -42,20 +42,20 @@ def parts(outputs_B3: torch.Tensor, labels_B: torch.Tensor, margin: float = 0.2)
 
 
 def total(losses: Mapping[str, torch.Tensor], weights: Mapping[str, float]) -> torch.Tensor:
-    """Return the weighted sum of the losses that are named in `weights`."""
+    """Return the weighted sum of the losses in `weights`."""
     return torch.stack([weight * losses[name] for name, weight in weights.items()]).sum()
 
 
 def ranking(real_R: torch.Tensor, fake_F: torch.Tensor, margin: float) -> torch.Tensor:
     """Return the mean of `max(0, margin − (real − fake))` over all pairs of a real and a fake score; 0 without pairs.
 
-    A real score falls short of exactly those fakes that lie above `real − margin`: with the fakes in order, their
-    number and their sum are looked up, so that a whole validation set costs a sort and no matrix of pairs.
+    A real score has a loss with exactly those fake scores that are above `real − margin`. With the fakes sorted, their
+    number and sum are looked up: a complete validation set needs a sort and no matrix of pairs.
     """
     fake_F = fake_F.sort().values
     sum_from_F = F.pad(fake_F.flip(0).cumsum(0).flip(0), (0, 1))
     first_R = torch.searchsorted(fake_F.detach(), real_R.detach() - margin, right=True)
     count_R = len(fake_F) - first_R
     short_R = sum_from_F[first_R] + count_R * (margin - real_R)
-    # Without a pair the sum is 0, and still hangs in the graph: a batch of one class has a gradient of zeros.
+    # Without pairs the sum is 0 and still part of the graph: a batch of one class has a gradient of zeros.
     return short_R.sum() / max(len(real_R) * len(fake_F), 1)

@@ -1,4 +1,4 @@
-"""The perceptual branch: what the image shows, and how its pixels hang together."""
+"""The perceptual branch: the image itself, at full resolution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tithe.models.forensics.residuals import GRAY_LEVELS
 class Perceptual(nn.Module):
     """A residual network that does not downsample before its first stage.
 
-    A stem with a stride throws away the high frequencies in which generators differ from cameras (Gragnaniello et
+    A stem with a stride would remove the high frequencies in which generators differ from cameras (Gragnaniello et
     al. 2021).
     """
 

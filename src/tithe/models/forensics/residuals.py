@@ -1,7 +1,7 @@
-"""What a generator leaves in an image once its content is taken away: residuals of fixed filters, in float32.
+"""Noise residuals of fixed high-pass filters, in float32: traces of a generator without the image's content.
 
-All take images of shape (B, C, H, W) with values in [0, 1] and at least 3 pixels a side, and keep their size. A
-residual is a small difference of large numbers: bf16 would round it away, so autocast is off in here.
+All functions take images of shape (B, C, H, W) with values in [0, 1] and at least 3 pixels a side, and keep their
+size. A residual is a small difference of large numbers that bf16 would round away, so autocast is off here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 GRAY_LEVELS = 255.0
 CLAMP = 3.0  # gray levels
 
-# Fridrich & Kodovský 2012: predict a pixel from its 5×5 and 3×3 neighbourhood, and from the two beside it.
+# Fridrich & Kodovský 2012: predict a pixel from its 5×5 and 3×3 neighbourhood, and from its two horizontal neighbours.
 _SQUARE_5 = [[-1, 2, -2, 2, -1], [2, -6, 8, -6, 2], [-2, 8, -12, 8, -2], [2, -6, 8, -6, 2], [-1, 2, -2, 2, -1]]
 _SQUARE_3 = [[-1, 2, -1], [2, -4, 2], [-1, 2, -1]]
 _LINE = [[1, -2, 1]]
@@ -20,10 +20,10 @@ _KERNELS = ((_SQUARE_5, 12), (_SQUARE_3, 4), (_LINE, 2))
 
 
 def npr(x: torch.Tensor) -> torch.Tensor:
-    """Return each pixel less the upper left one of its 2×2 cell (Tan et al. 2024).
+    """Return each pixel minus the upper left one of its 2×2 cell (Tan et al. 2024).
 
-    This is `x − up(down(x))` with nearest neighbours; a generator's last upsampling shows in how the four pixels of
-    a cell are related.
+    This is `x − up(down(x))` with nearest neighbours; a generator's last upsampling is visible in the relation of the
+    four pixels of a cell.
     """
     height, width = x.shape[-2:]
     coarse = x[..., ::2, ::2]

@@ -1,7 +1,7 @@
-"""The spectral branch: periodic traces of upsampling, as peaks and as a fall-off of the spectrum (Durall et al. 2020).
+"""The spectral branch: periodic traces of upsampling, as peaks and decay of the spectrum (Durall et al. 2020).
 
-Everything before the first convolution is float32, under autocast too: a transform in half precision wants sizes that
-are powers of two and gives NaN, and bf16 has too few bits for it.
+Everything before the first convolution is float32, under autocast too: an FFT in half precision needs sizes that are
+powers of two and gives NaN, and bf16 has too few bits for it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from tithe.models.forensics.blocks import WIDTH, Trunk
 from tithe.models.forensics.residuals import high_pass
 
 BINS = 128
-# Amplitudes below it, in units of a pixel's range, are rounding: what 8 bits leave of any image is ten times as much.
+# Amplitudes below it, in units of a pixel's range, are rounding errors: 8-bit quantisation adds ten times as much.
 _FLOOR = 1e-4
-# A map that varies by less, in nats, says nothing; stretching it would only amplify rounding.
+# A map with a smaller range, in nats, has no information; stretching it would only amplify rounding errors.
 _LEAST_RANGE = 0.1
 _PERCENTILES = (0.05, 0.95)
 _SAMPLES = 4096
 
 
 class Spectral(nn.Module):
-    """A residual network on the logarithmic spectra of the colours and of their high-pass, and a radial profile."""
+    """A residual network on the log spectra of the color channels and of their high-pass, and a radial profile."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,9 +37,9 @@ class Spectral(nn.Module):
         Images are in [0, 1].
         """
         with torch.autocast(images_B3HW.device.type, enabled=False):
-            colours = log_spectrum(images_B3HW)
-            spectra = clipped(torch.cat([colours, log_spectrum(high_pass(images_B3HW))], dim=1))
-            profile_BK = radial_profile(colours.mean(1), width=images_B3HW.shape[-1])
+            colors = log_spectrum(images_B3HW)
+            spectra = clipped(torch.cat([colors, log_spectrum(high_pass(images_B3HW))], dim=1))
+            profile_BK = radial_profile(colors.mean(1), width=images_B3HW.shape[-1])
         return self.trunk(spectra), self.profile(profile_BK)[:, None]
 
 
@@ -57,12 +57,14 @@ def log_spectrum(x: torch.Tensor) -> torch.Tensor:
 def clipped(x_BCHW: torch.Tensor) -> torch.Tensor:
     """Clip each plane at its 5th and 95th percentile and stretch what is left to [-1, 1].
 
-    The percentiles are those of every n-th value, at least 4096 of them where there are as many: a rank is then off by
-    0.003, and sorting all values of a large plane would take longer than its transform.
+    The percentiles are estimated from every n-th value, at least 4096 of them if there are as many: the error of a rank
+    is then 0.003, and sorting all values of a large plane would take longer than its transform.
     """
     flat_BCN, width = x_BCHW.detach().flatten(2), x_BCHW.shape[-1]
     most = max(flat_BCN.shape[2] // _SAMPLES, 1)
-    step = next(n for n in range(most, 0, -1) if math.gcd(n, width) == 1)  # else a few columns would stand for all
+    step = next(
+        n for n in range(most, 0, -1) if math.gcd(n, width) == 1
+    )  # else the sample would contain only a few columns
     ordered_BCS = flat_BCN[..., ::step].sort(dim=2).values
     last = ordered_BCS.shape[2] - 1
     low, high = (ordered_BCS[..., round(share * last), None, None] for share in _PERCENTILES)
@@ -72,15 +74,15 @@ def clipped(x_BCHW: torch.Tensor) -> torch.Tensor:
 def radial_profile(spectrum_BHV: torch.Tensor, width: int) -> torch.Tensor:
     """Return the mean of a logarithmic spectrum in 128 rings, shape (B, 128), standardised for each image.
 
-    Ring k holds the frequencies from k/128 to (k + 1)/128 of √½ cycles a pixel, the highest there is. A ring that a
-    small image has no frequency in is 0, the mean of the others.
+    Ring k contains the frequencies from k/128 to (k + 1)/128 of √½ cycles per pixel, the highest frequency. A ring
+    without frequencies, in a small image, is 0, the mean of the others.
 
     Parameters
     ----------
     spectrum_BHV
         From `log_spectrum`.
     width
-        Of the image, in pixels.
+        Width of the image, in pixels.
     """
     ring_N = _rings(spectrum_BHV.shape[1], width, spectrum_BHV.device)
     flat_BN = spectrum_BHV.flatten(1)

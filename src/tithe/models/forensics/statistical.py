@@ -1,4 +1,4 @@
-"""The statistical branch: a residual network on noise residuals, and three tokens of their plain statistics."""
+"""The statistical branch: a residual network on noise residuals, and three tokens of their statistics."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tithe.models.forensics.blocks import WIDTH, Trunk
 from tithe.models.forensics.residuals import srm
 
 BINS = 16
-# Rows down and columns to the right: neighbours, the period of a doubled image, and that of one doubled twice.
+# Rows down and columns to the right: neighbours, and the periods of 2× and 4× upsampling.
 LAGS = ((0, 1), (0, 2), (0, 4), (1, 0), (2, 0), (4, 0), (1, 1), (1, -1))
 _PLANES = 12
-# Of values in [-1, 1]: the variance that rounding to 8 bits alone makes is five times as much.
+# Of values in [-1, 1]: 8-bit quantisation alone has five times this variance.
 _LEAST_VARIANCE = 1e-6
 
 
 class Statistical(nn.Module):
-    """The colours and three SRM residuals of each, as a map and as tokens of histograms, covariances and moments."""
+    """The color channels and three SRM residuals of each: a map, and tokens of histograms, covariances and moments."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,32 +41,32 @@ def _token(values: int) -> nn.Sequential:
 
 
 def soft_histograms(x_BCHW: torch.Tensor) -> torch.Tensor:
-    """Return how often values lie near each of 16 centres from -1 to 1, shape (B, C, 16); 1 on average.
+    """Return histograms with 16 bin centres from -1 to 1, shape (B, C, 16), with a mean of 1.
 
-    A value between two centres counts for both by its nearness, so that the histogram has a gradient.
+    A value between two centres is shared between both by distance, so that the histogram has a gradient.
     """
-    place_BCN = (x_BCHW.flatten(2) + 1) * ((BINS - 1) / 2)
-    left_BCN = place_BCN.detach().long().clamp(0, BINS - 2)
-    share_BCN = place_BCN - left_BCN
+    position_BCN = (x_BCHW.flatten(2) + 1) * ((BINS - 1) / 2)
+    left_BCN = position_BCN.detach().long().clamp(0, BINS - 2)
+    share_BCN = position_BCN - left_BCN
     empty = x_BCHW.new_zeros(*x_BCHW.shape[:2], BINS)
     counts = empty.scatter_add(2, left_BCN, 1 - share_BCN).scatter_add(2, left_BCN + 1, share_BCN)
-    return counts * (BINS / place_BCN.shape[2])
+    return counts * (BINS / position_BCN.shape[2])
 
 
 def lag_covariances(x_BCHW: torch.Tensor) -> torch.Tensor:
-    """Return covariances of pixels that lie one of `LAGS` apart, over the variance, shape (B, C, 8)."""
+    """Return covariances of pixels at a distance of each of `LAGS`, divided by the variance, shape (B, C, 8)."""
     height, width = x_BCHW.shape[-2:]
     centred_BCHW = x_BCHW - x_BCHW.mean((2, 3), keepdim=True)
-    # With zeros beside each row, a lag is one offset into the flat plane, and its sum one product of two views.
+    # With zeros after each row, a lag is one offset into the flat plane, and its sum the product of two views.
     margin = max(across for _, across in LAGS)
     flat_BCN = F.pad(centred_BCHW, (0, margin)).flatten(2)
     variance_BC: torch.Tensor = vecdot(flat_BCN, flat_BCN) / (height * width) + _LEAST_VARIANCE
-    found: list[torch.Tensor] = []
+    covariances: list[torch.Tensor] = []
     for down, across in LAGS:
         offset = down * (width + margin) + across
         sum_BC = vecdot(flat_BCN[..., offset:], flat_BCN[..., :-offset])
-        found.append(sum_BC / ((height - down) * (width - abs(across))))
-    return torch.stack(found, dim=2) / variance_BC[..., None]
+        covariances.append(sum_BC / ((height - down) * (width - abs(across))))
+    return torch.stack(covariances, dim=2) / variance_BC[..., None]
 
 
 def moments(x_BCHW: torch.Tensor) -> torch.Tensor:

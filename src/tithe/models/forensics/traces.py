@@ -10,7 +10,7 @@ from tithe.models.forensics.residuals import GRAY_LEVELS, npr, srm
 
 
 class Traces(nn.Module):
-    """A residual network on 12 planes: the NPR residual of each colour, and three SRM residuals of each."""
+    """A residual network on 12 planes: one NPR residual and three SRM residuals of each color channel."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -18,7 +18,7 @@ class Traces(nn.Module):
 
     def forward(self, images_B3HW: torch.Tensor) -> torch.Tensor:
         """Return a map of shape (B, 192, ⌈H / 16⌉, ⌈W / 16⌉) for images in [0, 1]."""
-        # Neighbours differ by a few gray levels: in units of eight the two kinds of residual are of one size.
+        # Neighbours differ by a few gray levels: in units of eight both kinds of residual have the same scale.
         planes = torch.cat([npr(images_B3HW) * (GRAY_LEVELS / 8), srm(images_B3HW)], dim=1)
         out: torch.Tensor = self.trunk(planes)
         return out
