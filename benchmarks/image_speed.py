@@ -97,7 +97,7 @@ def _training(folder: Path, mode: str, augment: str, workers: int, steps: int) -
         counted = list(itertools.islice(done, steps))
         seconds = time.perf_counter() - begun
         done.close()  # type: ignore[attr-defined]
-    waited = sum(step.waited for step in counted)
+    waited = sum(step.data_wait_seconds for step in counted)
     return Speed(sum(step.rows for step in counted) / seconds, waited / seconds)
 
 

@@ -29,7 +29,7 @@ def ground(run: config.Run) -> trials.SearchSetup:
 
 
 def untimed(found: SearchResult) -> list[dict[str, Any]]:
-    return [{key: value for key, value in trial.items() if key != "seconds"} for trial in found.account["trials"]]
+    return [{key: value for key, value in trial.items() if key != "seconds"} for trial in found.summary["trials"]]
 
 
 def rate(trial: dict[str, Any]) -> float:

@@ -84,7 +84,7 @@ class Slow(Points):
 
 
 def test_a_step_says_how_long_it_waited_for_its_examples() -> None:
-    assert all(step.waited >= 0.02 for step in steps(Net(), Slow(), epochs=1))
+    assert all(step.data_wait_seconds >= 0.02 for step in steps(Net(), Slow(), epochs=1))
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -210,7 +210,7 @@ def test_where_peaks_are_not_told_the_batch_stays(
     monkeypatch.setattr(memory, "free_memory", lambda: None)
     with caplog.at_level("INFO", "tithe"):
         assert found(run_of(4, 3), Net(), Points()) == 4
-    assert "train.batch_size stays as it is" in caplog.text
+    assert "train.batch_size is not changed" in caplog.text
 
 
 def test_a_search_cuts_the_optimizer_batch_anew_and_keeps_it(settings: Settings, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_search_cuts_the_optimizer_batch_anew_and_keeps_it(settings: Settings,
     run = config.parse({**raw, "tune": {"trials": 1, "epochs": 1, "sample": 0.5}})
     cut = search.search(pipeline.check(run), tmp_path, devices.accelerator("cpu", "no"))
     assert (cut.run.train.batch_size, cut.run.train.accumulation_steps) == (8, 1)
-    assert cut.account["best"]["values"]["train"]["batch_size"] == 8
+    assert cut.summary["best"]["values"]["train"]["batch_size"] == 8
 
 
 def test_examples_that_change_are_rehearsed_as_training_sees_them() -> None:

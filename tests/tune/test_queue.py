@@ -18,8 +18,8 @@ from support.searches import search, tuned, untimed
 from support.signals import asked_after
 from tithe import config, interrupts, storage
 from tithe.errors import Interrupted
+from tithe.storage import run_files
 from tithe.tune.queue import open_queue
-from tithe.tune.search import FILE, FOLDER
 
 pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
 
@@ -88,17 +88,17 @@ def test_killed_three_times_and_shared_by_two_a_search_has_each_trial_once(setti
     threads = {**os.environ, "OMP_NUM_THREADS": "1"}  # more of them would not live through a fork
     done = subprocess.run(asked, env=threads, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    whole, parts = (storage.read_json(tmp_path / name / FILE)["trials"] for name in ("whole", "killed"))
+    whole, parts = (storage.read_json(tmp_path / name / run_files.TUNING)["trials"] for name in ("whole", "killed"))
     assert [{**trial, "seconds": 0} for trial in whole] == [{**trial, "seconds": 0} for trial in parts]
     assert [trial["number"] for trial in parts] == list(range(12))
-    file = str(tmp_path / "killed" / FOLDER / "journal.log")
+    file = str(tmp_path / "killed" / run_files.TUNING_FOLDER / "journal.log")
     backend = optuna.storages.journal.JournalFileBackend(file)
     (study,) = optuna.get_all_study_summaries(optuna.storages.JournalStorage(backend))
     journal = optuna.load_study(study_name=study.study_name, storage=optuna.storages.JournalStorage(backend)).trials
     ended = [t.user_attrs["number"] for t in journal if t.state.name == "COMPLETE"]
     assert sorted(ended) == list(range(12)), "twelve finished trials, and none of them twice"
     assert [t.state.name for t in journal if t.state.name != "COMPLETE"] == ["FAIL"] * 3
-    assert not list((tmp_path / "killed" / FOLDER).glob("*.alive")), "nobody is at work"
+    assert not list((tmp_path / "killed" / run_files.TUNING_FOLDER).glob("*.alive")), "nobody is at work"
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
@@ -127,10 +127,10 @@ def test_what_a_process_left_is_taken_up_with_its_values(sampler: Any, tmp_path:
 def test_a_torn_line_of_the_journal_is_cut(settings: Settings, tmp_path: Path) -> None:
     run = tuned(settings, trials=2)
     before = search(run, tmp_path)
-    with (tmp_path / FOLDER / "journal.log").open("ab") as file:
+    with (tmp_path / run_files.TUNING_FOLDER / "journal.log").open("ab") as file:
         file.write(b'{"op_code": 4, "worker')
     after = search(tuned(settings, trials=3), tmp_path)
-    assert after.account["trials"][:2] == before.account["trials"] and len(after.account["trials"]) == 3
+    assert after.summary["trials"][:2] == before.summary["trials"] and len(after.summary["trials"]) == 3
 
 
 def test_a_signal_stops_inside_a_trial_and_the_search_goes_on(
@@ -141,7 +141,7 @@ def test_a_signal_stops_inside_a_trial_and_the_search_goes_on(
         patch.setattr(
             interrupts, "StopRequest", asked_after(17)
         )  # ten steps are a trial, and between them it is asked too
-        with pytest.raises(Interrupted, match="trials that are done are in") as caught:
+        with pytest.raises(Interrupted, match="finished trials are in") as caught:
             search(run, tmp_path / "parts")
     assert caught.value.exit_code == 128 + signal.SIGINT
     assert untimed(search(run, tmp_path / "parts")) == untimed(search(run, tmp_path / "whole"))

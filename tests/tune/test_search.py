@@ -15,10 +15,10 @@ import torch
 from support.searches import rate, search, tuned, untimed
 from tithe import config, pipeline, storage
 from tithe.errors import InputError
+from tithe.storage import run_files
 from tithe.train import devices
 from tithe.tune import search as tune_search
 from tithe.tune import trials
-from tithe.tune.search import FILE
 
 pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
 
@@ -32,7 +32,7 @@ Settings = Callable[..., dict[str, Any]]
 def test_the_same_seed_makes_the_same_trials(how: dict[str, Any], settings: Settings, tmp_path: Path) -> None:
     run = tuned(settings, **how)
     first, again = (search(run, tmp_path / name) for name in "ab")
-    assert untimed(first) == untimed(again) and first.account["key"] == again.account["key"]
+    assert untimed(first) == untimed(again) and first.summary["key"] == again.summary["key"]
     assert [trial["number"] for trial in untimed(first)] == list(range(run.tune.trials if run.tune else 0))
     other = search(run.model_copy(update={"seed": 1}), tmp_path / "a")  # two searches may share a folder
     assert not {rate(t) for t in untimed(other)} & {rate(t) for t in untimed(first)}
@@ -48,9 +48,9 @@ def test_tpe_draws_from_what_it_has_seen(settings: Settings, tmp_path: Path) -> 
 def test_more_trials_prolong_a_search_and_fewer_cut_it(settings: Settings, tmp_path: Path) -> None:
     short = search(tuned(settings, trials=3), tmp_path)
     longer = search(tuned(settings, trials=5), tmp_path)
-    assert longer.account["trials"][:3] == short.account["trials"], "to the millisecond: none of them was run again"
-    assert search(tuned(settings, trials=3), tmp_path).account == short.account
-    assert len(storage.read_json(tmp_path / FILE)["trials"]) == 3
+    assert longer.summary["trials"][:3] == short.summary["trials"], "to the millisecond: none of them was run again"
+    assert search(tuned(settings, trials=3), tmp_path).summary == short.summary
+    assert len(storage.read_json(tmp_path / run_files.TUNING)["trials"]) == 3
 
 
 def test_what_is_drawn_lies_in_its_range(settings: Settings, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_what_is_drawn_lies_in_its_range(settings: Settings, tmp_path: Path) -> 
         **{"weight_decay": [0.0, 0.3], "betas": [[0.8, 0.9], [0.7, 0.99]], "trials": 24, "epochs": 1, "sample": 0.1},
     }
     found = search(tuned(settings, freeze=1, **asked), tmp_path)
-    drawn = [{**t["values"]["model"], **t["values"]["train"]} for t in found.account["trials"]]
+    drawn = [{**t["values"]["model"], **t["values"]["train"]} for t in found.summary["trials"]]
     assert all(0.2 <= d["dropout"] <= 0.4 and 1e-7 <= d["encoder_learning_rate"] <= 1e-6 for d in drawn)
     assert {d["weight_decay"] for d in drawn} == {0.0, 0.3}
     assert {tuple(d["betas"]) for d in drawn} == {(0.8, 0.9), (0.7, 0.99)}
@@ -82,16 +82,16 @@ def test_an_encoder_without_a_range_of_its_own_gets_the_rate_of_the_head(
 def test_a_planted_learning_rate_is_found(settings: Settings, tmp_path: Path) -> None:
     run = tuned(settings, "none", trials=10, sample=1.0, learning_rate=[1e-9, 1e-2])
     found = search(run, tmp_path)
-    losses = {rate(t): t["val_loss"] for t in found.account["trials"]}
+    losses = {rate(t): t["val_loss"] for t in found.summary["trials"]}
     assert found.run.train.learning_rate == min(losses, key=lambda lr: losses[lr]) > 1e-4
     idle = [loss for lr, loss in losses.items() if lr < 1e-6]
-    assert len(idle) > 2 and min(idle) > math.log(2) * 0.95 > found.account["best"]["val_loss"] * 1.1
+    assert len(idle) > 2 and min(idle) > math.log(2) * 0.95 > found.summary["best"]["val_loss"] * 1.1
 
 
 def test_accuracy_decides_where_it_is_asked_and_ties_go_to_the_smaller_loss(settings: Settings, tmp_path: Path) -> None:
-    account = search(tuned(settings, trials=9, sample=0.1, metric="val_accuracy"), tmp_path).account
-    best, top = account["best"], max(t["val_accuracy"] for t in account["trials"])
-    tied = [t for t in account["trials"] if t["val_accuracy"] == top]
+    summary = search(tuned(settings, trials=9, sample=0.1, metric="val_accuracy"), tmp_path).summary
+    best, top = summary["best"], max(t["val_accuracy"] for t in summary["trials"])
+    tied = [t for t in summary["trials"] if t["val_accuracy"] == top]
     assert best["val_accuracy"] == top and best["val_loss"] == min(t["val_loss"] for t in tied)
     assert len(tied) > 1, "so few rows judge that several trials are equally right"
 
@@ -108,8 +108,8 @@ REFUSED = [
     ({"tune": {"metric": "val_los"}}, "tune.metric = 'val_los'"),
     ({"tune": {"sampler": "tpa"}}, "tune.sampler = 'tpa'"),
     ({"tune": {"trails": 5}}, "unknown key 'tune.trails' in config: did you mean 'trials'?"),
-    ({"tune": {"sample": 0.01}}, "tune.sample 0.01 of 96 training rows is 1, and 2 classes need 4, two of a class"),
-    ({"tune": {}, "select": {"strategy": "k_center"}}, "select.strategy 'k_center' keeps a part of them"),
+    ({"tune": {"sample": 0.01}}, "tune.sample 0.01 of 96 training rows is 1, but 2 classes need 4, two of each"),
+    ({"tune": {}, "select": {"strategy": "k_center"}}, "select.strategy 'k_center' keeps only a part of them"),
 ]
 
 

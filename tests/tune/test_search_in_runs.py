@@ -12,7 +12,8 @@ from support.searches import tuned
 from support.signals import asked_after
 from tithe import config, interrupts, pipeline, storage
 from tithe.errors import InputError, Interrupted
-from tithe.tune import search, trials
+from tithe.storage import run_files
+from tithe.tune import trials
 
 pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
 
@@ -24,28 +25,30 @@ def test_a_run_killed_in_its_search_and_after_it_ends_with_the_best_values(
 ) -> None:
     run = tuned(settings, trials=3, epochs=1)
     auto = {"checkpoint": run.checkpoint.model_copy(update={"resume": "auto"})}
-    for place, says in ((8, "trials that are done are in"), (32, "stopped after step")):
+    for place, says in ((8, "finished trials are in"), (32, "stopped after step")):
         with monkeypatch.context() as patch:
             patch.setattr(interrupts, "StopRequest", asked_after(place))
             with pytest.raises(Interrupted, match=says):
                 pipeline.train(run.model_copy(update=auto))
-    journal = (tmp_path / "run" / search.FOLDER / "journal.log").read_bytes()
+    journal = (tmp_path / "run" / run_files.TUNING_FOLDER / "journal.log").read_bytes()
     outcome = pipeline.train(run.model_copy(update=auto))
-    assert (tmp_path / "run" / search.FOLDER / "journal.log").read_bytes() == journal, "it did not search again"
-    account = storage.read_json(tmp_path / "run" / search.FILE)
-    assert [trial["number"] for trial in account["trials"]] == [0, 1, 2]
+    assert (tmp_path / "run" / run_files.TUNING_FOLDER / "journal.log").read_bytes() == journal, (
+        "it did not search again"
+    )
+    summary = storage.read_json(tmp_path / "run" / run_files.TUNING)
+    assert [trial["number"] for trial in summary["trials"]] == [0, 1, 2]
     written = storage.read_json(tmp_path / "run/config.json")
-    for part, values in account["best"]["values"].items():
+    for part, values in summary["best"]["values"].items():
         assert {key: written[part][key] for key in values} == values
     assert written["tune"] == config.dump(run)["tune"]
     by_hand = run.model_copy(update={"tune": None, "out": str(tmp_path / "by-hand")})
-    same = pipeline.train(trials.with_values(by_hand, account["best"]["values"]))
+    same = pipeline.train(trials.with_values(by_hand, summary["best"]["values"]))
     assert same.scores["training"]["final_weights_sha256"] == outcome.scores["training"]["final_weights_sha256"]
     with pytest.raises(InputError, match="is from another search, or from none: restore tune"):
         pipeline.train(tuned(settings, trials=4, epochs=1).model_copy(update=auto))
     with pytest.raises(InputError, match="contains an earlier run"):
         pipeline.train(tuned(settings, trials=5, epochs=1))
-    assert storage.read_json(tmp_path / "run" / search.FILE) == account, "refused before anything is searched"
+    assert storage.read_json(tmp_path / "run" / run_files.TUNING) == summary, "refused before anything is searched"
 
 
 def test_a_run_says_what_was_searched_and_is_found_again_by_its_config(
@@ -60,10 +63,12 @@ def test_a_run_says_what_was_searched_and_is_found_again_by_its_config(
                 pipeline.train(auto)
     outcome = pipeline.train(auto)
     assert [outcome.home] == list(tmp_path.glob("run-*")), "one directory, found again both times"
-    account = storage.read_json(outcome.home / search.FILE)
+    summary = storage.read_json(outcome.home / run_files.TUNING)
     told = storage.read_json(outcome.home / "metrics.json")["tuning"]
-    assert told["trials"] == 3 and told["best"] == account["best"]
+    assert told["trials"] == 3 and told["best"] == summary["best"]
     page = (outcome.home / "report.html").read_text()
-    assert "3 trials of 1 epoch, drawn by random search" in page and f"Number {account['best']['number']} was" in page
+    assert "3 trials of 1 epoch, drawn by random search" in page and f"Number {summary['best']['number']} was" in page
     manifest = storage.read_json(outcome.home / "manifest.json")
-    assert {search.FILE, f"{search.FOLDER}/journal.log"} <= set(manifest) and not storage.broken_files(outcome.home)
+    assert {run_files.TUNING, f"{run_files.TUNING_FOLDER}/journal.log"} <= set(manifest) and not storage.broken_files(
+        outcome.home
+    )

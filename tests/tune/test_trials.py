@@ -59,21 +59,21 @@ def test_the_schedule_of_a_trial_spans_its_own_steps(settings: Settings) -> None
 
 def test_a_trial_that_diverges_is_no_crash(settings: Settings, tmp_path: Path) -> None:
     run = tuned(settings, "none", trials=6, epochs=1, learning_rate=[1e-3, 1e36])
-    account = search(run, tmp_path).account
-    ends = {trial["state"]: trial for trial in account["trials"]}
+    summary = search(run, tmp_path).summary
+    ends = {trial["state"]: trial for trial in summary["trials"]}
     assert set(ends) == {"finished", "diverged"} and "val_loss" not in ends["diverged"]
-    assert account["best"]["state"] == "finished"
+    assert summary["best"]["state"] == "finished"
     with pytest.raises(TitheError, match=r"all 2 trials diverged: lower tune\.learning_rate"):
         search(tuned(settings, "none", trials=2, epochs=1, learning_rate=[1e36, 1e37]), tmp_path / "none")
 
 
 def test_the_pruner_stops_what_is_worse_than_the_median(settings: Settings, tmp_path: Path) -> None:
     run = tuned(settings, trials=16, sample=1.0, learning_rate=[1e-5, 1e-1], prune=True)
-    account = search(run, tmp_path).account
-    stopped = [t["val_loss"] for t in account["trials"] if t["state"] == "stopped early"]
-    ended = [t["val_loss"] for t in account["trials"] if t["state"] == "finished"]
-    assert len(stopped) > 1 and len(stopped) + len(ended) == 16 and min(stopped) > account["best"]["val_loss"]
-    assert {t["number"] for t in account["trials"] if t["state"] == "stopped early"}.isdisjoint(range(5))
+    summary = search(run, tmp_path).summary
+    stopped = [t["val_loss"] for t in summary["trials"] if t["state"] == "stopped early"]
+    ended = [t["val_loss"] for t in summary["trials"] if t["state"] == "finished"]
+    assert len(stopped) > 1 and len(stopped) + len(ended) == 16 and min(stopped) > summary["best"]["val_loss"]
+    assert {t["number"] for t in summary["trials"] if t["state"] == "stopped early"}.isdisjoint(range(5))
 
 
 # ---- which rows are seen
@@ -96,7 +96,9 @@ def test_a_sample_keeps_groups_on_one_side() -> None:
     learnt, judging = trials.sample(labels, 0.5, 3, groups)
     assert not set(groups[learnt]) & set(groups[judging]) and set(labels[learnt]) == set(labels[judging]) == {0, 1}
     assert len(learnt) == pytest.approx(48, abs=3) and len(judging) == pytest.approx(12, abs=3)
-    with pytest.raises(InputError, match=r"tune\.sample 0\.5 has too few groups for 2 of the classes"):
+    with pytest.raises(
+        InputError, match=r"tune\.sample 0\.5 has too few groups to train and validate on 2 of the classes"
+    ):
         trials.sample(labels, 0.5, 3, np.zeros(120, dtype=np.int64))
 
 
@@ -129,7 +131,7 @@ def test_rows_of_validation_and_test_change_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(data, "load", tampered)
         after = search(run, tmp_path / "after")
-    assert untimed(before) == untimed(after) and before.account["key"] == after.account["key"]
+    assert untimed(before) == untimed(after) and before.summary["key"] == after.summary["key"]
     # Nor does what they say: other texts in their place, in a file of their own.
     texts, labels = (list(part) for part in make_texts(60))
     for position, row in enumerate(splits.rows.ids[held_out]):

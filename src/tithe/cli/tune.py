@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tithe.cli.options import AsJson, ConfigFile, Set, print_json, quiet_libraries
+from tithe.storage import run_files
 
 tune_app = typer.Typer(rich_markup_mode=None)
 
@@ -49,13 +50,15 @@ def tune(
         outcome = pipeline.train(tuned) if then_train else None
     if as_json:
         trained = {"home": str(outcome.home), **outcome.scores} if outcome else None
-        print_json({**result.account, "tuned": str(home / "tuned.json"), "trained": trained})
+        print_json({**result.summary, "tuned": str(home / "tuned.json"), "trained": trained})
         return
-    typer.echo(_table(result.account))
+    typer.echo(_table(result.summary))
     typer.echo(f"\nuse it  tithe train {home / 'tuned.json'}")
     if outcome:
-        scores = outcome.scores.get("test") or outcome.scores["validation"]
-        typer.echo(f"accuracy {scores['accuracy']:.4f}, F1 {scores['f1']:.4f}; report {outcome.home / 'report.html'}")
+        scores = outcome.scores.get(run_files.TEST) or outcome.scores[run_files.VALIDATION]
+        typer.echo(
+            f"accuracy {scores['accuracy']:.4f}, F1 {scores['f1']:.4f}; report {outcome.home / run_files.REPORT}"
+        )
 
 
 def _table(summary: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ class StepLog:
 
     def log(self, tracker: RunTracker, step: Step) -> None:
         """Log a step."""
-        self.data_wait_seconds += step.waited
+        self.data_wait_seconds += step.data_wait_seconds
         means = self._epoch_means(step)
         if step.step % self._settings.log_every_steps == 0 or step.ends_epoch:
             self._log_training(tracker, step, means)

@@ -1,4 +1,4 @@
-"""The order of rows as a pure function of (seed, epoch), so that a resumed run skips and never replays."""
+"""The order of rows as a pure function of (seed, epoch): a resumed run skips finished steps without loading them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from tithe.arrays import Rows
 from tithe.errors import InputError
 
-# Steps whose rows are sorted by length together: many enough to fill batches with like lengths, few enough
-# that batches differ from epoch to epoch.
+# Steps whose rows are sorted by length together: enough to fill batches with similar lengths, few enough that batches
+# differ between epochs.
 _STEPS_PER_POOL = 256
 
-# Batches' worth of groups that are looked at to fill one; of rows alone and pairs, one is always enough.
+# Groups that are considered to fill one batch, in batches; for pairs and single rows one is always enough.
 _BATCHES_AHEAD = 2
 
 
@@ -25,7 +25,7 @@ class Plan:
     Parameters
     ----------
     lengths
-        Row lengths for grouping, shape (N,); None draws rows without regard to length.
+        Row lengths for grouping, shape (N,); None for batches independent of length.
     rows
         Number of rows N.
     batch_size
@@ -33,16 +33,16 @@ class Plan:
     accumulation_steps
         Micro-batches of an optimizer step. A step's rows do not depend on how it is cut into micro-batches.
     seed
-        With the epoch, decides the order.
+        With the epoch, determines the order.
     drop_last
-        Leave out an epoch's last step where it is short of rows.
+        Skip an epoch's last step if it has fewer rows.
     groups
-        Group of each row, shape (N,), to keep together in micro-batches; None where rows stand alone.
+        Group of each row, shape (N,), to keep together in micro-batches; None without groups.
 
     Raises
     ------
     InputError
-        With `drop_last` no step would be left.
+        With `drop_last` no step is left.
     """
 
     lengths: Rows | None
@@ -66,12 +66,12 @@ class Plan:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps of one epoch; unless it is dropped, the last may be smaller and no row is left out."""
-        whole, rest = divmod(self.rows, self._step_rows)
-        return whole + (rest > 0 and not self.drop_last)
+        """Optimizer steps of one epoch, with a smaller last one unless `drop_last` is set."""
+        full, rest = divmod(self.rows, self._step_rows)
+        return full + (rest > 0 and not self.drop_last)
 
     def epoch(self, epoch: int, skip: int = 0) -> list[Rows]:
-        """Return the rows of each optimizer step without the first `skip` steps."""
+        """Return the rows of each optimizer step of an epoch, without the first `skip` steps."""
         rng = np.random.default_rng([self.seed, 0xE90C, epoch])
         order = rng.permutation(self.rows)
         if self.lengths is not None:
@@ -81,7 +81,7 @@ class Plan:
         return [order[i * self._step_rows : (i + 1) * self._step_rows] for i in range(skip, self.steps_per_epoch)]
 
     def micro(self, step: Rows, rank: int = 0, world: int = 1) -> list[Rows]:
-        """Cut one step's rows into this process's micro-batches; none where there are fewer rows than processes."""
+        """Cut one step's rows into this process's micro-batches; with fewer rows than processes, some get none."""
         share = step[rank::world] if self.groups is None else np.array_split(step, world)[rank]
         if self.lengths is not None:
             share = share[np.argsort(self.lengths[share], kind="stable")]
@@ -89,20 +89,20 @@ class Plan:
 
 
 def _by_length(order: Rows, lengths: Rows, step_rows: int, rng: np.random.Generator) -> Rows:
-    """Sort pools of the shuffled order by length, cut them into steps, and shuffle the whole steps."""
+    """Sort pools of the shuffled order by length, cut them into steps, and shuffle the full steps."""
     pool = step_rows * _STEPS_PER_POOL
     pools = [order[i : i + pool] for i in range(0, len(order), pool)]
     by_length = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in pools])
-    whole = len(order) // step_rows
-    steps = by_length[: whole * step_rows].reshape(whole, step_rows)
-    return np.concatenate([steps[rng.permutation(whole)].ravel(), by_length[whole * step_rows :]])
+    full = len(order) // step_rows
+    steps = by_length[: full * step_rows].reshape(full, step_rows)
+    return np.concatenate([steps[rng.permutation(full)].ravel(), by_length[full * step_rows :]])
 
 
 def _keep_groups(order: Rows, groups: Rows, room: int) -> Rows:
-    """Keep the shuffled order of groups as far as each can stand whole in one batch of `room` rows.
+    """Keep the shuffled order of groups as far as each fits completely into one batch of `room` rows.
 
-    A group waits where those behind it fill a batch without it: one row that stands alone would otherwise push every
-    pair after it over the edge of a batch.
+    A group is postponed if later ones fill a batch without it: otherwise a single row would split every pair after it
+    across two batches.
     """
     members: dict[int, list[int]] = {}
     for row in order.tolist():
@@ -121,7 +121,7 @@ def _keep_groups(order: Rows, groups: Rows, room: int) -> Rows:
 
 
 def _fill_batch(sizes: list[int], room: int) -> list[int]:
-    """Return which groups fill a batch, early ones first; where none do so exactly, one more than fit."""
+    """Return the indices of groups that fill a batch, early ones first; if none fill it exactly, one more than fit."""
     ways: dict[int, list[int]] = {0: []}
     for i, size in enumerate(sizes):
         for rows in sorted(ways, reverse=True):

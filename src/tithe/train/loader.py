@@ -1,4 +1,4 @@
-"""Steps collated ahead of the training loop, in worker processes where asked."""
+"""Loading of steps ahead of the training loop, optionally in worker processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Collated = tuple[Rows, list[Batch]]
 
 @dataclass(frozen=True)
 class _Steps:
-    """A map-style view of the steps still to do, for the loader's workers; an item is one collated step."""
+    """A map-style data set of the remaining steps, for the loader's workers; an item is one collated step."""
 
     examples: Examples
     plan: Plan
@@ -37,16 +37,16 @@ class _Steps:
         epoch, number = divmod(self.first + index, self.plan.steps_per_epoch)
         steps, examples = self._in(epoch)
         step = steps[number]
-        # A process without rows in a small last step still has to join the others: it runs one row, unweighted.
+        # A process without rows in a small last step still has to take part: it runs one row, with weight 0.
         micro = self.plan.micro(step, self.rank, self.world) or [step[:1]]
         try:
             return step, [examples.collate(rows) for rows in micro]
-        except InputError as error:  # raised in a worker, the loader would wrap it into a page of its own
+        except InputError as error:  # if raised in a worker, the loader would wrap it in a long traceback
             return error
 
     @cached_property
     def _in(self) -> Callable[[int], tuple[list[Rows], Examples]]:
-        """Takes an epoch; returns its steps and its examples, remembered until the next."""
+        """Function from an epoch to its steps and examples, which are cached until the next epoch."""
         examples = self.examples
 
         @lru_cache(maxsize=1)
@@ -64,10 +64,10 @@ def collated(
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> Iterator[Collated]:
-    """Yield (rows of the whole step, this process's micro-batches), in order.
+    """Yield (all rows of a step, this process's micro-batches), in order.
 
-    One loader serves all epochs: its workers stay, and read on over an epoch's end. It gets a generator of its own:
-    otherwise its iterator would draw from the global one even without workers.
+    One loader serves all epochs: its workers continue past the end of an epoch. It has its own generator: otherwise its
+    iterator would draw from the global one even without workers.
 
     Parameters
     ----------
@@ -84,11 +84,11 @@ def collated(
     loader: DataLoader[Collated | InputError] = DataLoader(
         _Steps(examples, plan, steps.start, steps.stop, *share),  # type: ignore[arg-type]
         batch_size=None,
-        collate_fn=_as_it_is,  # type: ignore[arg-type]
+        collate_fn=_unchanged,  # type: ignore[arg-type]
         num_workers=num_workers,
         pin_memory=pin_memory,
         generator=torch.Generator().manual_seed(0),
-        worker_init_fn=_leave_signals,
+        worker_init_fn=_ignore_signals,
     )
     for item in loader:
         if isinstance(item, InputError):
@@ -97,21 +97,21 @@ def collated(
 
 
 def timed(items: Iterator[Collated]) -> Iterator[tuple[float, Collated]]:
-    """Yield the seconds until an item was there, and the item."""
+    """Yield each item with the seconds spent waiting for it."""
     while True:
-        begun = time.monotonic()
+        start = time.monotonic()
         item = next(items, None)
         if item is None:
             return
-        yield time.monotonic() - begun, item
+        yield time.monotonic() - start, item
 
 
-def _leave_signals(worker: int) -> None:
-    """Let the process that trains, and saves first, be the one that a signal to all of its group stops."""
+def _ignore_signals(worker: int) -> None:
+    """Ignore signals to the process group in a worker: the training process saves first, and then stops the workers."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
 
 
-def _as_it_is(item: Collated) -> Collated:
+def _unchanged(item: Collated) -> Collated:
     """Keep the row numbers in NumPy; the loader's default would turn them into tensors."""
     return item

@@ -1,4 +1,4 @@
-"""Free memory of this machine, the peak of this process, and an allocator that keeps what it frees."""
+"""Free memory of this machine, peak memory of this process, and settings of the allocator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def keep_memory() -> None:
-    """Ask glibc to keep freed memory: a step, or a batch of photographs, frees and takes the same 200 MB every time."""
+    """Make glibc keep freed memory: every step, or batch of images, frees and allocates the same 200 MB."""
     try:
         libc = ctypes.CDLL(None)
         mmap_threshold, trim_threshold, top_pad = -3, -1, -2
@@ -17,20 +17,20 @@ def keep_memory() -> None:
         libc.mallopt(trim_threshold, (1 << 31) - 1)
         libc.mallopt(top_pad, 64 << 20)
     except (OSError, AttributeError):
-        return  # another C library manages memory in its own way
+        return  # another C library
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
-    """Return the bytes that this process may still take: what the machine has free, within its control groups.
+    """Return the bytes that this process can still allocate: the machine's free memory, within its control groups.
 
-    None where the system does not say.
+    None if the system does not report it.
     """
     try:
-        about = (root / "proc/meminfo").read_text()
+        memory = (root / "proc/meminfo").read_text()
         groups = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
         return None
-    free = int(_field(about, "MemAvailable:")) * 1024
+    free = int(_field(memory, "MemAvailable:")) * 1024
     for line in groups:
         _, controllers, path = line.split(":", 2)
         if not controllers:
@@ -42,10 +42,10 @@ def free_memory(root: Path = Path("/")) -> int | None:
 
 
 def _left(base: Path, path: str, limit: str, usage: str, idle: str) -> Iterator[int]:
-    """What a control group and those around it leave; pages that only cache files count as free."""
+    """Yield the free memory of a control group and of its parents; pages of the file cache count as free."""
     own = base / path.strip("/")
     for folder in (own, *own.parents):
-        with contextlib.suppress(OSError, ValueError):  # no limit, or not to be seen from inside a container
+        with contextlib.suppress(OSError, ValueError):  # no limit, or not visible inside a container
             idle_bytes = int(_field((folder / "memory.stat").read_text(), idle))
             yield int((folder / limit).read_text()) - int((folder / usage).read_text()) + idle_bytes
         if folder == base:
@@ -53,17 +53,17 @@ def _left(base: Path, path: str, limit: str, usage: str, idle: str) -> Iterator[
 
 
 def _field(text: str, name: str) -> str:
-    """The value of a line `name value`."""
+    """Return the value of the line `name value`, "0" if there is none."""
     return next((line.split()[1] for line in text.splitlines() if line.split()[:1] == [name]), "0")
 
 
 def process_memory(name: str) -> int:
-    """Return a size that the system tells of this process, such as `VmRSS`, in bytes."""
+    """Return a memory size of this process from `/proc/self/status`, such as `VmRSS`, in bytes."""
     return int(_field(Path("/proc/self/status").read_text(), f"{name}:")) * 1024
 
 
 def can_measure_peaks() -> bool:
-    """Say whether the system tells the peak of this process, and lets it be reset."""
+    """Return whether the system reports the peak memory of this process and can reset it."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -72,6 +72,6 @@ def can_measure_peaks() -> bool:
 
 
 def release_memory() -> None:
-    """Let glibc hand freed pages back: a step that finds them in its heap would seem to take nothing."""
+    """Make glibc return freed pages to the system: a step that reuses them would seem to need no memory."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

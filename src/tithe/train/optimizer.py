@@ -15,14 +15,13 @@ from tithe.config import Train
 def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object]]:
     """Split trainable parameters: matrices decay, vectors (biases, norms) do not (Loshchilov & Hutter 2019).
 
-    With `encoder_learning_rate` set, the parameters of the model's `encoder` form groups of their own, after the
-    others.
+    With `encoder_learning_rate`, the parameters of the model's `encoder` are separate groups, after the others.
     """
     trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    apart = settings.encoder_learning_rate is not None
+    separate = settings.encoder_learning_rate is not None
     groups: list[dict[str, object]] = []
-    for of_encoder in (False, True) if apart else (False,):
-        own = [p for name, p in trainable if (apart and name.startswith("encoder.")) == of_encoder]
+    for of_encoder in (False, True) if separate else (False,):
+        own = [p for name, p in trainable if (separate and name.startswith("encoder.")) == of_encoder]
         lr = settings.encoder_learning_rate if of_encoder else settings.learning_rate
         groups += [
             {"params": [p for p in own if p.ndim >= 2], "lr": lr, "weight_decay": settings.weight_decay},
@@ -32,7 +31,7 @@ def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object
 
 
 def adamw(model: nn.Module, settings: Train) -> torch.optim.AdamW:
-    """Return AdamW in its fused form: one pass over memory for each step."""
+    """Return fused AdamW, which passes over memory once per step."""
     groups = parameter_groups(model, settings)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
 
@@ -40,22 +39,24 @@ def adamw(model: nn.Module, settings: Train) -> torch.optim.AdamW:
 def schedule(settings: Train, total_steps: int, steps_per_epoch: int = 1) -> Callable[[int], float]:
     """Return the factor of the peak learning rate at an optimizer step, counted from 0.
 
-    Linear warmup from 0 over `warmup_steps`, then linear decay to 0, nothing (`constant`), or the cosine
-    ½(1 + cos(2π · num_cycles · progress)), raised so that it ends at `min_learning_rate`; beyond the last step the
-    factor stays at its end. The warmup counts from the first step on, so that step 0 already moves: factor
-    1/(warmup_steps + 1). The schedule begins after `schedule_from` epochs; before it the factor is that of its start.
+    Linear warmup over `warmup_steps`, then linear decay to 0, no decay (`constant`), or the cosine
+    ½(1 + cos(2π · num_cycles · progress)), scaled to end at `min_learning_rate`. After the last step the factor is
+    constant. The factor of step 0 is 1/(warmup_steps + 1), not 0, so that every step trains. The schedule starts after
+    `schedule_from` epochs; before that the factor is that of its start.
 
     Parameters
     ----------
     total_steps
-        Optimizer steps of the run, the schedule's end where the settings name no other.
+        Optimizer steps of the run: the end of the schedule, unless the settings have another one.
     steps_per_epoch
-        What the settings in epochs count in.
+        To convert the settings in epochs.
     """
     begin = settings.schedule_from * steps_per_epoch
     horizon = settings.schedule_steps or (settings.schedule_epochs or 0) * steps_per_epoch or total_steps - begin
     warmup = settings.warmup_steps or settings.warmup_epochs * steps_per_epoch
-    floor = min(1.0, settings.min_learning_rate / settings.learning_rate)  # a peak below the end is the end
+    floor = min(
+        1.0, settings.min_learning_rate / settings.learning_rate
+    )  # if the peak is below the minimum, the minimum is the peak
 
     def factor(step: int) -> float:
         step = max(0, step - begin)
@@ -73,7 +74,7 @@ def schedule(settings: Train, total_steps: int, steps_per_epoch: int = 1) -> Cal
 
 
 class Average:
-    """An exponential moving average of the weights; buffers are taken as they are."""
+    """An exponential moving average of the weights; integer buffers are copied."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -83,15 +84,15 @@ class Average:
         """Move towards the model's weights by 1 − decay."""
         with torch.no_grad():
             for name, value in model.state_dict().items():
-                mine = self.weights[name]
-                if mine.is_floating_point():
-                    mine.lerp_(value, 1 - self.decay)
+                average = self.weights[name]
+                if average.is_floating_point():
+                    average.lerp_(value, 1 - self.decay)
                 else:
-                    mine.copy_(value)
+                    average.copy_(value)
 
     @contextlib.contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
-        """Lend the averaged weights to the model for the length of the block."""
+        """Load the averaged weights into the model inside the block, then restore its own."""
         own = {name: value.clone() for name, value in model.state_dict().items()}
         model.load_state_dict(self.weights)
         try:

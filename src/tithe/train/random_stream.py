@@ -1,4 +1,4 @@
-"""A run's own stream of random numbers, so that no run disturbs another's and a resumed one goes on exactly."""
+"""A run's own random stream: runs do not affect each other, and a resumed run continues exactly."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from accelerate.utils import gather_object
 
 
 class RandomStream:
-    """This run's own stream of torch's global generators, put in place only while a step computes.
+    """A run's own state of torch's global generators, which is active only inside a step.
 
-    Dropout can draw from the global generators alone; outside of a step they are the caller's, untouched.
+    Dropout can only draw from the global generators; outside a step they keep the caller's state.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self.cuda = device if device.type == "cuda" else None
-        with self._others_kept():
+        with self._outer_restored():
             torch.manual_seed(seed)
             self.state = self._read()
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
-        """Draw from this stream inside the block; a block that raises leaves the stream where it was."""
-        with self._others_kept():
+        """Draw from this stream inside the block; if the block raises, the stream does not advance."""
+        with self._outer_restored():
             self._write(self.state)
             yield
             self.state = self._read()
 
     def gathered(self) -> dict[str, Any]:
-        """Return the streams of all processes, in the order of their ranks."""
+        """Return the states of all processes, in the order of their ranks."""
         return {"processes": gather_object([self.state])}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take this process's stream from a snapshot; another number of processes starts its own."""
+        """Restore this process's state from a snapshot, unless that has another number of processes."""
         rank, world = PartialState().process_index, PartialState().num_processes
         if len(saved["processes"]) == world:
             self.state = saved["processes"][rank]
 
     @contextlib.contextmanager
-    def _others_kept(self) -> Iterator[None]:
+    def _outer_restored(self) -> Iterator[None]:
         outer = self._read()
         try:
             yield

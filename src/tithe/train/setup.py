@@ -1,4 +1,4 @@
-"""What a training starts from, opened once: data, network, examples and device."""
+"""Everything that training starts from, opened once: data, network, examples and device."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tithe.tasks import Task
 
 @dataclass(frozen=True)
 class Setup:
-    """What a training starts from.
+    """Everything that training starts from.
 
     Attributes
     ----------
     task
         The run's task.
     splits
-        Its rows.
+        The data set and its splits.
     encoded
-        All rows, as the task encodes them.
+        All rows, encoded by the task.
     examples
-        All rows as the trainer reads them: features of a frozen encoder, or the encoded rows themselves.
+        The inputs of the trainer, for all rows: features of a frozen encoder, else `encoded`.
     network
-        The fresh network; nothing here trains it.
+        The untrained network.
     accelerator
         Device, precision, processes.
     data_fingerprint
@@ -58,25 +58,25 @@ class Setup:
 
     @property
     def pool(self) -> Examples:
-        """The training rows among which a strategy chooses, before balancing, as the trainer reads them."""
+        """The trainer's inputs for the training rows before balancing, from which a strategy selects."""
         return self.examples.take(self.splits.split.train)
 
     def with_train_rows(self, rows: Rows) -> Setup:
-        """Return the same setup with only some rows of the pool to train on, balanced as the config says."""
+        """Return the same setup with the given rows of the pool as training rows, balanced as configured."""
         return replace(self, splits=self.splits.with_train_rows(rows, self.run.data, self.run.seed))
 
 
 def open_setup(task: Task, splits: Splits, accelerator: Accelerator) -> Setup:
-    """Encode all rows and build the network; a frozen encoder runs over the data here, or its features are found.
+    """Encode all rows and build the network; a frozen encoder's features are computed, or read from the cache.
 
-    Several processes of a run come one after another: the first fills the cache.
+    The main process of a run encodes first, and fills the cache for the others.
 
     Raises
     ------
     InputError
-        The encoder's weights can't be loaded, or it can't be frozen as the config says.
+        The encoder's weights can't be loaded, or it can't be frozen as configured.
     Interrupted
-        A signal asked for a stop; features that are done are kept.
+        A signal requested a stop; finished features are kept.
     """
     label, unit = task.progress_label
     with bar(label, len(splits.rows), unit) as tick, accelerator.main_process_first():

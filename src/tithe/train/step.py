@@ -1,4 +1,4 @@
-"""What one optimizer step did: what the training loop yields."""
+"""The result of one optimizer step, as yielded by the training loop."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from tithe.checkpoints.state import TrainState
 
 @dataclass(frozen=True)
 class Step:
-    """What one optimizer step did.
+    """The result of one optimizer step.
 
     Attributes
     ----------
     epoch
-        From 1.
+        Number of the epoch, from 1.
     step, batches
-        Optimizer steps and micro-batches done since the run began, resumed parts included.
+        Optimizer steps and micro-batches since the start of the run, including those before a resume.
     batch_loss
         Mean loss over the rows of the step.
     lr
         Learning rate of every parameter group in this step.
     grad_norm
-        Norm of the gradient before clipping, None when clipping is off.
+        Norm of the gradient before clipping, None if clipping is off.
     parts
-        What `batch_loss` is made of, where the criterion says so: means over the rows of the step.
+        Named parts of `batch_loss`, if the criterion has any: means over the rows of the step.
     rows
-        Rows of the step.
-    waited
-        Seconds until its examples were there.
+        Number of rows of the step.
+    data_wait_seconds
+        Seconds spent waiting for its examples.
     ends_epoch
-        Whether it was the last step of its epoch.
+        Whether it is the last step of its epoch.
     scores
-        Validation scores after the last step of an epoch, None elsewhere.
+        Validation scores after the last step of an epoch, else None.
     snapshot
-        Returns the state as of this step; valid until the generator goes on.
+        Returns the state after this step; valid until the generator is advanced.
     """
 
     epoch: int
@@ -46,7 +46,7 @@ class Step:
     grad_norm: float | None
     parts: Mapping[str, float]
     rows: int
-    waited: float
+    data_wait_seconds: float
     ends_epoch: bool
     scores: Mapping[str, float] | None
     snapshot: Callable[[], TrainState]

@@ -1,4 +1,4 @@
-"""The training loop: a generator of Steps, exact in its arithmetic and in its resumption. It knows no modality."""
+"""The training loop: a generator of Steps, independent of the modality, that resumes exactly."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Validate = Callable[[nn.Module], Mapping[str, float]]
 
 
 class Diverged(TitheError):
-    """The loss or the gradient is no longer a number."""
+    """The loss or the gradient is not finite."""
 
 
 def plan(examples: Examples, settings: Train, seed: int) -> Plan:
-    """Return the order of rows that `fit` will follow."""
+    """Return the order of rows that `fit` uses."""
     lengths = examples.lengths if settings.group_by_length else None
     groups = examples.groups if isinstance(examples, Varied) else None
     sizes = settings.batch_size, settings.accumulation_steps
@@ -50,7 +50,7 @@ class FitOptions:
     settings
         The config's `train` section.
     seed
-        With the epoch, decides the order of rows; and the run's own random stream.
+        Determines the order of rows, with the epoch, and the run's random stream.
     accelerator
         Device, precision, processes.
     num_workers
@@ -78,20 +78,20 @@ def fit(
     model
         Maps a batch to logits; moved to the accelerator's device.
     criterion
-        Maps (logits, batch) to the *sum* of the rows' losses, and may name the sums that it is made of. The loop
-        divides by the rows of the whole optimizer step, so accumulation and several processes give the full batch's
-        gradient.
+        Maps (logits, batch) to the *sum* of the rows' losses, and may return the sums of its parts too. The loop
+        divides by the number of rows of the optimizer step, so that accumulation and several processes give the
+        gradient of the full batch.
     train
-        Rows to learn from.
+        Training rows.
     validate
-        Called with the model (with averaged weights, if kept) after every `validate_every`-th epoch and the last.
+        Called with the model (with averaged weights, if any) after every `validate_every`-th epoch and the last.
     start
-        State to go on from; the remaining steps are those that the stopped run would have done.
+        State to resume from; the remaining steps are those of the uninterrupted run.
 
     Raises
     ------
     Diverged
-        A loss or gradient norm was not finite; the message names the step and its rows.
+        A loss or gradient norm is not finite; the message names the step and its rows.
     """
     accelerator = options.accelerator
     loop = _Loop(model, criterion, train, options)
@@ -103,12 +103,12 @@ def fit(
         share = accelerator.process_index, accelerator.num_processes
         pinned = accelerator.device.type == "cuda"
         items = collated(train, loop.plan, remaining, share, options.num_workers, pinned)
-        for waited, (rows, batches) in timed(items):
-            yield loop.advance(rows, batches, waited, validate)
+        for wait_seconds, (rows, batches) in timed(items):
+            yield loop.advance(rows, batches, wait_seconds, validate)
 
 
 class _Loop:
-    """The mutable heart of `fit`: everything that a checkpoint holds, and one method that takes a step."""
+    """The mutable state of `fit`, as saved in a checkpoint, and the method that takes a step."""
 
     def __init__(self, model: nn.Module, criterion: Criterion, train: Examples, options: FitOptions) -> None:
         settings, seed, accelerator = options.settings, options.seed, options.accelerator
@@ -127,7 +127,7 @@ class _Loop:
         self.epoch = self.step_in_epoch = self.step = self.batches = 0
         self.pieces = 1
 
-    def advance(self, rows: Rows, batches: list[Batch], waited: float, validate: Validate | None) -> Step:
+    def advance(self, rows: Rows, batches: list[Batch], wait_seconds: float, validate: Validate | None) -> Step:
         """Take one optimizer step and, at the end of an epoch, validate."""
         loss, parts = self._backward(rows, batches)
         lr = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
@@ -146,22 +146,37 @@ class _Loop:
                 with self.ema.applied(self.model) if self.ema else contextlib.nullcontext():
                     scores = validate(self.model)
         return Step(
-            *(epoch, self.step, self.batches, loss, lr, norm, parts, len(rows), waited, ends, scores, self.snapshot)
+            *(
+                epoch,
+                self.step,
+                self.batches,
+                loss,
+                lr,
+                norm,
+                parts,
+                len(rows),
+                wait_seconds,
+                ends,
+                scores,
+                self.snapshot,
+            )
         )
 
     def _backward(self, rows: Rows, batches: list[Batch]) -> tuple[float, dict[str, float]]:
-        """Fill the gradients with those of the mean loss over the step's rows; return that loss and its parts."""
+        """Compute the gradients of the mean loss over the step's rows; return that loss and its parts."""
         while True:
             try:
                 with self.random.active():
                     return self._try_backward(rows, batches)
             except torch.OutOfMemoryError:
-                # Only the micro-batch shrinks: the optimizer batch, and so the result, stays what it was.
+                # Only the micro-batch shrinks: the optimizer batch, and with it the result, does not change.
                 if self.pieces >= self.settings.batch_size or self.accelerator.num_processes > 1:
                     raise
                 self.pieces *= 2
                 size = -(-self.settings.batch_size // self.pieces)
-                logger.warning("out of memory at step %d: micro-batches of %d from here on", self.step + 1, size)
+                logger.warning(
+                    "out of memory at step %d: continuing with micro-batches of %d rows", self.step + 1, size
+                )
                 self.optimizer.zero_grad()
                 torch.cuda.empty_cache()
 
@@ -177,13 +192,13 @@ class _Loop:
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.forward):
                 with self.accelerator.autocast():
                     logits = self.forward(batch)
-                found = self.criterion(logits, batch)
-                loss, parts = found if isinstance(found, tuple) else (found, {})
+                result = self.criterion(logits, batch)
+                loss, parts = result if isinstance(result, tuple) else (result, {})
                 loss = loss * has_rows
                 total += loss.detach()
                 for name, part in parts.items():
                     totals[name] = totals.get(name, 0) + part.detach() * has_rows
-                # Processes average their gradients; times `world` the average is the sum over all rows.
+                # Processes average their gradients: multiplied by `world`, the average is the sum over all rows.
                 self.accelerator.backward(loss * (world / len(rows)))
         if world > 1:
             total, totals = self.accelerator.reduce((total, totals))
@@ -200,11 +215,11 @@ class _Loop:
             gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
             norm = torch.nn.utils.get_total_norm(gradients)
             excess = torch.clamp((norm + 1e-6) / limit, min=1.0)
-            if scaler:  # it finds overflowed gradients itself, skips the step and lowers its scale
+            if scaler:  # it detects overflow itself, skips the step and lowers its scale
                 torch._foreach_div_(gradients, excess)
             else:
                 self._check(float(norm), "gradient norm", rows)
-                # The fused optimizer divides by this while it reads the gradient: no pass over memory of its own.
+                # The fused optimizer divides by this while it reads the gradient: no additional pass over memory.
                 self.optimizer.grad_scale, self.optimizer.found_inf = excess, None  # type: ignore[attr-defined]
         if scaler:
             scaler.step(self.optimizer)
@@ -225,7 +240,7 @@ class _Loop:
         )
 
     def snapshot(self) -> TrainState:
-        """Return the state after the last step; its tensors are the live ones, not copies."""
+        """Return the state after the last step; its tensors are not copies."""
         scaler = self.accelerator.scaler
         return TrainState(
             model=self.model.state_dict(),
@@ -243,26 +258,26 @@ class _Loop:
         )
 
     def restore(self, state: TrainState) -> None:
-        """Put everything back to a snapshot."""
+        """Restore the state of a snapshot."""
         self.model.load_state_dict(state.model)
         own = [{name: value for name, value in g.items() if name != "params"} for g in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state.optimizer)
         self.scheduler.load_state_dict({**state.scheduler, "base_lrs": [group["initial_lr"] for group in own]})
         for group, settings, factor in zip(self.optimizer.param_groups, own, self.scheduler.lr_lambdas, strict=True):
-            # The config's settings hold, and its schedule: for a run that goes on unchanged they are the saved ones.
+            # The settings and the schedule are those of the config; for an unchanged run they equal the saved ones.
             group.update({**settings, "lr": settings["initial_lr"] * factor(self.scheduler.last_epoch)})
-        if state.rng:  # a file for people's own use holds none, where nothing is drawn at random
+        if state.rng:  # a single file has none
             self.random.restore(state.rng)
         if self.ema and state.ema:
             self.ema.weights = {k: v.to(self.accelerator.device) for k, v in state.ema.items()}
-        if self.accelerator.scaler and state.scaler:  # an empty state, saved without a GPU, would be refused
+        if self.accelerator.scaler and state.scaler:  # an empty state, saved without a GPU, would raise
             self.accelerator.scaler.load_state_dict(state.scaler)
         for name in ("epoch", "step_in_epoch", "step", "batches"):
             setattr(self, name, int(state.progress[name]))
 
 
 def _cut(batch: Batch, pieces: int) -> list[Batch]:
-    """Cut a batch along its rows into at most `pieces` parts."""
+    """Split a batch along its rows into at most `pieces` parts."""
     if pieces == 1:
         return [batch]
     parts = {name: tensor.chunk(pieces) for name, tensor in batch.items()}

@@ -1,1 +1,1 @@
-"""Search for settings before a run, and for the largest micro-batch."""
+"""Hyperparameter search before a run, and the largest micro-batch that fits into memory."""

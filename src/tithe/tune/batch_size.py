@@ -1,7 +1,7 @@
-"""The largest micro-batch that fits into memory: tried on a GPU, measured and foreseen on a CPU, and remembered.
+"""The largest micro-batch that fits into memory: bisected on a GPU, extrapolated on a CPU, and cached.
 
-The optimizer batch stays what the config says; a micro-batch is a divisor of it, and accumulation makes up for the
-rest. So memory changes, and the result does not.
+The optimizer batch does not change: a micro-batch is a divisor of it, and accumulation does the rest. So memory
+changes, and the result does not.
 """
 
 from __future__ import annotations
@@ -31,43 +31,43 @@ from tithe.train.random_stream import RandomStream
 
 logger = logging.getLogger("tithe")
 
-# Part of every key: raise it when the same step would take other memory.
+# Part of every key: increase it when the same step would need other memory.
 _VERSION = 1
 _FILE = "sizes.json"
-# What a step may take of the memory that is free: then one that turns out to take too much is not killed for it.
+# Share of the free memory that a step may use: a step that needs more than predicted is then not killed.
 _SHARE = 0.5
 
 
 def find(run: config.Run, task: Task, model: nn.Module, examples: Examples, accelerator: Accelerator) -> int:
     """Return the largest divisor of a config's optimizer batch that fits into memory as a micro-batch.
 
-    The longest rows decide. The model is left as it is.
+    It is measured on the longest rows. The model does not change.
 
     Parameters
     ----------
     model
-        What the trainer gets: a classifier, or a head alone.
+        The network to train: a classifier, or only its head.
     examples
         The training rows.
     """
-    whole = run.train.batch_size * run.train.accumulation_steps
-    sizes = [size for size in range(1, whole + 1) if whole % size == 0]
+    step_rows = run.train.batch_size * run.train.accumulation_steps
+    sizes = [size for size in range(1, step_rows + 1) if step_rows % size == 0]
     probe = MemoryProbe(run, task, model, examples, accelerator)
     device = accelerator.device.type
-    with _remembered(storage.digest([_VERSION, _machine(accelerator.device), probe.cache_key])) as known:
+    with _measurements(storage.digest([_VERSION, _machine(accelerator.device), probe.cache_key])) as measured:
         if device == "cuda":
-            found = bisect(sizes, lambda size: bool(_once(known, size, probe.fits)))
+            largest = bisect(sizes, lambda size: bool(_once(measured, size, probe.fits)))
         elif device == "cpu" and (free := memory.free_memory()) is not None and memory.can_measure_peaks():
-            found = extrapolate(sizes, lambda size: _once(known, size, probe.peak), int(_SHARE * free))
+            largest = extrapolate(sizes, lambda size: _once(measured, size, probe.peak), int(_SHARE * free))
         else:
-            logger.info("this system does not report the memory that a step takes: train.batch_size stays as it is")
+            logger.info("this system does not report the memory of a step: train.batch_size is not changed")
             return run.train.batch_size
-    logger.info("micro-batches of %d rows fit into memory, %d to an optimizer step", found, whole // found)
-    return found
+    logger.info("micro-batches of %d rows fit into memory, %d per optimizer step", largest, step_rows // largest)
+    return largest
 
 
 def bisect(sizes: Sequence[int], fits: Callable[[int], bool]) -> int:
-    """Return the largest of ascending sizes that fits, by bisection; the smallest is taken to fit."""
+    """Return the largest of ascending sizes that fits, by bisection; the smallest is assumed to fit."""
     low, high = 0, len(sizes) - 1
     while low < high:
         middle = (low + high + 1) // 2
@@ -76,11 +76,11 @@ def bisect(sizes: Sequence[int], fits: Callable[[int], bool]) -> int:
 
 
 def extrapolate(sizes: Sequence[int], peak: Callable[[int], int], room: int) -> int:
-    """Return the largest of ascending sizes whose peak fits into a room, all in bytes; the smallest is taken to fit.
+    """Return the largest of ascending sizes whose peak fits into `room` bytes; the smallest is assumed to fit.
 
-    Rows are doubled for as long as twice as many are predicted to fit, on the line through the last two peaks. What is
-    not rows (gradients, averages) hides some of what they take, so a peak may be above the line; twice the rows never
-    take more than twice the memory, though, so whoever has twice the room is safe.
+    Rows are doubled while twice as many are predicted to fit, by the line through the last two peaks. Memory that does
+    not depend on the rows (gradients, averages) hides a part of theirs, so a peak may be above the line. But twice the
+    rows never need more than twice the memory, so twice the room is always enough.
     """
     peaks = [(1, peak(1))]
     while peaks[-1][1] <= room and peaks[-1][0] < sizes[-1]:
@@ -101,7 +101,7 @@ def _predicted_peak(peaks: Sequence[tuple[int, int]], size: int) -> float:
 
 
 class MemoryProbe:
-    """Steps of training on the longest rows, with a copy of the model."""
+    """Training steps on the longest rows, with a copy of the model."""
 
     def __init__(
         self, run: config.Run, task: Task, model: nn.Module, examples: Examples, accelerator: Accelerator
@@ -113,7 +113,7 @@ class MemoryProbe:
 
     @property
     def cache_key(self) -> list[Any]:
-        """What decides how much memory a step takes."""
+        """Everything that the memory of a step depends on."""
         weights = {n: [list(p.shape), str(p.dtype), p.requires_grad] for n, p in self._model.named_parameters()}
         row = {name: list(tensor.shape) for name, tensor in self._examples.collate(self._longest[:1]).items()}
         settings, lengths = self._run.train, self._examples.lengths
@@ -123,66 +123,66 @@ class MemoryProbe:
         return [self._task.fingerprint(), attention, precision, weights, row, longest]
 
     @cached_property
-    def _twin(self) -> nn.Module:
+    def _copy(self) -> nn.Module:
         return copy.deepcopy(self._model).to(self._accelerator.device).train()
 
     def fits(self, size: int) -> bool:
-        """Say whether steps of so many rows fit into a GPU's memory."""
+        """Return whether steps with this number of rows fit into a GPU's memory."""
         try:
             self._step_twice(size)
         except torch.OutOfMemoryError:
             return False
         finally:
-            self._twin.zero_grad()
+            self._copy.zero_grad()
             torch.cuda.empty_cache()
         return True
 
     def peak(self, size: int) -> int:
-        """Return the bytes by which this process grows, at most, while it takes steps of so many rows."""
+        """Return the bytes by which this process grows, at its peak, in steps with this number of rows."""
         memory.keep_memory()  # as in training
-        self._step_twice(1)  # the copy is made, and libraries set themselves up, before anything is measured
+        self._step_twice(1)  # copy the model and initialise libraries before measuring
         memory.release_memory()
-        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
         before = memory.process_memory("VmRSS")
         self._step_twice(size)
         return max(0, memory.process_memory("VmHWM") - before)
 
     def _step_twice(self, size: int) -> None:
-        """Step twice: only in the second do the optimizer's averages lie beside the gradients."""
+        """Take two steps: only in the second are the optimizer's averages and the gradients in memory together."""
         accelerator, settings = self._accelerator, self._run.train
         batch = self._examples.collate(np.resize(self._longest[:size], size))
-        there = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
-        criterion, optimizer = self._task.criterion(settings.label_smoothing), adamw(self._twin, settings)
+        inputs = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
+        criterion, optimizer = self._task.criterion(settings.label_smoothing), adamw(self._copy, settings)
         with RandomStream(0, accelerator.device).active():
             for _ in range(2):
                 with accelerator.autocast():
-                    outputs = self._twin(there)
-                found = criterion(outputs, there)
-                (found[0] if isinstance(found, tuple) else found).backward()
+                    outputs = self._copy(inputs)
+                result = criterion(outputs, inputs)
+                (result[0] if isinstance(result, tuple) else result).backward()
                 optimizer.step()
                 optimizer.zero_grad()
 
 
 def _machine(device: torch.device) -> list[Any]:
     if device.type == "cuda":
-        about = torch.cuda.get_device_properties(device)
-        return [platform.node(), about.name, about.total_memory, torch.__version__]
+        gpu = torch.cuda.get_device_properties(device)
+        return [platform.node(), gpu.name, gpu.total_memory, torch.__version__]
     return [platform.node(), platform.machine(), os.cpu_count(), torch.get_num_threads(), torch.__version__]
 
 
 @contextlib.contextmanager
-def _remembered(key: str) -> Iterator[dict[str, int]]:
-    """What is known of the sizes on this machine: read before the block, and written after it where it has grown."""
+def _measurements(key: str) -> Iterator[dict[str, int]]:
+    """Yield the cached measurements by size, and save them after the block if there are new ones."""
     folder = cache.place("batch", key)
-    known: dict[str, int] = storage.read_json(folder / _FILE) if cache.is_whole(folder) else {}
-    before = len(known)
-    yield known
-    if len(known) > before:
+    measured: dict[str, int] = storage.read_json(folder / _FILE) if cache.is_whole(folder) else {}
+    before = len(measured)
+    yield measured
+    if len(measured) > before:
         with storage.atomic_folder(folder) as aside:
-            storage.write_json(aside / _FILE, known)
+            storage.write_json(aside / _FILE, measured)
 
 
-def _once(known: dict[str, int], size: int, measure: Callable[[int], int]) -> int:
-    if str(size) not in known:
-        known[str(size)] = measure(size)
-    return known[str(size)]
+def _once(measured: dict[str, int], size: int, measure: Callable[[int], int]) -> int:
+    if str(size) not in measured:
+        measured[str(size)] = measure(size)
+    return measured[str(size)]

@@ -1,8 +1,8 @@
-"""The trials of a search in Optuna's journal: processes share them, and a killed one loses nothing but its own trial.
+"""The trials of a search in Optuna's journal, shared by processes; a killed process loses only its current trial.
 
-Each trial has a number from 0; a search is done when every number below their count has one that is finished. Which
-processes are alive is known by locks, which the system releases however a process dies: what such a
-process was at is given up, and queued again with the values that it had.
+Each trial has a number from 0; a search with N trials is done when each number below N has a finished one. A process
+is alive while it holds its lock, which the system releases however the process ends. The unfinished trial of a dead
+process fails, and is queued again with the same values.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     Draw = Callable[[optuna.Trial], dict[str, Any]]
 
 _NUMBER, _PROCESS, _RESULT = "number", "process", "told"  # names in the journal
-_ALIVE = ".alive"  # suffix of the lock that a process holds while it takes part
+_ALIVE = ".alive"  # suffix of the lock that a process holds during the search
 
 
 class Queue:
-    """The trials of one search; made by `open_queue`."""
+    """The trials of one search; opened by `open_queue`."""
 
     def __init__(
         self, optuna: ModuleType, folder: Path, process: str, study: optuna.Study, settings: config.Tune, seed: int
@@ -41,52 +41,52 @@ class Queue:
         self._settings, self._seed = settings, seed
 
     def pending(self, count: int, draw: Draw) -> Iterator[tuple[optuna.Trial, dict[str, Any]] | None]:
-        """Yield trials to run, and the values of each, until `count` are finished; `tell` has to be called for each.
+        """Yield trials to run, each with its values, until `count` are finished; call `tell` for each.
 
         Parameters
         ----------
         draw
-            Asks a trial for its values.
+            Draws the values of a trial.
 
         Yields
         ------
-        None while other processes are at the last ones: then there is nothing to do but to wait.
+        None while other processes run the last trials: the caller waits.
         """
         while True:
             with _lock(self._folder):
                 self._queue_next(count)
-                yours = self._take(draw)
-            if yours is None and len(self.finished(count)) == count:
+                taken = self._take(draw)
+            if taken is None and len(self.finished(count)) == count:
                 return
-            yield yours
+            yield taken
 
     def finished(self, count: int) -> list[dict[str, Any]]:
-        """Return the numbers of the finished trials below a count, in their order, with the result of each."""
-        ends = (self._state.COMPLETE, self._state.PRUNED)
-        trials = self._study.get_trials(deepcopy=False, states=ends)
+        """Return the results of the finished trials with numbers below a count, sorted by number."""
+        states = (self._state.COMPLETE, self._state.PRUNED)
+        trials = self._study.get_trials(deepcopy=False, states=states)
         results = [{"number": trial_number(trial), **trial.user_attrs[_RESULT]} for trial in trials]
         return sorted((result for result in results if result["number"] < count), key=lambda r: int(r["number"]))
 
     def should_prune(self, trial: optuna.Trial, epoch: int, value: float) -> bool:
-        """Note the value of a trial after an epoch; say whether it is worse than the median of earlier trials."""
+        """Report the value of a trial after an epoch; return whether it is worse than the median of earlier trials."""
         trial.report(value, epoch)
         return bool(trial.should_prune())
 
     def tell(self, trial: optuna.Trial, value: float | None, result: dict[str, Any]) -> None:
-        """Finish a trial and keep its result; it has no value where it was stopped early or has diverged."""
+        """Finish a trial and save its result; the value is None if the trial was stopped early or diverged."""
         trial.set_user_attr(_RESULT, result)
         self._study.tell(trial, value, None if value is not None else self._state.PRUNED)
 
-    def compute_once(self, name: str, find: Callable[[], int]) -> int:
-        """Return a number that the first process of the search finds for all of them."""
+    def compute_once(self, name: str, compute: Callable[[], int]) -> int:
+        """Return a number that the first process of the search computes for all of them."""
         with _lock(self._folder):
             if name not in self._study.user_attrs:
-                self._study.set_user_attr(name, find())
+                self._study.set_user_attr(name, compute())
             return int(self._study.user_attrs[name])
 
     def _queue_next(self, count: int) -> None:
-        """Give up trials whose process is gone, and queue the lowest number that has none, with the values it had."""
-        alive, taken, known = self._alive(), set[int](), dict[int, dict[str, Any]]()
+        """Fail the trials of dead processes, and queue the lowest number without a trial, with its earlier values."""
+        alive, taken, params = self._alive(), set[int](), dict[int, dict[str, Any]]()
         for trial in self._study.get_trials(deepcopy=False):
             state, process = trial.state, trial.user_attrs.get(_PROCESS)
             if state == self._state.RUNNING and process not in alive:
@@ -94,17 +94,17 @@ class Queue:
                 state = self._state.FAIL
             if state != self._state.FAIL:
                 taken.add(trial_number(trial))
-            elif process:  # it had all its values
-                known[trial_number(trial)] = dict(trial.params)
+            elif process:  # all its values were drawn
+                params[trial_number(trial)] = dict(trial.params)
         if (left := set(range(count)) - taken) and not self._waiting():
-            self._study.enqueue_trial(known.get(min(left), {}), user_attrs={_NUMBER: min(left)})
+            self._study.enqueue_trial(params.get(min(left), {}), user_attrs={_NUMBER: min(left)})
 
     def _waiting(self) -> list[optuna.trial.FrozenTrial]:
-        """What is queued: one trial, or none."""
+        """Return the queued trial, if there is one."""
         return list(self._study.get_trials(deepcopy=False, states=(self._state.WAITING,)))
 
     def _take(self, draw: Draw) -> tuple[optuna.Trial, dict[str, Any]] | None:
-        """Take the trial that is queued; other processes see it as taken, and with all its values, or not at all."""
+        """Take the queued trial, under the lock: other processes see it as taken and with all its values."""
         if not self._waiting():
             return None
         trial = self._study.ask()
@@ -113,15 +113,15 @@ class Queue:
         trial.set_user_attr(_PROCESS, self._process)
         return trial, values
 
-    def _sampler(self, place: int) -> Any:
-        """A trial draws by the seed and its own number: which process runs it, and when, changes no random draw."""
-        seed = int(np.random.default_rng([self._seed, 0x7E57, place]).integers(2**31))
+    def _sampler(self, number: int) -> Any:
+        """Return a sampler seeded by the seed and a trial's number: draws do not depend on the process or the time."""
+        seed = int(np.random.default_rng([self._seed, 0x7E57, number]).integers(2**31))
         if self._settings.sampler == "random":
             return self._samplers.RandomSampler(seed)
         return self._samplers.TPESampler(seed=seed, constant_liar=True)
 
     def _alive(self) -> set[str]:
-        """The other processes at work; what those that are gone have left is removed."""
+        """Return the other processes of the search that are alive; remove the locks of dead ones."""
         alive = set()
         for file in set(self._folder.glob(f"*{_ALIVE}")) - {self._folder / f"{self._process}{_ALIVE}"}:
             try:
@@ -134,7 +134,7 @@ class Queue:
 
 @contextlib.contextmanager
 def open_queue(folder: Path, name: str, settings: config.Tune, seed: int) -> Iterator[Queue]:
-    """Open the search of a name in a folder's journal, or begin it, and take part in it while the block runs.
+    """Open a search by its name in a folder's journal, or start it, and take part in it inside the block.
 
     Raises
     ------
@@ -144,9 +144,9 @@ def open_queue(folder: Path, name: str, settings: config.Tune, seed: int) -> Ite
     optuna = plugins.require("optuna", extra="tune")
     process = uuid.uuid4().hex
     folder.mkdir(parents=True, exist_ok=True)
-    with _quiet(optuna), contextlib.ExitStack() as at_work:
+    with _quiet(optuna), contextlib.ExitStack() as locks:
         with _lock(folder):
-            at_work.enter_context(FileLock(folder / f"{process}{_ALIVE}"))
+            locks.enter_context(FileLock(folder / f"{process}{_ALIVE}"))
             study = _open_study(optuna, folder, name, settings)
         try:
             yield Queue(optuna, folder, process, study, settings, seed)
@@ -165,10 +165,10 @@ def _lock(folder: Path) -> FileLock:
 
 def _open_study(optuna: ModuleType, folder: Path, name: str, settings: config.Tune) -> Study:
     journal = optuna.storages.journal
-    # Not Optuna's own lock, which outlives a killed process by half a minute.
+    # Not Optuna's own lock, which a killed process keeps for half a minute.
     file, lock = folder / "journal.log", FileLock(folder / "journal.lock")
     with lock:
-        storage.JsonLines(file).close()  # cuts what a crash left of a line: Optuna could not read on from there
+        storage.JsonLines(file).close()  # removes a truncated last line: Optuna could not read past it
     backend = journal.JournalFileBackend(str(file), lock)
     study: Study = optuna.create_study(
         storage=optuna.storages.JournalStorage(backend),
@@ -182,7 +182,7 @@ def _open_study(optuna: ModuleType, folder: Path, name: str, settings: config.Tu
 
 @contextlib.contextmanager
 def _quiet(optuna: ModuleType) -> Iterator[None]:
-    """Keep Optuna's own log, and its remarks on what may change in a later version, to itself."""
+    """Silence Optuna's log and its warnings about experimental features."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

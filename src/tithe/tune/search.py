@@ -1,7 +1,7 @@
-"""A search for good settings before a run: short trials on a part of its training rows, from the same fresh weights.
+"""Hyperparameter search before a run: short trials on a part of its training rows, from the same initial weights.
 
-Random search (Bergstra & Bengio 2012), or TPE (Bergstra et al. 2011). First the largest micro-batch that fits into
-memory is found; then come the trials, in any number of processes, stopped and continued at will.
+Random search (Bergstra & Bengio 2012), or TPE (Bergstra et al. 2011). A search first finds the largest micro-batch
+that fits into memory, then runs the trials. It can use several processes, and can be stopped and continued.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tithe import config, plugins, storage
 from tithe.errors import InputError, Interrupted, TitheError
 from tithe.interrupts import StopRequest, deferred
 from tithe.progress import bar
+from tithe.storage import run_files
 from tithe.tasks import Task
 from tithe.train import trainer
 from tithe.tune import batch_size, trials
@@ -32,32 +33,31 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tithe")
 
-FILE, FOLDER = "tuning.json", "tuning"
-_SECONDS_BETWEEN_LOOKS = 0.5
+_POLL_SECONDS = 0.5
 _ENDED, _STOPPED, _DIVERGED = "finished", "stopped early", "diverged"
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What came out of a search: the config with the best values, and the account of all trials."""
+    """The result of a search: the config with the best values, and the summary of all trials."""
 
     run: config.Run
-    account: dict[str, Any]
+    summary: dict[str, Any]
 
 
 def check(run: config.Run) -> None:
-    """Find what is wrong with a config's search before the data are read.
+    """Check the search settings of a config before any data is read.
 
     Raises
     ------
     InputError
-        The search would see rows that the run does not train on, or Optuna is not installed.
+        The search would use rows that the run does not train on, or Optuna is not installed.
     """
     if run.tune is None:
         return
     if run.select and run.select.strategy != "all":
         raise InputError(
-            f"tune searches on all training rows, and select.strategy '{run.select.strategy}' keeps a part of them: "
+            f"tune uses all training rows, but select.strategy '{run.select.strategy}' keeps only a part of them: "
             "set it to all, or remove one of the two"
         )
     plugins.require("optuna", extra="tune")
@@ -69,9 +69,9 @@ def step_rows(train: Mapping[str, Any]) -> int:
 
 
 def search(task: Task, home: Path, accelerator: Accelerator) -> SearchResult:
-    """Run the trials that are not done yet, and write `tuning.json` and the journal into a directory.
+    """Run the trials that are not finished yet, and write `tuning.json` and the journal into a directory.
 
-    Several processes may search in one directory: each takes trials that the others have not.
+    Several processes may search in one directory: they share the trials.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def search(task: Task, home: Path, accelerator: Accelerator) -> SearchResult:
     TitheError
         Every trial diverged.
     Interrupted
-        A signal asked for a stop; trials that are done are kept.
+        A signal requested a stop; finished trials are kept.
     """
     return run_search(open_search(task, accelerator), home)
 
@@ -99,18 +99,18 @@ def open_search(task: Task, accelerator: Accelerator) -> SearchSetup:
 
 
 def run_search(search: SearchSetup, home: Path) -> SearchResult:
-    """Run the trials of a search that is open; see `search`."""
+    """Run the trials of an open search; see `search`."""
     run, tune = search.run, search.tune
-    with open_queue(home / FOLDER, search.key, tune, run.seed) as queue:
-        probe = run, search.task, search.trainable, search.train, search.accelerator
-        micro = queue.compute_once("batch_size", lambda: batch_size.find(*probe))
+    with open_queue(home / run_files.TUNING_FOLDER, search.key, tune, run.seed) as queue:
+        arguments = run, search.task, search.trainable, search.train, search.accelerator
+        micro = queue.compute_once("batch_size", lambda: batch_size.find(*arguments))
         batch = {"batch_size": micro, "accumulation_steps": step_rows(run.train.model_dump()) // micro}
         search = replace(search, run=trials.with_values(run, {"train": batch}))
         _run_pending(search, queue, home)
         results = queue.finished(tune.trials)
     best = _best(results, tune)
     best["values"]["train"] |= batch
-    account = {
+    result = {
         "key": search.key,
         "tune": tune.model_dump(mode="json"),
         "seed": run.seed,
@@ -120,33 +120,33 @@ def run_search(search: SearchSetup, home: Path) -> SearchResult:
         "best": best,
         "trials": results,
     }
-    storage.write_json(home / FILE, account)
+    storage.write_json(home / run_files.TUNING, result)
     logger.info("best of %d trials: number %d, %s", len(results), best["number"], shown(best))
-    return SearchResult(trials.with_values(run, best["values"]), account)
+    return SearchResult(trials.with_values(run, best["values"]), result)
 
 
 def _run_pending(search: SearchSetup, queue: Queue, home: Path) -> None:
-    """Run trials until all are done, by this process or by others."""
-    count, seen = search.tune.trials, 0
+    """Run trials until all are finished, by this process or by others."""
+    count, shown_done = search.tune.trials, 0
     with deferred() as stop, bar("trials", count, "trials") as tick:
         for pending in queue.pending(count, trials.sampler(search)):
             done = len(queue.finished(count))
-            tick(done - seen)
-            seen = done
+            tick(done - shown_done)
+            shown_done = done
             if stop.signum:
-                raise Interrupted(stop.signum, f"stopped; trials that are done are in {home}: run again to continue")
+                raise Interrupted(stop.signum, f"stopped; finished trials are in {home}: run again to continue")
             if pending is None:
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
+                time.sleep(_POLL_SECONDS)
             else:
                 _run_trial(search, queue, *pending, stop)
-        tick(count - seen)
+        tick(count - shown_done)
 
 
 def _run_trial(
     search: SearchSetup, queue: Queue, trial: optuna.Trial, values: trials.Values, stop: StopRequest
 ) -> None:
-    """Train one trial and give its result to the queue; one that a signal stops has none, and so is run again."""
-    begun, scores, state = time.monotonic(), dict[str, float](), _ENDED
+    """Train one trial and report its result to the queue; a trial that a signal stops has none, and will run again."""
+    start, scores, state = time.monotonic(), dict[str, float](), _ENDED
     try:
         for step in trials.train_trial(search, values):
             if stop.signum:
@@ -154,38 +154,39 @@ def _run_trial(
             if step.scores:
                 scores = {f"val_{name}": step.scores[name] for name in ("loss", "accuracy")}
                 if not math.isfinite(scores["val_loss"]):
-                    raise trainer.Diverged("the validation loss is not a number")
+                    raise trainer.Diverged("the validation loss is not finite")
                 last = step.epoch == search.tune.epochs
                 if not last and queue.should_prune(trial, step.epoch, scores[search.tune.metric]):
                     state = _STOPPED
                     break
     except trainer.Diverged:
         state, scores = _DIVERGED, {}
-    result = {"state": state, **scores, "values": values, "seconds": round(time.monotonic() - begun, 3)}
+    result = {"state": state, **scores, "values": values, "seconds": round(time.monotonic() - start, 3)}
     queue.tell(trial, scores[search.tune.metric] if state == _ENDED else None, result)
     logger.info("trial %d %s: %s", trial_number(trial), state, shown(result))
 
 
 def _best(results: list[dict[str, Any]], tune: config.Tune) -> dict[str, Any]:
-    """The best of the trials that came to their end; a tie in accuracy is decided by the loss, then by the number."""
+    """Return the best of the trials that ended normally; a tie is broken by the loss, then by the number."""
     ended = [trial for trial in results if trial["state"] == _ENDED]
     if not ended:
         raise TitheError(f"all {len(results)} trials diverged: lower tune.learning_rate, or set train.precision to no")
-    first = {"val_loss": lambda t: t["val_loss"], "val_accuracy": lambda t: -t["val_accuracy"]}[tune.metric]
-    best = min(ended, key=lambda trial: (first(trial), trial["val_loss"], trial["number"]))
+    rank = {"val_loss": lambda t: t["val_loss"], "val_accuracy": lambda t: -t["val_accuracy"]}[tune.metric]
+    best = min(ended, key=lambda trial: (rank(trial), trial["val_loss"], trial["number"]))
     return {**best, "values": {part: dict(values) for part, values in best["values"].items()}}
 
 
 def summary(home: Path) -> dict[str, Any]:
-    """Return what the metrics of a run say of its search; nothing where there was none."""
-    if not (home / FILE).exists():
+    """Return the entry of a search in the metrics of its run; empty if there was none."""
+    file = home / run_files.TUNING
+    if not file.exists():
         return {}
-    account = storage.read_json(home / FILE)
-    return {"tuning": {"trials": len(account["trials"]), **{k: account[k] for k in ("tune", "seconds", "best")}}}
+    result = storage.read_json(file)
+    return {"tuning": {"trials": len(result["trials"]), **{k: result[k] for k in ("tune", "seconds", "best")}}}
 
 
 def shown(trial: Mapping[str, Any]) -> str:
-    """Return a trial's scores and values, for people."""
+    """Return a trial's scores and values as text."""
     scores = [f"{name} {trial[name]:.4f}" for name in ("val_loss", "val_accuracy") if name in trial]
     values = itertools.chain.from_iterable(part.items() for part in trial["values"].values())
     return ", ".join([*scores, *(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in values)])

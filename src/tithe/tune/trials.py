@@ -1,8 +1,8 @@
-"""The short trials of a search: what they share, what they draw, and how one of them is trained and judged.
+"""The short trials of a search: their common setup, their values, and the training of one trial.
 
-Nothing but training rows is looked at: a part of them is learnt from, and another part judges. What is drawn are
-learning rates (log-uniform), the dropout before the head's layers (uniform), weight decay and betas (one of a list).
-An encoder's own dropout stays what it was pretrained with.
+Trials use training rows only: one part of a sample for training, the other for validation. The values are learning
+rates (log-uniform), the dropout before the head's layers (uniform), weight decay and betas (each from a list). The
+encoder's own dropout does not change.
 """
 
 from __future__ import annotations
@@ -36,35 +36,35 @@ from tithe.train.trainer import FitOptions
 if TYPE_CHECKING:
     import optuna
 
-# Part of every key: raise it when the same settings would make other trials.
+# Part of every key: increase it when the same settings would give other trials.
 _VERSION = 1
-_JUDGES = 0.2  # share of the sample that judges
+_VAL_SHARE = 0.2  # share of the sample for validation
 
 Values = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class SearchSetup:
-    """What all trials of a search share.
+    """Everything that the trials of a search share.
 
     Attributes
     ----------
     setup
         The run's data and network.
     run
-        Its config, with the micro-batch that was found.
+        The config, with the micro-batch size of the search.
     tune
-        What is searched, and how.
+        The settings of the search.
     trainable
-        The fresh network; trials train copies of it.
+        The untrained network; trials train copies of it.
     train, val
-        The rows to learn from, and those that judge.
+        Training rows and validation rows of the trials.
     criterion
-        The run's own loss.
+        The run's loss.
     steps
-        Optimizer steps of the run itself.
+        Optimizer steps of the complete run.
     key
-        Tells the search from others, by everything that makes its trials.
+        Hash of everything that the trials depend on; identifies the search.
     """
 
     setup: Setup
@@ -89,7 +89,7 @@ class SearchSetup:
 
 
 def open_search(task: Task, accelerator: Accelerator) -> SearchSetup:
-    """Load the data of a config, draw the sample, build the network; a frozen encoder runs over the data here.
+    """Load the data, draw the sample and build the network; see `open_setup` for a frozen encoder.
 
     Raises
     ------
@@ -98,12 +98,12 @@ def open_search(task: Task, accelerator: Accelerator) -> SearchSetup:
     """
     run = task.run
     tune, splits = run.tune or config.Tune(), task.load()
-    rows = np.unique(splits.train)  # balancing repeats some
+    rows = np.unique(splits.train)  # upsampling repeats rows
     labels_N = splits.rows.labels[rows]
-    learnt, judging = sample(labels_N, tune.sample, run.seed, _groups(splits.rows.take(rows)))
-    learnt = learnt[resample(labels_N[learnt], run.data.upsample, run.data.downsample, run.seed)]
+    train_rows, val_rows = sample(labels_N, tune.sample, run.seed, _groups(splits.rows.take(rows)))
+    train_rows = train_rows[resample(labels_N[train_rows], run.data.upsample, run.data.downsample, run.seed)]
     setup = open_setup(task, splits, accelerator)
-    train, val = setup.examples.take(rows[learnt]), setup.examples.take(rows[judging])
+    train, val = setup.examples.take(rows[train_rows]), setup.examples.take(rows[val_rows])
     weights = data.class_weights(train.labels, len(splits.labels)) if run.data.class_weights else None
     plan = trainer.plan(setup.examples.take(splits.train), run.train, run.seed)
     criterion = task.criterion(run.train.label_smoothing, weights)
@@ -113,10 +113,10 @@ def open_search(task: Task, accelerator: Accelerator) -> SearchSetup:
 
 def _key(setup: Setup, tune: config.Tune) -> str:
     run = setup.run
-    elsewhere = dict.fromkeys(("name", "out", "select", "checkpoint", "track", "tune"), True)
+    excluded = dict.fromkeys(("name", "out", "select", "checkpoint", "track", "tune"), True)
     searched = {part: set(names) for part, names in SEARCHED.items()}
-    settings = run.model_dump(mode="json", exclude={**elsewhere, **searched, "data": {"path"}})
-    space = tune.model_dump(mode="json", exclude={"trials"})  # more trials prolong a search
+    settings = run.model_dump(mode="json", exclude={**excluded, **searched, "data": {"path"}})
+    space = tune.model_dump(mode="json", exclude={"trials"})  # a search can be continued with more trials
     batch = run.train.batch_size * run.train.accumulation_steps
     rows = setup.splits.rows.take(setup.splits.train).fingerprint
     weights = tensors.sha256_of_all(setup.network.classifier.state_dict())
@@ -124,25 +124,25 @@ def _key(setup: Setup, tune: config.Tune) -> str:
 
 
 def _groups(rows: data.Dataset) -> Rows | None:
-    """The group of each row, for data in which some belong together."""
+    """Return the group of each row, None if the data has no groups."""
     if "group" not in rows.table.column_names:
         return None
     return np.unique(rows.column("group"), return_inverse=True)[1]
 
 
 def sample(labels_N: Rows, share: float, seed: int, groups_N: Rows | None = None) -> tuple[Rows, Rows]:
-    """Draw a part of the rows, stratified by class, and from it the rows that judge.
+    """Draw a sample of the rows, stratified by class, and split it into training and validation rows.
 
-    A class has two rows in it at least, one on either side; of a class with a single row that one is learnt from.
+    Each class has at least one row in both; the row of a class with a single row is a training row.
 
     Parameters
     ----------
     groups_N
-        Group of each row, shape (N,), from 0: no group stands on both sides.
+        Group of each row, shape (N,), from 0: no group is in both.
 
     Returns
     -------
-    Sorted positions of the rows to learn from, and of those that judge.
+    Sorted positions of the training rows, and of the validation rows.
 
     Raises
     ------
@@ -155,8 +155,8 @@ def sample(labels_N: Rows, share: float, seed: int, groups_N: Rows | None = None
     if total < need or floor_C.max() < 2:
         cure = f"set it to {math.ceil(1000 * need / len(labels_N)) / 1000:g} or more" if total < need else "add rows"
         raise InputError(
-            f"tune.sample {share:g} of {len(labels_N)} training rows is {total}, and {np.count_nonzero(sizes_C)} "
-            f"classes need {need}, two of a class: {cure}"
+            f"tune.sample {share:g} of {len(labels_N)} training rows is {total}, but {np.count_nonzero(sizes_C)} "
+            f"classes need {need}, two of each: {cure}"
         )
     if groups_N is not None:
         return _whole_groups(labels_N, groups_N, share, seed)
@@ -165,25 +165,25 @@ def sample(labels_N: Rows, share: float, seed: int, groups_N: Rows | None = None
     rng = np.random.default_rng([seed, 0x7A3E])
     drawn = [rng.permutation(np.flatnonzero(labels_N == c))[:count] for c, count in enumerate(counts_C)]
     rows = np.sort(np.concatenate(drawn))
-    cut = data.stratified(labels_N[rows], _JUDGES, 0.0, seed)
+    cut = data.stratified(labels_N[rows], _VAL_SHARE, 0.0, seed)
     return rows[cut.train], rows[cut.val]
 
 
 def _whole_groups(labels_N: Rows, groups_N: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
-    shares = share * (1 - _JUDGES), share * _JUDGES, 1 - share
-    anywhere = np.repeat([[False], [False], [True]], labels_N.max() + 1, axis=1)  # what is left over may lack a class
+    shares = share * (1 - _VAL_SHARE), share * _VAL_SHARE, 1 - share
+    anywhere = np.repeat([[False], [False], [True]], labels_N.max() + 1, axis=1)  # the rest may lack a class
     part_N = grouping.divide(groups_N, labels_N, labels_N, shares, anywhere, seed)
-    learnt, judging = np.flatnonzero(part_N == 0), np.flatnonzero(part_N == 1)
-    if lacking := set(labels_N.tolist()) - (set(labels_N[learnt].tolist()) & set(labels_N[judging].tolist())):
+    train, val = np.flatnonzero(part_N == 0), np.flatnonzero(part_N == 1)
+    if missing := set(labels_N.tolist()) - (set(labels_N[train].tolist()) & set(labels_N[val].tolist())):
         raise InputError(
-            f"tune.sample {share:g} has too few groups for {len(lacking)} of the classes to be both learnt from and "
-            "judged by: raise it, or add rows"
+            f"tune.sample {share:g} has too few groups to train and validate on {len(missing)} of the classes: "
+            "raise it, or add rows"
         )
-    return learnt, judging
+    return train, val
 
 
 def with_values(run: config.Run, values: Mapping[str, Mapping[str, Any]]) -> config.Run:
-    """Return a config with other values, given by section and setting.
+    """Return a config with changed values, given by section and setting.
 
     Raises
     ------
@@ -199,10 +199,10 @@ def with_values(run: config.Run, values: Mapping[str, Mapping[str, Any]]) -> con
 
 
 def sampler(search: SearchSetup) -> Callable[[optuna.Trial], Values]:
-    """Return what asks one of Optuna's trials for its values: those that matter to the network."""
+    """Return a function that draws the values of an Optuna trial, without those that the network does not use."""
     tune = search.tune
     betas = {f"{first:g}, {second:g}": (first, second) for first, second in tune.betas}
-    drops_out = next(_dropouts(search.trainable), None) is not None
+    has_dropout = next(_dropouts(search.trainable), None) is not None
 
     def draw(trial: optuna.Trial) -> Values:
         train: dict[str, Any] = {"learning_rate": trial.suggest_float("learning_rate", *tune.learning_rate, log=True)}
@@ -213,7 +213,7 @@ def sampler(search: SearchSetup) -> Callable[[optuna.Trial], Values]:
         train["weight_decay"] = trial.suggest_categorical("weight_decay", list(dict.fromkeys(tune.weight_decay)))
         train["betas"] = betas[trial.suggest_categorical("betas", list(betas))]
         return {
-            **({"model": {"dropout": trial.suggest_float("dropout", *tune.dropout)}} if drops_out else {}),
+            **({"model": {"dropout": trial.suggest_float("dropout", *tune.dropout)}} if has_dropout else {}),
             "train": train,
         }
 
@@ -221,14 +221,14 @@ def sampler(search: SearchSetup) -> Callable[[optuna.Trial], Values]:
 
 
 def _dropouts(model: nn.Module) -> Iterator[nn.Dropout | kernels.Dropout]:
-    """The dropouts before the layers of a head."""
+    """Yield the dropouts before the layers of a head."""
     for module in model.get_submodule("head").modules():
         if isinstance(module, nn.Dropout | kernels.Dropout):
             yield module
 
 
 def train_trial(search: SearchSetup, values: Values) -> Iterator[Step]:
-    """Train a copy of the fresh network with some values; the last step of each epoch has its scores.
+    """Train a copy of the untrained network with given values; the last step of each epoch has validation scores.
 
     Raises
     ------
@@ -248,9 +248,9 @@ def train_trial(search: SearchSetup, values: Values) -> Iterator[Step]:
 
 
 def _shortened(search: SearchSetup, settings: config.Train) -> config.Train:
-    """Return the settings of a trial: the schedule spans its own steps, and the warmup the same share of them."""
+    """Return the settings of a trial: the schedule covers its own steps, and the warmup the same share of them."""
     short: dict[str, Any] = {"epochs": search.tune.epochs, "validate_every": 1, "drop_last": False}
-    short |= {"ema_decay": 0.0}  # an average over so few steps is mostly the weights at the start
+    short |= {"ema_decay": 0.0}  # an average over so few steps is mostly the initial weights
     short |= {"schedule_steps": None, "schedule_epochs": None, "schedule_from": 0, "warmup_epochs": 0}
     trial = settings.model_copy(update=short)
     own = trainer.plan(search.train, trial, search.run.seed).steps_per_epoch * trial.epochs
