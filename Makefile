@@ -1,7 +1,7 @@
-# Two commands are enough: `make quickstart` and `make test`. PYTHON chooses the interpreter.
+# Start with `make quickstart` and `make test`. PYTHON selects the interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests are small: a process for each core, of one thread, is twice as fast as one process of all threads.
+# Tests are small: one single-threaded process per core is twice as fast as one process with all threads.
 WORKERS ?= auto
 # Tests run in a random order, of which the seed is printed at the end: `make test SEED=1234` runs that order again.
 SEED ?= default
@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 .PHONY: install install-all quickstart test slow fix check docs clean
 .DEFAULT_GOAL := install
 
-# One stamp for each set of extras: installing again costs nothing until the requirements change.
+# One stamp file per set of extras: nothing is reinstalled until the requirements change.
 install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
 .venv/.base: pyproject.toml constraints.txt
@@ -28,7 +28,7 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 
 install: .venv/.dev  ## everything for the quickstart and daily work
 
-install-all: .venv/.all  ## and the heavier extras
+install-all: .venv/.all  ## everything, with the heavier extras
 
 quickstart: .venv/.base  ## train, evaluate and report on a small real data set
 	$(BIN)/tithe quickstart
@@ -37,10 +37,10 @@ quickstart: .venv/.base  ## train, evaluate and report on a small real data set
 test: .venv/.all check  ## lint, types and every test in a random order, offline
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --randomly-seed $(SEED)
 
-slow: .venv/.all  ## what needs minutes or a real data set
+slow: .venv/.all  ## tests that need minutes or a real data set
 	$(BIN)/python -m pytest -m slow
 
-fix: .venv/.dev  ## format and repair what can be repaired
+fix: .venv/.dev  ## format, and fix what can be fixed automatically
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -49,7 +49,7 @@ check: .venv/.dev  ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: .venv/.base  ## write the reference of all settings
+docs: .venv/.base  ## write docs/config.md, the reference of all settings
 	$(BIN)/python docs/make_reference.py
 
 clean:

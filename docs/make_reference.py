@@ -1,4 +1,4 @@
-"""Write `docs/config.md` from the config models themselves; a test fails when the two differ."""
+"""Write `docs/config.md` from the config models; a test fails if the two differ."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ _HEAD = "| setting | type | default | meaning |\n|---|---|---|---|\n"
 
 
 def reference() -> str:
-    """Return the page: the native settings, then those of every documented recipe."""
+    """Return the page: the native settings, then those of every documented format."""
     parts = ["# Settings\n\nWritten by `make docs` from the code; `tithe config explain` prints the same.\n"]
     models = {"native": config.Run}
     models |= {f"recipe `{name}`": plugins.load("recipes", name).Config for name in plugins.names("recipes")}
