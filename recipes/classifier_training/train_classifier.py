@@ -5,7 +5,7 @@ import sys
 from tithe.cli.main import main
 
 if __name__ == "__main__":
-    # `--config` is the documented spelling of what `tithe train` takes as its argument.
+    # The documented option `--config` is the positional argument of `tithe train`.
     arguments = [part.removeprefix("--config=") for part in sys.argv[1:] if part != "--config"]
     sys.argv = ["train_classifier.py", *([] if arguments == ["--help"] else ["train"]), *arguments]
     main()

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Train with every strategy, one after the other, evaluate each, and end with the tables. Stopped? Run it again: what is
-# done is passed over, and what was under way goes on. Arguments go on to every training, for example:
+# Train with every strategy in turn, evaluate each, and print the tables. After an interruption, run it again: finished
+# strategies are skipped and the unfinished one resumes. Arguments are passed to every training, for example:
 #     ./train_all_diversity_strategies.sh --set epochs=5
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-# The Python in which the project is installed, else uv's.
+# The Python in which the project is installed, otherwise uv's.
 python=(python)
 if ! python -c 'import data_efficiency' 2>/dev/null; then
   if ! command -v uv >/dev/null; then
-    echo "error: the project is not installed in this Python, and there is no uv: run 'pip install -e .' here" >&2
+    echo "error: the project is not installed in this Python, and uv was not found: run 'pip install -e .' here" >&2
     exit 2
   fi
   python=(uv run python)
@@ -21,7 +21,7 @@ strategies=(
 for name in "${strategies[@]}"; do
   home=checkpoints/$name
   if [[ -f $home/manifest.json ]]; then
-    echo "$name is trained already: delete $home to train it anew" >&2
+    echo "$name is already trained: delete $home to train it again" >&2
   else
     echo "training with $name" >&2
     "${python[@]}" -m data_efficiency.run --config "configs/train_config_$name.json" --resume auto "$@"

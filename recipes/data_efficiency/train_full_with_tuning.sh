@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Search for good settings on a part of the rows, then train on all of them. Arguments go on to the training,
+# Search for good settings on part of the rows, then train on all of them. Arguments are passed to the training,
 # for example: ./train_full_with_tuning.sh --set tuning_n_iterations=5
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-# The Python in which the project is installed, else uv's.
+# The Python in which the project is installed, otherwise uv's.
 python=(python)
 if ! python -c 'import data_efficiency' 2>/dev/null; then
   if ! command -v uv >/dev/null; then
-    echo "error: the project is not installed in this Python, and there is no uv: run 'pip install -e .' here" >&2
+    echo "error: the project is not installed in this Python, and uv was not found: run 'pip install -e .' here" >&2
     exit 2
   fi
   python=(uv run python)

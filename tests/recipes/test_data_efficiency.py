@@ -159,5 +159,5 @@ def test_every_strategy_is_trained_and_what_is_done_is_not_done_again(
     shutil.rmtree(project / "checkpoints/random")
     again = script()
     assert again.returncode == 0 and "training with random" in again.stderr
-    assert again.stderr.count("is trained already") == len(STRATEGIES) - 1
+    assert again.stderr.count("is already trained") == len(STRATEGIES) - 1
     assert (project / "artifacts/results.md").read_text() == table

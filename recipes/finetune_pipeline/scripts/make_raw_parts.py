@@ -1,6 +1,6 @@
 """Make raw parts from any labelled file: `python finetune_pipeline/scripts/make_raw_parts.py news.parquet`.
 
-For trying the project without data of one's own; `tithe fetch reuters_r8` prints the path of a set of news in English.
+For trying the project without your own data; `tithe fetch reuters_r8` prints the path of an English news data set.
 """
 
 import argparse
@@ -15,11 +15,11 @@ PROJECT = Path(__file__).resolve().parents[1]
 def main() -> None:
     """Write the rows of a file as JSON parts of `{"input", "output"}` records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path, help="Parquet, CSV or JSONL with a column of texts and one of labels")
+    parser.add_argument("file", type=Path, help="Parquet, CSV or JSONL with a text column and a label column")
     parser.add_argument("--text-column", default="text")
     parser.add_argument("--label-column", default="label")
     parser.add_argument("--out", type=Path, default=PROJECT / "data/raw")
-    parser.add_argument("--per-part", type=int, default=5000, help="records of a part")
+    parser.add_argument("--per-part", type=int, default=5000, help="records per part")
     arguments = parser.parse_args()
     columns = {"text_column": arguments.text_column, "label_column": arguments.label_column}
     rows, labels, _ = data.ingest(config.Data(path=str(arguments.file), **columns))

@@ -1,11 +1,11 @@
-"""The one door from this project to the `tithe` command."""
+"""The only place where this project calls the `tithe` command."""
 
 import sys
 from typing import NoReturn
 
 
 def tithe(*arguments: str) -> NoReturn:
-    """Run `tithe` with these arguments and exit as it does."""
+    """Run `tithe` with these arguments and exit with its code."""
     try:
         from tithe.cli.main import main
     except ModuleNotFoundError as missing:

@@ -16,9 +16,9 @@ DEFAULTS = Path(__file__).resolve().parents[1] / "configs" / "train_config.json"
 
 
 def arguments() -> list[str]:
-    """Turn the documented flags into those of `tithe train`; what else is given goes there as it is."""
+    """Translate the documented flags into options of `tithe train`; other arguments are passed on unchanged."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.error = _refuse  # instead of its page of usage
+    parser.error = _refuse  # one line instead of the usage page
     for name, field in Config.model_fields.items():
         text = f"{field.description} (default: {'required' if field.is_required() else field.default})"
         if field.annotation is bool:
@@ -29,11 +29,11 @@ def arguments() -> list[str]:
         else:
             parser.add_argument(f"--{name}", required=field.is_required(), metavar=name.upper(), help=text)
     parser.set_defaults(**dict.fromkeys(Config.model_fields))
-    given, rest = parser.parse_known_args()
-    settings = [(name, value) for name, value in vars(given).items() if value not in (None, [])]
+    flags, rest = parser.parse_known_args()
+    settings = [(name, value) for name, value in vars(flags).items() if value not in (None, [])]
     numbers = {name for name, field in Config.model_fields.items() if field.annotation in (int, float)}
-    written = [f"{name}={value if name in numbers else json.dumps(value)}" for name, value in settings]
-    return [str(DEFAULTS), *(part for setting in written for part in ("--set", setting)), *rest]
+    assignments = [f"{name}={value if name in numbers else json.dumps(value)}" for name, value in settings]
+    return [str(DEFAULTS), *(part for assignment in assignments for part in ("--set", assignment)), *rest]
 
 
 def _refuse(message: str) -> NoReturn:

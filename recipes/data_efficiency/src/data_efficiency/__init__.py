@@ -1,1 +1,1 @@
-"""The commands of the project; what they do is done by tithe."""
+"""The project's commands, each a few lines on top of tithe."""

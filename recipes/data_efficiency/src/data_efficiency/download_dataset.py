@@ -4,11 +4,11 @@ import sys
 
 from tithe.cli.main import main as tithe
 
-DEFAULT = "reviews"  # what the configs train on
+DEFAULT = "reviews"  # the data set of the configs
 
 
 def main() -> None:
-    """Fetch a data set, known or OWNER/NAME of a hub, to where the configs look; the options are `tithe fetch`'s."""
+    """Fetch a data set, by name or as OWNER/NAME of a hub, into `data/`; takes the options of `tithe fetch`."""
     sys.argv = ["download_dataset", "fetch", "--out", "data", *(sys.argv[1:] or [DEFAULT])]
     tithe()
 

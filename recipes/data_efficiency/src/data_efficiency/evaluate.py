@@ -6,7 +6,7 @@ from tithe.cli.main import main as tithe
 
 
 def main() -> None:
-    """Evaluate a checkpoint, or what `--config` says; the arguments are those of `tithe evaluate`."""
+    """Evaluate a checkpoint, or the evaluation in `--config`; takes the arguments of `tithe evaluate`."""
     sys.argv = ["evaluate", "evaluate", *sys.argv[1:]]
     tithe()
 

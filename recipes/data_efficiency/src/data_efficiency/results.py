@@ -9,24 +9,24 @@ METRICS |= {"AUC-ROC": "auc_roc", "AUC-PR": "auc_pr"}
 
 
 def main() -> None:
-    """Put what `evaluate` wrote of some runs into one table for each split; the best accuracy comes first."""
-    found = {name: read(Path("artifacts") / name / "metrics.csv") for name in sys.argv[1:]}
-    page = "\n\n".join(table(found, part, title) for part, title in (("test", "Test"), ("validation", "Val")))
+    """Write one table per split with the metrics of the named evaluations, the best accuracy first."""
+    evaluations = {name: read(Path("artifacts") / name / "metrics.csv") for name in sys.argv[1:]}
+    page = "\n\n".join(table(evaluations, part, title) for part, title in (("test", "Test"), ("validation", "Val")))
     Path("artifacts/results.md").write_text(page + "\n", encoding="utf-8")
     print(page)
 
 
 def read(file: Path) -> dict[str, dict[str, str]]:
-    """Return the numbers of one evaluation by its splits."""
+    """Return the metrics of one evaluation by split."""
     with file.open(encoding="utf-8", newline="") as rows:
         return {row["part"]: row for row in csv.DictReader(rows)}
 
 
-def table(found: dict[str, dict[str, dict[str, str]]], part: str, title: str) -> str:
-    """Return a Markdown table with a line for each run."""
-    order = sorted(found, key=lambda name: -float(found[name][part]["accuracy"]))
+def table(evaluations: dict[str, dict[str, dict[str, str]]], part: str, title: str) -> str:
+    """Return a Markdown table with one line per run."""
+    order = sorted(evaluations, key=lambda name: -float(evaluations[name][part]["accuracy"]))
     grid = [["Strategy", *(f"{title} {metric}" for metric in METRICS)]]
-    grid += [[name, *(f"{float(found[name][part][key]):.3f}" for key in METRICS.values())] for name in order]
+    grid += [[name, *(f"{float(evaluations[name][part][key]):.3f}" for key in METRICS.values())] for name in order]
     widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
     grid.insert(1, ["-" * width for width in widths])
     lines = (" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in grid)

@@ -6,8 +6,8 @@ from tithe.cli.main import main as tithe
 
 
 def main() -> None:
-    """Train what a config says; whatever else is given goes to `tithe train`."""
-    # `--config` is the documented spelling of what `tithe train` takes as its argument.
+    """Train on a config; all other arguments are passed to `tithe train`."""
+    # The documented option `--config` is the positional argument of `tithe train`.
     arguments = [part.removeprefix("--config=") for part in sys.argv[1:] if part != "--config"]
     sys.argv = ["run", "train", *arguments]
     tithe()

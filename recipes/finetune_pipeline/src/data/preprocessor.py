@@ -1,4 +1,4 @@
-"""Where the raw parts are and where they go; the merging itself is `tithe.prepare`."""
+"""Where the raw parts are and where they are merged to; `tithe.data.text.merge_parts` does the work."""
 
 from pathlib import Path
 
@@ -13,5 +13,5 @@ def preprocess(arguments: list[str]) -> None:
 
 
 def _shown(path: Path) -> str:
-    """Paths as the user sees them from the folder he is in."""
+    """Return a path relative to the current folder, where it is below it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

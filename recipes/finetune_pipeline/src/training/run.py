@@ -1,4 +1,4 @@
-"""Which config is trained; loading, model and training loop are `tithe.data`, `tithe.tasks.text`, `tithe.trainer`."""
+"""Which config to train; the work is done by `tithe.data`, `tithe.tasks.text` and `tithe.train.trainer`."""
 
 import argparse
 from pathlib import Path
@@ -9,8 +9,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def train(arguments: list[str]) -> None:
-    """Train `--config CONFIG`, or the project's own config; what else is given goes to `tithe train`."""
+    """Train on `--config CONFIG`, or on the project's own config; other arguments are passed to `tithe train`."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config", default=str(PROJECT / "configs/train_config.json"))
-    known, rest = parser.parse_known_args(arguments)
-    tithe("train", *([] if "--help" in rest else [known.config]), *rest)
+    options, rest = parser.parse_known_args(arguments)
+    tithe("train", *([] if "--help" in rest else [options.config]), *rest)
