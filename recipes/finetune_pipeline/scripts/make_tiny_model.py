@@ -1,7 +1,7 @@
 """Make a small ModernBERT with random weights: `python finetune_pipeline/scripts/make_tiny_model.py`.
 
-It is of the same class as mmBERT-base and takes seconds instead of hours, but it is untrained: use it to run the complete
-pipeline on a slow machine, not to estimate how well a frozen mmBERT would do.
+It is of the same class as mmBERT-base and takes seconds instead of hours, but it is untrained: use it to run the
+complete pipeline on a slow machine, not to estimate how well a frozen mmBERT would do.
 """
 
 import argparse
