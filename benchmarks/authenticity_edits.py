@@ -1,4 +1,4 @@
-"""What else may be done to a photograph: three edits that make it a fake, two kinds of processing that do not."""
+"""Edits of a photograph: three that make it a fake, and two kinds of processing that do not."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def _ellipse(rng: np.random.Generator, smallest: int, largest: int) -> Image:
 
 
 def _pasted(image: Image, over: Image, mask: Image) -> Image:
-    """Lay one image over another where the mask says so, with a soft edge of about two pixels."""
+    """Paste one image over another inside a mask, with a soft edge of about two pixels."""
     share_HW1 = cv2.GaussianBlur(mask, (0, 0), 1.0)[..., None] / 255
     return np.rint(image + share_HW1 * (over.astype(np.float64) - image)).astype(np.uint8)
 
 
 def splice(image: Image, donor: Image, rng: np.random.Generator) -> Image:
-    """Put a piece of another photograph in, at its own place."""
+    """Paste a piece of another photograph, at the same position."""
     return _pasted(image, donor, _ellipse(rng, 40, 72))
 
 
 def copy_move(image: Image, donor: Image, rng: np.random.Generator) -> Image:
-    """Repeat a piece of the image at another place; what leaves it on one side comes in on the other."""
+    """Copy a piece of the image to another position; pixels shifted out on one side wrap around to the other."""
     shift = [int(rng.choice([-1, 1]) * rng.integers(64, 129)) for _ in range(2)]
     return _pasted(image, np.roll(image, shift, axis=(0, 1)), _ellipse(rng, 32, 56))
 
@@ -42,19 +42,19 @@ def inpainting(image: Image, donor: Image, rng: np.random.Generator) -> Image:
 
 
 def upscale(image: Image, donor: Image, rng: np.random.Generator) -> Image:
-    """Halve the image and double it, bicubic."""
+    """Halve the image and double it again, bicubic."""
     half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return cv2.resize(half, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
 
 
 def double_jpeg(image: Image, donor: Image, rng: np.random.Generator) -> Image:
-    """Compress once; the set's own codec is the second time."""
+    """Compress once; the data set's own codec compresses the second time."""
     quality = int(rng.integers(_QUALITY[0], _QUALITY[1] + 1))
     content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR))
 
 
-# Name: what it does to an image and another photograph's, its label, its family.
+# Name: a function of an image and a donor image, the label, the family.
 KINDS: dict[str, tuple[Callable[[Image, Image, np.random.Generator], Image], str, str]] = {
     "splice": (splice, "fake", "edited"),
     "copy_move": (copy_move, "fake", "edited"),

@@ -1,12 +1,12 @@
-"""The offline benchmark of image authenticity: real crops, and twins partly made again by small autoencoders.
+"""The offline benchmark of image authenticity: real crops, and fake twins partly reconstructed by autoencoders.
 
-A fake is real + α·(reconstruction − real). Photographs are parted before they are cut, so that none has crops in two
-parts. Each crop has one twin, by one of three autoencoders in training and validation, by one of three others in the
-test; all six learnt from the training photographs. Both classes go through one codec with one distribution of quality,
-drawn for each image alone.
+A fake is real + α·(reconstruction − real). Photographs are split before they are cropped, so that none has crops in two
+parts. Each crop has one twin: by one of three autoencoders in training and validation, by one of three others in the
+test. All six are trained on the training photographs. Both classes go through the same codec with the same distribution
+of quality, drawn independently for each image.
 
-The folder is an `image_csv` gallery: `labels.csv` lists crops and twins, and `derived.csv` the test's real crops with
-what else may be done to them: splice, copy-move and inpainting, which are fakes, upscale and JPEG twice, which are not.
+The folder is an `image_csv` gallery. `labels.csv` lists crops and twins; `derived.csv` lists the test's real crops and
+edits of them: splice, copy-move and inpainting, which are fakes, and upscaling and double JPEG, which are not.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ ALPHAS, CODECS = (1.0, 0.5, 0.25, 0.1), ("png", "jpeg")
 _PARTS = {"train": 0.6, "val": 0.15, "test": 0.25}
 _SEEN, _UNSEEN = ("transposed4", "bilinear", "pixel_shuffle"), ("transposed3", "nearest", "vae")
 _STEPS = 1000
-_VERSION = 1  # of what lies in the cache: another one makes pairs anew
-_STRIDE, _MOST = 160, 16  # pixels from crop to crop, and crops of one photograph
-_BLANK = 6.0  # a crop whose grey levels have a smaller standard deviation is sky or water and shows nothing
-_MARGIN = 32  # pixels around a crop that the autoencoders see too, so that their borders are not in it
+_VERSION = 1  # of the cached pairs: raise it to recreate them
+_STRIDE, _MOST = 160, 16  # pixels between crops, and the most crops of one photograph
+_BLANK = 6.0  # a crop whose grey levels have a smaller standard deviation is blank, such as sky or water
+_MARGIN = 32  # pixels around a crop that the autoencoders see too, which keeps their border effects out
 _QUALITY = (75, 95)
 
 
 class Pair(NamedTuple):
-    """A crop and its whole reconstruction."""
+    """A crop and its full reconstruction."""
 
     name: str
     source: str
@@ -51,7 +51,7 @@ class Pair(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of a list."""
+    """A line of `labels.csv` or `derived.csv`."""
 
     path: str
     label: str
@@ -63,7 +63,7 @@ class Row(NamedTuple):
 
 
 def build(out: Path, alpha: float, codec: str, seed: int) -> str:
-    """Write a set; return the table of its parts.
+    """Write a data set; return the table of its parts.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def build(out: Path, alpha: float, codec: str, seed: int) -> str:
 
 
 def _written(out: Path, name: str, image: Image, codec: str, rng: np.random.Generator) -> str:
-    """Write an image and return its path from the set's folder."""
+    """Write an image and return its path relative to the data set's folder."""
     path = out / f"{name}.{codec}"
     path.parent.mkdir(parents=True, exist_ok=True)
     quality = int(rng.integers(_QUALITY[0], _QUALITY[1] + 1))
@@ -102,7 +102,7 @@ def _written(out: Path, name: str, image: Image, codec: str, rng: np.random.Gene
 
 
 def _derived(out: Path, tests: Sequence[tuple[Row, Image]], codec: str, seed: int) -> Iterator[Row]:
-    """Write every kind of every real crop of the test; what is spliced in is a crop of another photograph."""
+    """Write every edit of every real test crop; the donor is a crop of another photograph."""
     for i, (row, image) in enumerate(tests):
         rng = np.random.default_rng([seed, i, 1])
         others = [other for of, other in tests if of.source_id != row.source_id]
@@ -128,7 +128,7 @@ def _table(noise: dict[tuple[str, str], list[tuple[float, float]]]) -> str:
 
 
 def _pairs(seed: int) -> Iterator[Pair]:
-    """Yield all pairs from the cache, where they are made first."""
+    """Yield all pairs from the cache; create them first if needed."""
     files = photographs()
     key = storage.digest([_VERSION, seed, list(files), _STEPS])[:16]
     folder = CACHE / "pairs" / key
@@ -165,7 +165,7 @@ def _models(folder: Path, images: Sequence[Image], seed: int) -> dict[str, autoe
     for name in (*_SEEN, *_UNSEEN):
         path = folder.parent.with_name("autoencoders") / f"{folder.name}-{name}.pt"
         models[name] = autoencoders.trained(name, images, _STEPS, seed, path)
-        print(f"autoencoder {name} is here", flush=True)
+        print(f"autoencoder {name} is ready", flush=True)
     return models
 
 
@@ -177,13 +177,13 @@ def _parted(names: Sequence[str], rng: np.random.Generator) -> dict[str, str]:
 
 
 def _windows(image: Image, rng: np.random.Generator) -> list[Image]:
-    """Cut a photograph at even offsets, each crop with its margin; leave out blank ones; of too many, draw some."""
+    """Cut a photograph at even offsets, each crop with its margin, without blank ones; sample if there are too many."""
     rows, columns = (np.linspace(0, n - SIDE, (n - SIDE) // _STRIDE + 1).astype(int) for n in image.shape[:2])
     wide = cv2.copyMakeBorder(image, _MARGIN, _MARGIN, _MARGIN, _MARGIN, cv2.BORDER_REFLECT_101)
     side = SIDE + 2 * _MARGIN
-    found = [wide[y : y + side, x : x + side] for y in rows for x in columns]
-    found = [window for window in found if cv2.cvtColor(_middle(window), cv2.COLOR_BGR2GRAY).std() >= _BLANK]
-    return [found[i] for i in sorted(rng.permutation(len(found))[:_MOST])]
+    windows = [wide[y : y + side, x : x + side] for y in rows for x in columns]
+    windows = [window for window in windows if cv2.cvtColor(_middle(window), cv2.COLOR_BGR2GRAY).std() >= _BLANK]
+    return [windows[i] for i in sorted(rng.permutation(len(windows))[:_MOST])]
 
 
 def _middle(window: Image) -> Image:
@@ -191,7 +191,7 @@ def _middle(window: Image) -> Image:
 
 
 def main() -> None:
-    """Build one set and print what is in it."""
+    """Build one data set and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--alpha", type=float, default=0.5)
     parser.add_argument("--codec", choices=CODECS, default="jpeg")
@@ -199,10 +199,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if not 0 < arguments.alpha <= 1:
-        parser.error(f"--alpha {arguments.alpha} is no share: choose above 0, at most 1, such as {ALPHAS}")
+        parser.error(f"--alpha {arguments.alpha} is not a share: choose above 0 and at most 1, such as {ALPHAS}")
     if arguments.out.exists():
         parser.error(f"{arguments.out} exists: name a new folder, or remove it first")
-    torch.set_num_threads(1)  # with more, sums come in another order and the set is another one
+    torch.set_num_threads(1)  # with more, sums are in another order and the set differs
     print(build(arguments.out, arguments.alpha, arguments.codec, arguments.seed))
 
 

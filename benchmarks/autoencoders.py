@@ -1,7 +1,7 @@
-"""Six small autoencoders, alike but for how they make images larger: what they leave behind stands in for generators.
+"""Six small autoencoders that differ in how they upsample: their artifacts stand in for those of generators.
 
-Every generator that decodes a latent image enlarges it, and each way to do so leaves its own pattern (Odena et al.
-2016; Zhang et al. 2019, AutoGAN, who simulate fakes with autoencoders as is done here).
+Every generator that decodes a latent image upsamples it, and each way of upsampling leaves its own pattern (Odena et
+al. 2016; Zhang et al. 2019, AutoGAN, who also simulate fakes with autoencoders).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tithe import storage
 from tithe.errors import TitheError
 
 _WIDTHS = (32, 64, 96)  # channels after each halving
-_LATENT = 12  # channels of the latent image, of which one pixel stands for 8 × 8
+_LATENT = 12  # channels of the latent image; one of its pixels covers 8 × 8
 _PATCH, _BATCH = 64, 16
-_LEAST = 22.0  # dB; what is worse has not learnt
-_RATE, _LARGEST = 2e-3, 0.1  # of steps, and of a gradient's norm: without a bound some trainings collapse
+_LEAST = 22.0  # dB; below it, training has failed
+_RATE, _LARGEST = 2e-3, 0.1  # learning rate, and largest gradient norm: without it some trainings collapse
 _PRIOR = 1e-5  # weight of the variational term, per pixel of the latent image
 
 
@@ -49,7 +49,7 @@ def _pixel_shuffle(channels: int, out: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(channels, 4 * out, 3, padding=1), nn.PixelShuffle(2))
 
 
-# Name: how it enlarges, and its family.
+# Name: the upsampling layer and the family.
 UPSAMPLERS: dict[str, tuple[Callable[[int, int], nn.Module], str]] = {
     "transposed4": (_transposed4, "transposed"),
     "bilinear": (_bilinear, "interpolated"),
@@ -61,11 +61,11 @@ UPSAMPLERS: dict[str, tuple[Callable[[int, int], nn.Module], str]] = {
 
 
 class Autoencoder(nn.Module):
-    """Three halvings and three doublings; `vae` draws its latent image while it learns, later decodes its mean."""
+    """Three halvings and three doublings; `vae` samples its latent image in training and later decodes its mean."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        enlarge, (a, b, c) = UPSAMPLERS[name][0], _WIDTHS
+        upsample, (a, b, c) = UPSAMPLERS[name][0], _WIDTHS
         self.variational = name == "vae"
         self.encoder = nn.Sequential(
             *(nn.Conv2d(3, a, 4, stride=2, padding=1), nn.SiLU()),
@@ -75,14 +75,14 @@ class Autoencoder(nn.Module):
         )
         self.decoder = nn.Sequential(
             *(nn.Conv2d(_LATENT, c, 3, padding=1), nn.SiLU()),
-            *(enlarge(c, b), nn.SiLU()),
-            *(enlarge(b, a), nn.SiLU()),
-            *(enlarge(a, a // 2), nn.SiLU()),
+            *(upsample(c, b), nn.SiLU()),
+            *(upsample(b, a), nn.SiLU()),
+            *(upsample(a, a // 2), nn.SiLU()),
             nn.Conv2d(a // 2, 3, 3, padding=1),
         )
 
     def forward(self, x_BCHW: torch.Tensor, noise: torch.Generator | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the reconstruction and the divergence of the latent image from the prior, 0 where there is none."""
+        """Return the reconstruction and the divergence of the latent image from the prior, 0 if not variational."""
         mean = self.encoder(x_BCHW)
         if not self.variational:
             return self.decoder(mean), mean.new_zeros(())
@@ -94,12 +94,12 @@ class Autoencoder(nn.Module):
 
 
 def trained(name: str, images: Sequence[Image], steps: int, seed: int, path: Path) -> Autoencoder:
-    """Return an autoencoder that has learnt from these images, from its file where there is one.
+    """Return an autoencoder trained on these images, from its file if there is one.
 
     Raises
     ------
     TitheError
-        It does not reconstruct them.
+        It does not reconstruct them well enough.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -107,7 +107,9 @@ def trained(name: str, images: Sequence[Image], steps: int, seed: int, path: Pat
     if not path.exists():
         _train(model, images, steps, seed)
         if (quality := _quality(model, images)) < _LEAST:
-            raise TitheError(f"{name} reconstructs at {quality:.1f} dB, {_LEAST:.0f} are needed: choose another seed")
+            raise TitheError(
+                f"{name} reconstructs at {quality:.1f} dB, but {_LEAST:.0f} are needed: choose another seed"
+            )
         with storage.atomic_file(path) as aside:
             torch.save(model.state_dict(), aside)
     model.load_state_dict(torch.load(path, weights_only=True))
@@ -130,7 +132,7 @@ def _train(model: Autoencoder, images: Sequence[Image], steps: int, seed: int) -
 
 
 def _quality(model: Autoencoder, images: Sequence[Image]) -> float:
-    """Return the mean PSNR of a corner of each image, dB."""
+    """Return the mean PSNR of one corner of each image, in dB."""
     corners = [image[: 2 * _PATCH, : 2 * _PATCH] for image in images]
     return statistics.mean(psnr(corner, reconstruct(model, corner)) for corner in corners)
 
@@ -147,7 +149,7 @@ def _tensor(images: Sequence[Image]) -> torch.Tensor:
 
 @torch.no_grad()
 def reconstruct(model: Autoencoder, image: Image) -> Image:
-    """Return an image as the autoencoder makes it again; its sides are multiples of 8."""
+    """Return the autoencoder's reconstruction of an image whose sides are multiples of 8."""
     made_BCHW: Any = model(_tensor([image]))[0]
     made: Image = ((made_BCHW[0].permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255).byte().numpy()
     return made

@@ -1,4 +1,4 @@
-"""What every benchmark needs: where data lie, and how a result is dated."""
+"""What every benchmark needs: the location of the data, and the stamp of a result."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import torch
 from tithe.fetch import catalog
 
 RESULTS = Path(__file__).parent / "results"
-# Options whose values say where files lie here, or stand in the page anyway.
-_OF_THIS_MACHINE = {"--out", "--set", "--remark"}
+# Options whose values are local paths, or are on the page anyway.
+_LOCAL_OPTIONS = {"--out", "--set", "--remark"}
 
 
 def dataset(name: str) -> Path:
-    """Return a Parquet file from `$TITHE_DATA`, from `../shared/data`, or fetched."""
+    """Return a Parquet file from `$TITHE_DATA`, from `../shared/data`, or the fetched one."""
     root = Path(__file__).resolve().parents[1]
     for folder in (os.environ.get("TITHE_DATA"), root.parent / "shared" / "data"):
         if folder and (path := Path(folder) / f"{name}.parquet").exists():
@@ -28,19 +28,19 @@ def dataset(name: str) -> Path:
 
 
 def commit() -> str:
-    """Return the commit that is checked out, marked where the sources are not those of it."""
+    """Return the checked-out commit, marked if the sources have uncommitted changes."""
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     dirty = subprocess.run(["git", "status", "--porcelain", "src"], capture_output=True, text=True, check=False)
     return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
 
 
 def stamp() -> str:
-    """Return the line that makes a number checkable: date, commit, command, machine."""
-    script, told = Path(sys.argv[0]), []
+    """Return the line that makes a number reproducible: date, commit, command, machine."""
+    script, options = Path(sys.argv[0]), []
     for before, argument in zip(sys.argv, sys.argv[1:], strict=False):
-        if not {before, argument} & _OF_THIS_MACHINE:
-            told.append(argument)
-    command = " ".join(["python", f"{script.parent.name}/{script.name}", *told])
+        if not {before, argument} & _LOCAL_OPTIONS:
+            options.append(argument)
+    command = " ".join(["python", f"{script.parent.name}/{script.name}", *options])
     return (
         f"{date.today()} · commit {commit()} · `{command}` · "
         f"{os.cpu_count()} cores {platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads"

@@ -1,8 +1,8 @@
 """Full fine-tuning speed: tithe, transformers.Trainer at its defaults and at its best, and a bare loop.
 
-The same network (MiniLM, mean pooling, linear head), rows, epochs, batch size and optimizer in one process, the
-four in turn, so that drift of the machine hits all alike. Accuracy is measured on the same test rows with the
-same code. Memory is kept by glibc for all of them (`kernels.keep_memory`), which helps the others too.
+The same network (MiniLM, mean pooling, linear head), rows, epochs, batch size and optimizer in one process. The four
+take turns, so that drift of the machine affects all of them equally. Accuracy is measured on the same test rows with
+the same code. glibc keeps freed memory for all of them (`memory.keep_memory`), which helps the others too.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Bench:
         self.rows = len(self.train) * epochs
 
     def network(self, seed: int, ours: bool) -> nn.Module:
-        """Return the classifier, with our kernels or as transformers builds it."""
+        """Return the classifier, with our kernels or as built by transformers."""
         task = self.task if ours else plugins.load("tasks", "text").open(self.run)
         swap, kernels.use_fast_kernels = (
             kernels.use_fast_kernels,
@@ -63,7 +63,7 @@ class Bench:
         return metrics.summary(self.test.labels, probs)["accuracy"]
 
     def tithe(self, seed: int) -> tuple[float, float]:
-        """Train with this project's loop; return seconds and accuracy."""
+        """Train with tithe's loop; return seconds and accuracy."""
         model, accelerator = self.network(seed, ours=True), devices.accelerator("cpu", "auto")
         begun = time.perf_counter()
         for _ in trainer.fit(model, self.task.criterion(), self.train, FitOptions(self.run.train, seed, accelerator)):
@@ -101,9 +101,9 @@ class Bench:
         )
 
     def limit(self) -> tuple[float, float]:
-        """Return the machine's rate for the network's matrix products, FLOP/s, and rows/s if nothing else took time.
+        """Return the machine's rate for the network's matrix products in FLOP/s, and rows/s if they took all the time.
 
-        Training costs 6 FLOP for each token and each weight of a matrix that is not the embedding table.
+        Training costs 6 FLOP per token and per weight of every matrix except the embedding table.
         """
         tokens = int(self.run.train.batch_size * self.train.lengths.mean())
         matrices = [p for n, p in self.network(0, ours=True).named_parameters() if p.ndim == 2 and "embedd" not in n]
@@ -120,7 +120,7 @@ class Bench:
 
 
 def main() -> None:
-    """Run the four in turn and publish medians."""
+    """Run the four in turn and publish their medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=0, help="training rows, 0 for all")
     parser.add_argument("--epochs", type=int, default=1)

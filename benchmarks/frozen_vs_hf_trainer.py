@@ -1,8 +1,8 @@
 """A head on a frozen MiniLM, ten epochs: tithe's cached features against transformers.Trainer with the same encoder.
 
-The same network (mean pooling, MLP head), rows, epochs, batch size and optimizer in one process, the ways in turn. The
-encoder is frozen by tithe for all of them, in evaluation mode whatever `train()` says, which saves the peer its
-dropout. Beside them, on the same features: the head alone, and scikit-learn's LogisticRegression.
+The same network (mean pooling, MLP head), rows, epochs, batch size and optimizer in one process, in turn. tithe freezes
+the encoder for all of them and keeps it in evaluation mode even after `train()`, which saves the peer the dropout.
+Also, on the same features: the head alone, and scikit-learn's LogisticRegression.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Bench:
         return metrics.summary(test.labels, probs)["accuracy"]
 
     def tithe(self, seed: int) -> Timed:
-        """Run the encoder over all rows and train the head: what a first experiment costs, validation rows included."""
+        """Run the encoder over all rows and train the head: the cost of a first experiment, with validation rows."""
         with tempfile.TemporaryDirectory() as cache:
             os.environ["TITHE_CACHE"] = cache
             try:
@@ -62,7 +62,7 @@ class Bench:
                 del os.environ["TITHE_CACHE"]
 
     def tithe_again(self, seed: int) -> Timed:
-        """Train the head on features that lie in the cache: what every further experiment costs."""
+        """Train the head on cached features: the cost of every further experiment."""
         self._tithe(seed)
         return self._tithe(seed)
 
@@ -87,7 +87,7 @@ class Bench:
         return seconds, self._accuracy(model, self.rows.take(self.test_rows))
 
     def head(self, seed: int, kind: str) -> Timed:
-        """Train one head on ready features: ours with a linear or MLP layer, or scikit-learn's regression."""
+        """Train one head on cached features: ours with a linear or MLP layer, or scikit-learn's regression."""
         accelerator = devices.accelerator("cpu", "auto")
         model_settings = self.run.model.model_copy(update={"head": "linear" if kind == "linear" else "mlp"})
         run = self.run.model_copy(update={"seed": seed, "model": model_settings})
@@ -106,7 +106,7 @@ class Bench:
 
 
 def main() -> None:
-    """Run the ways in turn and publish medians."""
+    """Run all of them in turn and publish their medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=0, help="training rows, 0 for all")
     parser.add_argument("--epochs", type=int, default=10)
@@ -148,8 +148,8 @@ def _page(
         stamp(),
         "",
         f"{rows} rows, {arguments.epochs} epochs, batches of {arguments.batch_size}; medians of {arguments.repeats} "
-        f"runs in turn. A ratio is the median over runs of that run's ratio to tithe's first run, whose time holds the "
-        f"encoder's pass over all {len(bench.rows)} rows, those of validation and test included.",
+        f"runs in turn. A ratio is the median over runs of that run's ratio to tithe's first run, whose time includes "
+        f"the encoder's pass over all {len(bench.rows)} rows, those of validation and test included.",
         "",
         "| way | seconds | its time / tithe's first run | test accuracy, mean |",
         "|---|---|---|---|",
@@ -164,7 +164,7 @@ def _page(
 
 
 def _line(name: str, timed: dict[str, list[Timed]], base: str) -> str:
-    ratio = statistics.median(mine[0] / its[0] for mine, its in zip(timed[name], timed[base], strict=True))
+    ratio = statistics.median(own[0] / other[0] for own, other in zip(timed[name], timed[base], strict=True))
     seconds = statistics.median(s for s, _ in timed[name])
     accuracy = statistics.mean(a for _, a in timed[name])
     return f"| {name} | {seconds:.2f} | {ratio:.2f} | {accuracy:.4f} |"

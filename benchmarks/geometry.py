@@ -1,7 +1,7 @@
 """Farthest-first traversal: lazy blocks, a matrix-vector product per step, and `norm(X - X[i])` per step.
 
-Clustered rows of a fixed seed. The three ways take turns in one process and start from the same row, and what they
-pick is compared. The naive way may stop after its first steps; its time is then extrapolated, and the page says so.
+Clustered rows with a fixed seed. The three methods take turns in one process, start from the same row, and their picks
+are compared. The naive one may stop after its first steps; its time is then extrapolated, and the page says so.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ LAZY, VECTOR, NAIVE = "tithe, lazy blocks", "a float32 matrix-vector product per
 
 
 def embeddings(rows: int, width: int) -> Array:
-    """Return rows around random centres, as far from these as these from each other; float32, shape (N, D)."""
+    """Return rows around random centers, as far from a center as centers from each other; float32, shape (N, D)."""
     rng = np.random.default_rng(0)
     x_ND = rng.standard_normal((rows, width), dtype=np.float32)
-    centres_CD = rng.standard_normal((CLUSTERS, width), dtype=np.float32)
+    centers_CD = rng.standard_normal((CLUSTERS, width), dtype=np.float32)
     for part in np.array_split(np.arange(rows), 64):
-        x_ND[part] += centres_CD[rng.integers(CLUSTERS, size=len(part))]
+        x_ND[part] += centers_CD[rng.integers(CLUSTERS, size=len(part))]
     return x_ND
 
 
@@ -51,7 +51,7 @@ def by_vector(x_ND: Array, k: int, start: int) -> list[int]:
 
 
 def by_norm(x_ND: Array, k: int, start: int) -> list[int]:
-    """Pick as the definition is usually written down."""
+    """Pick by the textbook definition."""
     near_N, rows = np.full(len(x_ND), np.inf, np.float32), [start]
     while True:
         near_N = np.minimum(near_N, np.linalg.norm(x_ND - x_ND[rows[-1]], axis=1))
@@ -68,14 +68,14 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def gemm_rate(x_ND: Array) -> float:
-    """Return the machine's float32 rate, FLOP/s, on a product of this problem's width."""
+    """Return the machine's float32 rate in FLOP/s, on a product of this problem's width."""
     a, b = x_ND[:8192], x_ND[:1024].T.copy()
     seconds = statistics.median(timed(lambda: a @ b)[0] for _ in range(20))
     return 2 * a.shape[0] * a.shape[1] * b.shape[1] / seconds
 
 
 def extra_memory(x_ND: Array, k: int) -> float:
-    """Return the peak of what a selection allocates, over the bytes of the embeddings."""
+    """Return the peak allocation of a selection, divided by the bytes of the embeddings."""
     tracemalloc.start()
     greedy.greedy(x_ND, k)
     peak = tracemalloc.get_traced_memory()[1]
@@ -84,7 +84,7 @@ def extra_memory(x_ND: Array, k: int) -> float:
 
 
 def compare(x_ND: Array, k: int, naive_steps: int, repeats: int) -> list[str]:
-    """Let the three ways take turns; return the lines of their table and of what they agree on."""
+    """Run the three methods in turn; return the lines of their table and of their agreement."""
     start = int(greedy.greedy(x_ND, 1).rows_K[0])
     ways: dict[str, Callable[[], list[int]]] = {
         LAZY: lambda: greedy.greedy(x_ND, k, start=start).rows_K.tolist(),
@@ -112,15 +112,15 @@ def compare(x_ND: Array, k: int, naive_steps: int, repeats: int) -> list[str]:
         *lines,
         f"| all n·k distances as one product, at {rate / 1e9:.0f} GFLOP/s | {bound:.2f} | {share:.2f} |",
         "",
-        "The last line is the arithmetic of a way that leaves no distance out, 2·n·d·k, at the rate of a float32 "
-        "product of this width, measured in the same run; lazy blocks leave out what cannot matter, and may beat it. "
-        f"{_agreement(picks)} Beside the embeddings they allocate {extra_memory(x_ND, k):.2f} times their bytes at "
-        "the peak, the centred copy included.",
+        "The last line is the arithmetic of computing every distance, 2·n·d·k, at the rate of a float32 product of "
+        "this width, measured in the same run; lazy blocks skip distances that cannot matter, and may beat it. "
+        f"{_agreement(picks)} In addition to the embeddings they allocate {extra_memory(x_ND, k):.2f} times their "
+        "bytes at the peak, the centred copy included.",
     ]
 
 
 def _agreement(picks: dict[str, list[int]]) -> str:
-    """Say how much of the selected sets is the same; orders may differ where rounding decides a tie."""
+    """Describe how many picks are the same; orders may differ where rounding decides a tie."""
     same = len(set(picks[LAZY]) & set(picks[VECTOR]))
     steps = len(picks[NAIVE])
     first = len(set(picks[LAZY][:steps]) & set(picks[NAIVE]))
@@ -143,7 +143,7 @@ def growth(sizes: list[int], width: int, k: int, repeats: int) -> list[str]:
 
 
 def main() -> None:
-    """Run the three in turn, then lazy blocks on more and more rows, and publish medians."""
+    """Run the three in turn, then lazy blocks on growing numbers of rows, and publish medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--width", type=int, default=384)
@@ -165,7 +165,7 @@ def main() -> None:
         "",
         *compare(embeddings(arguments.rows, arguments.width), arguments.k, steps, arguments.repeats),
         "",
-        "Lazy blocks alone, as the rows grow, beside the arithmetic of all distances:",
+        "Lazy blocks alone for growing numbers of rows, next to the arithmetic of all distances:",
         "",
         *growth(arguments.growth, arguments.width, arguments.growth_k, arguments.repeats),
     ]

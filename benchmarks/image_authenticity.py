@@ -1,8 +1,8 @@
-"""The detectors on the offline authenticity benchmark: unseen generators, beside the trivial baseline.
+"""The detectors on the offline authenticity benchmark: unseen generators, next to the trivial baseline.
 
-Fast and full mode train on the fakes of three autoencoders and are tested on those of three others. What was chosen
-for these runs (learning rate, epochs, size and changes of the crops) was chosen on the validation part. A seed that is
-done is kept: an interrupted benchmark goes on, and two processes may share the modes.
+Fast and full mode train on the fakes of three autoencoders and are tested on those of three others. Learning rate,
+epochs, crop size and augmentation were chosen on the validation part. Finished seeds are kept: an interrupted benchmark
+resumes, and two processes may share the modes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from common import commit, publish, stamp
 from tithe import config, pipeline, storage
 from tithe.cli.options import quiet_libraries
 
-# Epochs and learning rate: attention does not bear the rate at which convolutions alone learn best.
+# Epochs and learning rate: attention does not tolerate the best rate of convolutions alone.
 CHOSEN = {"fast": (16, 1e-3), "full": (10, 3e-4)}
 
 
@@ -33,14 +33,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--alpha", type=float, default=0.5)
     parser.add_argument("--codec", choices=("png", "jpeg"), default="jpeg")
-    parser.add_argument("--modes", default="fast,full", help="names with commas")
+    parser.add_argument("--modes", default="fast,full", help="names, separated by commas")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, help="of every mode; by default what was chosen for each")
-    parser.add_argument("--lr", type=float, help="of every mode; by default what was chosen for each")
+    parser.add_argument("--epochs", type=int, help="for all modes; by default the values in CHOSEN")
+    parser.add_argument("--lr", type=float, help="for all modes; by default the values in CHOSEN")
     parser.add_argument("--augment", choices=("none", "flips", "all"), default="flips")
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--set", type=Path, help="a set that is built already; must be of this alpha and codec")
-    parser.add_argument("--remark", default="", help="a sentence on how the numbers came about")
+    parser.add_argument("--set", type=Path, help="an existing data set of this alpha and codec")
+    parser.add_argument("--remark", default="", help="a sentence on how the numbers were produced")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
@@ -52,9 +52,9 @@ def main() -> None:
         baseline = trivial_baseline.areas(listed, trivial_baseline.scores(listed))
         lines = [_line("trivial baseline", "| | ", [baseline])]
         for mode in arguments.modes.split(","):
-            found = [_kept(mode, seed, folder, arguments) for seed in range(arguments.seeds)]
-            epochs, rate = _way(mode, arguments)
-            lines.append(_line(mode, f"{len(found)} | {epochs} | {rate:g}", found))
+            areas = [_cached(mode, seed, folder, arguments) for seed in range(arguments.seeds)]
+            epochs, rate = _epochs_and_rate(mode, arguments)
+            lines.append(_line(mode, f"{len(areas)} | {epochs} | {rate:g}", areas))
         leak = trivial_baseline.format_area(listed)
     names = list(baseline)
     page = [
@@ -73,14 +73,14 @@ def main() -> None:
         *lines,
         "",
         f"AUC of a regression on file formats alone: {'–' if leak is None else f'{leak:.3f}'}. Simulated fakes say "
-        "little of real generators.",
+        "little about real generators.",
     ]
     publish("image_authenticity", "\n".join(page) + "\n")
 
 
-def _kept(mode: str, seed: int, folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
-    """Return the areas of a detector, which is trained where it was not before."""
-    choices = [mode, seed, *_way(mode, arguments), arguments.augment, arguments.size, arguments.alpha]
+def _cached(mode: str, seed: int, folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
+    """Return the AUCs of a detector, from the cache if it was trained before."""
+    choices = [mode, seed, *_epochs_and_rate(mode, arguments), arguments.augment, arguments.size, arguments.alpha]
     key = storage.digest([*choices, storage.sha256_file(folder / "labels.csv"), commit()])
     path = CACHE / "detectors" / f"{key[:16]}.json"
     if not path.exists():
@@ -91,15 +91,15 @@ def _kept(mode: str, seed: int, folder: Path, arguments: argparse.Namespace) -> 
     return areas
 
 
-def _way(mode: str, arguments: argparse.Namespace) -> tuple[int, float]:
+def _epochs_and_rate(mode: str, arguments: argparse.Namespace) -> tuple[int, float]:
     """Return the epochs and the learning rate of a mode."""
     epochs, rate = CHOSEN[mode]
     return arguments.epochs or epochs, arguments.lr or rate
 
 
 def _trained(mode: str, seed: int, folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
-    """Train a detector; return its areas by part and generator."""
-    epochs, rate = _way(mode, arguments)
+    """Train a detector; return its AUCs by part and generator."""
+    epochs, rate = _epochs_and_rate(mode, arguments)
     with tempfile.TemporaryDirectory() as home:
         raw: dict[str, Any] = {
             "task": "image",
@@ -122,16 +122,16 @@ def _trained(mode: str, seed: int, folder: Path, arguments: argparse.Namespace) 
         begun = time.perf_counter()
         outcome = pipeline.train(config.parse(raw))
         scores = outcome.scores
-        print(f"{mode} {seed}: {time.perf_counter() - begun:.0f} s in all", flush=True)
+        print(f"{mode} {seed}: {time.perf_counter() - begun:.0f} s in total", flush=True)
     areas = {"val": scores["validation"]["auc_roc"], "test": scores["test"]["auc_roc"]}
     for line in scores["test"]["authenticity"]["per_generator"]:
         areas[line["generator"]] = line["auc_own_reals"]
     return areas
 
 
-def _line(name: str, seeds: str, found: list[dict[str, float]]) -> str:
-    cells = [_cell([areas[key] for areas in found]) for key in found[0] if "mean" not in key]
-    return f"| {name} | {seeds} | {' | '.join(cells)} |"
+def _line(name: str, settings: str, results: list[dict[str, float]]) -> str:
+    cells = [_cell([areas[key] for areas in results]) for key in results[0] if "mean" not in key]
+    return f"| {name} | {settings} | {' | '.join(cells)} |"
 
 
 def _cell(values: list[float]) -> str:

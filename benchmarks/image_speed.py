@@ -1,6 +1,6 @@
-"""What training on images costs: decoding against bare OpenCV, waiting for data, and arithmetic against its limit.
+"""The cost of training on images: decoding against bare OpenCV, waiting for data, arithmetic against its limit.
 
-Takes a set of `authenticity_set.py`. Files lie in the page cache: what is timed is work, not the disk.
+Takes a data set of `authenticity_set.py`. Files are in the page cache: the timing covers computation, not the disk.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ _ROUNDS = 7
 
 
 class Speed(NamedTuple):
-    """What a few steps of training took."""
+    """The speed of a few training steps."""
 
     images_per_second: float
-    waiting: float  # share of the time
+    waiting: float  # share of the time spent waiting for data
 
 
 def matmul_rate() -> float:
-    """Measure float operations a second of bf16 matrix products, the fastest that this process can do."""
+    """Measure the FLOP/s of bf16 matrix products, the fastest operation of this process."""
     a = torch.randn(2048, 2048, dtype=torch.bfloat16)
     return 2 * 2048**3 / statistics.median(_seconds(lambda: a @ a) for _ in range(_ROUNDS))
 
 
 def share(mode: str, size: int, images_per_second: float, rate: float) -> float:
-    """Return the part of the matrix products' rate at which a detector trains."""
+    """Return the share of the matrix products' rate that training a detector reaches."""
     return images_per_second * 3 * GFLOP[mode] * 1e9 * (size / 256) ** 2 / rate
 
 
@@ -58,7 +58,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _decoding(name: str, paths: Sequence[Path]) -> str:
-    """Return a line: megapixels of a file, milliseconds of bare OpenCV and of tithe, and their ratio in pairs."""
+    """Return a line: megapixels of a file, milliseconds of bare OpenCV and of tithe, and their paired ratio."""
 
     def bare() -> None:
         for path in paths:
@@ -78,7 +78,7 @@ def _decoding(name: str, paths: Sequence[Path]) -> str:
 
 
 def _training(folder: Path, mode: str, augment: str, workers: int, steps: int) -> Speed:
-    """Take a few steps at batch 16; the first ones, in which processes start, are not counted."""
+    """Train a few steps with batches of 16, without counting the first ones, in which processes start."""
     with tempfile.TemporaryDirectory() as home:
         raw: dict[str, Any] = {
             **{"task": "image", "out": f"{home}/run", "data": {"path": str(folder / "labels.csv")}},
@@ -104,7 +104,7 @@ def _training(folder: Path, mode: str, augment: str, workers: int, steps: int) -
 def main() -> None:
     """Decode, train, publish."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", type=Path, required=True, help="a set of JPEG files by authenticity_set.py")
+    parser.add_argument("--set", type=Path, required=True, help="a data set of JPEG files by authenticity_set.py")
     parser.add_argument("--steps", type=int, default=16)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -123,20 +123,20 @@ def main() -> None:
         )
         print(trained[-1], flush=True)
     page = [
-        "# What training on images costs",
+        "# The cost of training on images",
         "",
         stamp(),
         "",
-        f"Decoding, one thread, JPEG from the page cache: milliseconds a file and the ratio, median of {_ROUNDS} "
-        "rounds in turn. Beyond decoding, tithe opens the header, caps the pixels, looks for a truncated end, and puts "
-        "red first.",
+        f"Decoding, one thread, JPEG from the page cache: milliseconds per file and the ratio, median of {_ROUNDS} "
+        "rounds in turn. In addition to decoding, tithe reads the header, limits the number of pixels, checks for a "
+        "truncated end, and converts to RGB.",
         "",
         "| | files | megapixels | cv2.imread, ms | tithe, ms | ratio |",
         "|---|---|---|---|---|---|",
         *lines,
         "",
         f"Training, batch 16, crops of 256 pixels, bf16, {arguments.steps} steps. *In the model*: the share of the "
-        "time that did not go by waiting for data. The limit is that of bf16 matrix products of this process, measured "
+        "time not spent waiting for data. The limit is that of bf16 matrix products of this process, measured "
         f"as {rate / 1e9:.0f} GFLOP/s; a trained image takes {3 * GFLOP['fast']:.1f} (fast) or "
         f"{3 * GFLOP['full']:.1f} (full) GFLOP.",
         "",

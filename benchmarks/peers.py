@@ -1,4 +1,4 @@
-"""The same classifier trained by transformers.Trainer, for benchmarks to compare with."""
+"""The same classifier trained by transformers.Trainer, as a peer for benchmarks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tithe.train import devices
 
 
 class ForTrainer(nn.Module):
-    """A classifier behind the keyword arguments that transformers.Trainer passes."""
+    """A classifier that takes the keyword arguments passed by transformers.Trainer."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ def hf_trainer(
 ) -> float:
     """Train a classifier in place on a CPU; return the seconds.
 
-    `best` adds what a careful user adds to its defaults: bf16 where it is native, and grouping by length.
+    `best` adds what a careful user would set: bf16 where it is native, and grouping by length.
     """
     from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 

@@ -1,7 +1,7 @@
 """Accuracy on `reviews`: a logistic regression on the frozen encoder, and full fine-tuning, on the same test rows.
 
-Each seed makes its own split; both ways see the same training rows of it. The regression's strength is chosen on
-the validation rows.
+Each seed makes its own split; both methods get the same training rows. The regression's regularisation strength is
+chosen on the validation rows.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def tuned(run: config.Run) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Run both for every seed and publish means."""
+    """Run both for every seed and publish their means."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1)
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     ways = {"logistic regression on the frozen encoder": frozen, "full fine-tuning": tuned}
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    results: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for seed in range(arguments.seeds):
         raw = {
             "seed": seed,
@@ -61,8 +61,8 @@ def main() -> None:
             "track": {"tensorboard": False},
         }
         for name, way in ways.items():
-            found[name].append(way(config.parse(raw)))
-            print(seed, name, found[name][-1], flush=True)
+            results[name].append(way(config.parse(raw)))
+            print(seed, name, results[name][-1], flush=True)
     lines = [
         "# Accuracy on `reviews`",
         "",
@@ -74,10 +74,10 @@ def main() -> None:
         "| way | test accuracy, mean | lowest | highest | seconds, median |",
         "|---|---|---|---|---|",
     ]
-    for name, results in found.items():
-        right, seconds = zip(*results, strict=True)
+    for name, runs in results.items():
+        accuracy, seconds = zip(*runs, strict=True)
         lines.append(
-            f"| {name} | {statistics.mean(right):.4f} | {min(right):.4f} | {max(right):.4f} "
+            f"| {name} | {statistics.mean(accuracy):.4f} | {min(accuracy):.4f} | {max(accuracy):.4f} "
             f"| {statistics.median(seconds):.0f} |"
         )
     publish("reviews_accuracy", "\n".join(lines) + "\n")

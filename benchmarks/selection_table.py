@@ -1,4 +1,4 @@
-"""The documented comparison of selection strategies at 10 %, made anew with MiniLM: equal steps, several seeds."""
+"""The documented comparison of selection strategies at 10 %, repeated with MiniLM: equal steps, several seeds."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tithe import config, plugins, storage
 from tithe.cli.options import quiet_libraries
 from tithe.select.suite import standings, trials
 
-# The documents' own numbers (test accuracy, on a data set they don't name; see recipes/data_efficiency).
+# The documents' own numbers (test accuracy, on a data set that they do not name; see recipes/data_efficiency).
 DOCUMENTED = {
     **{"all": 0.947, "edfs_lite": 0.921, "entropy_diversity": 0.920, "k_center": 0.909, "qdit_lite": 0.910},
     **{"lexical_diversity": 0.862, "aflite_readability": 0.810, "ifd": 0.750, "random": 0.758},
     **{"perplexity": 0.617, "el2n": 0.576},
 }
 
-# What is trained, and as many epochs as the baseline on all rows has.
+# What is trained, and the epochs of the baseline on all rows.
 WAYS: dict[str, dict[str, Any]] = {
     "frozen": {"model": {"freeze": "all"}, "train": {"epochs": 5, "learning_rate": 1e-3}},
     "finetuned": {"model": {}, "train": {"epochs": 1, "learning_rate": 5e-5}},
@@ -33,10 +33,10 @@ WAYS: dict[str, dict[str, Any]] = {
 def main() -> None:
     """Run the suite on each data set and publish the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sets", default="reviews", help="names with commas")
+    parser.add_argument("--sets", default="reviews", help="names, separated by commas")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--way", choices=WAYS, default="frozen", help="a head on the frozen encoder, or all weights")
-    parser.add_argument("--remark", default="", help="a sentence on how the numbers came about")
+    parser.add_argument("--remark", default="", help="a sentence on how the numbers were produced")
     parser.add_argument(
         "--out", type=Path, default=Path(tempfile.gettempdir()) / "selection-table", help="folder of the trials"
     )

@@ -1,7 +1,7 @@
-"""The trivial baseline of the authenticity benchmark: what a logistic regression sees in a few statistics.
+"""The trivial baseline of the authenticity benchmark: a logistic regression on a few image statistics.
 
-Print it beside every result: a detector that does not beat it has learnt nothing that takes learning. Beside it stands
-the format probe, a regression on what the files are and not on what they show; it should be near .5.
+Report it with every result: a detector that does not beat it has learned nothing that a simple model could not. The
+format probe is reported too: a regression on file metadata instead of pixels, which should be near .5.
 
 Statistics of an image: the mean log-magnitude of each 8 × 8 DCT coefficient, the radial profile of the log spectrum,
 and how the high-pass residual differs among the four phases of the 2 × 2 grid.
@@ -38,7 +38,7 @@ _SECOND_DERIVATIVE = np.array([[1, -2, 1]], np.float32)
 
 
 class Listed(NamedTuple):
-    """The lines of a list as columns."""
+    """The lines of `labels.csv` or `derived.csv` as columns."""
 
     paths: list[Path]
     real_N: Array
@@ -73,30 +73,30 @@ def _rings(grey_HW: Array) -> Array:
     window_HW = np.hanning(height)[:, None] * np.hanning(width)
     log_HW = np.log(np.abs(fft.fft2((grey_HW - grey_HW.mean()) * window_HW)) + 1.0)
     radius_HW = np.hypot(fft.fftfreq(height)[:, None], fft.fftfreq(width))
-    ring_HW = np.minimum((radius_HW * 2 * _RINGS).astype(int), _RINGS)  # the last one holds the corners
+    ring_HW = np.minimum((radius_HW * 2 * _RINGS).astype(int), _RINGS)  # the last ring is the corners
     return np.bincount(ring_HW.ravel(), log_HW.ravel()) / np.bincount(ring_HW.ravel())
 
 
 def _phases(image: Image) -> Array:
     """Log residual of each phase of the 2 × 2 grid against their mean, for each channel, along rows and columns."""
-    found = []
+    parts = []
     for kernel in (_SECOND_DERIVATIVE, _SECOND_DERIVATIVE.T):
         residual_HWC = np.abs(cv2.filter2D(image.astype(np.float32), -1, kernel))
         log_PC = np.log([residual_HWC[i::2, j::2].mean(axis=(0, 1)) + 0.1 for i in (0, 1) for j in (0, 1)])
-        found.append((log_PC - log_PC.mean(axis=0)).ravel())
-    return np.concatenate(found)
+        parts.append((log_PC - log_PC.mean(axis=0)).ravel())
+    return np.concatenate(parts)
 
 
 def scores(listed: Listed) -> Array:
     """Return the baseline's probability of `real` for every row, shape (N,).
 
-    It learns from the training rows; its strength is the one that is best on the validation rows.
+    It is fitted on the training rows; its regularisation strength is chosen on the validation rows.
     """
     x_NF = np.stack([statistics_of(read(path)) for path in listed.paths])
     train_N, val_N = listed.part_N == "train", listed.part_N == "val"
     models = [make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=5000)) for c in _STRENGTHS]
-    found = [model.fit(x_NF[train_N], listed.real_N[train_N]).predict_proba(x_NF)[:, 1] for model in models]
-    best: Array = max(found, key=lambda score_N: roc_auc_score(listed.real_N[val_N], score_N[val_N]))
+    candidates = [model.fit(x_NF[train_N], listed.real_N[train_N]).predict_proba(x_NF)[:, 1] for model in models]
+    best: Array = max(candidates, key=lambda score_N: roc_auc_score(listed.real_N[val_N], score_N[val_N]))
     return best
 
 
@@ -109,21 +109,21 @@ def areas(listed: Listed, score_N: Array) -> dict[str, float]:
 
 
 def format_area(listed: Listed) -> float | None:
-    """Return the AUC of what headers say over all parts, each row judged by a model of other photographs."""
+    """Return the AUC of file headers over all parts, each row scored by a model fitted on other photographs."""
     features_NF = format_leak.format_features([headers.header(path) for path in listed.paths])
     return format_leak.probe(features_NF, listed.real_N.astype(np.int64), listed.source_N, seed=0)
 
 
 def line(name: str, folder: Path) -> str:
-    """Score a set; return its line of the table, below its head."""
+    """Score a data set; return its table: the header and one line."""
     listed = read_list(folder / "labels.csv")
-    found = areas(listed, scores(listed)) | {"format": format_area(listed)}
-    head = f"| set | {' | '.join(found)} |\n|{'---|' * (len(found) + 1)}\n"
-    return f"{head}| {name} | " + " | ".join(f"{area:.3f}" for area in found.values()) + " |"
+    results = areas(listed, scores(listed)) | {"format": format_area(listed)}
+    head = f"| set | {' | '.join(results)} |\n|{'---|' * (len(results) + 1)}\n"
+    return f"{head}| {name} | " + " | ".join(f"{area:.3f}" for area in results.values()) + " |"
 
 
 def ladder(seed: int) -> list[str]:
-    """Build every set in turn; return the page's tables."""
+    """Build every data set in turn; return the page's tables."""
     counts, lines = "", []
     for codec in CODECS:
         for alpha in ALPHAS:
@@ -136,15 +136,17 @@ def ladder(seed: int) -> list[str]:
 
 
 def main() -> None:
-    """Score one set, or publish the whole ladder."""
+    """Score one data set, or build, score and publish all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", help="a set; without it all are built, scored and published")
-    parser.add_argument("--seed", type=int, default=0, help="of the sets that are built")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", help="a data set; without it all are built, scored and published"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the data sets that are built")
     arguments = parser.parse_args()
     if arguments.folder:
         print(line(arguments.folder.name, arguments.folder))
         return
-    torch.set_num_threads(1)  # as the sets are built by their own script
+    torch.set_num_threads(1)  # as in authenticity_set.py
     page = [
         "# The trivial baseline on the offline authenticity benchmark",
         "",
@@ -156,7 +158,7 @@ def main() -> None:
         "",
         *ladder(arguments.seed),
         "",
-        "Such fakes say little of real generators: a detector that does well here has shown that it can learn.",
+        "Such fakes say little about real generators: a detector that does well here has only shown that it can learn.",
     ]
     publish("authenticity_baseline", "\n".join(page) + "\n")
 

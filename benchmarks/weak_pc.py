@@ -1,7 +1,7 @@
 """Memory of the safe profile for weak PCs, with an encoder of mmBERT-base's size and a tokenizer of its vocabulary.
 
-`max_length 256, batch_size 1, gradient_accumulation_steps 8, freeze_backbone, fp16`, by the documented command in a
-process of its own, watched from outside. The weights are random: memory does not ask what they know.
+`max_length 256, batch_size 1, gradient_accumulation_steps 8, freeze_backbone, fp16`, run by the documented command in a
+process of its own and measured from outside. The weights are random: memory does not depend on their values.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from common import publish, stamp
 
 PROJECT = Path(__file__).resolve().parents[1] / "recipes" / "finetune_pipeline"
 VOCABULARY = 256_000
-GROUP = Path("/sys/fs/cgroup/memory/tithe-benchmark")  # a control group of version 1, where there are some
+GROUP = Path("/sys/fs/cgroup/memory/tithe-benchmark")  # a cgroup of version 1, where supported
 
 
 def make_encoder(folder: Path) -> int:
-    """Write a ModernBERT of mmBERT-base's sizes with random weights; return its parameters."""
+    """Write a ModernBERT of mmBERT-base's sizes with random weights; return the number of its parameters."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
@@ -67,7 +67,7 @@ def make_texts(folder: Path, rows: int) -> None:
 
 
 def watch(command: list[str], folder: Path, limit: int | None) -> dict[str, float]:
-    """Run a command; return its seconds and the peaks of its memory in MB, private and mapped files apart."""
+    """Run a command; return its seconds and the peaks of its memory in MB: private, and with mapped files."""
     environment = {**os.environ, "TITHE_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
     begun, private, whole = time.monotonic(), 0, 0
     log = folder / "log.txt"
@@ -90,7 +90,7 @@ def watch(command: list[str], folder: Path, limit: int | None) -> dict[str, floa
 
 
 def limited(megabytes: int) -> bool:
-    """Make a control group that may use so much memory, page cache included; say whether that was possible."""
+    """Create a cgroup with a memory limit, page cache included; return whether that was possible."""
     try:
         GROUP.mkdir(exist_ok=True)
         (GROUP / "memory.limit_in_bytes").write_text(str(megabytes << 20))
@@ -102,7 +102,7 @@ def limited(megabytes: int) -> bool:
 
 
 def main() -> None:
-    """Prepare, train once freely and once under a hard limit, publish."""
+    """Prepare, train once without a limit and once under a hard limit, publish."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=150)
     parser.add_argument("--limit", type=int, default=1536, help="hard limit of the second run, in MB")
