@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Tests are small: one single-threaded process per core is twice as fast as one process with all threads.
 WORKERS ?= auto
-# Tests run in a random order, of which the seed is printed at the end: `make test SEED=1234` runs that order again.
+# Tests run in a random order; the last line prints its seed, and `make test SEED=1234` repeats that order.
 SEED ?= default
 export HF_HUB_OFFLINE ?= 1
 
@@ -33,7 +33,7 @@ install-all: .venv/.all  ## everything, with the heavier extras
 quickstart: .venv/.base  ## train, evaluate and report on a small real data set
 	$(BIN)/tithe quickstart
 
-# A file's tests stay in one process, where they share its fixtures; files are handed out in their random order.
+# Tests of one file stay in one process and share its fixtures; files are distributed in random order.
 test: .venv/.all check  ## lint, types and every test in a random order, offline
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --randomly-seed $(SEED)
 
