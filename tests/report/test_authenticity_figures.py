@@ -13,7 +13,7 @@ from tithe.errors import InputError
 from tithe.imaging import degradations
 from tithe.metrics.calibration import calibrate
 from tithe.report import authenticity_figures
-from tithe.report.canvas import BAND, FAKE, REAL
+from tithe.report.palette import BAND, FAKE, REAL
 
 HOSTILE = ["_gan", "$x_1$", "a very long name of a generator", "сеть"]
 

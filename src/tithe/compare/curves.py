@@ -1,17 +1,17 @@
-"""Pictures of several runs in one frame, drawn without global state, as the bytes of PNG files."""
+"""Curves of several runs in one frame, as the bytes of PNG files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from tithe.arrays import Array
-from tithe.report.canvas import COLOURS, canvas, colour, png, short_name
+from tithe.report.canvas import canvas, draw_grid, draw_legend, png, series_color, series_style, set_title, short_name
 
-_DASHES = ("-", "--", ":", "-.")
 _RUNS_INSIDE, _NAMED_RUNS = 6, 20  # beyond these a legend hides its picture: it stands beside it, or nowhere
 
 
@@ -31,25 +31,22 @@ def draw(lines: Sequence[Line], title: str, x_label: str, wide: bool = False) ->
     for run, line in enumerate(lines):
         _draw_run(frame, run, line, marked=not wide)
     frame.set_ylim(*_limits(lines))
-    frame.set_title(title, fontsize=11, loc="left")
+    set_title(frame, title)
     frame.set_xlabel(x_label)
     frame.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    frame.grid(axis="y", color="#e4e7ec", linewidth=0.8)
-    frame.set_axisbelow(True)
+    draw_grid(frame, "y")
     if beside:
         figure.legend(frameon=False, fontsize=9, loc="outside right upper")
     elif len(lines) <= _RUNS_INSIDE:
-        frame.legend(frameon=False, fontsize=9)
+        draw_legend(frame)
     return png(figure)
 
 
-def _draw_run(frame: Any, run: int, line: Line, marked: bool) -> None:
-    style = {"color": colour(run), "linestyle": _DASHES[run // len(COLOURS) % len(_DASHES)]}
+def _draw_run(frame: Axes, run: int, line: Line, marked: bool) -> None:
     if line.faint_N is not None:
-        frame.scatter(line.x_N, line.faint_N, s=5, color=colour(run), alpha=0.18, linewidths=0)
-    frame.plot(
-        line.x_N, line.y_N, label=short_name(line.name), linewidth=1.8, marker="o" if marked else "", ms=4, **style
-    )
+        frame.scatter(line.x_N, line.faint_N, s=5, color=series_color(run), alpha=0.18, linewidths=0)
+    style = {**series_style(run), "linewidth": 1.8, "marker": "o" if marked else "", "ms": 4}
+    frame.plot(line.x_N, line.y_N, label=short_name(line.name), **style)
 
 
 def _limits(lines: Sequence[Line]) -> tuple[float, float]:

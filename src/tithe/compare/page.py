@@ -14,7 +14,7 @@ from tithe import metrics, storage
 from tithe.compare import NO_EFFECT, Compared, Comparison, curves
 from tithe.compare.cautions import Note
 from tithe.compare.stability import WINDOW, running_median
-from tithe.report.canvas import colour
+from tithe.report.canvas import series_color
 from tithe.report.html import STYLE, section
 from tithe.storage import freeze_proof
 
@@ -241,7 +241,7 @@ def _breakable(value: str) -> str:
 
 def _named(run: int, name: str, is_run: bool) -> str:
     """Return a cell's text, that of a run with its colour."""
-    dot = f'<span class="run" style="background:{colour(run)}"></span>' if is_run else ""
+    dot = f'<span class="run" style="background:{series_color(run)}"></span>' if is_run else ""
     return f"{dot}{markup.escape(name.strip())}"
 
 

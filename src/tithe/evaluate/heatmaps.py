@@ -11,18 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
-from matplotlib.figure import Figure
 from torch import nn
 
 from tithe.arrays import Array
 from tithe.errors import InputError
 from tithe.models import inference
-from tithe.report.canvas import FAKE, REAL, save
+from tithe.report.canvas import panels, save, set_title
+from tithe.report.palette import FAKE, REAL
 
-_TONES = LinearSegmentedColormap.from_list("fake_to_real", [FAKE, "#ffffff", REAL])
+_TONES = LinearSegmentedColormap.from_list("fake_to_real", [FAKE, "white", REAL])
 
 
 def occlusion(model: nn.Module, image_HW3: Array, patch: int = 32, stride: int = 16, batch: int = 32) -> Array:
@@ -105,9 +104,7 @@ def _score_logits(model: nn.Module, images_B3HW: torch.Tensor) -> Array:
 def overlay(path: Path, image_HW3: Array, heat_HW: Array, title: str) -> None:
     """Write a PNG of a photograph next to its heat map: blue looks real, orange looks fake."""
     tall = min(3.0, max(0.3, image_HW3.shape[0] / image_HW3.shape[1]))
-    figure = Figure(figsize=(8.6, 0.7 + 3.7 * tall), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = panels(8.6, 0.7 + 3.7 * tall, columns=2)
     left.imshow(image_HW3)
     limit = float(np.abs(heat_HW).max()) or 1.0
     right.imshow(image_HW3.mean(axis=2), cmap="gray", vmin=0, vmax=255)
@@ -120,5 +117,5 @@ def overlay(path: Path, image_HW3: Array, heat_HW: Array, title: str) -> None:
     scale = figure.colorbar(tones, ax=right, fraction=0.046, pad=0.03)
     scale.set_label("fake  ←  score logit  →  real", fontsize=9)
     scale.ax.tick_params(labelsize=9)
-    left.set_title(title, fontsize=11, loc="left", parse_math=False)
+    set_title(left, title)
     save(figure, path)

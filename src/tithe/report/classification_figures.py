@@ -1,21 +1,24 @@
-"""Pictures of results, drawn without global state, as PNG files."""
+"""Figures of a classifier's results, as PNG files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tithe import metrics
 from tithe.arrays import Array
-from tithe.report.canvas import INK, LINE, QUIET, canvas, save, short_name
+from tithe.report.canvas import canvas, draw_legend, save, series_style, short_name
+from tithe.report.palette import ACCENT, INK, LEAF, MUTED, RUST
+from tithe.report.unit_square import RateCurve, Style, draw_rates, draw_reliability
 
 # What `evaluate.write` draws, in the order in which a report shows it.
 PICTURES = ("confusion_matrix", "confusion_matrix_normalized", "roc_curve", "pr_curve", "reliability")
 
-_NAMED_CLASSES = 20  # beyond these, cells are too small for numbers and curves too many to tell apart
+_NUMBERED_CLASSES = 20  # beyond these, cells are too small for numbers
+_NAMED_CURVES = 8  # beyond these, there are too many to tell apart
 
 
 def confusion_matrix(path: Path, matrix_CC: Array, names: Sequence[str], normalised: bool) -> None:
@@ -32,66 +35,91 @@ def confusion_matrix(path: Path, matrix_CC: Array, names: Sequence[str], normali
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title("Confusion matrix, shares of each true class" if normalised else "Confusion matrix, rows")
-    if classes <= _NAMED_CLASSES:
+    if classes <= _NUMBERED_CLASSES:
         middle = shown_CC.max() / 2
         for (row, column), value in np.ndenumerate(shown_CC):
             text = f"{value:.2f}" if normalised else f"{int(value)}"
-            colour = "white" if value > middle else INK
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+            color = "white" if value > middle else INK
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
     save(figure, path)
+
+
+class _Kind(NamedTuple):
+    """One kind of curve over thresholds: its points for one class against the rest, and what its figure says."""
+
+    points: Callable[[Array, Array], tuple[Array, Array]]
+    area: str
+    title: str
+    short_title: str
+    x_label: str
+    y_label: str
+    chance: bool
+
+
+def _roc_points(is_c_N: Array, score_N: Array) -> tuple[Array, Array]:
+    from sklearn.metrics import roc_curve
+
+    false_rate_T, true_rate_T, _ = roc_curve(is_c_N, score_N)
+    return false_rate_T, true_rate_T
+
+
+def _pr_points(is_c_N: Array, score_N: Array) -> tuple[Array, Array]:
+    from sklearn.metrics import precision_recall_curve
+
+    precision_T, recall_T, _ = precision_recall_curve(is_c_N, score_N)
+    return recall_T, precision_T
+
+
+_ROC = _Kind(_roc_points, "auc_roc", "ROC", "ROC", "false positive rate", "true positive rate", chance=True)
+_PR = _Kind(_pr_points, "auc_pr", "Precision and recall", "PR", "recall", "precision", chance=False)
 
 
 def roc_curve(path: Path, y_true_N: Array, probs_NC: Array, names: Sequence[str]) -> None:
     """Draw the true against the false positive rate."""
-    from sklearn.metrics import roc_curve as curve
-
-    def points(is_c_N: Array, score_N: Array) -> tuple[Array, Array]:
-        false_rate, true_rate, _ = curve(is_c_N, score_N)
-        return false_rate, true_rate
-
-    area = metrics.auc(y_true_N, probs_NC)["auc_roc"]
-    figure, axes = canvas(5.6, 5.0)
-    axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":", linewidth=1)
-    _draw_curves(axes, y_true_N, probs_NC, names, points)
-    axes.set_xlabel("false positive rate")
-    axes.set_ylabel("true positive rate")
-    axes.set_title(f"ROC, area {area:.3f}" if area is not None else "ROC: no class has both kinds of rows")
-    save(figure, path)
+    _save_curves(path, y_true_N, probs_NC, names, _ROC)
 
 
 def pr_curve(path: Path, y_true_N: Array, probs_NC: Array, names: Sequence[str]) -> None:
     """Draw precision against recall."""
-    from sklearn.metrics import precision_recall_curve
+    _save_curves(path, y_true_N, probs_NC, names, _PR)
 
-    def points(is_c_N: Array, score_N: Array) -> tuple[Array, Array]:
-        precision, recall, _ = precision_recall_curve(is_c_N, score_N)
-        return recall, precision
 
-    area = metrics.auc(y_true_N, probs_NC)["auc_pr"]
+def _save_curves(path: Path, y_true_N: Array, probs_NC: Array, names: Sequence[str], kind: _Kind) -> None:
+    area = metrics.auc(y_true_N, probs_NC)[kind.area]
     figure, axes = canvas(5.6, 5.0)
-    _draw_curves(axes, y_true_N, probs_NC, names, points)
-    axes.set_xlabel("recall")
-    axes.set_ylabel("precision")
-    axes.set_title(
-        f"Precision and recall, area {area:.3f}" if area is not None else "PR: no class has both kinds of rows"
-    )
+    draw_rates(axes, _curves(y_true_N, probs_NC, names, kind), kind.x_label, kind.y_label, kind.chance)
+    if area is None:
+        axes.set_title(f"{kind.short_title}: no class has both kinds of rows")
+    else:
+        axes.set_title(f"{kind.title}, area {area:.3f}")
+    if area is not None and len(names) <= _NAMED_CURVES:
+        draw_legend(axes)
     save(figure, path)
 
 
+def _curves(y_true_N: Array, probs_NC: Array, names: Sequence[str], kind: _Kind) -> Iterator[RateCurve]:
+    """Yield the curve of each class that has both kinds of rows; of two classes only the positive one's."""
+    classes = probs_NC.shape[1]
+    for c in [1] if classes == 2 else range(classes):
+        is_c_N = y_true_N == c
+        if is_c_N.any() and not is_c_N.all():
+            yield RateCurve(*kind.points(is_c_N, probs_NC[:, c]), _curve_style(c, names))
+
+
+def _curve_style(c: int, names: Sequence[str]) -> Style:
+    """Return the look of a class's curve: one alone, one of a few, or unnamed and thin among many."""
+    if len(names) > _NAMED_CURVES:
+        return {"color": ACCENT, "alpha": 0.35, "linewidth": 0.8}
+    look = {"color": ACCENT} if len(names) == 2 else series_style(c)
+    return {**look, "linewidth": 1.6, "label": short_name(names[c])}
+
+
 def reliability(path: Path, y_true_N: Array, probs_NC: Array) -> None:
-    """Draw accuracy against confidence (Guo et al. 2017); on the diagonal a model knows what it knows."""
-    bins = metrics.reliability(y_true_N, probs_NC)
+    """Draw accuracy against confidence (Guo et al. 2017)."""
     error = metrics.calibration_error(y_true_N, probs_NC)
-    filled = bins.rows > 0
     figure, axes = canvas(5.6, 5.0)
-    axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":", linewidth=1)
-    sizes = 12 + 260 * bins.rows[filled] / bins.rows.max()
-    axes.plot(bins.confidence[filled], bins.accuracy[filled], color=LINE, linewidth=1.5)
-    axes.scatter(bins.confidence[filled], bins.accuracy[filled], s=sizes, color=LINE, alpha=0.5, linewidths=0)
-    axes.set_xlim(0, 1.02)
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel("confidence of the prediction")
-    axes.set_ylabel("share that is right")
+    curve = metrics.reliability(y_true_N, probs_NC), {"color": ACCENT}
+    draw_reliability(axes, [curve], "confidence of the prediction", "share that is right")
     axes.set_title(f"Calibration, expected error {error:.3f}")
     save(figure, path)
 
@@ -101,15 +129,15 @@ def learning_curves(path: Path, history: Sequence[dict[str, Any]]) -> None:
     steps = [r for r in history if r["kind"] == "train"]
     checks = [r for r in history if r["kind"] == "val"]
     figure, axes = canvas(8.6, 3.6)
-    axes.plot([r["step"] for r in steps], [r["batch_loss"] for r in steps], color=QUIET, alpha=0.35, linewidth=0.8)
+    axes.plot([r["step"] for r in steps], [r["batch_loss"] for r in steps], color=MUTED, alpha=0.35, linewidth=0.8)
     smooth = _smoothed([r["batch_loss"] for r in steps])
-    axes.plot([r["step"] for r in steps], smooth, color=LINE, linewidth=1.6, label="training loss, smoothed")
+    axes.plot([r["step"] for r in steps], smooth, color=ACCENT, linewidth=1.6, label="training loss, smoothed")
     x = [r["step"] for r in checks]
-    axes.plot(x, [r["loss"] for r in checks], "o-", color="#c2542d", linewidth=1.4, label="validation loss")
-    axes.plot(x, [r["f1"] for r in checks], "s--", color="#2b8a5e", linewidth=1.4, label="validation F1")
+    axes.plot(x, [r["loss"] for r in checks], "o-", color=RUST, linewidth=1.4, label="validation loss")
+    axes.plot(x, [r["f1"] for r in checks], "s--", color=LEAF, linewidth=1.4, label="validation F1")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("optimizer step")
-    axes.legend(frameon=False, fontsize=9)
+    draw_legend(axes)
     save(figure, path)
 
 
@@ -120,22 +148,3 @@ def _smoothed(values: Sequence[float], keep: float = 0.9) -> list[float]:
         mean, weight = keep * mean + (1 - keep) * value, keep * weight + (1 - keep)
         out.append(mean / weight)
     return out
-
-
-def _draw_curves(axes: Any, y_true_N: Array, probs_NC: Array, names: Sequence[str], points: Any) -> None:
-    """Draw one curve for two classes, one for each of a few, and unnamed thin ones for many."""
-    classes = probs_NC.shape[1]
-    for c in [1] if classes == 2 else range(classes):
-        is_c_N = y_true_N == c
-        if not is_c_N.any() or is_c_N.all():
-            continue
-        x, y = points(is_c_N, probs_NC[:, c])
-        many = classes > 8
-        style = {"color": LINE, "alpha": 0.35, "linewidth": 0.8} if many else {"linewidth": 1.6}
-        axes.plot(
-            x, y, label=None if many else short_name(names[c]), **({"color": LINE} if classes == 2 else {}), **style
-        )
-    if classes <= 8 and axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=9)
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.01)

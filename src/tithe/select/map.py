@@ -7,16 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tithe import storage
 from tithe.arrays import Rows
-from tithe.report.canvas import png, short_name
+from tithe.report.canvas import panels, save, set_title, short_name
+from tithe.report.palette import PALE, VERMILION
 from tithe.select.pool import Pool
 
-_ALL, _CHOSEN = "#c5cbd6", "#d55e00"
+_ALL, _CHOSEN = PALE, VERMILION
 _MOST_POINTS = 20000
 _NAMED_CLASSES = 8  # beyond these, names would overlap
 
@@ -33,18 +31,13 @@ def draw(path: Path, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
     names
         The classes.
     """
-    panels = [panel for panel, needed in _PANELS.items() if needed is None or needed in pool.signals]
-    figure = Figure(figsize=(4.2 * len(panels), 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    across = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, panel in zip(across, panels, strict=True):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=9)
-        panel(axes, pool, rows, names)
+    drawings = [drawing for drawing, needed in _PANELS.items() if needed is None or needed in pool.signals]
+    figure, across = panels(4.2 * len(drawings), 3.8, columns=len(drawings))
+    for axes, draw_panel in zip(across, drawings, strict=True):
+        draw_panel(axes, pool, rows, names)
     handles = across[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper right", ncols=2, frameon=False, fontsize=9, markerscale=2)
-    with storage.atomic_file(path) as aside:
-        aside.write_bytes(png(figure))
+    save(figure, path)
 
 
 def _plane(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
@@ -55,18 +48,18 @@ def _plane(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
     shown = np.arange(0, len(pool), -(-len(pool) // _MOST_POINTS))
     axes.scatter(plane_N2[shown, 0], plane_N2[shown, 1], s=3, color=_ALL, linewidths=0, label="pool")
     axes.scatter(plane_N2[rows, 0], plane_N2[rows, 1], s=5, color=_CHOSEN, linewidths=0, label="chosen")
-    axes.set_title("two principal components", fontsize=11, loc="left")
+    set_title(axes, "two principal components")
 
 
 def _classes(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
     classes = len(names)
-    for offset, name, labels, colour in (
+    for offset, name, labels, color in (
         (-0.2, "pool", pool.labels, _ALL),
         (0.2, "chosen", pool.labels[rows], _CHOSEN),
     ):
         share_C = np.bincount(labels, minlength=classes) / len(labels)
-        axes.bar(np.arange(classes) + offset, share_C, width=0.4, color=colour, label=name)
-    axes.set_title("share of each class", fontsize=11, loc="left")
+        axes.bar(np.arange(classes) + offset, share_C, width=0.4, color=color, label=name)
+    set_title(axes, "share of each class")
     if classes <= _NAMED_CLASSES:
         axes.set_xticks(range(classes), [short_name(name) for name in names])
         if classes >= 4:
@@ -83,7 +76,7 @@ def _lengths(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
     edges = (np.arange(low, high + width + 1, width) - 0.5).tolist()
     axes.hist(pool.lengths, edges, density=True, color=_ALL, label="pool")
     axes.hist(pool.lengths[rows], edges, density=True, histtype="step", color=_CHOSEN, linewidth=1.6, label="chosen")
-    axes.set_title("length in tokens", fontsize=11, loc="left")
+    set_title(axes, "length in tokens")
     axes.set_yticks([])
 
 
