@@ -26,7 +26,7 @@ def compare(
 
     compared = compare_runs(runs)
     if html:
-        page.html(compared, html)
+        page.write_page(compared, html)
     if as_json:
         print_json(compared.as_json())
         return

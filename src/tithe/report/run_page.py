@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tithe import storage
+from tithe.metrics.authenticity import MACRO
 from tithe.report import classification_figures
-from tithe.report.html import STYLE, embed_image, format_number, render_table, section
-from tithe.storage.run_files import HISTORY
+from tithe.report.html import MISSING, Fact, Image, Table, read_image, render
+from tithe.storage.run_files import HISTORY, METRICS
+
+Json = Mapping[str, Any]  # what a file of the run directory holds
 
 _PARTS = {"train": "training", "val": "validation", "test": "test"}
 _SCORES = {
@@ -26,193 +28,208 @@ _SCORES = {
     "calibration_error": "calibration error",
     "rows": "rows",
 }
+_AUTHENTICITY = {
+    "auc": "AUC",
+    "ap_fake": "average precision, fake is positive",
+    "ap_real": "average precision, real is positive",
+    "eer": "equal error rate",
+    "tpr_at_fpr_1": "fakes caught where 1 % of reals are called fake",
+    "tpr_at_fpr_5": "fakes caught where 5 % of reals are called fake",
+    "accuracy": "accuracy at a score of 0.5",
+    "accuracy_best_threshold": "accuracy at the threshold that suits these rows best",
+    "brier": "Brier score",
+    "ece": "expected calibration error of the score",
+}
+_GENERATOR = {"auc": "AUC", "ap_fake": "AP", "eer": "EER", "tpr_at_fpr_5": "caught at 5 % FPR"}
+_AUTHENTICITY_FIGURES = ("scores", "roc_by_generator", "calibration")
+_UNTESTED = (
+    "No rows were held out for a test: the validation rows chose the best epoch, so these scores are a little high."
+)
 
 
 def write(home: Path) -> Path:
     """Write `report.html` from what the run directory holds; return its path."""
     classification_figures.learning_curves(home / "learning_curves.png", storage.read_lines(home / HISTORY))
-    result = storage.read_json(home / "metrics.json")
-    config = storage.read_json(home / "config.json")
-    data = storage.read_json(home / "data_report.json")
-    parts = [part for part in ("test", "validation") if part in result]
-    body = [
-        _head(config, data, result, parts[0]),
-        section("Scores", _scores(result, parts)),
-        section("Learning", embed_image(home / "learning_curves.png", "loss and validation scores by step")),
-        section(f"Pictures, {parts[0]} rows", _pictures(home / parts[0])),
-        section(f"Real or fake, {parts[0]} rows", _authenticity(home / parts[0], result[parts[0]]["authenticity"]))
-        if "authenticity" in result[parts[0]]
-        else "",
-        section(f"Classes, {parts[0]} rows", _classes(result[parts[0]]["per_class"])),
-        section("Data", _data(data)),
-        section("Selection", _selection(home)) if (home / "selection.json").exists() else "",
-        section("Search", _search(home)) if (home / "tuning.json").exists() else "",
-        section("What was run", _run(home, config, result)),
-    ]
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(config['name'])} · tithe</title><style>{STYLE}</style></head>"
-        f"<body>{''.join(body)}</body></html>"
-    )
-    storage.write_text(home / "report.html", page)
+    storage.write_text(home / "report.html", render("run.html", **_contents(home)))
     return home / "report.html"
 
 
-def _head(config: Mapping[str, Any], data: Mapping[str, Any], result: Mapping[str, Any], part: str) -> str:
-    scores, training, best = result[part], result["training"], result["best"]
-    low, high = scores["interval_95"]["accuracy"]
-    cards = [
-        (f"{scores['accuracy']:.3f}", f"{part} accuracy (95 %: {low:.3f} to {high:.3f})"),
-        (f"{scores['f1']:.3f}", f"{part} F1, macro"),
-        ("–" if scores["auc_roc"] is None else f"{scores['auc_roc']:.3f}", "AUC-ROC"),
-        (f"{training['seconds']:.0f} s", f"training, {_epochs(training)} on {training['device']}"),
-    ]
-    shown = "".join(
-        f'<div class="card"><b>{value}</b><span>{html.escape(label)}</span></div>' for value, label in cards
-    )
-    chosen = f"Best epoch {best['epoch']} by validation {best['by']}."
-    caution = (
-        " No rows were held out for a test: the validation rows chose the best epoch, so these numbers are a little "
-        "too good."
-        if part == "validation"
-        else ""
-    )
+def _contents(home: Path) -> dict[str, object]:
+    """Return what the template names."""
+    result, config, data = (storage.read_json(home / name) for name in (METRICS, "config.json", "data_report.json"))
+    part = "test" if "test" in result else "validation"
+    return {
+        "title": config["name"],
+        "about": _about(config, data, result["best"], part),
+        "part": part,
+        "headline": list(_headline(result, part)),
+        "scores": _scores(result),
+        "learning": read_image(home / "learning_curves.png", "loss and validation scores by step"),
+        "figures": _images(home / part, classification_figures.PICTURES),
+        "authenticity": _authenticity(home / part, result[part].get("authenticity")),
+        "classes": _classes(result[part]["per_class"]),
+        "data": [*_row_counts(data), *_properties(data)],
+        "class_sizes": _class_sizes(data["classes"]),
+        "selection": _selection(home),
+        "search": _search(home / "tuning.json"),
+        "run": list(_circumstances(result, storage.read_json(home / "environment.json"))),
+        "config": json.dumps(config, indent=2, ensure_ascii=False),
+    }
+
+
+def _about(config: Json, data: Json, best: Json, part: str) -> str:
     detector = f"{config['images']['mode']} detector"
     network = Path(config["model"]["encoder"]).name if config["task"] == "text" else detector
-    about = f"{network} on {data['file']}: {data['rows_kept']} rows, {len(data['classes'])} classes. {chosen}{caution}"
-    title = f'<h1>{html.escape(config["name"])}</h1><p class="quiet">{html.escape(about)}</p>'
-    return f'{title}<div class="cards">{shown}</div>'
+    rows = f"{network} on {data['file']}: {data['rows_kept']} rows, {len(data['classes'])} classes."
+    epoch = f"Best epoch {best['epoch']} by validation {best['by']}."
+    return " ".join([rows, epoch, *([_UNTESTED] if part == "validation" else [])])
 
 
-def _epochs(training: Mapping[str, Any]) -> str:
-    return "1 epoch" if training["epochs"] == 1 else f"{training['epochs']} epochs"
+def _headline(result: Json, part: str) -> Iterator[tuple[str, str]]:
+    """Yield the numbers that head the page, each with what it is."""
+    scores, training = result[part], result["training"]
+    low, high = scores["interval_95"]["accuracy"]
+    yield f"{scores['accuracy']:.3f}", f"{part} accuracy (95 %: {low:.3f} to {high:.3f})"
+    yield f"{scores['f1']:.3f}", f"{part} F1, macro"
+    yield MISSING if scores["auc_roc"] is None else f"{scores['auc_roc']:.3f}", "AUC-ROC"
+    yield f"{training['seconds']:.0f} s", f"training, {_epochs(training['epochs'])} on {training['device']}"
 
 
-def _scores(result: Mapping[str, Any], parts: Sequence[str]) -> str:
-    rows = [(label, *(format_number(result[part][key]) for part in parts)) for key, label in _SCORES.items()]
-    return render_table(("", *parts), rows)
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
-def _classes(table: Sequence[Mapping[str, Any]]) -> str:
-    order = sorted(table, key=lambda row: row["f1"])
-    rows = [(r["class"], *(format_number(r[k]) for k in ("precision", "recall", "f1", "rows"))) for r in order]
-    return (
-        f'<div class="scroll">{render_table(("class, worst first", "precision", "recall", "F1", "rows"), rows)}</div>'
-    )
+def _scores(result: Json) -> Table:
+    parts = [part for part in ("test", "validation") if part in result]
+    return Table(("", *parts), [(label, *(result[part][key] for part in parts)) for key, label in _SCORES.items()])
 
 
-def _authenticity(folder: Path, found: Mapping[str, Any]) -> str:
-    named = {
-        "auc": "AUC",
-        "ap_fake": "average precision, fake is positive",
-        "ap_real": "average precision, real is positive",
-        "eer": "equal error rate",
-        "tpr_at_fpr_1": "fakes caught where 1 % of reals are called fake",
-        "tpr_at_fpr_5": "fakes caught where 5 % of reals are called fake",
-        "accuracy": "accuracy at a score of 0.5",
-        "accuracy_best_threshold": "accuracy at the threshold that suits these rows best",
-        "brier": "Brier score",
-        "ece": "expected calibration error of the score",
+def _classes(per_class: Sequence[Json]) -> Table:
+    worst_first = sorted(per_class, key=lambda row: float(row["f1"]))
+    rows = [[row[key] for key in ("class", "precision", "recall", "f1", "rows")] for row in worst_first]
+    return Table(("class, worst first", "precision", "recall", "F1", "rows"), rows)
+
+
+def _class_sizes(counts: Mapping[str, int]) -> Table:
+    largest_first = sorted(counts, key=lambda name: counts[name], reverse=True)
+    return Table(("class", "rows"), [(name, counts[name]) for name in largest_first])
+
+
+def _images(folder: Path, names: Sequence[str]) -> list[Image]:
+    """Return the figures of a part of the rows that were drawn."""
+    files = [folder / f"{name}.png" for name in names]
+    return [read_image(file, file.stem.replace("_", " ")) for file in files if file.exists()]
+
+
+def _authenticity(folder: Path, result: Json | None) -> dict[str, object] | None:
+    if result is None:
+        return None
+    verdicts = [(name, *counts.values()) for name, counts in result.get("verdicts", {}).items()]
+    return {
+        "scores": Table(("", folder.name), [(label, result[key]) for key, label in _AUTHENTICITY.items()]),
+        "verdicts": Table(("truly", "called fake", "unsure", "called real"), verdicts) if verdicts else None,
+        "generators": _generators(result["per_generator"]),
+        "figures": _images(folder, _AUTHENTICITY_FIGURES),
     }
-    numbers = render_table(("", ""), [(label, format_number(found[key])) for key, label in named.items()])
-    keys = ("fakes", "auc", "ap_fake", "eer", "tpr_at_fpr_5")
-    lines = [(r["generator"], *(format_number(r[k]) for k in keys)) for r in found["per_generator"]]
-    lines = [(name, fakes if fakes.isdecimal() else "", *more) for name, fakes, *more in lines]  # of the mean, none
-    by_generator = render_table(("generator", "fakes", "AUC", "AP", "EER", "caught at 5 % FPR"), lines)
-    verdicts = [(name, *(str(count) for count in said.values())) for name, said in found.get("verdicts", {}).items()]
-    judged = render_table(("truly", "called fake", "unsure", "called real"), verdicts) if verdicts else ""
-    shown = [
-        embed_image(folder / f"{n}.png", n) for n in ("scores", "roc_by_generator", "calibration") if _is(folder, n)
-    ]
-    return f'{numbers}<p></p>{judged}<p></p>{by_generator}<p></p><div class="pictures wide">{"".join(shown)}</div>'
 
 
-def _is(folder: Path, name: str) -> bool:
-    return (folder / f"{name}.png").exists()
-
-
-def _data(data: Mapping[str, Any]) -> str:
-    splits = data["splits"]
-    rows = [("rows read", str(data["rows_read"])), ("rows kept", str(data["rows_kept"]))]
-    rows += [(f"dropped: {reason}", str(count)) for reason, count in data["dropped"].items()]
-    rows += [(f"{name} rows", str(splits[part])) for part, name in _PARTS.items()]
-    if "train_selected" in splits:
-        rows.append(("train rows chosen", str(splits["train_selected"])))
-    if splits["train_after_balancing"] != splits.get("train_selected", splits["train"]):
-        rows.append(("train rows after balancing", str(splits["train_after_balancing"])))
-    if splits["too_small_to_split"]:
-        rows.append(("classes too small to split, in train only", ", ".join(splits["too_small_to_split"])))
-    if words := data.get("words"):
-        rows.append(("words of a text", f"mean {words['mean']}, median {words['median']}, most {words['max']}"))
-    if near := data.get("near_duplicates"):
-        rows.append(("near copies", f"{near.get('rows', near.get('images'))} rows in {near['groups']} groups"))
-    if seen := splits.get("near_copies_in_train"):
-        told = ", ".join(f"{seen[part]} of {name}" for part, name in (("val", "validation"), ("test", "test")))
-        rows.append(("near copies of training rows", told))
-    if sizes := data.get("sizes"):
-        shown = (f"{side} {found['min']} to {found['max']}" for side, found in sizes.items())
-        rows.append(("pixels of an image", ", ".join(shown)))
-    if leak := splits.get("format_leak"):
-        told = f"AUC {leak['auc']:.3f}; up to {leak['chance']:.3f} may be chance"
-        rows.append(("classes told apart by file format alone", told))
-    sizes = sorted(data["classes"].items(), key=lambda item: -item[1])
-    classes = render_table(("class", "rows"), [(name, str(count)) for name, count in sizes])
-    return f"{render_table(('', ''), rows)}<details><summary>rows of every class</summary>{classes}</details>"
-
-
-def _selection(home: Path) -> str:
-    account = storage.read_json(home / "selection.json")
-    picture = embed_image(home / "selection.png", "the chosen rows among all")
-    seconds = sum(account["seconds"].values())
-    said = f"{account['strategy']} chose {account['rows']} of {account['pool']} rows, which took {seconds:.1f} s."
-    return f"<p>{html.escape(said)}</p>{picture}"
-
-
-def _search(home: Path) -> str:
-    told = storage.read_json(home / "tuning.json")
-    best, tune, rows = told["best"], told["tune"], told["rows"]
-    epochs = "1 epoch" if tune["epochs"] == 1 else f"{tune['epochs']} epochs"
-    said = (
-        f"{len(told['trials'])} trials of {epochs}, drawn by {tune['sampler']} search, took {told['seconds']:.1f} s. "
-        f"They learnt from {rows['train']} training rows and were judged by {tune['metric']} on {rows['val']} others. "
-        f"Number {best['number']} was best: its values stand in the resolved config."
-    )
-    names = list(dict.fromkeys(name for trial in told["trials"] for part in trial["values"].values() for name in part))
-    lines = []
-    for trial in sorted(told["trials"], key=lambda t: t.get("val_loss", float("inf"))):
-        values = {name: value for part in trial["values"].values() for name, value in part.items()}
-        shown = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in (values.get(name, "–") for name in names)]
-        scores = [format_number(trial.get(name)) for name in ("val_loss", "val_accuracy")]
-        lines.append((str(trial["number"]), *scores, *shown, trial["state"]))
-    table = render_table(("trial", "loss", "accuracy", *names, "end"), lines)
-    return f'<p>{html.escape(said)}</p><div class="scroll">{table}</div>'
-
-
-def _run(home: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-    environment = storage.read_json(home / "environment.json")
-    training = result["training"]
+def _generators(lines: Sequence[Json]) -> Table:
     rows = [
-        ("final weights, SHA-256", training["final_weights_sha256"]),
-        ("split, SHA-256", training["split_sha256"]),
-        ("parameters", f"{training['parameters']:,}, of which {training['parameters_trained']:,} were trained"),
-        *([("encoder", result["freeze"]["verdict"])] if "freeze" in result else []),
-        ("precision", training["precision"]),
-        ("rows per second", str(training["rows_per_second"])),
-        ("waited for data", f"{training['waited_seconds']} s of {training['seconds']} s"),
-        ("command", " ".join(environment["command"])),
-        (
-            "machine",
-            f"{environment['platform']}, {environment['cpu_count']} cores, Python {environment['python']}",
-        ),
-        ("packages", ", ".join(f"{k} {v}" for k, v in environment["packages"].items())),
+        (line["generator"], "" if line["generator"] == MACRO else line["fakes"], *(line[key] for key in _GENERATOR))
+        for line in lines
     ]
-    shown = html.escape(json.dumps(config, indent=2, ensure_ascii=False))
-    return f"{render_table(('', ''), rows)}<details><summary>resolved config</summary><pre>{shown}</pre></details>"
+    return Table(("generator", "fakes", *_GENERATOR.values()), rows)
 
 
-def _pictures(folder: Path) -> str:
-    shown = "".join(
-        embed_image(folder / f"{name}.png", name.replace("_", " ")) for name in classification_figures.PICTURES
+def _row_counts(data: Json) -> Iterator[Fact]:
+    """Yield how many rows there were after each step from the file to the training rows."""
+    splits = data["splits"]
+    yield "rows read", data["rows_read"]
+    yield "rows kept", data["rows_kept"]
+    for reason, count in data["dropped"].items():
+        yield f"dropped: {reason}", count
+    for part, name in _PARTS.items():
+        yield f"{name} rows", splits[part]
+    if "train_selected" in splits:
+        yield "training rows selected", splits["train_selected"]
+    if splits["train_after_balancing"] != splits.get("train_selected", splits["train"]):
+        yield "training rows after balancing", splits["train_after_balancing"]
+    if splits["too_small_to_split"]:
+        yield "classes too small to split, in training only", ", ".join(splits["too_small_to_split"])
+
+
+def _properties(data: Json) -> Iterator[Fact]:
+    """Yield what is known of the rows beyond their number; texts and images have different properties."""
+    splits = data["splits"]
+    if words := data.get("words"):
+        yield "words of a text", f"mean {words['mean']}, median {words['median']}, most {words['max']}"
+    if near := data.get("near_duplicates"):
+        yield "near copies", f"{near.get('rows', near.get('images'))} rows in {near['groups']} groups"
+    if near := splits.get("near_copies_in_train"):
+        yield "near copies of training rows", f"{near['val']} of validation, {near['test']} of test"
+    if sizes := data.get("sizes"):
+        spans = (f"{side} {span['min']} to {span['max']}" for side, span in sizes.items())
+        yield "pixels of an image", ", ".join(spans)
+    if leak := splits.get("format_leak"):
+        auc = f"AUC {leak['auc']:.3f}; up to {leak['chance']:.3f} may be chance"
+        yield "classes predicted from the file format alone", auc
+
+
+def _selection(home: Path) -> dict[str, object] | None:
+    if not (home / "selection.json").exists():
+        return None
+    summary = storage.read_json(home / "selection.json")
+    return {
+        **{key: summary[key] for key in ("strategy", "rows", "pool")},
+        "seconds": sum(summary["seconds"].values()),
+        "map": read_image(home / "selection.png", "the selected rows among all"),
+    }
+
+
+def _search(file: Path) -> dict[str, object] | None:
+    if not file.exists():
+        return None
+    summary = storage.read_json(file)
+    tune, rows = summary["tune"], summary["rows"]
+    about = (
+        f"{len(summary['trials'])} trials of {_epochs(tune['epochs'])}, drawn by {tune['sampler']} search, took "
+        f"{summary['seconds']:.1f} s. They were trained on {rows['train']} training rows and judged by "
+        f"{tune['metric']} on {rows['val']} others. Number {summary['best']['number']} was best: the resolved config "
+        "has its values."
     )
-    return f'<div class="pictures">{shown}</div>'
+    return {"about": about, "trials": _trials(summary["trials"])}
+
+
+def _trials(trials: Sequence[Json]) -> Table:
+    """Return the trials of a search with the values each one tried, the lowest loss first."""
+    ordered = sorted(trials, key=lambda trial: float(trial.get("val_loss", "inf")))
+    tried = [{name: value for part in trial["values"].values() for name, value in part.items()} for trial in ordered]
+    names = list(dict.fromkeys(name for values in tried for name in values))
+    rows = []
+    for trial, values in zip(ordered, tried, strict=True):
+        settings = [_setting(values.get(name)) for name in names]
+        rows.append([trial["number"], trial.get("val_loss"), trial.get("val_accuracy"), *settings, trial["state"]])
+    return Table(("trial", "loss", "accuracy", *names, "end"), rows)
+
+
+def _setting(value: object) -> str | None:
+    if value is None:
+        return None
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _circumstances(result: Json, environment: Json) -> Iterator[Fact]:
+    """Yield what was run, on what machine, and the hashes that prove it."""
+    training = result["training"]
+    yield "final weights, SHA-256", training["final_weights_sha256"]
+    yield "split, SHA-256", training["split_sha256"]
+    yield "parameters", f"{training['parameters']:,}, of which {training['parameters_trained']:,} were trained"
+    if "freeze" in result:
+        yield "encoder", result["freeze"]["verdict"]
+    yield "precision", training["precision"]
+    yield "rows per second", str(training["rows_per_second"] or MISSING)
+    yield "waited for data", f"{training['waited_seconds']} s of {training['seconds']} s"
+    yield "command", " ".join(environment["command"])
+    machine = f"{environment['platform']}, {environment['cpu_count']} cores, Python {environment['python']}"
+    yield "machine", machine
+    yield "packages", ", ".join(f"{name} {version}" for name, version in environment["packages"].items())

@@ -1,0 +1,58 @@
+"""HTML pages read back as a browser would: their elements in order, their text, and what they would load."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+# Text from outside that would be an element, end an attribute or begin an entity.
+HOSTILE = """<script>alert("1") & 'two' &amp;"""
+
+_VOID = {"img", "meta", "wbr"}
+_LOADING = {"script", "link", "iframe", "object", "embed", "base", "form"}
+
+
+class Page(HTMLParser):
+    """A page whose elements are all closed in order, with the text of every cell and every image's address."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text = ""
+        self.rows: list[list[str]] = []
+        self.titles: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self._open: list[str] = []
+        assert text.startswith("<!doctype html>\n<html")
+        self.feed(text)
+        self.close()
+        assert self._open == [], f"not closed: {self._open}"
+        assert not re.search(r"@import|url\(", text[text.index("<style>") : text.index("</style>")])
+        assert self.images and all(str(image["src"]).startswith("data:image/png;base64,") for image in self.images)
+        assert all(image["alt"] for image in self.images)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        assert tag not in _LOADING and len(set(names)) == len(names)
+        assert not any(name == "href" or name.startswith("on") for name in names)
+        if tag not in _VOID:
+            self._open.append(tag)
+        if tag == "img":
+            self.images.append(dict(attrs))
+        elif tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+        elif tag == "h2":
+            self.titles.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open and self._open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] == "style":
+            return
+        self.text += data
+        if {"td", "th"} & set(self._open):
+            self.rows[-1][-1] += data
+        elif "h2" in self._open:
+            self.titles[-1] += data
