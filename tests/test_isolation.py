@@ -32,6 +32,9 @@ LEAKS = {
     "del sys.modules['colorsys']": "module colorsys: <module .+ became nothing",
     "cache._LIMIT = 'OTHER'": "global tithe.storage.cache._LIMIT: 'TITHE_CACHE_GB' became 'OTHER'",
     "plugins.FAMILIES['more'] = 'x'": "global tithe.plugins.FAMILIES: ",
+    "monkeypatch.setattr(backends, 'opencv', stand_in); import tithe.imaging.phash": (
+        "global tithe.imaging.phash.opencv: nothing became <function stand_in"
+    ),
     "random.random()": "numbers random: a stream at",
     "np.random.rand()": "numbers numpy.random: a stream at",
     "np.seterr(all='raise')": "numbers numpy.errors: ",
@@ -43,12 +46,16 @@ LEAKS = {
 }
 HEAD = """
 import colorsys, logging, os, random, resource, signal, sys, tracemalloc
-import numpy as np, pytest, torch
+import numpy as np, pytest, sklearn.linear_model, torch
 from support import state
 from tithe import plugins
+from tithe.imaging import backends
 from tithe.storage import cache
 FOLDER = os.path.dirname(__file__) + "/modules"
 BEFORE = state.take()
+
+def stand_in():
+    pass
 
 def test_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("TITHE_LEFT", "a")
@@ -74,7 +81,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("leaking")
     (folder / "modules").mkdir()
     (folder / "modules/of_a_test.py").touch()
-    tests = "".join(f"\ndef test_{i}():\n    {line}\n" for i, line in enumerate(LEAKS))
+    tests = "".join(f"\ndef test_{i}(monkeypatch):\n    {line}\n" for i, line in enumerate(LEAKS))
     (folder / "test_leaks.py").write_text(HEAD + tests + LAST)
     options = ["-p", "conftest", "-p", "no:cacheprovider", "--randomly-dont-reorganize", "--randomly-dont-reset-seed"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(ROOT / "src")])}

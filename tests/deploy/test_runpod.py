@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from support.paths import ROOT
+from support.runs import wait_for
 from support.texts import make_texts, write_rows
 from tithe import config, pipeline, storage
 
@@ -72,15 +72,6 @@ def said(tmp_path: Path) -> tuple[str, str]:
     return (tmp_path / "out").read_text(), (tmp_path / "err").read_text()
 
 
-def wait_for(checkpoint: Path, process: subprocess.Popen[str]) -> None:
-    for _ in range(2400):
-        if checkpoint.exists():
-            return
-        assert process.poll() is None, "the training ended before it could be stopped"
-        time.sleep(0.025)
-    raise AssertionError(f"{checkpoint} never appeared")
-
-
 @pytest.mark.parametrize(
     ("signum", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow)]
 )
@@ -92,7 +83,7 @@ def test_a_machine_taken_away_ends_with_the_weights_of_one_that_stayed(
     (volume / ".env").write_text("export HF_TOKEN='hf a$b'  # of the volume\nREAL=not-this-one\n")
     home = volume / "trained/plan"
     process = start("plan.json", "--set", "seed=3")
-    wait_for(home / "checkpoints/step_00000020", process)
+    wait_for((home / "checkpoints/step_00000020").exists, process)
     process.send_signal(signum)
     assert process.wait(60) == code
     assert not (home / storage.MANIFEST).exists()

@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import torch
 
 from support.paths import ROOT
 from support.photographs import final, history, train, twins, with_little_detector, without_pictures
+from support.runs import wait_for
 from tithe import storage
 from tithe.train import devices
 
@@ -118,10 +118,9 @@ def killed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     shutil.copytree(root, folder / "dataset")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        first = subprocess.Popen([sys.executable, str(SCRIPT), *EXAMPLE], stdout=subprocess.DEVNULL)
-        while not (folder / "checkpoints/checkpoint_epoch_1.pt").exists():
-            assert first.poll() is None
-            time.sleep(0.02)
+        command = [sys.executable, str(SCRIPT), *EXAMPLE]
+        first = subprocess.Popen(command, stdout=subprocess.DEVNULL, text=True)
+        wait_for((folder / "checkpoints/checkpoint_epoch_1.pt").exists, first)
         first.kill()
         assert first.wait() in (-signal.SIGKILL, 0)
         patch.setattr("sys.argv", [str(SCRIPT), *EXAMPLE, "--resume", "auto"])

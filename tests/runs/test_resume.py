@@ -161,7 +161,7 @@ def test_a_real_signal_then_resume_equals_the_uninterrupted_run(
     signum: int, code: int, long_config: Path, tmp_path: Path
 ) -> None:
     process = start(long_config)
-    wait_for(tmp_path / "run/checkpoints/step_00000040", process)
+    wait_for((tmp_path / "run/checkpoints/step_00000040").exists, process)
     process.send_signal(signum)
     assert process.wait(60) == code
     log = (tmp_path / "log.txt").read_text()

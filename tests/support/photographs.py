@@ -100,6 +100,7 @@ class Little(nn.Module):
 
 def with_little_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs whose detector is not what is looked at have a small one."""
+    # Where it is used: a patch of where it is defined is seen by what is imported after it, and by that for good.
     monkeypatch.setattr(image_task, "Detector", Little)
 
 

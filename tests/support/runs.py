@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,18 @@ def with_out(raw: dict[str, Any], out: Path, **more: Any) -> dict[str, Any]:
     return {**raw, "out": str(out), "checkpoint": {"every_batches": 5, **more}}
 
 
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    for _ in range(1200):
-        if path.exists():
-            return
-        assert process.poll() is None, "the run ended before it could be stopped"
-        time.sleep(0.05)
-    raise AssertionError(f"{path} never appeared")
+def wait_for(done: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait for what a process does. One that fails to is killed: it would be reported in another test."""
+    deadline = time.monotonic() + 300  # ten times what a crowded machine has needed
+    try:
+        while not done():
+            assert process.poll() is None, "the process ended before it could be stopped"
+            assert time.monotonic() < deadline, "it never happened"
+            time.sleep(0.02)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
 
 
 def built(raw: dict[str, Any]) -> tuple[Network, Any]:

@@ -19,6 +19,8 @@ from tithe.tune import batch_size as tune_batch_size
 from tithe.tune import search
 from tithe.tune.batch_size import MemoryProbe, bisect, extrapolate
 
+pytestmark = pytest.mark.usefixtures("seeded")  # `Net` is built by the global generator
+
 Settings = Callable[..., dict[str, Any]]
 MB = 1 << 20
 

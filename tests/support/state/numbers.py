@@ -18,7 +18,9 @@ class Stream(tuple[Any, ...]):
 
 
 def _numbers() -> Values:
-    values: dict[str, Any] = {"random": Stream(random.getstate())}
+    values: dict[str, Any] = {}
+    if "sklearn" in sys.modules:  # its import draws
+        values["random"] = Stream(random.getstate())
     if numpy := sys.modules.get("numpy"):
         values |= {"numpy.errors": numpy.geterr(), "numpy.print": numpy.get_printoptions()}
         kind, keys, *rest = numpy.random.get_state()

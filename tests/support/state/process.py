@@ -13,12 +13,13 @@ from typing import Any
 
 from support.state.kind import ABSENT, Kind, Values
 
-# What pytest sets around each phase of a test, and what imports set once: torch's compiler, and OpenCV.
-OF_OTHERS = {"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR", "LD_LIBRARY_PATH"}
+# What pytest sets around each phase of a test, and what imports set once: torch's compiler, OpenCV, scikit-learn.
+OF_PYTEST = {"PYTEST_CURRENT_TEST"}
+OF_IMPORTS = {"TORCHINDUCTOR_CACHE_DIR", "LD_LIBRARY_PATH", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}
 
 
 def _environment() -> Values:
-    return {name: value for name, value in os.environ.items() if name not in OF_OTHERS}
+    return {name: value for name, value in os.environ.items() if name not in OF_PYTEST | OF_IMPORTS}
 
 
 def _write_environment(name: str, value: Any) -> None:

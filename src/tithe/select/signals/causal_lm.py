@@ -66,7 +66,8 @@ def open_model(path: str | Path, max_length: int = 512, device: str | torch.devi
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **how)
         loader: Any = AutoModelForCausalLM  # its declared type does not include output_loading_info
-        model, loading = loader.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **how)
+        with torch.random.fork_rng(devices=[]):  # weights that are not in the file would be the caller's random numbers
+            model, loading = loader.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **how)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError, struct.error) as error:
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"the language model {path} can't be opened: {reason}") from None

@@ -20,9 +20,11 @@ folder `run__<uuid>__<pid>__<random>`: the operations as JSON lines (`data-*.log
 from __future__ import annotations
 
 import logging
+import random
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -151,7 +153,7 @@ def _start(data: Path, name: str, tags: list[str]) -> Any:
         neptune = plugins.require("neptune", extra="neptune")
     logging.getLogger("neptune").setLevel(logging.ERROR)
     # The client reads this once, while it starts, else takes the working directory.
-    with storage.environment_variable("NEPTUNE_DATA_DIRECTORY", str(data)):
+    with storage.environment_variable("NEPTUNE_DATA_DIRECTORY", str(data)), _own_random_numbers():
         return neptune.init_run(
             mode="offline",
             name=name,
@@ -164,6 +166,16 @@ def _start(data: Path, name: str, tags: list[str]) -> Any:
             capture_traceback=False,
             capture_hardware_metrics=False,
         )
+
+
+@contextmanager
+def _own_random_numbers() -> Iterator[None]:
+    """Leave the caller's random numbers alone: the client draws a part of its folder's name from them."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 def _types() -> Any:
