@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import itertools
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tithe.errors import InputError, did_you_mean
+
+# An input and its label, as they are in the file: cleaning comes later.
+Pair = tuple[object, object]
+_ROWS = 8192
 
 
 def check(path: Path, text_column: str, label_column: str | None, found: Collection[str], kind: str = "column") -> None:
@@ -18,7 +23,36 @@ def check(path: Path, text_column: str, label_column: str | None, found: Collect
     """
     for setting, column in (("text_column", text_column), ("label_column", label_column)):
         if column is not None and column not in found:
-            raise InputError(f"{path} has no {kind} '{column}' (data.{setting}){did_you_mean(column, found)}")
+            shown = [" ".join(name.split()) for name in found]  # of a damaged file they may be anything
+            raise InputError(f"{path} has no {kind} '{column}' (data.{setting}){did_you_mean(column, shown)}")
+
+
+def lists(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
+    """Yield rows in lists of one size, the last one shorter, as `read` of every reader does."""
+    while rows := list(itertools.islice(pairs, _ROWS)):
+        yield rows
+
+
+def pairs_of_objects(
+    path: Path, values: Iterator[object], text_column: str, label_column: str | None
+) -> Iterator[Pair]:
+    """Yield (input, label) of JSON objects; an `Unreadable` stays in its place.
+
+    Raises
+    ------
+    InputError
+        At the end: there were objects, and none had the text or the label column.
+    """
+    seen: set[str] = set()
+    for value in values:
+        if not isinstance(value, dict):
+            yield value, None
+            continue
+        seen.update(value)
+        label = value.get(label_column) if label_column else None
+        yield value.get(text_column), label if isinstance(label, str | int | float) else None
+    if seen:
+        check(path, text_column, label_column, seen, "key")
 
 
 class Unreadable(str):

@@ -8,14 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tithe.data.readers import Unreadable, check
+from tithe.data.readers import Pair, Unreadable, check, lists
 from tithe.errors import InputError
 
 SUFFIXES = (".csv", ".tsv")
-_ROWS = 8192
 
 
-def read(path: Path, text_column: str, label_column: str | None) -> Iterator[list[tuple[object, object]]]:
+def read(path: Path, text_column: str, label_column: str | None) -> Iterator[list[Pair]]:
     """Yield lists of (input, label) in file order; whole-number labels become integers.
 
     Raises
@@ -26,32 +25,25 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _rows(file, path, text_column, label_column)
+            yield from lists(_pairs(file, path, text_column, label_column))
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 (byte {error.start}): convert it, for example with iconv") from None
     except csv.Error as error:
         raise InputError(f"{path} is not CSV: {error}") from None
 
 
-def _rows(
-    file: Iterator[str], path: Path, text_column: str, label_column: str | None
-) -> Iterator[list[tuple[object, object]]]:
+def _pairs(file: Iterator[str], path: Path, text_column: str, label_column: str | None) -> Iterator[Pair]:
     first = next(file, "")
     delimiter = max(",;\t", key=first.count)
     header = next(csv.reader([first], delimiter=delimiter), [])
     check(path, text_column, label_column, header)
     text_at = header.index(text_column)
     label_at = header.index(label_column) if label_column else None
-    rows: list[tuple[object, object]] = []
     for fields in csv.reader(file, delimiter=delimiter):
         if len(fields) == len(header):
-            rows.append((fields[text_at], None if label_at is None else _label(fields[label_at])))
+            yield fields[text_at], None if label_at is None else _label(fields[label_at])
         elif fields:
-            rows.append((Unreadable(delimiter.join(fields)), None))
-        if len(rows) >= _ROWS:
-            yield rows
-            rows = []
-    yield rows
+            yield Unreadable(delimiter.join(fields)), None
 
 
 def _label(text: str) -> str | int:

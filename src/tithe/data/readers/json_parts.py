@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tithe.data import json_stream
-from tithe.data.readers import Unreadable, check
+from tithe.data.readers import Pair, Unreadable, lists, pairs_of_objects
 from tithe.errors import InputError
 
 SUFFIXES = (json_stream.SUFFIX,)
 FOLDER = True
-_ROWS = 8192
 _EXCERPT = 200
 
 
-def read(path: Path, text_column: str, label_column: str | None) -> Iterator[list[tuple[object, object]]]:
+def read(path: Path, text_column: str, label_column: str | None) -> Iterator[list[Pair]]:
     """Yield lists of (input, label): the files of a folder in the order of their names, each in its own order.
 
     Raises
@@ -23,25 +22,12 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
     InputError
         A file is not JSON, the folder has none, or no object has the text or the label column.
     """
-    parts = json_stream.parts(path)
-    if not parts:
+    files = json_stream.parts(path)
+    if not files:
         raise InputError(f"{path} has no *.json file: pass a folder that has, or the path of one file")
-    seen: set[str] = set()
-    rows: list[tuple[object, object]] = []
-    for part in parts:
-        for value in json_stream.values(part):
-            rows.append(_row(value, text_column, label_column, seen))
-            if len(rows) == _ROWS:
-                yield rows
-                rows = []
-    yield rows
-    if seen:
-        check(path, text_column, label_column, seen, "key")
+    values = (_object(value) for file in files for value in json_stream.values(file))
+    yield from lists(pairs_of_objects(path, values, text_column, label_column))
 
 
-def _row(value: object, text_column: str, label_column: str | None, seen: set[str]) -> tuple[object, object]:
-    if not isinstance(value, dict):
-        return Unreadable(json_stream.excerpt(value, _EXCERPT)), None
-    seen.update(value)
-    label = value.get(label_column) if label_column else None
-    return value.get(text_column), label if isinstance(label, str | int | float) else None
+def _object(value: object) -> object:
+    return value if isinstance(value, dict) else Unreadable(json_stream.excerpt(value, _EXCERPT))

@@ -8,14 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tithe.data.readers import check
+from tithe.data.readers import Pair, check
 from tithe.errors import InputError
 
 SUFFIXES = (".parquet", ".pq")
 _ROWS = 8192
 
 
-def read(path: Path, text_column: str, label_column: str | None) -> Iterator[list[tuple[object, object]]]:
+def read(path: Path, text_column: str, label_column: str | None) -> Iterator[list[Pair]]:
     """Yield lists of (input, label) in file order; labels are None where no label column is given.
 
     Raises
