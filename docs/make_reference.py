@@ -12,7 +12,7 @@ def reference() -> str:
     """Return the page: the native settings, then those of every documented format."""
     parts = ["# Settings\n\nWritten by `make docs` from the code; `tithe config explain` prints the same.\n"]
     models = {"native": config.Run}
-    models |= {f"recipe `{name}`": plugins.load("recipes", name).Config for name in plugins.names("recipes")}
+    models |= {f"recipe `{name}`": plugins.load("formats", name).Config for name in plugins.names("formats")}
     for title, model in models.items():
         rows = (f"| `{k}` | {t.replace('|', '·')} | `{d}` | {m} |\n" for k, t, d, m in explain(model))
         parts.append(f"\n## {title.capitalize()}\n\n{_HEAD}{''.join(rows)}")

@@ -448,8 +448,8 @@ def test_the_rooms_before_the_mark_load_no_torch() -> None:
     assert loaded(f"import {names}").isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("family", ["recipes", "readers"])
-def test_recipes_and_readers_load_no_torch(family: str) -> None:
+@pytest.mark.parametrize("family", ["formats", "readers"])
+def test_formats_and_readers_load_no_torch(family: str) -> None:
     code = f"from tithe import plugins\nfor name in plugins.names('{family}'): plugins.load('{family}', name)"
     modules = loaded(code)
     assert modules.isdisjoint(HEAVY)

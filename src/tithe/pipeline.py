@@ -14,7 +14,7 @@ from tithe.runs import directory, log, resume
 from tithe.runs.finish import Outcome, finish
 from tithe.runs.resume import ResumePoint
 from tithe.runs.session import Session
-from tithe.select.selection import parse_options
+from tithe.select.selection import check_unedited, parse_options
 from tithe.storage import run_files
 from tithe.tasks import Task
 from tithe.track.tracks import mirror_settings
@@ -137,12 +137,14 @@ def prepare(
     """
     with accelerator.main_process_first():  # the others read from the cache
         splits = task.load()
+    fingerprint = resume.fingerprint(task, splits.labels, splits.fingerprint)
     if point:
-        point.check(resume.fingerprint(task, splits.labels, splits.fingerprint))
+        point.check(fingerprint)
     setup = open_setup(task, splits, accelerator)
     if point:
         point.check(setup.network.fingerprint)
     if task.run.select is None:
         return setup, None
     selection = select.choose_rows(setup, task.run.select)
+    check_unedited(selection.code, fingerprint["select"])
     return setup.with_train_rows(selection.selection.rows), selection

@@ -112,7 +112,7 @@ def test_no_message_speaks_the_library_s_language(load: Load, words: str) -> Non
 
 
 def models() -> dict[str, type[BaseModel]]:
-    return {"run": config.Run, **{name: plugins.load("recipes", name).Config for name in plugins.names("recipes")}}
+    return {"run": config.Run, **{name: plugins.load("formats", name).Config for name in plugins.names("formats")}}
 
 
 def leaves(model: type[BaseModel]) -> list[str]:

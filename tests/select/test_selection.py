@@ -30,7 +30,7 @@ def test_what_is_not_a_number_names_its_row(signal: str, strategy: str) -> None:
 @pytest.mark.parametrize(
     "settings, says",
     [
-        ({"strategy": "k_centre"}, "unknown strategies name 'k_centre': did you mean 'k_center'"),
+        ({"strategy": "k_centre"}, "unknown strategy 'k_centre': did you mean 'k_center'"),
         ({"strategy": "el2n", "options": {"drop": 0.1}}, "unknown key 'drop' in select.options of el2n"),
         ({"strategy": "entropy_diversity", "options": {"weight": 2.0}}, "weight = 2.0 should be less than"),
         ({"strategy": "random", "options": {"weight": 2.0}}, "unknown key 'weight'"),

@@ -52,4 +52,4 @@ def config_explain(
 def _config_model(recipe: str | None) -> Any:
     from tithe import config, plugins
 
-    return plugins.load("recipes", recipe).Config if recipe else config.Run
+    return plugins.load("formats", recipe).Config if recipe else config.Run

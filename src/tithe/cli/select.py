@@ -30,7 +30,9 @@ def select(
             help="Parquet file for the chosen rows; a summary (.json) and a map (.png) are written next to it."
         ),
     ],
-    strategy: Annotated[str, typer.Option(help="Strategy that chooses the rows.")] = "random",
+    strategy: Annotated[
+        str, typer.Option(help="Strategy that chooses the rows: its name, or the path of its .py file.")
+    ] = "random",
     budget: Annotated[float, typer.Option(help="Share of the rows to keep.")] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the strategy's random draws.")] = 0,
     option: Annotated[
@@ -89,7 +91,9 @@ def _check_out(source: Path, out: Path) -> None:
 def suite(
     source: Source,
     out: Annotated[Path, typer.Option(help="Folder for suite.json, the table and the trials.")],
-    strategies: Annotated[str, typer.Option(help="Names separated by commas; all strategies when unset.")] = "",
+    strategies: Annotated[
+        str, typer.Option(help="Names, or paths of .py files, separated by commas; all strategies when unset.")
+    ] = "",
     budgets: Annotated[str, typer.Option(help="Shares of the training rows, separated by commas.")] = "0.1",
     seeds: Annotated[
         str, typer.Option(help="Seeds of split, selection and training, separated by commas.")
@@ -120,7 +124,9 @@ def suite(
         train = {"epochs": 5, "batch_size": 32, "learning_rate": 1e-3}
         raw = {"data": {"path": str(source), "test_ratio": 0.2, **columns}, "model": model, "train": train}
         base = config.parse(raw, settings or (), source="tithe suite")
-    names = [name.strip() for name in strategies.split(",") if name.strip()] or list(plugins.names("strategies"))
+    names = [name.strip() for name in strategies.split(",") if name.strip()] or [
+        name for name, _ in plugins.each("strategies")
+    ]
     shares, seed_list = _numbers(budgets, "--budgets", float), _numbers(seeds, "--seeds", int)
     with quiet_libraries():
         results = run_suite(base, Grid(names, shares, seed_list, equal_steps), out, processes)

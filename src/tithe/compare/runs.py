@@ -16,6 +16,9 @@ from tithe.storage import freeze_proof
 from tithe.storage.run_files import HISTORY
 
 _CONFIG, _DATA, _METRICS = "config.json", "data_report.json", "metrics.json"
+_SELECTION = "selection.json"
+# A strategy that is not part of tithe counts by its code, wherever its file is.
+_STRATEGY = ("strategy", "strategy_sha256", "first_sha256")
 _PREDICTIONS = "test/predictions.parquet"
 _COLUMNS = ("row", "label", "predicted", "probability_of_label")
 _CURE = "pass run directories, or a folder of them"
@@ -85,6 +88,8 @@ class RunFiles:
         """Settings that can change results, by dotted key, without those that have no effect in this run."""
         flat = dict(storage.flatten(self.config))
         flat["data"] = self.content
+        account = _read_if_there(self.home / _SELECTION) or {}
+        flat |= {f"select.{key}": account[key] for key in _STRATEGY if key in account}
         if self.metrics:
             flat["train.precision"] = self.metrics["training"]["precision"]
         elif flat["train.precision"] != "no":

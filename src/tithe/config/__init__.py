@@ -98,7 +98,7 @@ def parse(
     settings = [override(text) for text in overrides]
     values: dict[str, Any] = json.loads(json.dumps(raw, default=str))  # a copy that --set may change
     if recipe:
-        module = plugins.load("recipes", recipe)
+        module = plugins.load("formats", recipe)
         documented, native = known_keys(module.Config), known_keys(Run)
         # An unknown key counts as one of the documented format, so that the error can suggest a key of that format.
         own = [
@@ -124,7 +124,7 @@ def recognise(raw: Mapping[str, Any]) -> str | None:
         keys = known_keys(model)
         return required_keys(model) <= present, sum(key in keys for key in present)
 
-    scores = {name: score(plugins.load("recipes", name).Config) for name in plugins.names("recipes")}
+    scores = {name: score(plugins.load("formats", name).Config) for name in plugins.names("formats")}
     best = max(scores, key=lambda name: scores[name], default=None)
     return best if best and scores[best] > score(Run) else None
 

@@ -130,7 +130,7 @@ class Tune(Section):
 class Select(Section):
     """Selection: train on a part of the training rows, chosen by a strategy."""
 
-    strategy: str = Field("random", description="file name in strategies/; 'all' takes every row")
+    strategy: str = Field("random", description="name of a strategy, or path of its .py file; 'all' takes every row")
     budget: float = Field(0.1, gt=0, le=1, description="share of the training rows")
     balance: Literal["stratified", "uniform", "none"] = Field(
         "stratified", description="how the budget is divided among classes: by size, equally, or not at all"
@@ -260,6 +260,15 @@ class Track(Section):
     neptune: Neptune | None = Field(None, description="write a Neptune offline record")
     mlflow: MLflow | None = Field(None, description="log to an MLflow server")
     clearml: ClearML | None = Field(None, description="log to ClearML, or write its offline archive")
+    plugins: dict[str, dict[str, Any]] = Field(
+        {}, description="settings of trackers from other packages, by name; config.json shows them: no secrets here"
+    )
+
+    @model_validator(mode="after")
+    def _own_have_sections(self) -> Track:
+        if own := self.plugins.keys() & type(self).model_fields.keys():
+            raise ValueError(f"plugins.{min(own)} is a tracker of tithe: set track.{min(own)}")
+        return self
 
 
 class Run(Section):

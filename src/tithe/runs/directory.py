@@ -84,7 +84,7 @@ def exclusive(home: Path, accelerator: Accelerator) -> Iterator[None]:
 
 def owned_files(run: config.Run, home: Path) -> list[Path]:
     """Return the files and folders that the run writes; nothing else may be deleted or listed in the manifest."""
-    names = dict.fromkeys([*FILES, run.track.tensorboard_dir])
+    names = dict.fromkeys([*FILES, run.track.tensorboard_dir, *run.track.plugins])
     paths = [*(home / name for name in names), *locate.all_in(home / run.checkpoint.dir)]
     paths += home.glob(NUMBERED.format("*"))
     return [path for path in paths if path.exists() and path.resolve().is_relative_to(home.resolve())]

@@ -16,6 +16,7 @@ from tithe.checkpoints.state import TrainState
 from tithe.data import LabelMap
 from tithe.errors import InputError
 from tithe.models.network import Network
+from tithe.select import selection
 from tithe.storage import run_files
 from tithe.tasks import Task
 
@@ -159,7 +160,7 @@ def fingerprint(task: Task, labels: LabelMap, data: str) -> dict[str, Any]:
         "labels": {"classes": len(labels), "sha256": labels.hash},
         "model": task.fingerprint(),
         "data": data,
-        "select": run.select.model_dump(mode="json") if run.select else None,
+        "select": selection.fingerprint(run.select) if run.select else None,
         "order": {
             "seed": run.seed,
             "batch_size": t.batch_size,

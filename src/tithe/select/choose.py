@@ -17,7 +17,7 @@ from tithe.select.explain import explain
 from tithe.select.pool import Pool
 from tithe.select.rescore import rescore_with_model
 from tithe.select.rounds import History, choose_round, strategy_of
-from tithe.select.selection import Selection, parse_options
+from tithe.select.selection import Selection, check_unedited, code_hashes, fingerprint, parse_options
 from tithe.select.signals.gather import SignalInputs, compute_signals
 from tithe.storage import cache
 from tithe.tasks import Task, open_task
@@ -39,6 +39,8 @@ class SelectionResult:
         Time to compute the signals, also if they are from the cache, and time of the choice itself.
     rounds
         Number, strategy and SHA-256 of the scoring model of each round.
+    code
+        SHA-256 of the strategies' code, where it is not part of tithe; see `selection.code_hashes`.
     """
 
     pool: Pool
@@ -48,6 +50,7 @@ class SelectionResult:
     names: tuple[str, ...]
     seconds: dict[str, float]
     rounds: tuple[dict[str, Any], ...]
+    code: dict[str, str]
 
 
 def choose_rows(setup: Setup, settings: config.Select) -> SelectionResult:
@@ -62,7 +65,7 @@ def choose_rows(setup: Setup, settings: config.Select) -> SelectionResult:
         The strategy, an option, a signal or the budget is invalid.
     """
     inputs, rescore = SignalInputs(setup, settings), rescore_with_model(setup)
-    journal = RoundJournal.open(inputs)
+    journal, code = RoundJournal.open(inputs), code_hashes(settings)
     history = journal.history()
     pool, cost = compute_signals(inputs, list({strategy_of(settings, 0), settings.strategy}))
     started = time.monotonic()
@@ -71,13 +74,14 @@ def choose_rows(setup: Setup, settings: config.Select) -> SelectionResult:
         current, model_sha256 = rescore(history.rows) if number else ({}, None)
         scored = pool.with_signals({name: array for name, array in current.items() if name in pool.signals})
         history = choose_round(scored, settings, inputs.seed, history)
+        check_unedited(code_hashes(settings), code)
         journal.add(number, history, model_sha256)
     selection = history.selection()
     seconds = {"signals": round(cost, 3), "choice": round(time.monotonic() - started, 3)}
     share = f"{len(selection)} of {len(pool)} training rows"
-    logger.info("%s chose %s in %.1f s", settings.strategy, share, sum(seconds.values()))
+    logger.info("%s chose %s in %.1f s", plugins.short_name(settings.strategy), share, sum(seconds.values()))
     names = tuple(map(str, inputs.labels.names))
-    return SelectionResult(pool, selection, settings, inputs.seed, names, seconds, tuple(journal.rounds))
+    return SelectionResult(pool, selection, settings, inputs.seed, names, seconds, tuple(journal.rounds), code)
 
 
 @dataclass
@@ -100,7 +104,7 @@ class RoundJournal:
     def open(cls, inputs: SignalInputs) -> RoundJournal:
         """Open the journal of a selection, with the rounds that an earlier process finished."""
         settings = inputs.settings
-        key = [inputs.data.fingerprint, inputs.embeddings_key, inputs.training_key, settings.model_dump(mode="json")]
+        key = [inputs.data.fingerprint, inputs.embeddings_key, inputs.training_key, fingerprint(settings)]
         folder = cache.place("rounds", storage.digest([*key, inputs.seed]))
         files = [folder / f"{number}.json" for number in range(settings.rounds if settings.rounds > 1 else 0)]
         finished = itertools.takewhile(Path.is_file, files)
@@ -112,7 +116,7 @@ class RoundJournal:
 
     def add(self, number: int, history: History, model_sha256: str | None) -> None:
         """Record a finished round: its strategy, the SHA-256 of the model that scored the rows, the rows so far."""
-        name = strategy_of(self.settings, number)
+        name = plugins.short_name(strategy_of(self.settings, number))
         self.rounds.append(
             {"round": number, "strategy": name, "model_sha256": model_sha256, "history": history.as_json()}
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tithe import storage
+from tithe import plugins, storage
 from tithe.select.choose import SelectionResult
 from tithe.select.map import draw
 from tithe.storage import run_files
@@ -44,7 +44,8 @@ def summary(result: SelectionResult) -> dict[str, Any]:
     """Return the content of the summary: settings, chosen rows by class and round, cost in seconds."""
     selection, labels = result.selection, result.pool.labels
     return {
-        "strategy": result.settings.strategy,
+        "strategy": plugins.short_name(result.settings.strategy),
+        **result.code,
         "settings": result.settings.model_dump(mode="json"),
         "seed": result.seed,
         "rows": len(selection),

@@ -68,24 +68,39 @@ def select(
     if settings.strategy == "all":
         every = np.arange(len(pool))
         return Selection(every, every, np.zeros(len(pool)), np.zeros_like(every))
+    strategy = plugins.load("strategies", settings.strategy)
+    return select_with(strategy, pool, settings, seed, taken, total)
+
+
+def select_with(
+    strategy: ModuleType,
+    pool: Pool,
+    settings: config.Select,
+    seed: int,
+    taken: Rows = NOTHING,
+    total: int | None = None,
+) -> Selection:
+    """Choose rows by a strategy that is at hand, whatever the settings name; see `select`."""
     total = budget_rows(len(pool), settings.budget) if total is None else total
-    call = _strategy_call(pool, settings, seed, taken, total)
+    call = _strategy_call(strategy, pool, settings, seed, taken, total)
     if settings.balance == "none":
         order, score = call.choose(np.arange(len(pool)), total - len(taken))
         order, score = _fill_floor(call, order, score)
         fraction = np.arange(len(order)) / max(1, len(order))
     else:
         order, score, fraction = _by_class(call)
-    return _finished(pool, order, score, fraction, total - len(taken), settings.strategy)
+    return _finished(pool, order, score, fraction, total - len(taken), call.name)
 
 
 def scores(pool: Pool, settings: config.Select, seed: int) -> Array | None:
     """Return a strategy's score of every row, shape (N,); None for one that picks instead of scoring."""
-    return _strategy_call(pool, settings, seed, NOTHING, 0).scores
+    strategy = plugins.load("strategies", settings.strategy)
+    return _strategy_call(strategy, pool, settings, seed, NOTHING, 0).scores
 
 
-def _strategy_call(pool: Pool, settings: config.Select, seed: int, taken: Rows, total: int) -> _StrategyCall:
-    module = plugins.load("strategies", settings.strategy)
+def _strategy_call(
+    module: ModuleType, pool: Pool, settings: config.Select, seed: int, taken: Rows, total: int
+) -> _StrategyCall:
     if not isinstance(module, Scores | Picks):
         raise TitheError(f"strategy '{settings.strategy}' needs NEEDS, and score or pick: see tithe.select.strategies")
     rng = np.random.default_rng([seed, 0x5E1EC7, len(taken)])
@@ -105,12 +120,20 @@ class _StrategyCall:
     rng: np.random.Generator
     options: config.Section
 
+    @property
+    def name(self) -> str:
+        """The strategy's name in messages."""
+        return plugins.short_name(self.settings.strategy)
+
     @cached_property
     def scores(self) -> Array | None:
         """The scores of all rows, shape (N,), for strategies that score; None for those that pick."""
         if not isinstance(self.strategy, Scores):
             return None
-        return np.asarray(self.strategy.score(self.pool, self.rng, self.options), dtype=np.float64)
+        score_N = np.asarray(self.strategy.score(self.pool, self.rng, self.options), dtype=np.float64)
+        if score_N.shape != (len(self.pool),):
+            raise TitheError(f"strategy '{self.name}' scored in shape {score_N.shape} for {len(self.pool)} rows")
+        return _finite(score_N, self.pool.ids, self.name)
 
     def choose(self, among: Rows, count: int) -> tuple[Rows, Array]:
         """Choose from some rows, without those that are taken; return rows in the order of choice, and scores."""
@@ -119,8 +142,11 @@ class _StrategyCall:
             return NOTHING, np.zeros(0)
         if isinstance(self.strategy, Picks):
             near = np.intersect1d(among, self.taken)
-            inside, score_K = self.strategy.pick(self.pool.take(left, near), count, self.rng, self.options)
-            return left[np.asarray(inside, dtype=np.int64)], np.asarray(score_K, dtype=np.float64)
+            picked = self.strategy.pick(self.pool.take(left, near), count, self.rng, self.options)
+            inside, score_K = np.asarray(picked[0], dtype=np.int64), np.asarray(picked[1], dtype=np.float64)
+            if inside.shape != score_K.shape or not ((inside >= 0) & (inside < len(left))).all():
+                raise TitheError(f"strategy '{self.name}' picked rows that are not there, or not a score for each")
+            return left[inside], _finite(score_K, self.pool.ids[left[inside]], self.name)
         assert self.scores is not None
         order = left[np.argsort(-self.scores[left], kind="stable")[:count]]  # ties go to the lowest row
         return order, self.scores[order]
@@ -134,13 +160,52 @@ def parse_options(strategy: ModuleType, settings: config.Select) -> config.Secti
     InputError
         It has no such option, or not with this value.
     """
-    name = strategy.__name__.rpartition(".")[2]
+    name = plugins.short_name(settings.strategy)
     model: type[config.Section] = getattr(strategy, "Options", config.Section)
     try:
         return model.model_validate(dict(settings.options))
     except ValidationError as error:
         first = dict(error.errors(include_url=False)[0])
         raise InputError(explain_error(model, first, f"select.options of {name}", {})) from None
+
+
+def code_hashes(settings: config.Select) -> dict[str, str]:
+    """Return the SHA-256 of the strategies' code, by setting; nothing for those that are part of tithe.
+
+    They belong in every key and fingerprint of a selection: an edited strategy is another one.
+
+    Raises
+    ------
+    InputError
+        There is no such strategy.
+    """
+    hashes = {key: plugins.sha256("strategies", getattr(settings, key)) for key in ("strategy", "first")}
+    return {f"{key}_sha256": sha256 for key, sha256 in hashes.items() if sha256}
+
+
+def fingerprint(settings: config.Select) -> dict[str, Any]:
+    """Return what makes a selection and must match on resume; a file counts by its content, wherever it is."""
+    names = {key: plugins.short_name(getattr(settings, key)) for key in ("strategy", "first")}
+    return {**settings.model_dump(mode="json"), **names, **code_hashes(settings)}
+
+
+def check_unedited(used: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Compare the `code_hashes` of strategies that were used with earlier ones, of a fingerprint or a trial.
+
+    Raises
+    ------
+    InputError
+        A strategy was edited in between: what was chosen belongs to neither version.
+    """
+    if any(used.get(key) != before.get(key) for key in ("strategy_sha256", "first_sha256")):
+        raise InputError("the file of a strategy was edited while it was in use: run this again")
+
+
+def _finite(score_N: Array, ids_N: Rows, name: str) -> Array:
+    if not np.isfinite(score_N).all():
+        row = int(ids_N[np.flatnonzero(~np.isfinite(score_N))[0]])
+        raise TitheError(f"strategy '{name}' has no finite score for row {row} of the data file")
+    return score_N
 
 
 def _by_class(call: _StrategyCall) -> tuple[Rows, Array, Array]:

@@ -46,7 +46,7 @@ def mirror_settings(track: config.Track) -> dict[str, dict[str, Any]]:
     for name, settings in (("mlflow", track.mlflow), ("clearml", track.clearml)):
         if settings:
             mirrors[name] = settings.model_dump()
-    return mirrors
+    return {**mirrors, **track.plugins}
 
 
 class RunTracker:

@@ -50,7 +50,7 @@ def examine() -> dict[str, Any]:
         "trackers": [f"{run_files.HISTORY} (always)", "tensorboard"],
         **{part: _optional(*needs) for part, needs in _OPTIONAL.items()},
         "readers": list(plugins.names("readers")),
-        "recipes": list(plugins.names("recipes")),
+        "formats": list(plugins.names("formats")),
         "cache": str(storage.cache_dir()),
         "hub": "offline (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") == "1" else "as reachable",
     }

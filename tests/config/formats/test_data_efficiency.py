@@ -134,7 +134,7 @@ def test_every_key_is_tested() -> None:
 @pytest.mark.parametrize(
     "changes, says",
     [
-        ({"strategy_name": "k_centre"}, "unknown strategies name 'k_centre': did you mean 'k_center'"),
+        ({"strategy_name": "k_centre"}, "unknown strategy 'k_centre': did you mean 'k_center'"),
         ({"strategy_name": "zzz"}, f"choose one of {', '.join(STRATEGIES)}"),
         ({"strategy_nam": "all"}, "unknown key 'strategy_nam' in train_config.json: did you mean 'strategy_name'"),
         ({"enable_hyperparameter_tuning": True}, "works with strategy_name 'all', not 'k_center'"),

@@ -63,7 +63,7 @@ def test_what_a_person_should_know_of_a_list_is_in_the_report_and_the_log(
 PATHS = [
     ("gone", None, "no images at "),
     ("notes.txt", None, "is neither a folder of images nor a CSV that lists them"),
-    ("set", "image_foldr", "unknown galleries name 'image_foldr': did you mean 'image_folder'?"),
+    ("set", "image_foldr", "unknown gallery 'image_foldr': did you mean 'image_folder'?"),
     ("set", "image_csv", "has no list"),
 ]
 

@@ -21,6 +21,7 @@ from support.text_sets import (
     write_parquet,
 )
 from tithe import plugins, storage
+from tithe.data import find_reader
 from tithe.errors import InputError
 
 # ---- the account of what was left out
@@ -90,7 +91,7 @@ def refuse_to_read(*_: object) -> None:
 def test_a_second_load_does_not_read_the_file_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     path = WRITERS[kind](tmp_path / f"rows.{kind}", GOOD)
     first = load(path)
-    monkeypatch.setattr(plugins.load("readers", kind), "read", refuse_to_read)
+    monkeypatch.setattr(plugins.load("readers", find_reader(path, None)), "read", refuse_to_read)
     again = load(path)
     assert kept(first) == kept(again)
     assert first.rows.fingerprint == again.rows.fingerprint
@@ -210,7 +211,7 @@ def test_a_file_that_can_not_be_used_is_refused_and_leaves_nothing(tmp_path: Pat
 
 
 def test_an_unknown_reader_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unknown readers name 'parqet': did you mean 'parquet'"):
+    with pytest.raises(InputError, match="unknown reader 'parqet': did you mean 'parquet'"):
         load(write_parquet(tmp_path / "rows.parquet", GOOD), reader="parqet")
 
 

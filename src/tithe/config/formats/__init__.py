@@ -1,1 +1,1 @@
-"""Recipes: documented config formats, each translated into a `Run`."""
+"""Formats: documented config formats, each translated into a `Run`."""

@@ -6,11 +6,37 @@ import itertools
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from tithe import plugins
 from tithe.errors import InputError, did_you_mean
 
 # An input and its label, as they are in the file: cleaning comes later.
 Pair = tuple[object, object]
 _ROWS = 8192
+
+
+def claimed(path: Path) -> str:
+    """Return the reader that claims the suffix of a file; tithe's own come before those of other packages.
+
+    Raises
+    ------
+    InputError
+        None does, or two packages do.
+    """
+    suffix, suffixes = path.suffix.lower(), set[str]()
+    for name, reader in plugins.own("readers"):
+        suffixes |= set(reader.SUFFIXES)
+        if suffix in reader.SUFFIXES:
+            return name
+    found = []
+    for name, reader in plugins.others("readers"):
+        suffixes |= set(reader.SUFFIXES)
+        found += [name] if suffix in reader.SUFFIXES else []
+    if len(found) > 1:
+        raise InputError(f"{path}: the readers {' and '.join(found)} both claim '{suffix}': set data.reader to one")
+    if not found:
+        known = ", ".join(sorted(suffixes))
+        raise InputError(f"{path}: no reader for '{path.suffix}' files: use one of {known}, or set data.reader")
+    return found[0]
 
 
 def check(path: Path, text_column: str, label_column: str | None, found: Collection[str], kind: str = "column") -> None:

@@ -10,7 +10,7 @@ from tithe.data.readers import Pair, Unreadable, lists, pairs_of_objects
 from tithe.errors import InputError
 
 SUFFIXES = (json_stream.SUFFIX,)
-FOLDER = True
+parts = json_stream.parts
 _EXCERPT = 200
 
 
@@ -22,7 +22,7 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
     InputError
         A file is not JSON, the folder has none, or no object has the text or the label column.
     """
-    files = json_stream.parts(path)
+    files = parts(path)
     if not files:
         raise InputError(f"{path} has no *.json file: pass a folder that has, or the path of one file")
     values = (_object(value) for file in files for value in json_stream.values(file))

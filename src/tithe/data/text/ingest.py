@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from tithe import config, plugins, storage
-from tithe.data import json_stream
+from tithe.data import readers
 from tithe.data.dataset import Dataset
 from tithe.data.duplicates import find_duplicates
 from tithe.data.labels import Label, LabelMap, normalise, storable
@@ -61,17 +61,14 @@ def find_reader(path: Path, name: str | None) -> str:
     if not path.exists():
         cure = "'tithe prepare' makes one from raw parts" if path.suffix == ".json" else "pass the path of one"
         raise InputError(f"no data file {path} (seen from {Path.cwd()}): {cure}")
-    folder_readers = [r for r in plugins.names("readers") if getattr(plugins.load("readers", r), "FOLDER", False)]
-    if path.is_dir() and name not in folder_readers:
-        raise InputError(f"{path} is a folder: pass a file, or set data.reader to one of {', '.join(folder_readers)}")
-    if name:
-        plugins.load("readers", name)
-        return name
-    claims = {suffix: r for r in plugins.names("readers") for suffix in plugins.load("readers", r).SUFFIXES}
-    if path.suffix.lower() not in claims:
-        suffixes = ", ".join(sorted(claims))
-        raise InputError(f"{path}: no reader for '{path.suffix}' files: use one of {suffixes}, or set data.reader")
-    return claims[path.suffix.lower()]
+    if path.is_dir():
+        folder_readers = [reader for reader, module in plugins.each("readers") if hasattr(module, "parts")]
+        if name not in folder_readers:
+            names = ", ".join(folder_readers)
+            raise InputError(f"{path} is a folder: pass a file, or set data.reader to one of {names}")
+    name = name or readers.claimed(path)
+    plugins.load("readers", name)
+    return name
 
 
 def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
@@ -90,8 +87,11 @@ def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
     path = Path(data.path)
     reader = find_reader(path, data.reader)
     symbols = symbols_of(data)
-    content = [storage.sha256_file(part) for part in (json_stream.parts(path) if path.is_dir() else [path])]
+    parts = plugins.load("readers", reader).parts(path) if path.is_dir() else [path]
+    content = [storage.sha256_file(part) for part in parts]
     cache_key = [content, reader, data.text_column, data.label_column, clean.VERSION, symbols]
+    if code := plugins.sha256("readers", reader):  # of a reader from another package
+        cache_key.append(code)
     source = storage.digest(cache_key)
     folder = cache.place("data", source)
     if not cache.is_whole(folder):

@@ -73,7 +73,7 @@ def filter_split(repo: str, files: list[Part], split: str | None) -> list[Part]:
 
 def readable(files: tuple[str, ...]) -> tuple[str, ...]:
     """Return the files that a reader claims; only Parquet files if there are any: the others repeat their rows."""
-    suffixes = {s for reader in plugins.names("readers") for s in plugins.load("readers", reader).SUFFIXES}
+    suffixes = {suffix for _, reader in plugins.each("readers") for suffix in reader.SUFFIXES}
     paths = [PurePosixPath(file) for file in files]
     data = [p for p in paths if p.suffix.lower() in suffixes and p.name not in _DESCRIPTIONS]
     visible = [p for p in data if not any(part.startswith(".") for part in p.parts)]

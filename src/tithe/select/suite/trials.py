@@ -18,13 +18,13 @@ import numpy as np
 from tithe import config, metrics, plugins, storage
 from tithe.arrays import Array, Rows
 from tithe.data import Splits
-from tithe.errors import Interrupted
+from tithe.errors import InputError, Interrupted
 from tithe.interrupts import deferred
 from tithe.models import features, inference
 from tithe.progress import bar
 from tithe.select.choose import choose_rows
 from tithe.select.outputs import summary
-from tithe.select.selection import parse_options
+from tithe.select.selection import check_unedited, code_hashes, parse_options
 from tithe.tasks import open_task
 from tithe.train import devices, trainer
 from tithe.train.setup import Setup, open_setup
@@ -90,15 +90,19 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
         A signal requested a stop; finished trials are kept.
     """
     trials = list(grid.trials())
-    for name in dict.fromkeys(trial.strategy for trial in trials):
+    strategies = tuple(dict.fromkeys(trial.strategy for trial in trials))
+    for name in strategies:
         parse_options(plugins.load("strategies", name), _select(base, Trial(name, 0.1, 0)))
-    files = {trial: out / TRIALS / f"{_file_name(base, trial, grid.equal_steps)}.json" for trial in trials}
+    _refuse_namesakes(strategies)
+    code = {trial: code_hashes(_select(base, trial)) for trial in trials}
+    files = {trial: out / TRIALS / f"{_file_name(base, trial, grid.equal_steps, code[trial])}.json" for trial in trials}
     pending = [trial for trial in trials if not files[trial].exists()]
     if len(pending) < len(trials):
         logger.info("%d of %d trials are already done", len(trials) - len(pending), len(trials))
     with deferred() as stop, bar("trials", len(trials), "trials") as tick:
         tick(len(trials) - len(pending))
         for trial, result in _results(_Suite(base, grid.equal_steps), pending, processes):
+            check_unedited(result, code[trial])
             storage.write_json(files[trial], result)
             tick(1)
             if stop.signum:
@@ -106,10 +110,24 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     return [storage.read_json(files[trial]) for trial in trials]
 
 
-def _file_name(base: config.Run, trial: Trial, equal_steps: bool) -> str:
+def _refuse_namesakes(strategies: Sequence[str]) -> None:
+    """Keep two files of one name from becoming one line of the table."""
+    files: dict[str, str] = {}
+    for name in strategies:
+        other = files.setdefault(plugins.short_name(name), name)
+        if other != name:
+            raise InputError(f"strategies {other} and {name} have one name: rename a file")
+
+
+def _describe(trial: Trial) -> dict[str, Any]:
+    return {**asdict(trial), "strategy": plugins.short_name(trial.strategy)}
+
+
+def _file_name(base: config.Run, trial: Trial, equal_steps: bool, code: dict[str, str]) -> str:
     settings = {key: value for key, value in config.dump(base).items() if key not in ("name", "out", "track", "seed")}
-    cache_key = [settings, asdict(trial), equal_steps, storage.sha256_file(Path(base.data.path))]
-    return f"{trial.strategy}-{trial.budget:g}-{trial.seed}-{storage.digest(cache_key)[:12]}"
+    cache_key = [settings, _describe(trial), equal_steps, storage.sha256_file(Path(base.data.path))]
+    cache_key += [code] if code else []
+    return f"{plugins.short_name(trial.strategy)}-{trial.budget:g}-{trial.seed}-{storage.digest(cache_key)[:12]}"
 
 
 class _Suite:
@@ -160,7 +178,8 @@ def _run_in_worker(trial: Trial) -> dict[str, Any]:
 
 def _select(base: config.Run, trial: Trial) -> config.Select:
     values = (base.select or config.Select()).model_dump()
-    options = values["options"] if values["strategy"] == trial.strategy else {}
+    is_same = plugins.short_name(values["strategy"]) == plugins.short_name(trial.strategy)
+    options = values["options"] if is_same else {}
     changes = {"strategy": trial.strategy, "budget": trial.budget, "options": options}
     return config.section(config.Select, {**values, **changes}, "suite")
 
@@ -173,7 +192,8 @@ def _run_trial(setup: Setup, settings: config.Select, trial: Trial, equal_steps:
     matrix_CC = metrics.confusion(labels_N, probs_NC.argmax(axis=1), len(splits.labels))
     per_class = metrics.per_class(matrix_CC)
     return {
-        **asdict(trial),
+        **_describe(trial),
+        **result.code,
         "rows": len(splits.train),
         "steps": steps,
         "test": metrics.summary(labels_N, probs_NC),
