@@ -7,32 +7,41 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support.texts import write_rows
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from tithe import config, data
 from tithe.data.splits import Splits
 
 Pairs = list[tuple[Any, Any]]
 
 
-def write_parquet(path: Path, pairs: Pairs) -> Path:
-    return write_rows(path, [text for text, _ in pairs], [label for _, label in pairs])
+def write_parquet(path: Path, pairs: Pairs, text: str = "text", label: str = "label") -> Path:
+    pq.write_table(pa.table({text: [pair[0] for pair in pairs], label: [pair[1] for pair in pairs]}), path)
+    return path
 
 
-def write_csv(path: Path, pairs: Pairs) -> Path:
+def write_csv(path: Path, pairs: Pairs, text: str = "text", label: str = "label") -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("text", "label"), *(("" if v is None else v for v in pair) for pair in pairs)])
+        csv.writer(file).writerows([(text, label), *(("" if v is None else v for v in pair) for pair in pairs)])
     return path
 
 
-def write_jsonl(path: Path, pairs: Pairs) -> Path:
-    path.write_text("".join(json.dumps({"text": t, "label": y}) + "\n" for t, y in pairs), encoding="utf-8")
+def write_jsonl(path: Path, pairs: Pairs, text: str = "text", label: str = "label") -> Path:
+    path.write_text("".join(json.dumps({text: t, label: y}) + "\n" for t, y in pairs), encoding="utf-8")
     return path
 
 
-WRITERS: dict[str, Callable[[Path, Pairs], Path]] = {
+def write_json(path: Path, pairs: Pairs, text: str = "text", label: str = "label") -> Path:
+    path.write_text(json.dumps([{text: t, label: y} for t, y in pairs]), encoding="utf-8")
+    return path
+
+
+WRITERS: dict[str, Callable[..., Path]] = {
     "parquet": write_parquet,
     "csv": write_csv,
     "jsonl": write_jsonl,
+    "json": write_json,
 }
 GOOD: Pairs = [(f"sound text {i}", ["cat", "dog"][i % 2]) for i in range(20)]
 

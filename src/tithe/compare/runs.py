@@ -88,8 +88,8 @@ class RunFiles:
         """Settings that can change results, by dotted key, without those that have no effect in this run."""
         flat = dict(storage.flatten(self.config))
         flat["data"] = self.content
-        account = _read_if_there(self.home / _SELECTION) or {}
-        flat |= {f"select.{key}": account[key] for key in _STRATEGY if key in account}
+        summary = _read_if_exists(self.home / _SELECTION) or {}
+        flat |= {f"select.{key}": summary[key] for key in _STRATEGY if key in summary}
         if self.metrics:
             flat["train.precision"] = self.metrics["training"]["precision"]
         elif flat["train.precision"] != "no":

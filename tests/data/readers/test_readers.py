@@ -1,4 +1,4 @@
-"""What holds for every reader: one content is one dataset, whatever the format."""
+"""Every reader keeps the contract of `tithe.testing`; one content is one dataset, whatever the format."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,73 @@ import pytest
 
 from support.text_sets import GOOD, WRITERS, Pairs, account_adds_up, dropped, kept, load, write_parquet
 from support.texts import make_texts
+from tithe import plugins
+from tithe.testing import check_reader
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("name", plugins.names("readers"))
+def test_every_reader_keeps_the_contract(name: str) -> None:
+    check_reader(name, WRITERS[name.removesuffix("_parts")])
+
+
+XML = """
+import re
+from tithe.data.readers import check, lists
+SUFFIXES = {suffixes}
+def label_of(text):
+    return int(text) if re.fullmatch("0|[1-9][0-9]*", text) else text or None
+def read(path, text_column, label_column):
+    lines = path.read_text("utf-8", "replace").split("\\0")
+    {check}
+    names = lines[0].split("\\1")
+    pairs = [line.split("\\1") for line in lines[1:] if line.count("\\1") == 1]
+    rows = [(pair[names.index(text_column)], {label}) for pair in pairs]
+    {end}
+"""
+RIGHT = {
+    "suffixes": '(".nul",)',
+    "check": 'check(path, text_column, label_column, lines[0].split("\\1"))',
+    "label": "label_of(pair[names.index(label_column)]) if label_column else None",
+    "end": "yield from lists(iter(rows))",
+}
+BROKEN = {
+    "a word for suffixes": ({"suffixes": '(".nul")'}, "a tuple"),
+    "a suffix without its dot": ({"suffixes": '("nul",)'}, "as '.xml'"),
+    "a row lost": ({"end": "yield rows[1:]"}, "read 11 rows of 12"),
+    "texts changed": ({"end": "yield [(text.strip(), label) for text, label in rows]"}, "read row 4 as"),
+    "another order": ({"end": "yield rows[::-1]"}, "read row 0 as"),
+    "one column for all": ({"label": "label_of(pair[1]) if label_column else None", "check": ""}, "raises ValueError"),
+    "labels unasked": ({"label": "label_of(pair[1])"}, "gave labels where no column was named"),
+    "all rows at once": ({"end": "yield rows"}, "10000 at most"),
+    "files of elsewhere": ({"check": "assert len(lines) > 2\n    " + RIGHT["check"]}, "raises AssertionError"),
+    "the file changed": ({"end": "path.write_bytes(path.read_bytes() + b'\\0'); yield rows"}, "changed the file"),
+    "a column passed over": ({"label": "None", "check": ""}, "read row 0 as"),
+    "a file beside": ({"end": "path.with_suffix('.idx').touch(); yield rows"}, "wrote files beside"),
+}
+
+
+def write_nul(path: Path, pairs: Pairs, text: str, label: str) -> None:
+    rows = [(text, label), *((t, "" if y is None else y) for t, y in pairs)]
+    path.write_text("\0".join(f"{t}\1{y}" for t, y in rows), encoding="utf-8")
+
+
+def nul_reader(folder: Path, **parts: str) -> Path:
+    (folder / "nul.py").write_text(XML.format(**{**RIGHT, **parts}))
+    return folder / "nul.py"
+
+
+def test_a_reader_in_a_file_keeps_the_contract(tmp_path: Path) -> None:
+    check_reader(nul_reader(tmp_path), write_nul)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_reader_is_found(tmp_path: Path, name: str) -> None:
+    parts, says = BROKEN[name]
+    with pytest.raises(AssertionError, match=says):
+        check_reader(nul_reader(tmp_path, **parts), write_nul)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "json"])
 @pytest.mark.parametrize("labels", [("cat", "dog"), (3, 20), ("да", "нет"), ("1a", "01")])
 def test_every_format_gives_the_same_dataset(tmp_path: Path, kind: str, labels: tuple[Any, Any]) -> None:
     texts, _ = make_texts(20)

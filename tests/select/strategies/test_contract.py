@@ -1,17 +1,18 @@
-"""The contract of every strategy: budgets, quotas, order, nesting, and data of one kind."""
+"""Every strategy keeps the contract of `tithe.testing`, and the contract finds each way to break it."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_type_hints
 
-import numpy as np
 import pytest
 
 from support.pools import NAMES, pool, select, strategy
 from tithe import plugins
-from tithe.select.budget import budget_rows, quotas
-from tithe.select.pool import Pool
 from tithe.select.strategies import Picks, Scores
+from tithe.testing import check_strategy
+
+NOT_NESTED = {"edfs_lite"}  # each third of the pool has its share of the budget
 
 
 def test_the_eleven_are_there() -> None:
@@ -27,46 +28,72 @@ def test_every_strategy_satisfies_one_protocol_and_states_its_types(name: str) -
     assert get_type_hints(own) == expected and list(get_type_hints(own)) == list(expected)
 
 
-@pytest.mark.parametrize("balance", ["stratified", "uniform", "none"])
 @pytest.mark.parametrize("name", plugins.names("strategies"))
-def test_every_strategy_keeps_the_contract(name: str, balance: str) -> None:
-    found = pool()
-    before = {key: np.array(value) for key, value in found.signals.items()}
-    for share in (0.02, 0.1, 0.37, 1.0):
-        floor = 0 if share < 0.05 else 1
-        got = select(found, name, seed=3, budget=share, balance=balance, floor=floor)
-        count = len(found) if name == "all" else budget_rows(len(found), share)
-        assert len(got) == count and (np.diff(got.rows) > 0).all() and got.rows[0] >= 0 and got.rows[-1] < len(found)
-        assert sorted(got.rank) == list(range(count)) and got.score.shape == (count,) and np.isfinite(got.score).all()
-        again = select(found, name, seed=3, budget=share, balance=balance, floor=floor)
-        assert (again.rows == got.rows).all() and (again.rank == got.rank).all() and (again.score == got.score).all()
-        if balance == "stratified" and name != "all":
-            quota_C = quotas(found.labels, count, balance, floor)
-            assert np.bincount(found.labels[got.rows], minlength=len(quota_C)).tolist() == quota_C.tolist()
-    for key, value in found.signals.items():
-        assert (np.asarray(value) == before[key]).all() and not value.flags.writeable
+def test_every_strategy_keeps_the_contract(name: str) -> None:
+    check_strategy(name, nested=name not in NOT_NESTED)
 
 
-@pytest.mark.parametrize("name", [n for n in plugins.names("strategies") if n not in ("all", "edfs_lite")])
-def test_a_smaller_budget_is_a_part_of_a_larger_one(name: str) -> None:
-    found = pool(400)
-    small, large = (select(found, name, seed=1, budget=b, balance="none", floor=0) for b in (0.05, 0.1))
-    assert set(small.rows) <= set(large.rows)
-    small, large = (select(found, name, seed=1, budget=b) for b in (0.05, 0.1))
-    assert set(small.rows) <= set(large.rows)
+@pytest.mark.parametrize("rows", [1, 30, 120])
+def test_all_takes_every_row_at_any_budget(rows: int) -> None:
+    found = pool(rows, classes=1)
+    got = select(found, "all", budget=0.01)
+    assert got.rows.tolist() == got.rank.tolist() == list(range(rows)) and (got.score == 0).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_one_class_and_one_row_are_no_obstacle(name: str) -> None:
-    found = pool(30)
-    single = Pool.of(np.zeros(30, dtype=np.int64), found.ids, {**found.signals, "probs": np.ones((30, 1))})
-    single = Pool.of(single.labels, single.ids, {**single.signals, "proxy_probs": np.ones((30, 2, 1))})
-    assert len(select(single, name, budget=0.01)) == (30 if name == "all" else 1)
+GOOD = """
+import random
+import numpy as np
+NEEDS = ("probs",)
+def score(pool, rng, options):
+    return {score}
+"""
+PICK = """
+import numpy as np
+NEEDS = ("embeddings",)
+def pick(pool, count, rng, options):
+    return {pick}
+"""
+BROKEN = {
+    "one signal without a comma": ('NEEDS = ("probs")\ndef score(pool, rng, options): ...', "a tuple"),
+    "an unknown signal": ('NEEDS = ("prob",)\ndef score(pool, rng, options): ...', "needs prob: there is .*probs"),
+    "a score for each class": (GOOD.format(score="pool.probs"), r"scored in shape \(\d+, 3\)"),
+    "no number": (GOOD.format(score="np.full(len(pool), np.nan)"), "no finite score for row"),
+    "global numbers": (GOOD.format(score="np.random.rand(len(pool))"), "another answer: draw from rng"),
+    "a global seed": (
+        GOOD.format(score="random.seed(0) or np.array([random.random() for _ in pool.labels])"),
+        "changed Python's global random generator",
+    ),
+    "a signal undeclared": (GOOD.format(score="pool.lengths"), "this pool has no signal 'lengths'"),
+    "a row twice": (PICK.format(pick="(np.zeros(count), np.zeros(count))"), "or some of them twice"),
+    "too few rows": (
+        PICK.format(pick="(np.arange(count // 2), np.zeros(count // 2))"),
+        r"returned \d+ rows for a budget",
+    ),
+    "rows of elsewhere": (PICK.format(pick="(-1 - np.arange(count), np.zeros(count))"), "rows that are not there"),
+    "scores of all": (PICK.format(pick="(np.arange(count), np.zeros(len(pool)))"), "not a score for each"),
+    "budgets apart": (
+        PICK.format(pick="((count + np.arange(count)) % len(pool), np.zeros(count))"),
+        "are not among those of 0.1",
+    ),
+}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_rows_that_are_all_alike_are_no_obstacle(name: str) -> None:
-    found = pool(40)
-    alike = {key: np.repeat(np.asarray(value)[:1], 40, axis=0) for key, value in found.signals.items()}
-    got = select(Pool.of(found.labels, found.ids, alike), name, budget=0.2)
-    assert len(got) == (40 if name == "all" else 8)
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_strategy_is_found(name: str, tmp_path: Path) -> None:
+    code, says = BROKEN[name]
+    (tmp_path / "broken.py").write_text(code)
+    with pytest.raises((AssertionError, AttributeError), match=says):
+        check_strategy(tmp_path / "broken.py")
+
+
+def test_a_strategy_that_writes_into_a_signal_is_found(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(GOOD.format(score="np.multiply(pool.probs, 2, out=pool.probs)[:, 0]"))
+    with pytest.raises(ValueError, match="read-only"):
+        check_strategy(tmp_path / "broken.py")
+
+
+def test_a_strategy_given_as_a_module_or_with_options() -> None:
+    check_strategy(plugins.load("strategies", "el2n"), {"drop_hardest": 0.5})
+    check_strategy("tithe.select.strategies.k_center")
+    with pytest.raises(AssertionError, match=r"unknown key 'drop' in select\.options of el2n"):
+        check_strategy("el2n", {"drop": 0.5})
