@@ -15,22 +15,18 @@ from tithe.config.files import override, read
 from tithe.config.schema import (
     Checkpoint,
     ClearML,
-    Count,
     Data,
     Images,
     MLflow,
     Model,
     Neptune,
-    Positive,
-    Ratio,
     Run,
-    Section,
-    Seed,
     Select,
     Track,
     Train,
     Tune,
 )
+from tithe.config.values import Count, Positive, Ratio, Section, Seed
 from tithe.errors import InputError
 
 __all__ = [

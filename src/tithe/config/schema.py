@@ -3,38 +3,12 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from tithe.config.values import Betas, Choices, Count, Decay, Positive, Range, Ratio, RatioRange, Section, Seed
 from tithe.storage import run_files
-
-Ratio = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-T = TypeVar("T")
-Choices = Annotated[tuple[T, ...], Field(strict=False, min_length=1)]
-
-
-def _rising(ends: tuple[float, float]) -> tuple[float, float]:
-    if ends[0] > ends[1]:
-        raise ValueError("must be two numbers, the smaller first")
-    return ends
-
-
-Rate = Annotated[float, Field(gt=0)]
-Decay = Annotated[float, Field(ge=0)]
-Range = Annotated[tuple[Rate, Rate], Field(strict=False), AfterValidator(_rising)]
-RatioRange = Annotated[tuple[Ratio, Ratio], Field(strict=False), AfterValidator(_rising)]
-Beta = Annotated[float, Field(ge=0, lt=1)]
-Betas = Annotated[tuple[Beta, Beta], Field(strict=False)]
-
-
-class Section(BaseModel):
-    """A frozen part of a config: unknown keys and wrong types are errors, never guesses."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Data(Section):

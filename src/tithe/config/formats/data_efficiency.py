@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tithe.config.schema import Betas, Choices, Count, Decay, Positive, Range, Ratio, RatioRange, Section, Seed
+from tithe.config.values import Betas, Choices, Count, Decay, Positive, Range, Ratio, RatioRange, Section, Seed
 
 _ALL = "all"
 

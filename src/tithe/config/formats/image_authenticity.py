@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tithe.config.schema import Count, Positive, Ratio, Section, Seed
+from tithe.config.values import Count, Positive, Ratio, Section, Seed
 
 
 class Config(Section):
