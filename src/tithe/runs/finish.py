@@ -48,7 +48,7 @@ def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
         "test_score": parts.get(run_files.TEST, {}).get(run.checkpoint.best_by),
         "best": {"by": run.checkpoint.best_by, **saver.best},
         **parts,
-        "training": {**_describe_training(session, seconds), "final_weights_sha256": final_sha256},
+        "training": _describe_training(session, seconds, final_sha256),
         **search.summary(home),
     }
     if session.is_main:
@@ -71,7 +71,7 @@ def _evaluate(session: Session) -> dict[str, Any]:
     return write_results(session.home, setup.task, outputs, setup.splits.labels, setup.run.seed)
 
 
-def _describe_training(session: Session, seconds: float) -> dict[str, Any]:
+def _describe_training(session: Session, seconds: float, final_sha256: str) -> dict[str, Any]:
     accelerator, classifier = session.setup.accelerator, session.setup.network.classifier
     history = storage.read_lines(session.home / run_files.HISTORY) if session.is_main else []
     epochs = max((int(r["epoch"]) for r in history if r["kind"] == "val"), default=0)
@@ -86,6 +86,7 @@ def _describe_training(session: Session, seconds: float) -> dict[str, Any]:
         "precision": accelerator.mixed_precision,
         "parameters": sum(p.numel() for p in classifier.parameters()),
         "parameters_trained": sum(p.numel() for p in classifier.parameters() if p.requires_grad),
+        "final_weights_sha256": final_sha256,
         "split_sha256": session.setup.splits.split.hash,
     }
 

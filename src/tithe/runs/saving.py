@@ -139,9 +139,10 @@ class Saver:
             "best": self.best,
             "waited": self.epochs_without_improvement,
             "seconds": round(seconds, 3),
+            "idle": round(self.step_log.data_wait_seconds, 3),
             "made_of": self._fingerprint,
             "config": config.dump(self._setup.run),
-            **self.step_log.progress,
+            **({"sums": sums} if (sums := self.step_log.sums) else {}),
         }
         return dataclasses.replace(state, progress={**state.progress, **progress})
 

@@ -36,10 +36,9 @@ class StepLog:
         self._sums: dict[str, float] = dict(progress.get("sums", {}))
 
     @property
-    def progress(self) -> dict[str, Any]:
-        """State to save in a checkpoint, so that a resumed run logs the same records as an uninterrupted one."""
-        sums = {"sums": dict(self._sums)} if self._sums else {}
-        return {"idle": round(self.data_wait_seconds, 3), **sums}
+    def sums(self) -> dict[str, float]:
+        """Sums of the epoch so far, which a checkpoint saves, so that a resumed run logs the same means."""
+        return dict(self._sums)
 
     def log(self, tracker: RunTracker, step: Step) -> None:
         """Log a step."""
