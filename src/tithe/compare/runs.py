@@ -12,11 +12,8 @@ import pyarrow.parquet as pq
 from tithe import storage
 from tithe.arrays import Array
 from tithe.errors import InputError
-from tithe.storage import freeze_proof
-from tithe.storage.run_files import HISTORY
+from tithe.storage import freeze_proof, run_files
 
-_CONFIG, _DATA, _METRICS = "config.json", "data_report.json", "metrics.json"
-_SELECTION = "selection.json"
 # A strategy that is not part of tithe counts by its code, wherever its file is.
 _STRATEGY = ("strategy", "strategy_sha256", "first_sha256")
 _PREDICTIONS = "test/predictions.parquet"
@@ -88,7 +85,7 @@ class RunFiles:
         """Settings that can change results, by dotted key, without those that have no effect in this run."""
         flat = dict(storage.flatten(self.config))
         flat["data"] = self.content
-        summary = _read_if_exists(self.home / _SELECTION) or {}
+        summary = _read_if_exists(self.home / run_files.SELECTION_SUMMARY) or {}
         flat |= {f"select.{key}": summary[key] for key in _STRATEGY if key in summary}
         if self.metrics:
             flat["train.precision"] = self.metrics["training"]["precision"]
@@ -120,13 +117,13 @@ def _homes(path: Path) -> list[Path]:
         raise InputError(f"no folder {path} (seen from {Path.cwd()}): {_CURE}")
     homes = sorted(child for child in path.iterdir() if _is_run(child)) if path.is_dir() else []
     if not homes:
-        raise InputError(f"{path} contains no run (no {_CONFIG} and {_DATA}): {_CURE}")
+        raise InputError(f"{path} contains no run (no {run_files.CONFIG} and {run_files.DATA_REPORT}): {_CURE}")
     return homes
 
 
 def _is_run(path: Path) -> bool:
     """Return whether a folder is a run; `config.json` alone is not enough, since encoders have one too."""
-    return (path / _CONFIG).is_file() and (path / _DATA).is_file()
+    return (path / run_files.CONFIG).is_file() and (path / run_files.DATA_REPORT).is_file()
 
 
 def _names(homes: Sequence[Path]) -> dict[Path, str]:
@@ -142,11 +139,11 @@ def _read(home: Path, name: str) -> RunFiles:
     return RunFiles(
         home,
         name,
-        storage.read_json(home / _CONFIG),
-        storage.read_json(home / "environment.json"),
-        storage.read_json(home / _DATA),
-        storage.read_lines(home / HISTORY),
-        _read_if_exists(home / _METRICS),
+        storage.read_json(home / run_files.CONFIG),
+        storage.read_json(home / run_files.ENVIRONMENT),
+        storage.read_json(home / run_files.DATA_REPORT),
+        storage.read_lines(home / run_files.HISTORY),
+        _read_if_exists(home / run_files.METRICS),
         _read_if_exists(home / freeze_proof.FILE),
         _read_predictions(home / _PREDICTIONS),
     )

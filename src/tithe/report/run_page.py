@@ -11,7 +11,7 @@ from tithe import storage
 from tithe.metrics.authenticity import MACRO
 from tithe.report import classification_figures
 from tithe.report.html import MISSING, Fact, Image, Table, read_image, render
-from tithe.storage.run_files import HISTORY, METRICS
+from tithe.storage import run_files
 
 Json = Mapping[str, Any]  # what a file of the run directory holds
 
@@ -49,14 +49,18 @@ _UNTESTED = (
 
 def write(home: Path) -> Path:
     """Write `report.html` from what the run directory holds; return its path."""
-    classification_figures.learning_curves(home / "learning_curves.png", storage.read_lines(home / HISTORY))
-    storage.write_text(home / "report.html", render("run.html", **_contents(home)))
-    return home / "report.html"
+    classification_figures.learning_curves(
+        home / run_files.LEARNING_CURVES, storage.read_lines(home / run_files.HISTORY)
+    )
+    storage.write_text(home / run_files.REPORT, render("run.html", **_contents(home)))
+    return home / run_files.REPORT
 
 
 def _contents(home: Path) -> dict[str, object]:
     """Return what the template names."""
-    result, config, data = (storage.read_json(home / name) for name in (METRICS, "config.json", "data_report.json"))
+    result, config, data = (
+        storage.read_json(home / name) for name in (run_files.METRICS, run_files.CONFIG, run_files.DATA_REPORT)
+    )
     part = "test" if "test" in result else "validation"
     return {
         "title": config["name"],
@@ -64,15 +68,15 @@ def _contents(home: Path) -> dict[str, object]:
         "part": part,
         "headline": list(_headline(result, part)),
         "scores": _scores(result),
-        "learning": read_image(home / "learning_curves.png", "loss and validation scores by step"),
+        "learning": read_image(home / run_files.LEARNING_CURVES, "loss and validation scores by step"),
         "figures": _images(home / part, classification_figures.PICTURES),
         "authenticity": _authenticity(home / part, result[part].get("authenticity")),
         "classes": _classes(result[part]["per_class"]),
         "data": [*_row_counts(data), *_properties(data)],
         "class_sizes": _class_sizes(data["classes"]),
         "selection": _selection(home),
-        "search": _search(home / "tuning.json"),
-        "run": list(_circumstances(result, storage.read_json(home / "environment.json"))),
+        "search": _search(home / run_files.TUNING),
+        "run": list(_circumstances(result, storage.read_json(home / run_files.ENVIRONMENT))),
         "config": json.dumps(config, indent=2, ensure_ascii=False),
     }
 
@@ -176,13 +180,13 @@ def _properties(data: Json) -> Iterator[Fact]:
 
 
 def _selection(home: Path) -> dict[str, object] | None:
-    if not (home / "selection.json").exists():
+    if not (home / run_files.SELECTION_SUMMARY).exists():
         return None
-    summary = storage.read_json(home / "selection.json")
+    summary = storage.read_json(home / run_files.SELECTION_SUMMARY)
     return {
         **{key: summary[key] for key in ("strategy", "rows", "pool")},
         "seconds": sum(summary["seconds"].values()),
-        "map": read_image(home / "selection.png", "the selected rows among all"),
+        "map": read_image(home / run_files.SELECTION_MAP, "the selected rows among all"),
     }
 
 

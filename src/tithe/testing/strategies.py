@@ -85,9 +85,9 @@ class _Case:
 
     def select(self, pool: Pool, *more: Any, seed: int = 0, **settings: Any) -> Selection:
         """Choose with these settings; what the selection core refuses is a failed check."""
-        asked = config.Select(strategy=self.name, options=self.options, **settings)
+        select = config.Select(strategy=self.name, options=self.options, **settings)
         try:
-            return select_with(self.module, pool, asked, seed, *more)
+            return select_with(self.module, pool, select, seed, *more)
         except TitheError as error:
             raise AssertionError(str(error)) from error
 
