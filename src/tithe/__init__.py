@@ -10,6 +10,8 @@ The public face, loaded when first touched, so that `import tithe` costs nothing
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
@@ -28,3 +30,17 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'tithe' has no attribute '{name}'")
     module, _, attribute = _PUBLIC[name].partition(".")
     return getattr(importlib.import_module(f"tithe.{module}"), attribute)
+
+
+class _Package(ModuleType):
+    """Keeps `tithe.train` the function: importing the room of that name would put the room in its place.
+
+    The room is found by `from tithe.train import …`, which needs no attribute.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _PUBLIC and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -82,7 +82,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
 ) -> None:
     with_little_detector(monkeypatch)
     code, out, err = script(*flags)
-    told = [line for line in err if not line.startswith(("reading the ", "listing "))]
+    told = [line for line in err if not line.startswith(("reading ", "listing "))]
     assert code == 2 and out == "" and len(told) == 1, err
     assert told[0].startswith("error: ") and says in told[0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset"]

@@ -12,7 +12,7 @@ import pytest
 
 from tithe import config, pipeline, storage
 from tithe.errors import InputError
-from tithe.select.suite import trials
+from tithe.select.suite.trials import Grid, run_suite
 
 Settings = Callable[..., dict[str, Any]]
 Tithe = Callable[..., tuple[Any, str, list[str]]]
@@ -85,7 +85,7 @@ def test_an_edited_strategy_is_refused_on_resume(
     moved.write_text(CODE.replace("1.0", "-1.0"))
     history = (tmp_path / "run/history.jsonl").read_bytes()
     code, err = train(3, moved)
-    assert code == 2 and "has other select (strategy_sha256: " in err[-1] and "use the selection it was" in err[-1]
+    assert code == 2 and "has different select (strategy_sha256: " in err[-1] and "use the selection it was" in err[-1]
     assert (tmp_path / "run/history.jsonl").read_bytes() == history
 
 
@@ -99,7 +99,7 @@ def test_the_strategy_of_the_first_round_counts_too(settings: Settings, strategy
     ]
     strategy.write_text(CODE + "\n")
     raw = {**raw, "train": {**raw["train"], "epochs": 3}, "checkpoint": {"resume": "auto"}}
-    with pytest.raises(InputError, match=r"has other select \(first_sha256: "):
+    with pytest.raises(InputError, match=r"has different select \(first_sha256: "):
         pipeline.train(config.parse(raw))
 
 
@@ -121,7 +121,7 @@ def test_a_suite_takes_a_file_in_any_process_and_runs_an_edited_one_again(
     base: config.Run, strategy: Path, tmp_path: Path
 ) -> None:
     def run(folder: str, **more: Any) -> list[dict[str, Any]]:
-        return trials.run(base, [str(strategy)], [0.25], [0], tmp_path / folder, **more)
+        return run_suite(base, Grid([str(strategy)], [0.25], [0]), tmp_path / folder, **more)
 
     one, two = run("one"), run("two", processes=2)
     assert [r["strategy"] for r in one] == ["all", "random", "longest"]
@@ -138,7 +138,7 @@ def test_a_suite_refuses_two_files_of_one_name(base: config.Run, strategy: Path,
     other = tmp_path / "longest.py"
     other.write_text(CODE)
     with pytest.raises(InputError, match=r"strategies .*longest\.py and .*longest\.py have one name: rename a file"):
-        trials.run(base, [str(strategy), str(other)], [0.25], [0], tmp_path / "suite")
+        run_suite(base, Grid([str(strategy), str(other)], [0.25], [0]), tmp_path / "suite")
     assert not (tmp_path / "suite").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
@@ -28,6 +29,16 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def take(self, rows: np.ndarray) -> Points:
+        view = copy.copy(self)
+        view.x, view.labels, view.lengths, view.ids = (
+            self.x[rows],
+            self.labels[rows],
+            self.lengths[rows],
+            self.ids[rows],
+        )
+        return view
 
     def collate(self, rows: np.ndarray) -> Batch:
         return {"x": torch.from_numpy(self.x[rows]), "labels": torch.from_numpy(self.labels[rows])}

@@ -36,7 +36,7 @@ from tithe.tune import search as tune_search
 from tithe.tune import trials
 
 run, home = config.load(sys.argv[1]), Path(sys.argv[2])
-optuna, trained = plugins.require("optuna", "tune"), trials.trained
+optuna, trained = plugins.require("optuna", "tune"), trials.train_trial
 
 def search(folder):
     tune_search.search(pipeline.check(run), home / folder, devices.accelerator("cpu", "no"))
@@ -65,7 +65,7 @@ def in_a_trial():
             if len(seen) == 2:
                 os.kill(os.getpid(), signal.SIGKILL)
             yield step
-    seen, trials.trained = [], dying
+    seen, trials.train_trial = [], dying
 
 search("whole")
 for die in (

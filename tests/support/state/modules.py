@@ -23,15 +23,22 @@ def _write_module(name: str, value: Any) -> None:
 
 def _on_path(module: Any) -> bool:
     """Say whether a module is a library's; else it is from a folder that is gone: a project that a test has written."""
+    if str(getattr(module, "__name__", "")).startswith("tithe_file_"):
+        return True  # a strategy that is a file stays loaded, under a name that has its content's hash
     file = getattr(module, "__file__", None)
-    return not file or file.startswith(tuple(f"{Path(entry).resolve()}{os.sep}" for entry in sys.path))
+    # Modules that a library makes up, as torch does, have the name of a file without its folder.
+    return (
+        not file
+        or not Path(file).is_absolute()
+        or file.startswith(tuple(f"{Path(entry).resolve()}{os.sep}" for entry in sys.path))
+    )
 
 
 def _globals() -> Values:
     """Return what each module of tithe keeps; of what it fills in place, a copy."""
     return {
         (name, key): value.copy() if type(value) in FILLED_IN_PLACE else value
-        for name in [name for name in sys.modules if name.startswith("tithe")]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tithe"]
         for key, value in vars(sys.modules[name]).items()
         if key[:2] != "__" and (name, key) not in GROWS_BY_DESIGN
     }
