@@ -7,6 +7,7 @@ from typing import get_type_hints
 
 import pytest
 
+from support.generators import generators_kept
 from support.pools import NAMES, pool, select, strategy
 from tithe import plugins
 from tithe.select.strategies import Picks, Scores
@@ -82,7 +83,7 @@ BROKEN = {
 def test_a_broken_strategy_is_found(name: str, tmp_path: Path) -> None:
     code, says = BROKEN[name]
     (tmp_path / "broken.py").write_text(code)
-    with pytest.raises((AssertionError, AttributeError), match=says):
+    with generators_kept(), pytest.raises((AssertionError, AttributeError), match=says):
         check_strategy(tmp_path / "broken.py")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.child_process import Server
+from support.generators import generators_kept
 from tithe import plugins
 from tithe.testing import check_tracker
 
@@ -79,7 +80,7 @@ def test_a_broken_tracker_is_found(name: str, alone: Path, tmp_path: Path) -> No
     file, handler = tmp_path / "broken.py", signal.getsignal(signal.SIGTERM)
     file.write_text(TRACKER.format(**{**RIGHT, **parts}))
     try:
-        with pytest.raises(kind, match=says):
+        with generators_kept(), pytest.raises(kind, match=says):
             check_tracker(file, alone)
     finally:
         signal.signal(signal.SIGTERM, handler)
