@@ -58,7 +58,7 @@ def test_nothing_is_kept_but_weights(shared: Detector) -> None:
 
 
 def test_an_unknown_mode_is_named() -> None:
-    with pytest.raises(InputError, match="no mode 'ful' of the detector: choose fast or full"):
+    with pytest.raises(InputError, match="the detector has no mode 'ful': choose fast or full"):
         built("ful")
 
 
