@@ -35,17 +35,17 @@ def test_a_copy_of_the_network_is_what_would_be_built_with_its_dropout(settings:
     other = dataclasses.replace(
         shared, trainable=pipeline.check(trials.with_values(run, {"model": {"dropout": 0.0}})).build(2, 0)
     )
-    one, two, three = ([s.batch_loss for s in trials.trained(g, values)] for g in (shared, built, other))
+    one, two, three = ([s.batch_loss for s in trials.train_trial(g, values)] for g in (shared, built, other))
     assert one == two == three
-    dropped = [s.batch_loss for s in trials.trained(shared, {**values, "model": {"dropout": 0.0}})]
+    dropped = [s.batch_loss for s in trials.train_trial(shared, {**values, "model": {"dropout": 0.0}})]
     assert dropped != one, "the dropout of the values counts"
-    again = [s.batch_loss for s in trials.trained(shared, values)]
+    again = [s.batch_loss for s in trials.train_trial(shared, values)]
     assert again == one, "each trial starts from the same fresh weights"
 
 
 def test_the_schedule_of_a_trial_spans_its_own_steps(settings: Settings) -> None:
     run = trials.with_values(tuned(settings), {"train": {"warmup_steps": 6, "schedule_steps": 24, "ema_decay": 0.9}})
-    steps = list(trials.trained(ground(run), {"train": {"learning_rate": 1e-2}}))
+    steps = list(trials.train_trial(ground(run), {"train": {"learning_rate": 1e-2}}))
     rates = [s.lr[0] for s in steps]
     assert len(steps) == 10, "half of 96 rows, four fifths of them, batches of 8, two epochs"
     assert rates.index(max(rates)) == 2, "a quarter of the run warms up, and so a quarter of the trial"
@@ -53,7 +53,7 @@ def test_the_schedule_of_a_trial_spans_its_own_steps(settings: Settings) -> None
     scores = {s.epoch: s.scores for s in steps if s.scores}
     assert list(scores) == [1, 2]
     plain = trials.with_values(run, {"train": {"ema_decay": 0.0}})
-    last = list(trials.trained(ground(plain), {"train": {"learning_rate": 1e-2}}))[-1]
+    last = list(trials.train_trial(ground(plain), {"train": {"learning_rate": 1e-2}}))[-1]
     assert scores[2] == last.scores, "an average over ten steps would be mostly the weights at the start"
 
 
@@ -126,7 +126,7 @@ def test_rows_of_validation_and_test_change_nothing(
         """Every class of a row that is not trained on is another one."""
         labels = splits.rows.labels.copy()
         labels[held_out] = 1 - labels[held_out]
-        return dataclasses.replace(splits, everything=dataclasses.replace(splits.rows, labels=labels))
+        return dataclasses.replace(splits, rows=dataclasses.replace(splits.rows, labels=labels))
 
     with monkeypatch.context() as patch:
         patch.setattr(data, "load", tampered)

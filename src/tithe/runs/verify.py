@@ -87,7 +87,7 @@ def _compare_source(proof: dict[str, Any], run: config.Run, home: Path) -> str:
     now = freeze.Proof.begin(model, run.model.freeze)
     frozen = {name for name, entry in proof["tensors"].items() if entry["frozen"]}
     if now.frozen != frozen or now.before.keys() != proof["tensors"].keys():
-        raise TitheError(f"{home / freeze_proof.FILE} does not match the tensors that the config freezes")
+        raise TitheError(f"{home / freeze_proof.FILE} has other tensors than the config freezes: it was changed")
     if changed := [name for name, entry in proof["tensors"].items() if now.before.get(name) != entry["before"]]:
         raise TitheError(f"{run.model.encoder}: {changed[0]} differs from its 'before' in the freeze proof of {home}")
     return f"{run.model.encoder}: its tensors match the proof's 'before'; {proof['verdict']}"
