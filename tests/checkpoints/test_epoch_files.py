@@ -29,12 +29,12 @@ def test_a_file_holds_the_documented_keys_and_plain_types(whole: Path) -> None:
         assert {key: isinstance(content[key], kind) for key, kind in KEYS.items()} == dict.fromkeys(KEYS, True)
         assert content.keys() == KEYS.keys() and content["global_step"] == STEPS * content["epoch"]
         for kind, per_epoch in (("train", "total"), ("val", "val_loss")):
-            told = content[f"{kind}_history"]
-            assert [line["epoch"] for line in told] == list(range(1, content["epoch"] + 1)) and per_epoch
-            assert all(type(value) in (int, float) for line in told for value in line.values())
-    told = opened(whole / "latest_model.pt")
-    assert {"total", "regression", "classification", "ranking", "learning_rate"} <= told["train_history"][0].keys()
-    assert {"loss", "regression", "classification", "ranking", "accuracy", "auc"} <= told["val_history"][0].keys()
+            written = content[f"{kind}_history"]
+            assert [line["epoch"] for line in written] == list(range(1, content["epoch"] + 1)) and per_epoch
+            assert all(type(value) in (int, float) for line in written for value in line.values())
+    written = opened(whole / "latest_model.pt")
+    assert {"total", "regression", "classification", "ranking", "learning_rate"} <= written["train_history"][0].keys()
+    assert {"loss", "regression", "classification", "ranking", "accuracy", "auc"} <= written["val_history"][0].keys()
 
 
 def test_names_are_the_documented_ones(whole: Path) -> None:
@@ -48,9 +48,9 @@ def test_names_are_the_documented_ones(whole: Path) -> None:
 
 
 def test_the_history_is_that_of_the_files(whole: Path) -> None:
-    told, last = storage.read_json(whole / "training_history.json"), opened(whole / "latest_model.pt")
-    assert told == {"train": last["train_history"], "val": last["val_history"]}
-    assert [line["loss"] for line in told["val"]] == [line["loss"] for line in history(whole, "val")]
+    written, last = storage.read_json(whole / "training_history.json"), opened(whole / "latest_model.pt")
+    assert written == {"train": last["train_history"], "val": last["val_history"]}
+    assert [line["loss"] for line in written["val"]] == [line["loss"] for line in history(whole, "val")]
 
 
 def test_the_best_file_has_the_lowest_validation_loss(whole: Path) -> None:
@@ -121,7 +121,7 @@ KILLS = {
     "after the best and before the newest": at_call(Keeper, "periodic", 2),
     "before an epoch's files": at_call(epoch_files, "write", 2),
     "among an epoch's files": at_call(shutil, "copyfile", 5),
-    "before the end is told": at_call(pipeline, "finish", 1),
+    "before the end is recorded": at_call(pipeline, "finish", 1),
 }
 
 

@@ -100,7 +100,7 @@ def test_a_schedule_can_begin_anew_with_its_warmup(go: Train, whole: Path, reset
     home = go(epochs=3, resume=str(whole / "checkpoint_epoch_2.pt"), **flags)
     factor = factors(warmup=3, total=9, least=0.0002 / peak)
     assert rates(home)[6:] == pytest.approx([peak * factor(step) for step in range(9)])
-    # What goes on from there keeps the schedule that was begun anew.
+    # What goes on from there keeps the restarted schedule.
     more = go(out="more", epochs=1, resume=str(home / "checkpoint_epoch_4.pt"))
     assert rates(more)[12:] == rates(home)[12:]
 

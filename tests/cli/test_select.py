@@ -40,9 +40,11 @@ def test_the_command_writes_what_each_strategy_keeps(
     ids = table.column("id").to_pylist()
     assert ids == sorted(set(ids)) and min(ids) >= 0 and max(ids) < 120
     assert sorted(table.column("rank").to_pylist()) == list(range(count))
-    told = json.loads(table.schema.metadata[b"tithe"])
-    assert told["strategy"] == name and told["pool"] == 120 and set(told["seconds"]) == {"signals", "choice"}
-    assert storage.read_json(tmp_path / "picks.json") == told
+    recorded = json.loads(table.schema.metadata[b"tithe"])
+    assert (
+        recorded["strategy"] == name and recorded["pool"] == 120 and set(recorded["seconds"]) == {"signals", "choice"}
+    )
+    assert storage.read_json(tmp_path / "picks.json") == recorded
     with Image.open(tmp_path / "picks.png") as picture:
         assert picture.width > 3 * picture.height - 200, "a map and two histograms, whatever the strategy reads"
 

@@ -36,8 +36,8 @@ def test_the_command_prints_a_table_and_writes_a_config_that_trains(
     assert found.track.neptune.api_token is None, "not the stars that stand for it"
     code, out, err = tithe("tune", file, *more, "--out", tmp_path / "search", "--then-train", "--json")
     assert code == 0, err
-    told = json.loads(out)
-    assert told["trials"] == account["trials"] and told["trained"]["home"] == raw["out"]
+    recorded = json.loads(out)
+    assert recorded["trials"] == account["trials"] and recorded["trained"]["home"] == raw["out"]
     assert config.load(tmp_path / "run/config.json").model_copy(update={"track": found.track}) == found
 
 

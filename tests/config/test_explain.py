@@ -141,29 +141,29 @@ def test_known_keys_are_sections_and_settings() -> None:
 @pytest.mark.parametrize("name", models())
 def test_explain_tells_every_setting_once_with_its_meaning(name: str) -> None:
     model = models()[name]
-    told = list(explain(model))
-    assert sorted(key for key, *_ in told) == leaves(model)
-    assert [key for key, _, _, meaning in told if len(meaning) < 5] == []
-    assert [key for key, kind, _, _ in told if not kind] == []
+    found = list(explain(model))
+    assert sorted(key for key, *_ in found) == leaves(model)
+    assert [key for key, _, _, meaning in found if len(meaning) < 5] == []
+    assert [key for key, kind, _, _ in found if not kind] == []
 
 
 def test_explain_shows_the_types_and_the_defaults() -> None:
-    told = {key: (kind, default) for key, kind, default, _ in explain(config.Run)}
+    found = {key: (kind, default) for key, kind, default, _ in explain(config.Run)}
     run = config.parse({"data": {"path": "rows.parquet"}})
-    assert told.pop("data.path") == ("str", "required")
+    assert found.pop("data.path") == ("str", "required")
     optional: dict[str, Any] = {"neptune": config.Neptune, "select": config.Select, "tune": config.Tune}
     optional |= {"mlflow": config.MLflow, "clearml": config.ClearML}
-    for key, (_, shown) in told.items():
+    for key, (_, shown) in found.items():
         value: Any = run
         for part in key.split("."):
             value = getattr(value, part)
             value = optional[part]() if part in optional else value
         assert json.loads(shown) == json.loads(json.dumps(value)), key
-    assert told["train.schedule"] == ("linear | cosine | constant", '"linear"')
-    assert told["train.learning_rate"] == ("float", "5e-05")
-    assert told["track.neptune.tags"] == ("list", "[]")
-    assert told["track.neptune.api_token"][0] == "secret"
-    assert told["checkpoint.every_batches"] == ("int", "null")
+    assert found["train.schedule"] == ("linear | cosine | constant", '"linear"')
+    assert found["train.learning_rate"] == ("float", "5e-05")
+    assert found["track.neptune.tags"] == ("list", "[]")
+    assert found["track.neptune.api_token"][0] == "secret"
+    assert found["checkpoint.every_batches"] == ("int", "null")
 
 
 @pytest.mark.parametrize("name", models())

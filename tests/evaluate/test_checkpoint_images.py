@@ -120,7 +120,7 @@ def test_another_data_set_of_one_class_has_no_area(
     lines = ["path,label", *(f"real/{path.name},1" for path in sorted((tmp_path / "other/real").iterdir()))]
     (tmp_path / "other/labels.csv").write_text("\n".join(lines) + "\n")
     out = tmp_path / "found"
-    code, told, err = tithe(
+    code, shown, err = tithe(
         *("evaluate", "-c", home / "best_model.pt", "--data", tmp_path / "other/labels.csv", "--out", out, "--json")
     )
     assert code == 0, err
@@ -129,7 +129,7 @@ def test_another_data_set_of_one_class_has_no_area(
     assert 0 <= found["fpr"] <= 1 and found["per_generator"] == [] and not (out / "data/per_generator.csv").exists()
     assert found["verdicts"]["fake"] == {"fake": 0, "unsure": 0, "real": 0}
     assert sum(found["verdicts"]["real"].values()) == 16  # judged by the calibration of the run
-    assert json.loads(told)["data"]["authenticity"]["robustness"][0]["auc"] is None
+    assert json.loads(shown)["data"]["authenticity"]["robustness"][0]["auc"] is None
     assert (out / "data/robustness.png").exists() and (out / "metrics.csv").exists()
 
 

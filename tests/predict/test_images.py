@@ -1,4 +1,4 @@
-"""Images in, scores and verdicts out: folders and whatever lies in them, and the command."""
+"""Images in, scores and verdicts out: folders and their contents, and the command."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ def test_every_file_of_a_folder_has_a_line_and_its_reason(model: predict.Trained
 
 
 def test_a_verdict_follows_the_band_of_the_run(home: Path, model: predict.TrainedModel, folder: Path) -> None:
-    told = json.loads((home / "calibration.json").read_text())
-    assert json.loads((home / "best/calibration.json").read_text()) == told
+    recorded = json.loads((home / "calibration.json").read_text())
+    assert json.loads((home / "best/calibration.json").read_text()) == recorded
     for line in score_images(model, [folder], 8):
         if line.score is not None and line.probability is not None:
             logit = np.log(line.score / (1 - line.score))
-            assert line.probability == pytest.approx(1 / (1 + np.exp(-told["slope"] * logit - told["offset"])))
-            low, high = line.probability < told["low"], line.probability > told["high"]
+            assert line.probability == pytest.approx(1 / (1 + np.exp(-recorded["slope"] * logit - recorded["offset"])))
+            low, high = line.probability < recorded["low"], line.probability > recorded["high"]
             assert line.verdict == ("fake" if low else "real" if high else "unsure")
 
 
@@ -140,17 +140,17 @@ def test_scoring_says_what_evaluation_said(model: predict.TrainedModel, home: Pa
     rows = [line.split(",")[0] for line in (root / "labels.csv").read_text().splitlines()[1:]]
     sources = [root / rows[row] for row in table["row"]]
     found = [line.score for line in score_images(model, sources, 8)]
-    told = zip(table["label"], table["probability_of_label"], strict=True)
-    assert found == pytest.approx([p if label == "real" else 1 - p for label, p in told], abs=1e-5)
+    recorded = zip(table["label"], table["probability_of_label"], strict=True)
+    assert found == pytest.approx([p if label == "real" else 1 - p for label, p in recorded], abs=1e-5)
 
 
 def test_paths_are_told_as_they_were_given(model: predict.TrainedModel, folder: Path) -> None:
-    def told(*sources: Path) -> list[str]:
+    def names(*sources: Path) -> list[str]:
         return [line.path for line in score_images(model, sources, 8)]
 
-    assert told(folder / "a.jpg") == ["a.jpg"] and told(folder / "deeper") == ["c.webp"]
+    assert names(folder / "a.jpg") == ["a.jpg"] and names(folder / "deeper") == ["c.webp"]
     two = [folder / "b.png", folder / "deeper"]
-    assert told(*two) == [(folder / "b.png").as_posix(), (folder / "deeper/c.webp").as_posix()]
+    assert names(*two) == [(folder / "b.png").as_posix(), (folder / "deeper/c.webp").as_posix()]
 
 
 # ---- the command

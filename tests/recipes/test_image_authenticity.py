@@ -82,9 +82,9 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
 ) -> None:
     with_little_detector(monkeypatch)
     code, out, err = script(*flags)
-    told = [line for line in err if not line.startswith(("reading ", "listing "))]
-    assert code == 2 and out == "" and len(told) == 1, err
-    assert told[0].startswith("error: ") and says in told[0]
+    recorded = [line for line in err if not line.startswith(("reading ", "listing "))]
+    assert code == 2 and out == "" and len(recorded) == 1, err
+    assert recorded[0].startswith("error: ") and says in recorded[0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset"]
 
 
@@ -182,14 +182,14 @@ def test_tensorboard_has_the_documented_tags_and_only_numbers(killed: tuple[Path
     ends = [line for line in lines if "total" in line]
     for tag in ("total", "regression", "learning_rate"):
         assert shown[f"train/{tag}"] == [(line["step"], pytest.approx(line[tag])) for line in ends]
-    told = [(line["step"], pytest.approx(line["loss"])) for line in history(home, "val")]
-    assert shown["val/total"] == shown["val/loss"] == told and len(told) == 2
+    recorded = [(line["step"], pytest.approx(line["loss"])) for line in history(home, "val")]
+    assert shown["val/total"] == shown["val/loss"] == recorded and len(recorded) == 2
 
 
 def test_without_tensorboard_there_are_no_logs(script: Callable[..., Called], monkeypatch: pytest.MonkeyPatch) -> None:
     with_little_detector(monkeypatch)
     without_pictures(monkeypatch)
     code, out, err = script(*shlex.split(f"--data_root dataset {SMALL} --epochs 1 --no-use_tensorboard --json"))
-    told = json.loads(out)
-    assert code == 0 and told["home"] == "checkpoints" and not Path("checkpoints/logs").exists()
+    recorded = json.loads(out)
+    assert code == 0 and recorded["home"] == "checkpoints" and not Path("checkpoints/logs").exists()
     assert "are too few to train a new detector: train longer" in "\n".join(err)

@@ -1,4 +1,4 @@
-"""A freeze proof that was edited, replaced or deleted is noticed, however its hashes were written anew."""
+"""A freeze proof that was edited, replaced or deleted is noticed, even if its hashes were rewritten."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHER = "0" * 64
 
 
 def consistent(proof: dict[str, Any]) -> None:
-    """Compute anew whatever follows from the tensors."""
+    """Recompute whatever follows from the tensors."""
     proof.update(content(proof["freeze"], proof["tensors"]))
 
 

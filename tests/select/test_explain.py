@@ -1,4 +1,4 @@
-"""A row is told why it was chosen, or why not."""
+"""Why a row was chosen, or why not."""
 
 from __future__ import annotations
 

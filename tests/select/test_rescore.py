@@ -28,9 +28,9 @@ def test_a_budget_in_rounds_is_disjoint_exact_and_remembers_who_scored(
     assert np.bincount([row["round"] for row in table]).tolist() == [8, 8, 8]
     by_rank = sorted(table, key=lambda row: row["rank"])
     assert [row["round"] for row in by_rank] == sorted(row["round"] for row in table), "earlier rounds rank first"
-    told = storage.read_json(outcome.home / "selection.json")["rounds"]
-    assert [r["strategy"] for r in told] == ["random", "entropy_diversity", "entropy_diversity"]
-    assert told[0]["model_sha256"] is None and told[1]["model_sha256"] != told[2]["model_sha256"]
+    recorded = storage.read_json(outcome.home / "selection.json")["rounds"]
+    assert [r["strategy"] for r in recorded] == ["random", "entropy_diversity", "entropy_diversity"]
+    assert recorded[0]["model_sha256"] is None and recorded[1]["model_sha256"] != recorded[2]["model_sha256"]
     assert "round 2 of 3: entropy_diversity, 16 rows so far" in caplog.text
 
 

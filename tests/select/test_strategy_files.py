@@ -60,9 +60,9 @@ def test_the_command_takes_a_file(
     asked = ["select", rows, "--strategy", "picks/longest.py", "--encoder", tiny_bert, "--max-length", 32]
     code, _, err = tithe(*asked, "--out", "long.parquet")
     assert code == 0, err
-    told = storage.read_json(tmp_path / "long.json")
-    assert (told["strategy"], told["strategy_sha256"]) == ("longest", sha256(strategy))
-    assert told["rounds"][0]["strategy"] == "longest" and any("longest chose 12 of 120" in line for line in err)
+    recorded = storage.read_json(tmp_path / "long.json")
+    assert (recorded["strategy"], recorded["strategy_sha256"]) == ("longest", sha256(strategy))
+    assert recorded["rounds"][0]["strategy"] == "longest" and any("longest chose 12 of 120" in line for line in err)
     assert tithe(*asked, "--out", "short.parquet", "--option", "sign=-1.0")[0] == 0
     long, short = (set(pq.read_table(f"{name}.parquet")["id"].to_pylist()) for name in ("long", "short"))
     assert len(long) == len(short) == 12 and not long & short
@@ -92,8 +92,8 @@ def test_an_edited_strategy_is_refused_on_resume(
 def test_the_strategy_of_the_first_round_counts_too(settings: Settings, strategy: Path) -> None:
     raw = settings(select={"strategy": "k_center", "first": str(strategy), "budget": 0.5, "rounds": 2})
     home = pipeline.train(config.parse(raw)).home
-    told = storage.read_json(home / "selection.json")
-    assert told["first_sha256"] == sha256(strategy) and [r["strategy"] for r in told["rounds"]] == [
+    recorded = storage.read_json(home / "selection.json")
+    assert recorded["first_sha256"] == sha256(strategy) and [r["strategy"] for r in recorded["rounds"]] == [
         "longest",
         "k_center",
     ]

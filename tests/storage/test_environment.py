@@ -1,4 +1,4 @@
-"""What is told of the machine and the command line, and what is not."""
+"""What is recorded of the machine and the command line, and what is not."""
 
 import json
 import os

@@ -182,7 +182,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def mlflow_server(_server: Server) -> Server:
-    """The one server of all tests; one that a test has killed is started anew, on the same port and data."""
+    """The one server of all tests; one that a test has killed is restarted on the same port and data."""
     if _server.process is None:
         _server.start()
     return _server

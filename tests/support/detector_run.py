@@ -18,10 +18,10 @@ def finished(factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     base = factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "detector"
     with FileLock(f"{folder}.lock"):
-        told = folder / "home.txt"
-        if not told.exists():
+        recorded = folder / "home.txt"
+        if not recorded.exists():
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("TITHE_CACHE", str(folder / "cache"))
                 home = train(twins(folder / "set"), folder / "checkpoints", **FLAGS).home
-            told.write_text(str(home))
-    return folder / "set", Path(told.read_text())
+            recorded.write_text(str(home))
+    return folder / "set", Path(recorded.read_text())

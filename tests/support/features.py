@@ -1,4 +1,4 @@
-"""Runs on cached features: what lies in the cache, what was logged, where a run was stopped."""
+"""Runs on cached features: what the cache holds, what was logged, where a run was stopped."""
 
 from __future__ import annotations
 

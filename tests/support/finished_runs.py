@@ -66,7 +66,7 @@ def copy(finished: Finished, tmp_path: Path) -> Callable[[str], Path]:
 
 
 def rehash(home: Path) -> None:
-    """What an attacker does after a change: write every manifest anew."""
+    """What an attacker does after a change: rewrite every manifest."""
     for manifest in sorted(home.rglob(storage.MANIFEST), key=lambda path: -len(path.parts)):
         there = [manifest.parent / name for name in storage.read_json(manifest)]
         storage.write_manifest(manifest.parent, [path for path in there if path.exists()])

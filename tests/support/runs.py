@@ -1,4 +1,4 @@
-"""Runs of the whole pipeline: started, waited for, told apart by their final weights."""
+"""Runs of the whole pipeline: started, waited for, compared by their final weights."""
 
 from __future__ import annotations
 

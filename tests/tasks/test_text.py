@@ -83,7 +83,7 @@ def test_an_empty_text_can_be_predicted(tiny_bert: Path, tmp_path: Path, special
 
 
 def entries() -> dict[str, int]:
-    """The inode of every cached array: writing one anew gives it another."""
+    """The inode of every cached array: writing one again gives it another."""
     return {p.parent.name: p.stat().st_ino for p in (storage.cache_dir() / "tokens").glob("*/tokens.npy")}
 
 

@@ -75,6 +75,7 @@ os._exit(9)
 def test_a_server_that_hangs_keeps_no_process_after_a_run_that_was_killed(alone: Path, silent: str) -> None:
     command = [sys.executable, "-c", ORPHAN, str(alone), silent]
     pid = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=False).stdout.strip()
+    assert pid.isdigit(), "the tracker's process never began"
     ps = ["ps", "-o", "stat=", "-p", pid]
     wait_for(lambda: subprocess.run(ps, capture_output=True, text=True, check=False).stdout.strip()[:1] in ("", "Z"))
 
@@ -103,8 +104,8 @@ def test_a_run_too_far_ahead_goes_on_without_the_server(alone: Path, silent: str
         "sys.argv[1:] = ['mlflow', '60']; courier.main()"
     )
     lines = [[str(alone), settings(silent), "run"], *(["scalars", {"loss": 1.0}, step, 0] for step in range(30))]
-    told = "".join(json.dumps(line) + "\n" for line in lines)
-    done = subprocess.run([sys.executable, "-c", code], input=told, capture_output=True, text=True, timeout=120)
+    records = "".join(json.dumps(line) + "\n" for line in lines)
+    done = subprocess.run([sys.executable, "-c", code], input=records, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (1, "the server is 9 records behind the run")
 
 

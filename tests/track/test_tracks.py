@@ -19,16 +19,16 @@ from tithe.track.tracks import RunTracker
 
 
 class Mirror:
-    """A tracker that writes down what it is told, and raises where it is asked to."""
+    """A tracker that records its calls, and raises where it is asked to."""
 
     def __init__(self, fails_at: str = "") -> None:
         self.fails_at = fails_at
-        self.told: list[tuple[str, tuple[Any, ...]]] = []
+        self.recorded: list[tuple[str, tuple[Any, ...]]] = []
         self.settings: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         def tell(*values: Any) -> None:
-            self.told.append((name, values))
+            self.recorded.append((name, values))
             if name == self.fails_at:
                 raise ConnectionError("the server is gone\nand more")
 
@@ -41,7 +41,7 @@ class Mirror:
         return self
 
     def names(self) -> list[str]:
-        return [name for name, _ in self.told]
+        return [name for name, _ in self.recorded]
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_mirrors_hear_numbers_as_kind_and_name(tmp_path: Path, mirrors: dict[str
         tracks.final({"test/f1": 0.5, "test/per_class": []})
         tracks.artifact("report.html", tmp_path / "report.html")
     assert mirrors["one"].settings == {"project": "p", "resume_step": 1}
-    assert mirrors["one"].told == [
+    assert mirrors["one"].recorded == [
         ("params", ({"seed": 1},)),
         ("scalars", ({"val/epoch": 1.0, "val/f1": 0.25}, 6)),
         ("figure", ("test/roc", tmp_path / "roc.png")),
@@ -154,7 +154,7 @@ def test_wrong_settings_of_a_mirror_stop_the_run_before_it_starts(tmp_path: Path
     mirrors["good"], mirrors["wrong"] = Mirror(), SimpleNamespace(open=refuse)
     with pytest.raises(InputError, match="no file 'x'"):
         RunTracker({"good": {}, "wrong": {}}, tmp_path, "run")
-    assert mirrors["good"].told == [("close", ("failed",))]
+    assert mirrors["good"].recorded == [("close", ("failed",))]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_mirrors_learn_how_the_run_ended(
         tracks.log("train", 1, batch_loss=1.0)
         if error:
             raise error
-    assert mirrors["one"].told[-1] == ("close", (status,))
+    assert mirrors["one"].recorded[-1] == ("close", (status,))
     assert len(lines(tmp_path)) == 1
 
 

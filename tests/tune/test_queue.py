@@ -106,16 +106,16 @@ def test_what_a_process_left_is_taken_up_with_its_values(sampler: Any, tmp_path:
     def draw(trial: Any) -> dict[str, Any]:
         return {"x": trial.suggest_float("x", 0.0, 1.0), "y": trial.suggest_categorical("y", ["a", "b"])}
 
-    def told(folder: str, seed: int, count: int) -> list[dict[str, Any]]:
+    def played(folder: str, seed: int, count: int) -> list[dict[str, Any]]:
         with open_queue(tmp_path / folder, "search", config.Tune(sampler=sampler), seed) as queue:
             found = []
             for trial, values in itertools.islice(queue.pending(14, draw), count):
                 queue.tell(trial, values["x"], {})
                 found.append(values)
-            next(queue.pending(14, draw), None)  # one more is taken, and never told
+            next(queue.pending(14, draw), None)  # one more is taken, and its result never reported
             return found
 
-    whole, first, second = told("whole", 0, 14), told("parts", 0, 12), told("parts", 1, 2)
+    whole, first, second = played("whole", 0, 14), played("parts", 0, 12), played("parts", 1, 2)
     assert first == whole[:12], "twelve, of which Optuna draws ten at random"
     assert second[0] == whole[12] and second[1] != whole[13], "the first is what was left, the other is another seed's"
     with open_queue(tmp_path / "parts", "search", config.Tune(sampler=sampler), 0) as queue:

@@ -1,4 +1,4 @@
-"""A search at the start of a run: stopped, resumed, told in its report."""
+"""A search at the start of a run: stopped, resumed, described in its report."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_a_run_says_what_was_searched_and_is_found_again_by_its_config(
     outcome = pipeline.train(auto)
     assert [outcome.home] == list(tmp_path.glob("run-*")), "one directory, found again both times"
     summary = storage.read_json(outcome.home / run_files.TUNING)
-    told = storage.read_json(outcome.home / "metrics.json")["tuning"]
-    assert told["trials"] == 3 and told["best"] == summary["best"]
+    recorded = storage.read_json(outcome.home / "metrics.json")["tuning"]
+    assert recorded["trials"] == 3 and recorded["best"] == summary["best"]
     page = (outcome.home / "report.html").read_text()
     assert "3 trials of 1 epoch, drawn by random search" in page and f"Number {summary['best']['number']} was" in page
     manifest = storage.read_json(outcome.home / "manifest.json")

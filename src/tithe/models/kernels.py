@@ -66,7 +66,6 @@ def attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     dropout: float = 0.0,
-    scaling: float | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention with the interface of transformers; inputs (B, H, T, D), output (B, T, H, D).
@@ -80,11 +79,9 @@ def attention(
     special = any(options.get(name) is not None for name in ("position_bias", "s_aux"))
     shared_heads = query.shape[1] != key.shape[1]
     if dropout == 0.0 or query.device.type != "cpu" or special or shared_heads or (causal and attention_mask is None):
-        out, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
-        )
+        out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, **options)
         return out, None
-    scores_BHTT = query @ key.transpose(2, 3) * (scaling or query.shape[-1] ** -0.5)
+    scores_BHTT = query @ key.transpose(2, 3) * (options.get("scaling") or query.shape[-1] ** -0.5)
     if attention_mask is not None:
         if attention_mask.dtype == torch.bool:
             scores_BHTT = scores_BHTT.masked_fill(~attention_mask, torch.finfo(scores_BHTT.dtype).min)

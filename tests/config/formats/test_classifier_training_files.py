@@ -1,4 +1,4 @@
-"""What a run of `classifier_training` leaves: checkpoints on disk, and what Neptune is told."""
+"""What a run of `classifier_training` leaves: checkpoints on disk, and what Neptune receives."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -98,7 +98,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def told(whole: Callable[..., Outcome], sources: dict[str, str]) -> tuple[Path, dict[str, Any], dict[str, list[Any]]]:
+def recorded(
+    whole: Callable[..., Outcome], sources: dict[str, str]
+) -> tuple[Path, dict[str, Any], dict[str, list[Any]]]:
     """Run with every documented key of Neptune; return the run's folder, what its tracker was given, what it got."""
     given: dict[str, Any] = {}
     got: dict[str, list[Any]] = {name: [] for name in ("params", "scalars", "figure", "artifact", "close")}
@@ -120,13 +122,13 @@ def told(whole: Callable[..., Outcome], sources: dict[str, str]) -> tuple[Path, 
 
 @shows(*(f"neptune.{key}" for key in (*NEPTUNE, "dependencies_path", "env_path")))
 @pytest.mark.parametrize("key", [*NEPTUNE, "dependencies_path", "env_path"])
-def test_what_neptune_is_given(told: tuple[Path, dict[str, Any], Any], sources: dict[str, str], key: str) -> None:
+def test_what_neptune_is_given(recorded: tuple[Path, dict[str, Any], Any], sources: dict[str, str], key: str) -> None:
     expected = {**NEPTUNE, **sources, "tags": ("small", "bert")}
-    assert told[1][key] == expected[key]
+    assert recorded[1][key] == expected[key]
 
 
-def test_what_neptune_is_told(told: tuple[Path, dict[str, Any], dict[str, list[Any]]]) -> None:
-    home, given, got = told
+def test_what_neptune_receives(recorded: tuple[Path, dict[str, Any], dict[str, list[Any]]]) -> None:
+    home, given, got = recorded
     assert given["home"] == home
     (params,) = got["params"]
     assert params[0]["train"]["batch_size"] == 4
@@ -136,8 +138,8 @@ def test_what_neptune_is_told(told: tuple[Path, dict[str, Any], dict[str, list[A
     assert got["close"] == [("finished",)]
 
 
-def test_the_token_is_in_no_file(told: tuple[Path, dict[str, Any], dict[str, list[Any]]]) -> None:
-    home, _, got = told
+def test_the_token_is_in_no_file(recorded: tuple[Path, dict[str, Any], dict[str, list[Any]]]) -> None:
+    home, _, got = recorded
     assert SECRET not in str(got)
     files = [path for path in home.rglob("*") if path.is_file()]
     assert len(files) > 20

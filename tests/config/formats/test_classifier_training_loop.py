@@ -185,9 +185,9 @@ def test_the_seed_decides_the_head_and_the_order_of_rows(given: Given) -> None:
 
 def test_the_seed_decides_the_whole_run_as_it_does_the_loop_alone(whole: Callable[..., Outcome], given: Given) -> None:
     """The records of a run with seed 2 tell the losses that the loop yields when it is given that seed."""
-    told = {line["step"]: line["batch_loss"] for line in history(whole(**{"training.seed": 2}), "train")}
+    recorded = {line["step"]: line["batch_loss"] for line in history(whole(**{"training.seed": 2}), "train")}
     losses = [step.batch_loss for step in steps(given(**{"training.seed": 2}))]
-    assert told == {5: losses[4], 8: losses[7]}
+    assert recorded == {5: losses[4], 8: losses[7]}
 
 
 @shows("training.resume_from")

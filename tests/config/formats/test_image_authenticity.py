@@ -78,8 +78,8 @@ def test_every_flag_is_here_and_in_the_readme() -> None:
     known = set(image_authenticity.Config.model_fields)
     assert {flag.removeprefix("no-") for flag in FLAGS} == known
     for name in ("README.md", "README.ru.md"):
-        told = (RECIPE / name).read_text(encoding="utf-8")
-        assert {flag.removeprefix("no-") for flag in re.findall(r"--([a-z_-]+)", told)} >= known
+        recorded = (RECIPE / name).read_text(encoding="utf-8")
+        assert {flag.removeprefix("no-") for flag in re.findall(r"--([a-z_-]+)", recorded)} >= known
 
 
 @pytest.mark.parametrize(("flag", "meant"), FLAGS.items(), ids=FLAGS)

@@ -21,7 +21,7 @@ Probe = tuple[Array, Array, Array]
 
 
 def alike(count: int, seed: int, **given_away: Callable[[int], Any]) -> Probe:
-    """Return features, labels and groups of files whose headers vary, but not with the class unless told to."""
+    """Return features, labels and groups of files whose headers vary, but not with the class unless asked to."""
     rng = np.random.default_rng(seed)
     labels_N = np.arange(count) % 2
     headers = []

@@ -1,4 +1,4 @@
-"""Signals are computed once, and anew when what they are of changes."""
+"""Signals are computed once, and again when their inputs change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run, told to every tracker: each has the same numbers, and one that dies takes nothing with it."""
+"""One run, sent to every tracker: each has the same numbers, and one that dies takes nothing with it."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def test_four_trackers_say_the_same_five_numbers(
     remote = {"mlflow": {"tracking_uri": mlflow_server.uri, "run_name": "agreed"}, "clearml": {"task_name": "agreed"}}
     track = {"tensorboard": True, "neptune": {"experiment_name": "agreed"}, **remote}
     home = pipeline.train(config.parse(settings(train={"epochs": 1, "log_every_steps": 2}, track=track))).home
-    told = last_told(home)
-    assert len({value for _, value in told.values()}) > 2, "numbers that are all alike would agree with anything"
+    recorded = last_told(home)
+    assert len({value for _, value in recorded.values()}) > 2, "numbers that are all alike would agree with anything"
 
     events = EventAccumulator(str(home / "tensorboard"))
     events.Reload()
     neptune, (archive,) = neptune_fields(home), archives(home)
-    for key, expected in told.items():
+    for key, expected in recorded.items():
         shown = events.Scalars(key)[-1]
         assert (shown.step, shown.value) == (expected[0], pytest.approx(expected[1], rel=1e-6)), key  # kept as float32
         assert neptune[key][-1] == expected, key
