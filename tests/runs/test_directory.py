@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -23,22 +22,7 @@ Settings = Callable[..., dict[str, Any]]
 STAMP = re.compile(r"\d{8}-\d{6}(-\d+)?")
 
 
-@pytest.fixture(autouse=True)
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, "tithe")
-    return caplog
-
-
-@pytest.fixture
-def frozen(settings: Settings, tmp_path: Path) -> Settings:
-    """Settings of short runs in `tmp_path/runs/a-{time}`."""
-
-    def build(**sections: Any) -> dict[str, Any]:
-        sections.setdefault("out", str(tmp_path / "runs/a-{time}"))
-        kept = {"every_batches": 5, **sections.pop("checkpoint", {})}
-        return settings(model={"freeze": "all"}, checkpoint=kept, **sections)
-
-    return build
+pytestmark = pytest.mark.usefixtures("log")
 
 
 @pytest.fixture
@@ -91,8 +75,8 @@ def test_the_time_stands_where_the_pattern_says(
     assert re.fullmatch(expected.replace("STAMP", STAMP.pattern), resolve(on).as_posix())
 
 
-def test_two_runs_of_one_pattern_lie_side_by_side(frozen: Settings, tmp_path: Path) -> None:
-    raw = frozen(train={"epochs": 1})
+def test_two_runs_of_one_pattern_lie_side_by_side(stamped: Settings, tmp_path: Path) -> None:
+    raw = stamped(train={"epochs": 1})
     one, two = run(raw), run(raw)
     assert homes(tmp_path / "runs") == sorted([one.home.name, two.home.name]) and sha(one) == sha(two)
     assert all(re.fullmatch(f"a-{STAMP.pattern}", name) for name in homes(tmp_path / "runs"))
@@ -102,17 +86,17 @@ def test_two_runs_of_one_pattern_lie_side_by_side(frozen: Settings, tmp_path: Pa
 
 
 def test_the_newest_unfinished_run_of_the_config_goes_on_and_ends_in_the_same_bits(
-    frozen: Settings,
+    stamped: Settings,
     tmp_path: Path,
     stopped: Callable[[dict[str, Any], int], Path],
     log: pytest.LogCaptureFixture,
 ) -> None:
-    raw = frozen()
+    raw = stamped()
     older = stopped(raw, 7)
     newer = older.rename(older.with_name("a-20250101-000000"))  # then the clock of the next is later
     newest = stopped(raw, 13)
     assert f"there is an unfinished run of this config in {newer}: --resume auto continues it" in log.text
-    other = stopped(frozen(seed=5), 9)  # newer still, of another config
+    other = stopped(stamped(seed=5), 9)  # newer still, of another config
     log.clear()
     resumed = finish(raw, resume="auto")
     assert resumed.home == newest and homes(tmp_path / "runs") == sorted([newer.name, newest.name, other.name])
@@ -123,7 +107,7 @@ def test_the_newest_unfinished_run_of_the_config_goes_on_and_ends_in_the_same_bi
     # That one is finished: next comes the one before it, and then a new one.
     again = finish(raw, resume="auto")
     assert again.home == newer and sha(again) == sha(whole)
-    fresh = finish(frozen(train={"epochs": 1}), resume="auto")
+    fresh = finish(stamped(train={"epochs": 1}), resume="auto")
     assert fresh.home.name not in (newer.name, newest.name, other.name) and not (other / "metrics.json").exists()
 
 
@@ -139,9 +123,9 @@ def test_the_newest_unfinished_run_of_the_config_goes_on_and_ends_in_the_same_bi
         {"out": "OUT/{time}"},
     ],
 )
-def test_another_config_does_not_go_on_with_it(change: dict[str, Any], frozen: Settings, tmp_path: Path) -> None:
+def test_another_config_does_not_go_on_with_it(change: dict[str, Any], stamped: Settings, tmp_path: Path) -> None:
     left = tmp_path / "runs/a-20250101-000000"
-    storage.write_json(left / "config.json", config.dump(config.parse(frozen())))
+    storage.write_json(left / "config.json", config.dump(config.parse(stamped())))
     if "out" in change:
         change = {"out": change["out"].replace("OUT", str(tmp_path / "runs"))}
     kept = {**change.get("checkpoint", {}), "resume": "auto"}
@@ -149,48 +133,50 @@ def test_another_config_does_not_go_on_with_it(change: dict[str, Any], frozen: S
     def home(raw: dict[str, Any]) -> Path:
         return resolve(config.parse(raw))
 
-    assert home(frozen(checkpoint={"resume": "auto"})) == left
-    assert home(frozen(**{**change, "checkpoint": kept})) != left
+    assert home(stamped(checkpoint={"resume": "auto"})) == left
+    assert home(stamped(**{**change, "checkpoint": kept})) != left
     (left / storage.MANIFEST).touch()
-    assert home(frozen(checkpoint={"resume": "auto"})) != left, "it is finished"
+    assert home(stamped(checkpoint={"resume": "auto"})) != left, "it is finished"
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"model_type": "bert"}', '{"checkpoint": 5}'])
-def test_a_folder_that_is_no_run_of_ours_is_passed_over(content: str, frozen: Settings, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_run_of_ours_is_passed_over(content: str, stamped: Settings, tmp_path: Path) -> None:
     left = tmp_path / "runs/a-20250101-000000"
-    storage.write_json(left / "config.json", config.dump(config.parse(frozen())))
+    storage.write_json(left / "config.json", config.dump(config.parse(stamped())))
     stranger = tmp_path / "runs/a-model"
     stranger.mkdir()
     (stranger / "config.json").write_text(content)  # an encoder's folder has one, too
     (tmp_path / "runs/a-file").touch()
-    assert resolve(config.parse(frozen(checkpoint={"resume": "auto"}))) == left
-    assert resolve(config.parse(frozen())).parent == left.parent
+    assert resolve(config.parse(stamped(checkpoint={"resume": "auto"}))) == left
+    assert resolve(config.parse(stamped())).parent == left.parent
 
 
 @pytest.mark.parametrize("out", ["runs/[1]-{time}", "runs [1]/a-{time}", "{time}", "deep/{time}/model"])
-def test_any_pattern_finds_its_own(out: str, frozen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_pattern_finds_its_own(
+    out: str, stamped: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     left = Path(out.replace("{time}", "20250101-000000"))
-    storage.write_json(left / "config.json", config.dump(config.parse(frozen(out=out))))
-    assert resolve(config.parse(frozen(out=out, checkpoint={"resume": "auto"}))) == left
+    storage.write_json(left / "config.json", config.dump(config.parse(stamped(out=out))))
+    assert resolve(config.parse(stamped(out=out, checkpoint={"resume": "auto"}))) == left
 
 
-def test_a_directory_in_which_a_run_is_under_way_is_taken(frozen: Settings, tmp_path: Path) -> None:
+def test_a_directory_in_which_a_run_is_under_way_is_taken(stamped: Settings, tmp_path: Path) -> None:
     left = tmp_path / "runs/a-20250101-000000"
-    storage.write_json(left / "config.json", config.dump(config.parse(frozen())))
+    storage.write_json(left / "config.json", config.dump(config.parse(stamped())))
     accelerator = devices.accelerator("cpu")
     with exclusive(left, accelerator):
-        assert resolve(config.parse(frozen(checkpoint={"resume": "auto"}))) != left
+        assert resolve(config.parse(stamped(checkpoint={"resume": "auto"}))) != left
         with pytest.raises(InputError, match="another run is active in") as caught:
-            run({**frozen(), "out": str(left)})
+            run({**stamped(), "out": str(left)})
         assert "\n" not in str(caught.value) and sorted(p.name for p in left.iterdir()) == ["config.json"]
-    assert resolve(config.parse(frozen(checkpoint={"resume": "auto"}))) == left
+    assert resolve(config.parse(stamped(checkpoint={"resume": "auto"}))) == left
 
 
 def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_in_its_directory(
-    frozen: Settings, tmp_path: Path
+    stamped: Settings, tmp_path: Path
 ) -> None:
-    raw = frozen(train={"epochs": 1})
+    raw = stamped(train={"epochs": 1})
     left = tmp_path / "runs/a-20250101-000000"
     storage.write_json(left / "config.json", config.dump(config.parse(raw)))
     outcome = finish(raw, resume="auto")
@@ -198,10 +184,10 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_in_its_direct
 
 
 def test_the_default_directory_goes_on_too(
-    frozen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: Callable[[dict[str, Any], int], Path]
+    stamped: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: Callable[[dict[str, Any], int], Path]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    raw = frozen(out=None)
+    raw = stamped(out=None)
     left = stopped(raw, 7)
     assert re.fullmatch(f"runs/test-{STAMP.pattern}", left.as_posix())
     log = left / "train.log"
@@ -212,12 +198,12 @@ def test_the_default_directory_goes_on_too(
 
 
 def test_a_run_under_way_is_not_taken_for_a_finished_one(
-    frozen: Settings, tmp_path: Path, stopped: Callable[[dict[str, Any], int], Path]
+    stamped: Settings, tmp_path: Path, stopped: Callable[[dict[str, Any], int], Path]
 ) -> None:
     """A finished run that is prolonged, and stopped again, has no end: `verify` must not speak of changed files."""
-    raw = frozen(out=str(tmp_path / "run"), train={"epochs": 1})
+    raw = stamped(out=str(tmp_path / "run"), train={"epochs": 1})
     run(raw)
-    longer = frozen(out=str(tmp_path / "run"), train={"epochs": 3}, checkpoint={"resume": "auto"})
+    longer = stamped(out=str(tmp_path / "run"), train={"epochs": 3}, checkpoint={"resume": "auto"})
     stopped(longer, 3)
     assert not (tmp_path / "run" / storage.MANIFEST).exists()
     assert locate.newest_intact(tmp_path / "run/checkpoints")

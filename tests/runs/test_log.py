@@ -17,27 +17,12 @@ from tithe.errors import InputError
 Settings = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(autouse=True)
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, "tithe")
-    return caplog
+pytestmark = pytest.mark.usefixtures("log")
 
 
-@pytest.fixture
-def frozen(settings: Settings, tmp_path: Path) -> Settings:
-    """Settings of short runs in `tmp_path/runs/a-{time}`."""
-
-    def build(**sections: Any) -> dict[str, Any]:
-        sections.setdefault("out", str(tmp_path / "runs/a-{time}"))
-        kept = {"every_batches": 5, **sections.pop("checkpoint", {})}
-        return settings(model={"freeze": "all"}, checkpoint=kept, **sections)
-
-    return build
-
-
-def test_the_log_begins_before_the_directory(frozen: Settings, tmp_path: Path) -> None:
+def test_the_log_begins_before_the_directory(stamped: Settings, tmp_path: Path) -> None:
     for name in ("first", "second"):
-        run(frozen(out=str(tmp_path / name), train={"epochs": 1}))
+        run(stamped(out=str(tmp_path / name), train={"epochs": 1}))
     first, second = ((tmp_path / name / "train.log").read_text().splitlines() for name in ("first", "second"))
     assert "reading and cleaning" in first[0] and not any("the encoder does not run" in line for line in first)
     assert "the encoder does not run: features of 120 rows" in second[0]
@@ -47,12 +32,12 @@ def test_the_log_begins_before_the_directory(frozen: Settings, tmp_path: Path) -
 
 
 def test_a_run_that_fails_before_its_directory_leaves_nothing_and_no_handler(
-    frozen: Settings, tmp_path: Path, settings: Settings
+    stamped: Settings, tmp_path: Path, settings: Settings
 ) -> None:
     logger = logging.getLogger("tithe")
     before = list(logger.handlers)
     with pytest.raises(InputError):
-        run(frozen(data={"path": str(tmp_path / "nowhere.parquet")}))
+        run(stamped(data={"path": str(tmp_path / "nowhere.parquet")}))
     assert logger.handlers == before and not (tmp_path / "runs").exists()
     run(json.loads(json.dumps(settings(train={"epochs": 1}))))
     assert logger.handlers == before

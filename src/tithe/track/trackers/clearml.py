@@ -26,12 +26,15 @@ import shutil
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tithe import plugins, storage
 from tithe.errors import InputError
 from tithe.storage.run_files import CLEARML
 from tithe.track.courier import Courier, Point
+
+if TYPE_CHECKING:
+    import clearml
 
 KEYS = ("CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY")
 RECORD = "task.json"
@@ -98,7 +101,7 @@ def connect(home: Path, settings: Mapping[str, Any], name: str) -> ClearML:
         clearml.Task.set_offline(True)
     record = folder / RECORD
     resumed = settings["resume_step"] > 1 and not settings["offline"] and record.exists()
-    task: Any = clearml.Task.init(
+    task: clearml.Task = clearml.Task.init(
         project_name=settings["project"],
         task_name=settings.get("task_name") or name,
         tags=list(settings.get("tags", ())),
@@ -117,7 +120,7 @@ def connect(home: Path, settings: Mapping[str, Any], name: str) -> ClearML:
 class ClearML:
     """A `courier.Remote` that writes to one ClearML task."""
 
-    def __init__(self, task: Any, offline: bool) -> None:
+    def __init__(self, task: clearml.Task, offline: bool) -> None:
         self._task = task
         self._logger = task.get_logger()
         self._offline = offline
@@ -157,7 +160,7 @@ class ClearML:
 
     def _pack(self) -> None:
         """Let the client pack its folder, then keep only the archive."""
-        folder = Path(self._task.get_offline_mode_folder())
+        folder = Path(str(self._task.get_offline_mode_folder()))
         self._task.close()
         if not folder.with_suffix(".zip").exists():
             raise OSError(f"the client wrote no archive of {folder}")
