@@ -50,22 +50,23 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
                 point = resume.find_start(run, home, epoch_file)
             if point is None:
                 directory.refuse_earlier_run(run, home, overwrite)
-            task = search_first(task, home, point, accelerator)
-            setup, selection = prepare(task, point, accelerator)
-            session = Session(setup, home, point, started)
-            if point is None and session.is_main:
-                directory.delete_earlier_run(run, home)  # only now, when every check has passed
-            session.create_home()
-            if selection and session.is_main:
-                select.write(home, selection)
-            accelerator.wait_for_everyone()
-            logged = log.to_file(home, messages) if session.is_main else log.quiet()
-            with logged, session.tracker() as tracker:
-                outcome = finish(session, tracker, session.train(tracker))
-            if session.is_main:
-                # Last, since trackers write until they are closed.
-                storage.write_manifest(home, directory.owned_files(task.run, home))
-            return outcome
+            with storage.recording(home, point.files(home) if point else {}):
+                task = search_first(task, home, point, accelerator)
+                setup, selection = prepare(task, point, accelerator)
+                session = Session(setup, home, point, started)
+                if point is None and session.is_main:
+                    directory.delete_earlier_run(run, home)  # only now, when every check has passed
+                session.create_home()
+                if selection and session.is_main:
+                    select.write(home, selection)
+                accelerator.wait_for_everyone()
+                logged = log.to_file(home, messages) if session.is_main else log.quiet()
+                with logged, session.tracker() as tracker:
+                    outcome = finish(session, tracker, session.train(tracker))
+                if session.is_main:
+                    # Last, since trackers write until they are closed.
+                    storage.write_manifest(home, directory.hashes(task.run, home))
+                return outcome
 
 
 def check(run: config.Run) -> Task:

@@ -205,3 +205,28 @@ def test_a_run_is_not_buried_but_by_wish(go: Train, whole: Path, root: Path, tmp
         *("best_model.pt", "checkpoint_epoch_1.pt", "latest_model.pt")
     ]
     assert (home / "mine.txt").exists() and len(json.loads((home / "training_history.json").read_text())["val"]) == 1
+
+
+def test_a_file_in_the_place_of_another_is_refused(go: Train, whole: Path, tmp_path: Path) -> None:
+    home = shutil.copytree(whole, tmp_path / "run")
+    shutil.copyfile(home / "checkpoint_epoch_2.pt", home / "latest_model.pt")
+    for use in (lambda path: go(resume=str(path)), predict.load):
+        with pytest.raises(InputError, match=r"latest_model.pt is not the file that its run wrote"):
+            use(home / "latest_model.pt")
+
+
+def test_an_edited_history_is_not_gone_on_with(go: Train, whole: Path, tmp_path: Path) -> None:
+    home = shutil.copytree(whole, tmp_path / "run")
+    lines = (home / "history.jsonl").read_text().splitlines(keepends=True)
+    assert '"kind": "train"' in lines[0]
+    (home / "history.jsonl").write_text("".join([lines[0].replace("0.", "1.", 1), *lines[1:]]))
+    with pytest.raises(InputError, match=r"history.jsonl was edited since .*latest_model.pt was saved"):
+        go(resume=str(home / "latest_model.pt"))
+
+
+def test_numbered_files_of_a_stopped_run_stay_vouched_for(go: Train) -> None:
+    killed(lambda: go(), at_step(8))
+    home = go(resume="auto")
+    listed = storage.read_json(home / storage.MANIFEST)
+    assert {f"checkpoint_epoch_{epoch}.pt" for epoch in (1, 2, 3, 4)} <= listed.keys()
+    assert storage.broken_files(home) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,15 @@ def test_a_broken_file_is_named(made: Path, copy: Make) -> None:
     (home / "metrics.json").write_text("{")
     with pytest.raises(InputError, match=r"metrics\.json is not JSON"):
         compare_runs([made / "base", home])
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "history.jsonl", "metrics.json", "data_report.json", "test/predictions.parquet"]
+)
+def test_a_finished_run_that_was_changed_is_not_compared(name: str, made: Path, tmp_path: Path) -> None:
+    home = shutil.copytree(made / "base", tmp_path / "base")
+    assert compare_runs([home])
+    (home / name).write_bytes((made / "eager" / name).read_bytes())
+    with pytest.raises(InputError, match=f"base has changed since it was written: {name}") as error:
+        compare_runs([home])
+    assert "\n" not in str(error.value)

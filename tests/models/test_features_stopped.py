@@ -75,8 +75,8 @@ def slow(raw: dict[str, Any], folder: Path, seconds: float, work: str = COMMAND)
 
 def wait_for_batches(count: int, process: subprocess.Popen[str]) -> None:
     def done() -> bool:
-        counts = list((storage.cache_dir() / "features").glob("*-unfinished/done"))
-        return bool(counts) and int(counts[0].read_text()) >= count
+        counts = list((storage.cache_dir() / "features").glob("*-unfinished/.done"))
+        return bool(counts) and int(json.loads(counts[0].read_text())["batches"]) >= count
 
     wait_for(done, process)
 
@@ -110,7 +110,34 @@ def test_stopped_while_the_encoder_runs_it_goes_on_there(
     monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "cold"))
     whole = run({**raw, "out": str(tmp_path / "whole")})
     assert stored()[0].read_bytes() == kept and sha(resumed) == sha(whole)
-    assert not list((tmp_path / "cold/features").glob("*/done"))
+    assert not list((tmp_path / "cold/features").glob("*/.done"))
+
+
+@pytest.mark.parametrize("damage", ["a value", "the header", "the count"])
+def test_damaged_unfinished_features_are_not_gone_on_with(
+    damage: str, frozen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(features, "_ROWS", 8)
+    raw = frozen(train={"epochs": 1})
+    process = slow(raw, tmp_path / "slow", seconds=0.1)
+    wait_for_batches(4, process)
+    process.kill()
+    process.wait()
+    (work,) = (storage.cache_dir() / "features").glob("*-unfinished")
+    if damage == "the count":
+        (work / ".done").write_text((work / ".done").read_text().replace('"batches": ', '"batches": 1'))
+    else:
+        content = np.memmap(work / "features.npy", np.uint8, "r+")
+        # The first batch has the longest texts: flip a bit of every value that may be among them.
+        content[128:] ^= 1 if damage == "a value" else 0
+        content[1] ^= 0 if damage == "a value" else 1
+        content.flush()
+    resumed = run(raw)
+    assert "are damaged: computing them anew" in log.text
+    kept = stored()[0].read_bytes()
+    monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "cold"))
+    whole = run({**raw, "out": str(tmp_path / "whole")})
+    assert stored()[0].read_bytes() == kept and sha(resumed) == sha(whole)
 
 
 def test_two_at_once_compute_once(frozen: Settings, tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ import pytest
 import torch
 
 from support.detector_run import finished
+from support.finished_runs import rehash
 from support.photographs import photograph, without_pictures
-from tithe import config, pipeline, predict, storage
+from tithe import config, pipeline, predict
 from tithe.errors import InputError
 from tithe.imaging import crops, decode
 from tithe.metrics.calibration import Calibration
@@ -117,7 +118,7 @@ def test_a_calibration_is_that_of_its_weights_alone(home: Path, model: predict.T
     other = predict.load(copy / "checkpoint_epoch_7.pt", "cpu")
     assert other.folder == copy / "best" and other.calibration is None
     (copy / "best/calibration.json").write_text('{"slope": 1}')
-    storage.write_manifest(copy / "best")
+    rehash(copy)
     with pytest.raises(InputError, match="a calibration has error, high, low, offset, slope, not slope"):
         assert predict.load(copy / "best_model.pt", "cpu").calibration
 

@@ -78,9 +78,9 @@ def test_early_stopping_survives_a_resume(settings: Settings, tmp_path: Path) ->
 def test_a_damaged_checkpoint_is_passed_over_and_said(
     damage: str, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = run(with_out(settings(), tmp_path / "run", keep=3))
+    whole = run(with_out(settings(), tmp_path / "run", keep=9))
     newest = tmp_path / "run/checkpoints/step_00000024"
-    shutil.rmtree(tmp_path / "run/checkpoints/best")
+    shutil.rmtree(tmp_path / "run/checkpoints/best")  # those after step 12 go on from it
     victim = newest / "optimizer.pt"
     data = victim.read_bytes()
     if damage == "truncate":
@@ -92,7 +92,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(
     else:
         (newest / storage.MANIFEST).unlink()
     resumed = run(with_out(settings(), tmp_path / "run", resume=str(newest)))
-    assert "step_00000024 is damaged" in caplog.text and "step_00000020" in caplog.text
+    assert "step_00000024 is damaged" in caplog.text
+    assert "the best weights of checkpoint" in caplog.text and f"{newest.with_name('step_00000010')}" in caplog.text
     assert sha(resumed) == sha(whole)
 
 

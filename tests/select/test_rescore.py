@@ -74,3 +74,16 @@ def test_one_round_is_no_round(settings: Settings, tmp_path: Path) -> None:
         raw = settings(out=str(tmp_path / name), model={"freeze": "all"}, select=asked)
         hashes.append(pipeline.train(config.parse(raw)).scores["training"]["final_weights_sha256"])
     assert hashes[0] == hashes[1]
+
+
+def test_a_round_that_was_changed_in_the_cache_is_chosen_again(settings: Settings, tmp_path: Path) -> None:
+    asked = {"strategy": "entropy_diversity", "budget": 0.25, "rounds": 3}
+    raw = settings(model={"freeze": "all"}, train={"epochs": 1}, select=asked)
+    whole = pipeline.train(config.parse({**raw, "out": str(tmp_path / "whole")}))
+    (second,) = (storage.cache_dir() / "rounds").glob("*/1.json")
+    value = storage.read_json(second)
+    value["history"]["rows"][:8] = range(8)
+    storage.write_json(second, value)
+    again = pipeline.train(config.parse(raw))
+    tables = [pq.read_table(home / "selection.parquet").to_pylist() for home in (whole.home, again.home)]
+    assert tables[0] == tables[1] and storage.read_sealed(second) is not None

@@ -105,7 +105,33 @@ CHANGES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "no manifest": (lambda home: (home / storage.MANIFEST).unlink(), [storage.MANIFEST]),
     "manifest cut": (lambda home: os.truncate(home / storage.MANIFEST, 20), [storage.MANIFEST]),
     "manifest of another kind": (lambda home: (home / storage.MANIFEST).write_text("[]"), [storage.MANIFEST]),
+    "manifest of nothing": (lambda home: (home / storage.MANIFEST).write_text("{}"), [storage.MANIFEST]),
+    "manifest of numbers": (lambda home: (home / storage.MANIFEST).write_text('{"a.bin": 1}'), [storage.MANIFEST]),
+    "one more": (lambda home: (home / "c.pt").write_text("x"), ["c.pt (not in the manifest)"]),
+    "one more below": (lambda home: (home / "sub/c.pt").write_text("x"), ["sub/c.pt (not in the manifest)"]),
+    "one more that is a link": (lambda home: (home / "c").symlink_to("sub"), ["c (not in the manifest)"]),
+    "one more that is hidden": (lambda home: (home / ".nfs1").write_text("x"), []),
+    "a link to the same outside": (lambda home: outside(home, "a.bin"), ["a.bin"]),
+    "a folder behind a link": (lambda home: outside(home, "sub"), ["sub (not in the manifest)", "sub/b.txt"]),
+    "a link to nowhere": (lambda home: outside(home, "a.bin").unlink(), ["a.bin"]),
+    "a path out of it": (lambda home: listed(home, "../other"), ["../other"]),
+    "a path from the root": (lambda home: listed(home, f"{home}/a.bin"), ["PATH/a.bin"]),
 }
+
+
+def outside(home: Path, name: str) -> Path:
+    """Move a file or a folder out, and leave a link to it."""
+    there = home.parent / f"moved-{name}"
+    (home / name).rename(there)
+    (home / name).symlink_to(there)
+    return there
+
+
+def listed(home: Path, name: str) -> None:
+    """List a file with its true hash, wherever it is."""
+    (home.parent / "other").write_text("x")
+    hashes = storage.read_manifest(home) or {}
+    storage.write_manifest(home, {**hashes, name: storage.sha256_file(home / name)})
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -116,8 +142,51 @@ def test_the_manifest_finds_every_change(tmp_path: Path, change: str) -> None:
         (aside / "sub" / "b.txt").write_text("text")
     act, found = CHANGES[change]
     act(tmp_path / "home")
-    assert storage.broken_files(tmp_path / "home") == found
+    home = tmp_path / "home"
+    assert storage.broken_files(home) == [name.replace("PATH", str(home)) for name in found]
 
 
 def test_no_folder_is_not_whole(tmp_path: Path) -> None:
     assert storage.broken_files(tmp_path / "nowhere") == [storage.MANIFEST]
+
+
+def test_a_manifest_in_a_folder_is_vouched_for_with_its_files(tmp_path: Path) -> None:
+    with storage.recording(tmp_path / "home") as hashes:
+        with storage.atomic_folder(tmp_path / "home/inner") as aside:
+            (aside / "a.bin").write_bytes(b"0123456789")
+        storage.write_text(tmp_path / "home/b.txt", "text")
+    assert hashes.keys() == {"inner/manifest.json", "b.txt"}
+    storage.write_manifest(tmp_path / "home", hashes)
+    assert storage.listed_files(tmp_path / "home").keys() == {"inner/manifest.json", "inner/a.bin", "b.txt"}
+    assert storage.broken_files(tmp_path / "home") == []
+    (tmp_path / "home/inner/a.bin").write_bytes(b"0")
+    assert storage.broken_files(tmp_path / "home") == ["inner/a.bin"]
+    with storage.atomic_folder(tmp_path / "home/inner") as aside:  # another whole folder in its place
+        (aside / "a.bin").write_bytes(b"0")
+    assert storage.broken_files(tmp_path / "home") == ["inner/manifest.json"]
+
+
+@pytest.mark.parametrize(("source", "target", "name"), [(".", ".", "sub/a.txt"), ("sub", "own", "own/a.txt")])
+def test_linked_files_keep_the_hashes_that_they_were_written_with(
+    tmp_path: Path, source: str, target: str, name: str
+) -> None:
+    with storage.atomic_folder(tmp_path / "first") as aside:
+        storage.write_text(aside / "sub/a.txt", "text")
+        storage.write_text(aside / "sub/b.txt", "text")
+    (tmp_path / "first/sub/a.txt").write_text("changed since")
+    (tmp_path / "first/sub/c.txt").write_text("somebody's")
+    with storage.atomic_folder(tmp_path / "second") as aside:
+        storage.link_tree(tmp_path / "first" / source, aside / target)
+    assert storage.broken_files(tmp_path / "second") == [name]
+
+
+def test_only_some_files_of_a_finished_folder_are_asked_for(tmp_path: Path) -> None:
+    names = ["a.txt", "b.txt", "none.txt"]
+    (tmp_path / "a.txt").write_text("text")
+    assert storage.changed_files(tmp_path, names) == [], "no manifest, no claim"
+    storage.write_manifest(tmp_path, {"a.txt": storage.sha256_file(tmp_path / "a.txt")})
+    assert storage.changed_files(tmp_path, names) == []
+    (tmp_path / "b.txt").write_text("not in the manifest")
+    assert storage.changed_files(tmp_path, names) == ["b.txt"]
+    (tmp_path / storage.MANIFEST).write_text("")
+    assert storage.changed_files(tmp_path, names) == ["a.txt", "b.txt"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tithe import storage
+from tithe.errors import InputError
 
 
 def test_lines_are_on_disk_after_each_append_and_a_reopened_file_goes_on(tmp_path: Path) -> None:
@@ -49,3 +50,31 @@ def test_no_file_has_no_lines(tmp_path: Path) -> None:
     assert storage.read_lines(tmp_path / "none.jsonl") == []
     assert storage.write_lines(tmp_path / "empty.jsonl", []) == 0
     assert storage.read_lines(tmp_path / "empty.jsonl") == []
+
+
+@pytest.mark.parametrize("bad", [b"{", b"5", b"[]", b"", b'{"step": 1}}', b'{"step": "\xff"}'])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_bad_line_before_the_end_is_an_error(tmp_path: Path, bad: bytes, place: int) -> None:
+    lines = [b'{"step": 1}', b'{"step": 2}']
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(b"\n".join([*lines[:place], bad, *lines[place:], b""]))
+    with pytest.raises(InputError, match=f"line {place + 1} is not a record"):
+        storage.read_lines(path)
+
+
+def test_an_extent_is_the_beginning_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    storage.write_lines(path, [{"step": 1}])
+    file = storage.JsonLines(path)
+    file.append({"слово": 2})
+    extent = file.extent()
+    assert extent == (path.stat().st_size, storage.sha256_file(path)) and storage.begins_with(path, extent)
+    file.append({"step": 3})
+    file.close()
+    assert storage.begins_with(path, extent) and storage.read_lines(path, extent.bytes) == [{"step": 1}, {"слово": 2}]
+    content = path.read_bytes()
+    for changed in (content[1:], content[: extent.bytes - 1], content.replace(b"1", b"7"), b""):
+        path.write_bytes(changed)
+        assert not storage.begins_with(path, extent)
+    path.unlink()
+    assert not storage.begins_with(path, extent) and storage.begins_with(path, storage.Extent(0, ""))

@@ -68,8 +68,8 @@ def copy(finished: Finished, tmp_path: Path) -> Callable[[str], Path]:
 def rehash(home: Path) -> None:
     """What an attacker does after a change: rewrite every manifest."""
     for manifest in sorted(home.rglob(storage.MANIFEST), key=lambda path: -len(path.parts)):
-        there = [manifest.parent / name for name in storage.read_json(manifest)]
-        storage.write_manifest(manifest.parent, [path for path in there if path.exists()])
+        there = [name for name in storage.read_json(manifest) if (manifest.parent / name).exists()]
+        storage.write_manifest(manifest.parent, {name: storage.sha256_file(manifest.parent / name) for name in there})
 
 
 def fails(home: Path) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import pickle
-import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ from tithe.checkpoints.state import TrainState
 from tithe.errors import InputError
 from tithe.storage import run_files
 from tithe.storage.run_files import BEST, EPOCH_HISTORY, LATEST, NUMBERED
+
+logger = logging.getLogger("tithe")
 
 _KEYS = (
     *("epoch", "global_step", "model_state_dict", "optimizer_state_dict", "scheduler_state_dict"),
@@ -47,7 +49,11 @@ def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, histor
         "global_step": state.progress["step"],
         "model_state_dict": state.model,
         "optimizer_state_dict": state.optimizer,
-        "scheduler_state_dict": {**state.scheduler, "config": state.progress["config"]["train"]},
+        "scheduler_state_dict": {
+            **state.scheduler,
+            "config": state.progress["config"]["train"],
+            "history": state.progress.get("history"),
+        },
         "scaler_state_dict": state.scaler or {},
         "best_val_loss": math.inf if state.progress["best"]["score"] is None else state.progress["best"]["score"],
         "train_history": epochs["train"],
@@ -58,8 +64,8 @@ def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, histor
         torch.save(content, file)
     named = [NUMBERED.format(content["epoch"])] if epoch_file else []
     for name in [*named, BEST] if is_best else named:
-        with tensors.disk_explained(latest), storage.atomic_file(home / name) as aside:
-            shutil.copyfile(latest, aside)
+        with tensors.disk_explained(latest):
+            storage.copy_file(latest, home / name)
     storage.write_json(home / EPOCH_HISTORY, epochs)
 
 
@@ -98,7 +104,7 @@ class EpochFile:
     def state(self) -> TrainState:
         """Return the state at the end of its epoch."""
         content = self.content
-        scheduler = {k: v for k, v in content["scheduler_state_dict"].items() if k != "config"}
+        scheduler = {k: v for k, v in content["scheduler_state_dict"].items() if k not in ("config", "history")}
         # The best epoch may be in the history only: its weights stay in the directory that the run was resumed from.
         best = next((r for r in content["val_history"] if r["loss"] == content["best_val_loss"]), None)
         since = sum(r["epoch"] > best["epoch"] for r in content["val_history"]) if best else 0
@@ -123,12 +129,25 @@ class EpochFile:
         )
 
     def history(self) -> Records:
-        """Return the run's records up to this file: of steps if the run's history is in its folder, else of epochs."""
-        content = self.content
-        steps = storage.read_lines(self.path.parent / run_files.HISTORY)
+        """Return the run's records up to this file: of steps if the run's history is in its folder, else of epochs.
+
+        Raises
+        ------
+        InputError
+            The history in its folder is that of the run, but was edited.
+        """
+        content, path = self.content, self.path.parent / run_files.HISTORY
+        extent = content["scheduler_state_dict"].get("history")
+        steps = storage.read_lines(path, extent["bytes"] if extent else None)
         logged = [record for record in steps if record["step"] <= content["global_step"]]
         if all(_of_kind(logged, kind) == content[f"{kind}_history"] for kind in ("train", "val")):
+            if extent and not storage.begins_with(path, storage.Extent(**extent)):
+                raise InputError(
+                    f"{path} was edited since {self.path} was saved: restore it, or delete it"
+                )
             return logged
+        if path.exists():
+            logger.warning("%s is not the history of %s: only the epochs in that file are kept", path, self.path)
         epochs = [{"kind": kind, **record} for kind in ("train", "val") for record in content[f"{kind}_history"]]
         return sorted(epochs, key=lambda record: int(record["step"]))
 
@@ -163,19 +182,32 @@ def read_if_one(path: Path) -> EpochFile | None:
 def _open(path: Path) -> Any:
     """Return the content of a file of tensors, memory-mapped, after verifying its bytes.
 
+    In a finished run the manifest vouches for them, else the checksums in the file.
+
     Raises
     ------
     InputError
-        It is damaged.
+        It is damaged, or is not the one that its run wrote.
     """
+    is_vouched = path.name in storage.listed_files(path.parent)
+    changed = is_vouched and storage.changed_files(path.parent, [path.name])
     try:
-        with zipfile.ZipFile(path) as archive:  # torch writes checksums but never checks them
-            if broken := archive.testzip():
-                raise zipfile.BadZipFile(f"{broken} has changed")
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if changed or not is_vouched:
+            _check_sums(path)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except _DAMAGE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path} can't be read ({reason}): pass another checkpoint") from None
+    if changed:
+        raise InputError(f"{path} is not the file that its run wrote: restore it, or pass another checkpoint")
+    return content
+
+
+def _check_sums(path: Path) -> None:
+    """Verify the checksums in a file of tensors: torch writes them but never checks them."""
+    with zipfile.ZipFile(path) as archive:
+        if broken := archive.testzip():
+            raise zipfile.BadZipFile(f"{broken} has changed")
 
 
 def _of_kind(history: Records, kind: str) -> Records:

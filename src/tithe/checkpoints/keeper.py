@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tithe import storage
 from tithe.checkpoints.locate import BEST, PERIODIC, all_in, is_checkpoint, step_of
 from tithe.checkpoints.state import TrainState
-from tithe.checkpoints.store import save
+from tithe.checkpoints.store import damaged_files, save
 
 
 @dataclass
@@ -36,10 +35,10 @@ class Keeper:
     def periodic(self, state: TrainState) -> Path:
         """Save a checkpoint named after the state's step, then delete the oldest of this run's own."""
         path = self.folder / f"{PERIODIC}{state.progress['step']:08d}"
-        if path not in self.own or storage.broken_files(path):
+        if path not in self.own or damaged_files(path):
             save(path, state, self.assets)
             self.own = [p for p in self.own if p != path] + [path]
-        if len(self.own) > self.keep and not storage.broken_files(path):
+        if len(self.own) > self.keep and not damaged_files(path):
             for old in self.own[: -self.keep]:
                 shutil.rmtree(old, ignore_errors=True)
             self.own = self.own[-self.keep :]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from tithe import storage
-from tithe.checkpoints import epoch_files, tensors
+from tithe.checkpoints import epoch_files, store, tensors
 from tithe.checkpoints.epoch_files import EpochFile
 from tithe.checkpoints.state import MODEL, STATE
 from tithe.errors import InputError
@@ -40,7 +41,7 @@ def find(path: Path) -> Path:
     if path.is_file():
         path = path.parent
     if is_checkpoint(path):
-        if not (bad := storage.broken_files(path)):
+        if not (bad := store.damaged_files(path)):
             return path
         intact = newest_intact(path.parent, exclude=path)
         logger.warning("checkpoint %s is damaged (%s): resuming from %s", path, ", ".join(bad), intact or "none")
@@ -53,13 +54,48 @@ def find(path: Path) -> Path:
 
 def newest_intact(folder: Path, exclude: Path | None = None) -> Path | None:
     """Return the intact checkpoint with the most steps in a folder, None if there is none."""
+    return next(all_intact(folder, exclude), None)
+
+
+def all_intact(folder: Path, exclude: Path | None = None) -> Iterator[Path]:
+    """Yield the intact checkpoints in a folder, that with the most steps first; a damaged one is reported."""
     for candidate in sorted(all_in(folder), key=step_of, reverse=True):
         if candidate == exclude:
             continue
-        if not (bad := storage.broken_files(candidate)):
-            return candidate
-        logger.warning("checkpoint %s is damaged (%s): skipped", candidate, ", ".join(bad))
-    return None
+        if bad := store.damaged_files(candidate):
+            logger.warning("checkpoint %s is damaged (%s): skipped", candidate, ", ".join(bad))
+        else:
+            yield candidate
+
+
+def best_so_far(path: Path, folder: Path) -> tuple[Path | None, bool]:
+    """Find the best weights that a run had when it saved a checkpoint.
+
+    Parameters
+    ----------
+    path
+        The checkpoint, intact.
+    folder
+        Folder of the run's checkpoints.
+
+    Returns
+    -------
+    best, found
+        The intact checkpoint with these weights, None if there is none; `found` is also true if none are needed,
+        because nothing had been validated or because a later and better one has replaced them.
+    """
+    saved = store.progress(path)
+    if saved["best"]["step"] is None:
+        return None, True
+    name = f"{PERIODIC}{saved['best']['step']:08d}"
+    replaced = False
+    for candidate in dict.fromkeys([folder / BEST, path, path.parent / BEST, folder / name, path.parent / name]):
+        if is_checkpoint(candidate) and (candidate == path or not store.damaged_files(candidate)):
+            found = store.progress(candidate)
+            if found["best"] == saved["best"] and found["step"] == saved["best"]["step"]:
+                return candidate, True
+            replaced |= candidate.name == BEST and found["step"] > saved["step"]
+    return None, replaced
 
 
 def all_in(folder: Path) -> list[Path]:
@@ -72,7 +108,7 @@ def step_of(folder: Path) -> tuple[int, bool]:
     """Return a sort key: the step; of two checkpoints at one step, the periodic one sorts later."""
     try:
         step = int(json.loads((folder / STATE).read_text(encoding="utf-8"))["step"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         digits = folder.name.removeprefix(PERIODIC)
         step = int(digits) if digits.isdecimal() else -1
     return step, folder.name != BEST
@@ -94,9 +130,17 @@ def find_epoch_file(path: Path) -> EpochFile | None:
 
 
 def single_file(path: Path) -> Path | None:
-    """Return the file of weights that a path refers to: itself, or the best one in a run directory; else None."""
+    """Return the file of weights that a path refers to: itself, or the best one in a run directory; else None.
+
+    Raises
+    ------
+    InputError
+        The run directory is that of a finished run which did not write the file.
+    """
     if path.is_dir():
         path = path / run_files.BEST
+        if path.is_file() and (listed := storage.listed_files(path.parent)) and path.name not in listed:
+            raise InputError(f"{path} is not in the manifest of its run: remove it, or pass the file itself")
     return path if path.is_file() and path.suffix == ".pt" and not is_checkpoint(path.parent) else None
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,13 @@ import torch
 from tithe import storage
 from tithe.checkpoints import tensors
 from tithe.checkpoints.state import EMA, ENCODER, MODEL, STATE, TENSORS, TrainState
-from tithe.errors import InputError
+from tithe.errors import InputError, TitheError
 
 logger = logging.getLogger("tithe")
+
+# Every checkpoint has these files.
+_ALWAYS = {STATE, *(f"{part}.pt" for part in ("model", "optimizer", "scheduler", "rng"))}
+_CURE = "'--resume auto' trains it again from a checkpoint before it"
 
 
 def save(folder: Path, state: TrainState, assets: Callable[[Path], None]) -> None:
@@ -40,6 +43,15 @@ def save(folder: Path, state: TrainState, assets: Callable[[Path], None]) -> Non
         storage.write_json(aside / STATE, state.progress)
 
 
+def damaged_files(folder: Path) -> list[str]:
+    """Return what is wrong with a checkpoint's files, as `storage.broken_files`; an empty list means it is intact.
+
+    A checkpoint whose manifest does not name the files that each has is damaged too.
+    """
+    missing = _ALWAYS - storage.listed_files(folder).keys()
+    return sorted({*storage.broken_files(folder), *missing})
+
+
 def load(folder: Path) -> TrainState:
     """Read an intact checkpoint; nothing in it is executed.
 
@@ -48,10 +60,30 @@ def load(folder: Path) -> TrainState:
     InputError
         A file is missing, truncated or changed; the message names it.
     """
-    if bad := storage.broken_files(folder):
+    if bad := damaged_files(folder):
         raise InputError(f"checkpoint {folder} is damaged ({', '.join(bad)}): resume from another one")
     parts = {part: _load_part(folder / f"{part}.pt") for part in TENSORS}
     return TrainState(progress=storage.read_json(folder / STATE), **parts)  # type: ignore[arg-type]
+
+
+def best_weights(folder: Path, best: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the weights to predict with of a run's best checkpoint, after verifying it.
+
+    Parameters
+    ----------
+    best
+        The score, step and epoch that it must have.
+
+    Raises
+    ------
+    TitheError
+        It is damaged, or is not the one of that step.
+    """
+    if bad := damaged_files(folder):
+        raise TitheError(f"the best checkpoint {folder} is damaged ({', '.join(bad)}): {_CURE}")
+    if progress(folder)["best"] != best:
+        raise TitheError(f"{folder} is not the best checkpoint of this run, that of step {best['step']}: {_CURE}")
+    return weights(folder)
 
 
 def weights(folder: Path) -> dict[str, Any]:
@@ -61,17 +93,23 @@ def weights(folder: Path) -> dict[str, Any]:
     return {**(_load_part(folder / ENCODER) or {}), **trained}
 
 
-def add_encoder(folder: Path, state: Mapping[str, torch.Tensor]) -> None:
-    """Add the frozen encoder to a checkpoint that contains only a head."""
-    tensors.save(folder / ENCODER, state)
-    storage.write_manifest(folder)
+def extend(folder: Path, encoder: Mapping[str, torch.Tensor], files: Iterable[Path]) -> None:
+    """Add a frozen encoder's weights, if any, and copies of files to a checkpoint: all of them, or nothing.
+
+    Its own files keep the hashes that they were written with.
+    """
+    with storage.atomic_folder(folder) as aside:
+        storage.link_tree(folder, aside)
+        if encoder:
+            tensors.save(aside / ENCODER, encoder)
+        for file in files:
+            storage.copy_file(file, aside / file.name)
 
 
-def add_file(folder: Path, file: Path) -> None:
-    """Copy a file into a checkpoint."""
-    with storage.atomic_file(folder / file.name) as aside:
-        shutil.copyfile(file, aside)
-    storage.write_manifest(folder)
+def copy(source: Path, target: Path) -> None:
+    """Copy a checkpoint, with the hashes that its files were written with."""
+    with storage.atomic_folder(target) as aside:
+        storage.link_tree(source, aside)
 
 
 def progress(folder: Path) -> dict[str, Any]:

@@ -18,6 +18,10 @@ from tithe.storage import freeze_proof, run_files
 _STRATEGY = ("strategy", "strategy_sha256", "first_sha256")
 _PREDICTIONS = "test/predictions.parquet"
 _COLUMNS = ("row", "label", "predicted", "probability_of_label")
+_FILES = (
+    *(run_files.CONFIG, run_files.ENVIRONMENT, run_files.DATA_REPORT, run_files.HISTORY, run_files.METRICS),
+    *(run_files.SELECTION_SUMMARY, freeze_proof.FILE, _PREDICTIONS),
+)
 _CURE = "pass run directories, or a folder of them"
 
 # Settings that do not change results: names, paths, speed, logging. Data are compared by content instead.
@@ -136,6 +140,8 @@ def _names(homes: Sequence[Path]) -> dict[Path, str]:
 
 
 def _read(home: Path, name: str) -> RunFiles:
+    if changed := storage.changed_files(home, _FILES):
+        raise InputError(f"{home} has changed since it was written: {', '.join(changed)}: restore it, or leave it out")
     return RunFiles(
         home,
         name,

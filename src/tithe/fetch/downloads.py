@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tithe import storage
+from tithe.errors import InputError
 from tithe.storage import cache
 
 logger = logging.getLogger("tithe")
@@ -24,6 +24,21 @@ _SCHEMA = pa.schema([("text", pa.string()), ("label", pa.string())])
 def place(name: str) -> Path:
     """Return the path of a data set's Parquet file, which may not exist; `owner/name` becomes `owner--name`."""
     return storage.cache_dir() / cache.FETCHED / f"{name.replace('/', '--')}.parquet"
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a data set is in the cache as it was downloaded; one that has changed is reported."""
+    if not path.exists():
+        return False
+    origin = path.with_suffix(".json")
+    try:
+        record = storage.read_json(origin)
+    except InputError:
+        record = None
+    if isinstance(record, dict) and record.get("sha256") == storage.sha256_file(path):
+        return True
+    logger.warning("%s is not the file that %s describes: fetching it again", path, origin.name)
+    return False
 
 
 def names() -> list[str]:
@@ -57,6 +72,5 @@ def put(path: Path, rows: Iterable[Rows], origin: dict[str, Any]) -> None:
 def copy(path: Path, folder: Path) -> Path:
     """Copy a data set into a folder, atomically; return the copy."""
     target = folder / path.name
-    with storage.atomic_file(target) as aside:
-        shutil.copyfile(path, aside)
+    storage.copy_file(path, target)
     return target

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ logger = logging.getLogger("tithe")
 
 # Part of every key: increase it when the same encoder and inputs would give other features.
 _VERSION = 1
-_FEATURES, _DONE = "features.npy", "done"
+_FEATURES, _DONE = "features.npy", ".done"
 _SECONDS_BETWEEN_SYNCS = 1.0
 # Most rows of a batch, and most rows times longest row, by whether there is a GPU: small batches fit into a CPU's
 # cache and a small memory, a GPU needs large ones. Both affect the last bits of the features.
@@ -165,24 +166,26 @@ def _compute(model: Classifier, examples: Encodable, folder: Path, accelerator: 
             *(len(examples), width, storage.cache_dir(), cache.limit() / 1e9),
         )
         return False
-    values, done = _open(work, len(examples), width)
+    values, done, digest = _open(work, len(examples), width, cuts)
     if done:
         logger.info("resuming the features after batch %d of %d", done, len(cuts))
     with deferred() as stop, bar("features", len(examples), "rows") as tick, inference.evaluating(model):
         tick(sum(map(len, cuts[:done])))
         synced = time.monotonic()
         for i, rows in enumerate(cuts[done:], start=done + 1):
-            values[rows] = inference.one_batch(model, model.embed, examples, rows, accelerator.autocast)
+            states = inference.one_batch(model, model.embed, examples, rows, accelerator.autocast)
+            values[rows] = states
+            digest.update(np.ascontiguousarray(states, values.dtype).data)
             tick(len(rows))
             if stop.signum or time.monotonic() - synced > _SECONDS_BETWEEN_SYNCS:
-                _sync(work, values, done=i)
+                _sync(work, values, i, digest)
                 synced = time.monotonic()
             if stop.signum:
                 raise Interrupted(stop.signum, "stopped; the features so far are kept: run again to continue")
     if not _is_begun(work):
         raise TitheError("the cache was cleared while the encoder ran over the data: run again")
-    _sync(work, values, done=len(cuts))
-    storage.write_manifest(work, [work / _FEATURES])
+    _sync(work, values, len(cuts), digest)
+    storage.write_manifest(work, {_FEATURES: storage.sha256_file(work / _FEATURES)})
     shutil.rmtree(folder, ignore_errors=True)  # a damaged one
     work.replace(folder)
     (folder / _DONE).unlink()
@@ -193,20 +196,29 @@ def _is_begun(work: Path) -> bool:
     return (work / _DONE).is_file() and (work / _FEATURES).is_file()
 
 
-def _open(work: Path, rows: int, width: int) -> tuple[np.memmap[Any, Any], int]:
-    """Open an unfinished pass, or start one; return its array and the number of finished batches."""
+def _open(work: Path, rows: int, width: int, cuts: Sequence[Rows]) -> tuple[np.memmap[Any, Any], int, hashlib._Hash]:
+    """Open an unfinished pass, or start one; return its array, its finished batches, and the hash of their values."""
     if _is_begun(work):
-        return np.lib.format.open_memmap(work / _FEATURES, mode="r+"), int((work / _DONE).read_text())
+        with contextlib.suppress(ValueError):  # a damaged header
+            values = np.lib.format.open_memmap(work / _FEATURES, mode="r+")
+            done, digest = storage.read_sealed(work / _DONE) or {}, hashlib.sha256()
+            if values.shape == (rows, width) and values.dtype == np.float32:
+                for batch in cuts[: done.get("batches", 0)]:
+                    digest.update(values[batch].data)
+                if digest.hexdigest() == done.get("values"):
+                    return values, int(done["batches"]), digest
+        logger.warning("the unfinished features in %s are damaged: computing them anew", work)
     work.mkdir(parents=True, exist_ok=True)
     values = np.lib.format.open_memmap(work / _FEATURES, mode="w+", dtype=np.float32, shape=(rows, width))
     if hasattr(os, "posix_fallocate"):  # else a full disk would kill the process in the middle of a write
         with (work / _FEATURES).open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, (work / _FEATURES).stat().st_size)
-    _sync(work, values, done=0)
-    return values, 0
+    digest = hashlib.sha256()
+    _sync(work, values, 0, digest)
+    return values, 0, digest
 
 
-def _sync(work: Path, values: np.memmap[Any, Any], done: int) -> None:
-    """Flush the values to the disk, and only then write the number of finished batches."""
+def _sync(work: Path, values: np.memmap[Any, Any], done: int, digest: hashlib._Hash) -> None:
+    """Flush the values to the disk, and only then write the number and the hash of finished batches."""
     values.flush()
-    storage.write_text(work / _DONE, str(done))
+    storage.write_sealed(work / _DONE, {"batches": done, "values": digest.hexdigest()})

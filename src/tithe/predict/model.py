@@ -112,6 +112,8 @@ def load(path: str | Path, device: str = "auto") -> TrainedModel:
     path = Path(path)
     single = locate.single_file(path)
     folder = locate.find_best(path.parent if path == single else path)
+    if _is_replaced(folder):
+        raise InputError(f"{folder} is not the checkpoint that its run wrote: restore it, or pass another one")
     progress = store.progress(folder)
     run = config.parse(progress["config"], source=str(folder / STATE))
     labels = LabelMap.load(folder / run_files.LABELS)
@@ -130,6 +132,18 @@ def load(path: str | Path, device: str = "auto") -> TrainedModel:
     except RuntimeError:
         raise InputError(f"{single or folder} has no weights of this classifier: pass {folder}") from None
     return TrainedModel(model.to(accelerator.device).eval(), task, labels, run, progress, accelerator, folder)
+
+
+def _is_replaced(folder: Path) -> bool:
+    """Return whether a checkpoint is in a finished run whose manifest vouches for another one in its place."""
+    for home in folder.parents[:2]:
+        if (home / run_files.CONFIG).is_file():
+            name = (folder / run_files.MANIFEST).relative_to(home).as_posix()
+            # A run that keeps its checkpoints outside its directory, behind a link, does not list them.
+            is_covered = name in storage.listed_files(home) or folder.resolve().is_relative_to(home.resolve())
+            if is_covered and storage.changed_files(home, [name]):
+                return True
+    return False
 
 
 def _check_encoder(model: nn.Module, task: Task, made_of: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from tithe.checkpoints import locate
 from tithe.checkpoints.epoch_files import EpochFile
 from tithe.config import schema
 from tithe.errors import InputError
-from tithe.storage.run_files import CONFIG, FILES, MANIFEST, METRICS, NUMBERED
+from tithe.storage.run_files import CONFIG, FILES, LOG, MANIFEST, METRICS, NUMBERED, TRACKERS, TUNING, TUNING_FOLDER
 
 logger = logging.getLogger("tithe")
 
@@ -88,6 +88,33 @@ def owned_files(run: config.Run, home: Path) -> list[Path]:
     paths = [*(home / name for name in names), *locate.all_in(home / run.checkpoint.dir)]
     paths += home.glob(NUMBERED.format("*"))
     return [path for path in paths if path.exists() and path.resolve().is_relative_to(home.resolve())]
+
+
+def hashes(run: config.Run, home: Path) -> dict[str, str]:
+    """Return the entries of a finished run's manifest, each with the hash of what the run wrote.
+
+    A folder with a manifest of its own, such as a checkpoint, is listed by the hash of that. The log, and what trackers
+    and the search write by other libraries, are hashed now; nothing reads them without a check of its own.
+    """
+    written, owned = storage.recorded(home), owned_files(run, home)
+    logs = {home / name for name in (TUNING_FOLDER, *_logs(run))}
+    checkpoints = [path / MANIFEST for path in owned if locate.is_checkpoint(path) and (path / MANIFEST).exists()]
+    others = [file for path in owned if path in logs for file in storage.files_in(path)]
+    by_hash = {file.relative_to(home).as_posix(): storage.sha256_file(file) for file in (*checkpoints, *others)}
+    own = [file for path in owned if path not in logs for file in storage.files_in(path)]
+    names = [file.relative_to(home).as_posix() for file in own]
+    return {**by_hash, **{name: written[name] for name in names if name in written}}
+
+
+def _logs(run: config.Run) -> tuple[str, ...]:
+    """Return the names of what is written for people and never read: the log, and the files of trackers."""
+    return LOG, *TRACKERS, run.track.tensorboard_dir, *run.track.plugins
+
+
+def unlisted_files(run: config.Run, home: Path) -> list[str]:
+    """Return the files of a finished run that its manifest does not name, though a command would read them."""
+    unread = {home / name for name in (*_logs(run), *(() if run.tune else (TUNING, TUNING_FOLDER)))}
+    return storage.unlisted_files(home, [path for path in owned_files(run, home) if path not in unread])
 
 
 def refuse_earlier_run(run: config.Run, home: Path, overwrite: bool) -> None:

@@ -38,8 +38,8 @@ def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
     best, final_sha256 = saver.best_path, tensors.sha256_of_all(session.model.state_dict())
     if run.checkpoint.single_files and session.is_main:
         single_files.save_final(home, session.setup.network.classifier)
-    if best.exists():
-        weights = store.weights(best)
+    if saver.best["step"] is not None:
+        weights = store.best_weights(best, saver.best)
         session.model.load_state_dict({name: weights[name] for name in session.model.state_dict()})
     parts = _evaluate(session)
     result = {
@@ -73,7 +73,7 @@ def _evaluate(session: Session) -> dict[str, Any]:
 
 def _describe_training(session: Session, seconds: float, final_sha256: str) -> dict[str, Any]:
     accelerator, classifier = session.setup.accelerator, session.setup.network.classifier
-    history = storage.read_lines(session.home / run_files.HISTORY) if session.is_main else []
+    history = session.saver.step_log.records()
     epochs = max((int(r["epoch"]) for r in history if r["kind"] == "val"), default=0)
     return {
         "seconds": round(seconds, 2),
@@ -93,13 +93,14 @@ def _describe_training(session: Session, seconds: float, final_sha256: str) -> d
 
 def _complete_best(session: Session) -> None:
     """Make the best checkpoint self-contained: add the calibration, and the encoder to a head trained on features."""
-    home, network, best = session.home, session.setup.network, session.saver.best_path
-    if best.exists() and (home / run_files.CALIBRATION).exists():
-        store.add_file(best, home / run_files.CALIBRATION)
-    if session.run.checkpoint.single_files:
+    home, network, saver = session.home, session.setup.network, session.saver
+    is_single = session.run.checkpoint.single_files
+    if is_single:
         single_files.save_best(home, network.classifier, session.setup.splits)
-    elif network.on_features and best.exists():
-        store.add_encoder(best, network.encoder())
+    encoder = network.encoder() if network.on_features and not is_single else {}
+    calibration = [home / name for name in (run_files.CALIBRATION,) if name in storage.recorded(home)]
+    if saver.best["step"] is not None and (encoder or calibration):
+        store.extend(saver.best_path, encoder, calibration)
 
 
 def _write_freeze_proof(session: Session) -> dict[str, Any]:

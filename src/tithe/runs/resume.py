@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,15 +43,24 @@ class ResumePoint:
         The directory or the file.
     epoch_file
         The opened file; None for a directory.
+    best
+        The checkpoint with the best weights at that point, if there is one.
     """
 
     path: Path
     epoch_file: EpochFile | None = None
+    best: Path | None = None
 
     @property
     def config(self) -> dict[str, Any]:
         """The resolved config of the run that saved it; empty for a file, which has only the `train` section."""
         return {} if self.epoch_file else dict(store.progress(self.path)["config"])
+
+    def files(self, home: Path) -> dict[str, str]:
+        """Return the hashes of files in a run directory, taken before this point: not all will be written again."""
+        finished = storage.read_manifest(home) or {}
+        own = {name: sha256 for name, sha256 in finished.items() if "/" not in name}
+        return own if self.epoch_file else {**own, **store.progress(self.path).get("files", {})}
 
     def check(self, fingerprint: Mapping[str, Any]) -> None:
         """Compare the fingerprint in a checkpoint directory with that of the current run.
@@ -83,18 +93,50 @@ class ResumePoint:
         InputError
             It is incomplete, or belongs to another network.
         """
-        if self.epoch_file is None:
-            return network.adapt_state(store.load(self.path))
-        return network.adapt_state(_state_of_file(self.epoch_file, network, best, patience))
+        if self.epoch_file:
+            return network.adapt_state(_state_of_file(self.epoch_file, network, best, patience))
+        state = store.load(self.path)
+        if self.best is None:  # a later one replaced it, and is searched again
+            state = dataclasses.replace(state, progress={**state.progress, "best": dict(NO_BEST)})
+        return network.adapt_state(state)
 
-    def history(self, home: Path) -> Records | None:
-        """Return the history that a run in `home` takes over from elsewhere; None if it has its own."""
+    def history(self, home: Path) -> Records:
+        """Return the records of the run's history up to this point.
+
+        Raises
+        ------
+        InputError
+            The history is not the one that was there when the checkpoint was saved.
+        """
         if self.epoch_file:
             return self.epoch_file.history()
-        for folder in (self.path.parent, self.path.parent.parent):
-            file = folder / run_files.HISTORY
-            if file.exists() and not (home / run_files.HISTORY).exists():
-                return storage.read_lines(file)
+        file, extent = self._history_file(home), self._history_extent
+        if file is None:
+            logger.warning("checkpoint %s has no %s beside it: a new one begins", self.path, run_files.HISTORY)
+            return []
+        if extent:
+            return storage.read_lines(file, extent.bytes)
+        step = store.progress(self.path)["step"]  # of an earlier version, which saved no extent
+        return [record for record in storage.read_lines(file) if int(record["step"]) <= step]
+
+    @property
+    def _history_extent(self) -> storage.Extent | None:
+        saved = store.progress(self.path).get("history")
+        return storage.Extent(**saved) if saved else None
+
+    def _history_file(self, home: Path) -> Path | None:
+        """Return the history that the checkpoint belongs to: in the run directory, or where the checkpoint is."""
+        folders = dict.fromkeys([home, self.path.parent, self.path.parent.parent])
+        files = [folder / run_files.HISTORY for folder in folders]
+        there, extent = [file for file in files if file.exists()], self._history_extent
+        belonging = [file for file in there if extent is None or storage.begins_with(file, extent)]
+        if belonging:
+            return belonging[0]
+        if there or (extent and extent.bytes and self.path.resolve().is_relative_to(home.resolve())):
+            raise InputError(
+                f"{(there or files)[0]} is not the history that checkpoint {self.path} was saved with (it was edited, "
+                "cut or deleted): restore it, or start a new run without resume"
+            )
         return None
 
 
@@ -108,6 +150,8 @@ def _state_of_file(file: EpochFile, network: Network, best: Path, patience: int)
     if {n: value.shape for n, value in state.model.items()} != {n: value.shape for n, value in expected.items()}:
         raise InputError(f"{file.path} contains another network: use the model settings that it was trained with")
     progress = state.progress
+    if locate.is_checkpoint(best) and (bad := store.damaged_files(best)):
+        raise InputError(f"checkpoint {best} is damaged ({', '.join(bad)}): restore it, or delete it to do without")
     if not locate.is_checkpoint(best) or store.progress(best)["best"] != progress["best"]:
         progress = {**progress, "best": dict(NO_BEST), "waited": 0}
     if progress["waited"] >= patience:
@@ -133,18 +177,52 @@ def find_start(run: config.Run, home: Path, epoch_file: EpochFile | None) -> Res
     Raises
     ------
     InputError
-        The checkpoint to resume from does not exist.
+        The checkpoint to resume from does not exist, its run's best weights are lost, or its history was edited.
     """
     if epoch_file:
-        return ResumePoint(epoch_file.path, epoch_file)
+        point: ResumePoint | None = ResumePoint(epoch_file.path, epoch_file)
+    else:
+        point = _find_checkpoint(run, home)
+    if point:
+        point.history(home)
+    return point
+
+
+def _find_checkpoint(run: config.Run, home: Path) -> ResumePoint | None:
     resume = run.checkpoint.resume
     if resume is None:
         return None
-    if resume != "auto":
-        return ResumePoint(locate.find(Path(resume)))
-    storage.recover(home / run.checkpoint.dir)
-    newest = locate.newest_intact(home / run.checkpoint.dir)
-    return ResumePoint(newest) if newest else None
+    folder = home / run.checkpoint.dir
+    if resume == "auto":
+        storage.recover(folder)
+        return _newest_complete(locate.all_intact(folder), folder)
+    start = locate.find(Path(resume))
+    others = locate.all_intact(start.parent, exclude=start)
+    earlier = (path for path in others if locate.step_of(path) < locate.step_of(start))
+    return _newest_complete(itertools.chain([start], earlier), folder)
+
+
+def _newest_complete(paths: Iterator[Path], folder: Path) -> ResumePoint | None:
+    """Return the first of some checkpoints that a run can continue from with the best weights that it had then.
+
+    Raises
+    ------
+    InputError
+        There are checkpoints, but the best weights of each are lost.
+    """
+    first = None
+    for path in paths:
+        best, found = locate.best_so_far(path, folder)
+        if found:
+            return ResumePoint(path, best=best)
+        first = first or path
+        logger.warning("the best weights of checkpoint %s are missing or damaged in %s: skipped", path, folder)
+    if first:
+        raise InputError(
+            f"{folder / locate.BEST} is missing or damaged, and no checkpoint in {first.parent} does without it: "
+            "restore it, or start a new run without resume"
+        )
+    return None
 
 
 def fingerprint(task: Task, labels: LabelMap, data: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from tithe import config, metrics, storage
 from tithe.checkpoints import epoch_files, locate
 from tithe.checkpoints.keeper import Keeper
 from tithe.checkpoints.state import CONFIGURATION, TOKENIZER, TrainState
+from tithe.errors import TitheError
 from tithe.runs.resume import ResumePoint, fingerprint
 from tithe.runs.step_log import StepLog
 from tithe.storage import run_files
@@ -123,8 +125,7 @@ class Saver:
             return
         numbered = epoch % every == 0 or epoch == run.train.epochs or self.out_of_patience
         is_best = self.best["step"] == state.progress["step"]
-        is_main = self._setup.accelerator.is_main_process
-        history = storage.read_lines(self._home / run_files.HISTORY) if is_main else []
+        history = self.step_log.records()
         self._on_main(lambda state: epoch_files.write(self._home, state, numbered, is_best, history), state)
 
     def _on_main(self, save: Callable[[TrainState], Saved], state: TrainState) -> Saved | None:
@@ -143,10 +144,23 @@ class Saver:
             "made_of": self._fingerprint,
             "config": config.dump(self._setup.run),
             **({"sums": sums} if (sums := self.step_log.sums) else {}),
+            **({"history": extent._asdict()} if (extent := self.step_log.extent) else {}),
+            **({"files": files} if (files := self._files_to_keep()) else {}),
         }
         return dataclasses.replace(state, progress={**state.progress, **progress})
 
+    def _files_to_keep(self) -> dict[str, str]:
+        """Return the hashes of the files that a continued run lists in its manifest and does not write again."""
+        numbered = run_files.NUMBERED.format("*")
+        hashes = storage.recorded(self._home)
+        return {name: hashes[name] for name in hashes if name == run_files.TUNING or fnmatch(name, numbered)}
+
     def _write_assets(self, folder: Path) -> None:
+        assets = self._home / run_files.ASSETS
+        if storage.read_manifest(assets) != {} and (bad := storage.broken_files(assets)):
+            raise TitheError(
+                f"{assets} has changed since it was written: {', '.join(bad)}: resume the run"
+            )
         self._setup.splits.labels.save(folder / run_files.LABELS)
         for part in (CONFIGURATION, TOKENIZER):
-            storage.link_tree(self._home / run_files.ASSETS / part, folder / part)
+            storage.link_tree(assets / part, folder / part)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import nn
 
 from tithe import config, data, storage
 from tithe.arrays import Array
+from tithe.checkpoints import store
 from tithe.checkpoints.state import TrainState
 from tithe.errors import Interrupted
 from tithe.interrupts import StopRequest, deferred
@@ -86,18 +86,18 @@ class Session:
         home, splits = self.home, self.setup.splits
         home.mkdir(parents=True, exist_ok=True)
         (home / run_files.MANIFEST).unlink(missing_ok=True)  # it marks a finished run
-        history = self._point.history(home) if self._point else None
-        if history is not None:
-            storage.write_lines(home / run_files.HISTORY, history)
+        if self._point:  # what was written after the checkpoint will be written again
+            storage.write_lines(home / run_files.HISTORY, self._point.history(home))
+            if self._point.best and self._point.best != self.saver.best_path:
+                store.copy(self._point.best, self.saver.best_path)
         storage.write_json(home / run_files.CONFIG, config.dump(self.run))
         environment = {**storage.describe_environment(), "threads": torch.get_num_threads()}
         storage.write_json(home / run_files.ENVIRONMENT, environment)
         storage.write_json(home / run_files.DATA_REPORT, splits.report)
-        shutil.copyfile(splits.dropped, home / run_files.DROPPED)
+        storage.copy_file(splits.dropped, home / run_files.DROPPED)
         splits.labels.save(home / run_files.LABELS)
         with storage.atomic_folder(home / run_files.ASSETS) as folder:
             self.setup.task.save(folder)
-        self.saver.adopt_epoch_file()
 
     def tracker(self) -> RunTracker:
         """Open history and trackers, and send them the config."""
@@ -119,6 +119,9 @@ class Session:
         """
         started = time.monotonic()
         self.preparation_seconds = started - self._started
+        self.saver.step_log.follow(tracker)
+        if self.is_main:
+            self.saver.adopt_epoch_file()
         first, before = 0, 0.0
         if self._start:
             first, before = self._start.progress["step"], self._start.progress["seconds"]
@@ -130,7 +133,7 @@ class Session:
                 for step in steps:
                     tick(1)
                     seconds = before + time.monotonic() - started
-                    self.saver.step_log.log(tracker, step)
+                    self.saver.step_log.log(step)
                     self.saver.save(step, seconds, last=step.step == total)
                     self._stop_if_requested(stop, step, seconds)
                     if self.saver.out_of_patience:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from tithe import metrics
+from tithe import metrics, storage
 from tithe.runs.log import step_logger
 from tithe.track.tracks import RunTracker
 from tithe.train.setup import Setup
@@ -34,14 +34,30 @@ class StepLog:
         self._on_gpu = setup.accelerator.device.type == "cuda"
         self.data_wait_seconds = float(progress.get("idle", 0.0))  # single files don't contain it
         self._sums: dict[str, float] = dict(progress.get("sums", {}))
+        self._tracker: RunTracker | None = None
 
     @property
     def sums(self) -> dict[str, float]:
         """Sums of the epoch so far, which a checkpoint saves, so that a resumed run logs the same means."""
         return dict(self._sums)
 
-    def log(self, tracker: RunTracker, step: Step) -> None:
+    def follow(self, tracker: RunTracker) -> None:
+        """Log to a tracker from now on."""
+        self._tracker = tracker
+
+    @property
+    def extent(self) -> storage.Extent | None:
+        """Length and hash of the history so far, which a checkpoint saves; None in a process that writes none."""
+        return self._tracker.extent() if self._tracker else None
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the records of the history so far; see `RunTracker.records`."""
+        return self._tracker.records() if self._tracker else []
+
+    def log(self, step: Step) -> None:
         """Log a step."""
+        assert self._tracker is not None
+        tracker = self._tracker
         self.data_wait_seconds += step.data_wait_seconds
         means = self._epoch_means(step)
         if step.step % self._settings.log_every_steps == 0 or step.ends_epoch:

@@ -10,8 +10,15 @@ from tithe import config, storage
 from tithe.checkpoints import locate, store, tensors
 from tithe.errors import InputError, TitheError
 from tithe.models import freeze
+from tithe.runs import directory
 from tithe.storage import freeze_proof, run_files
 from tithe.tasks import open_task
+
+# Every finished run has these files.
+_ALWAYS = {
+    *(run_files.CONFIG, run_files.ENVIRONMENT, run_files.LABELS, run_files.DATA_REPORT, run_files.DROPPED),
+    *(run_files.HISTORY, run_files.LOG, run_files.METRICS, run_files.REPORT),
+}
 
 
 def verify_run(home: Path) -> list[str]:
@@ -26,15 +33,26 @@ def verify_run(home: Path) -> list[str]:
     """
     if not (home / storage.MANIFEST).is_file():
         raise InputError(f"{home} has no {storage.MANIFEST}: pass the directory of a finished run, or a checkpoint")
-    if bad := storage.broken_files(home):
+    is_checkpoint = locate.is_checkpoint(home)
+    if bad := store.damaged_files(home) if is_checkpoint else _changed(home):
         raise TitheError(f"{home} has changed since it was written: {', '.join(bad)}")
-    return [f"{home}: every file is unchanged", *_freeze_proof(home)]
+    return [f"{home}: every file is unchanged", *(() if is_checkpoint else _freeze_proof(home))]
+
+
+def _changed(home: Path) -> list[str]:
+    """Return the files of a finished run that are missing, changed, or not in its manifest."""
+    missing = _ALWAYS - storage.listed_files(home).keys()
+    if bad := storage.broken_files(home, exclusive=False) or sorted(missing):
+        return bad
+    return directory.unlisted_files(_config(home), home)
+
+
+def _config(home: Path) -> config.Run:
+    return config.parse(storage.read_json(home / run_files.CONFIG), source=str(home / run_files.CONFIG))
 
 
 def _freeze_proof(home: Path) -> Iterator[str]:
-    if not (home / run_files.CONFIG).is_file():
-        return  # a checkpoint: the proof is in its run directory
-    run = config.parse(storage.read_json(home / run_files.CONFIG), source=str(home / run_files.CONFIG))
+    run = _config(home)
     path = home / freeze_proof.FILE
     if not path.is_file():
         if run.model.freeze != "none":

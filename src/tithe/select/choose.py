@@ -91,7 +91,7 @@ class RoundJournal:
     Attributes
     ----------
     folder
-        Contains one file per finished round.
+        Contains one file per finished round, with a hash: a round whose file is damaged is computed again.
     rounds
         Number, strategy, SHA-256 of the scoring model and rows so far, of each round.
     """
@@ -107,8 +107,8 @@ class RoundJournal:
         key = [inputs.data.fingerprint, inputs.embeddings_key, inputs.training_key, fingerprint(settings)]
         folder = cache.place("rounds", storage.digest([*key, inputs.seed]))
         files = [folder / f"{number}.json" for number in range(settings.rounds if settings.rounds > 1 else 0)]
-        finished = itertools.takewhile(Path.is_file, files)
-        return cls(folder, settings, [storage.read_json(file) for file in finished])
+        finished = itertools.takewhile(lambda round_: round_ is not None, map(storage.read_sealed, files))
+        return cls(folder, settings, [round_ for round_ in finished if round_ is not None])
 
     def history(self) -> History:
         """Return the rows chosen up to the last finished round."""
@@ -121,7 +121,7 @@ class RoundJournal:
             {"round": number, "strategy": name, "model_sha256": model_sha256, "history": history.as_json()}
         )
         if self.settings.rounds > 1:
-            storage.write_json(self.folder / f"{number}.json", self.rounds[-1])
+            storage.write_sealed(self.folder / f"{number}.json", self.rounds[-1])
             logger.info("round %d of %d: %s, %d rows so far", number + 1, self.settings.rounds, name, len(history.rows))
 
 

@@ -4,31 +4,57 @@ from __future__ import annotations
 
 from tithe.storage.cache import cache_dir
 from tithe.storage.environment import describe_environment, dotenv, environment_variable
-from tithe.storage.files import atomic_file, flatten, read_json, write_json, write_text
-from tithe.storage.folders import MANIFEST, atomic_folder, broken_files, link_tree, recover, write_manifest
+from tithe.storage.files import atomic_file, copy_file, flatten, read_json, write_json, write_text
+from tithe.storage.folders import (
+    MANIFEST,
+    atomic_folder,
+    broken_files,
+    changed_files,
+    files_in,
+    link_tree,
+    listed_files,
+    read_manifest,
+    recover,
+    unlisted_files,
+    write_manifest,
+)
 from tithe.storage.hashing import digest, digest_bytes, sha256_file
-from tithe.storage.jsonl import JsonLines, read_lines, write_lines
+from tithe.storage.jsonl import Extent, JsonLines, begins_with, read_lines, write_lines
+from tithe.storage.recording import recorded, recording
+from tithe.storage.sealed import read_sealed, write_sealed
 
 __all__ = [
     "MANIFEST",
+    "Extent",
     "JsonLines",
     "atomic_file",
     "atomic_folder",
+    "begins_with",
     "broken_files",
     "cache_dir",
+    "changed_files",
+    "copy_file",
     "describe_environment",
     "digest",
     "digest_bytes",
     "dotenv",
     "environment_variable",
+    "files_in",
     "flatten",
     "link_tree",
+    "listed_files",
     "read_json",
     "read_lines",
+    "read_manifest",
+    "read_sealed",
+    "recorded",
+    "recording",
     "recover",
     "sha256_file",
+    "unlisted_files",
     "write_json",
     "write_lines",
     "write_manifest",
+    "write_sealed",
     "write_text",
 ]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tithe.errors import InputError
+from tithe.storage.recording import note
 
 ASIDE = ".partial-"
 
@@ -31,6 +33,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         yield aside
         sync(aside)
+        note(path, content=aside)
         aside.replace(path)
         sync(path.parent)
     finally:
@@ -41,6 +44,12 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with atomic_file(path) as aside:
         aside.write_text(text, encoding="utf-8")
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file atomically."""
+    with atomic_file(target) as aside:
+        shutil.copyfile(source, aside)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from tithe import config, plugins, storage
-from tithe.errors import InputError, Interrupted
+from tithe.errors import InputError, Interrupted, TitheError
 from tithe.storage.run_files import HISTORY
 
 logger = logging.getLogger("tithe")
@@ -88,6 +88,27 @@ class RunTracker:
                 raise
             except Exception as error:
                 _report(tracker, error)
+
+    def extent(self) -> storage.Extent | None:
+        """Return the length and the hash of the history so far; None in a process that writes none."""
+        return self._history.extent() if self._history else None
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the records of the history so far; none in a process that writes none.
+
+        Raises
+        ------
+        TitheError
+            The file is not what was written.
+        """
+        if not self._history:
+            return []
+        extent, path = self._history.extent(), self._history.path
+        if not storage.begins_with(path, extent) or path.stat().st_size > extent.bytes:
+            raise TitheError(
+                f"{path} was changed while the run wrote it: resume the run"
+            )
+        return storage.read_lines(path)
 
     def params(self, values: Mapping[str, object]) -> None:
         """Send the resolved config to the mirrors; the run directory has its own copy."""

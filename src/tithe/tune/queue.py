@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from tithe import config, metrics, plugins, storage
+from tithe import config, metrics, plugins
+from tithe.tune.journal import Journal
 
 if TYPE_CHECKING:
     import optuna
@@ -164,12 +165,8 @@ def _lock(folder: Path) -> FileLock:
 
 
 def _open_study(optuna: ModuleType, folder: Path, name: str, settings: config.Tune) -> Study:
-    journal = optuna.storages.journal
     # Not Optuna's own lock, which a killed process keeps for half a minute.
-    file, lock = folder / "journal.log", FileLock(folder / "journal.lock")
-    with lock:
-        storage.JsonLines(file).close()  # removes a truncated last line: Optuna could not read past it
-    backend = journal.JournalFileBackend(str(file), lock)
+    backend = Journal(folder / "journal.log", FileLock(folder / "journal.lock"))
     study: Study = optuna.create_study(
         storage=optuna.storages.JournalStorage(backend),
         study_name=name,

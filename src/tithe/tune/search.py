@@ -177,10 +177,18 @@ def _best(results: list[dict[str, Any]], tune: config.Tune) -> dict[str, Any]:
 
 
 def summary(home: Path) -> dict[str, Any]:
-    """Return the entry of a search in the metrics of its run; empty if there was none."""
-    file = home / run_files.TUNING
-    if not file.exists():
+    """Return the entry of a search in the metrics of its run; empty if the run did not search.
+
+    Raises
+    ------
+    TitheError
+        The result of the search is not the one that was written.
+    """
+    file, written = home / run_files.TUNING, storage.recorded(home).get(run_files.TUNING)
+    if written is None:
         return {}
+    if not file.exists() or storage.sha256_file(file) != written:
+        raise TitheError(f"{file} has changed since the search wrote it: restore it, or search again")
     result = storage.read_json(file)
     return {"tuning": {"trials": len(result["trials"]), **{k: result[k] for k in ("tune", "seconds", "best")}}}
 

@@ -126,3 +126,25 @@ def test_many_files_are_checked_in_their_order(tmp_path: Path, monkeypatch: pyte
     root = folder(tmp_path / "set", 10)
     found = load(root).rows
     assert found.column("sha256") == [storage.sha256_file(root / path) for path in found.inputs()]
+
+
+@pytest.mark.parametrize("damage", ["another hash", "no hash", "no JSON", "another file's"])
+def test_a_changed_line_of_the_cache_is_not_believed(tmp_path: Path, read: list[str], damage: str) -> None:
+    root = folder(tmp_path / "set", 6)
+    first = load(root)
+    (store,) = (storage.cache_dir() / "images").glob("*.jsonl")
+    lines = storage.read_lines(store)
+    if damage == "another hash":
+        lines[0]["found"][0] = "0" * 64
+    elif damage == "no hash":
+        del lines[0]["sha256"]
+    elif damage == "another file's":
+        lines[0]["found"] = lines[1]["found"]
+    storage.write_lines(store, lines)
+    if damage == "no JSON":
+        store.write_text("{\n" + store.read_text())
+    read.clear()
+    for entry in (storage.cache_dir() / "images").glob("*/manifest.json"):
+        entry.unlink()
+    assert same(first, load(root)) and len(read) == (12 if damage == "no JSON" else 1)
+    assert same(first, load(root, 0))

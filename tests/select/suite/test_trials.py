@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tithe import config
+from tithe import config, storage
 from tithe.select.suite.trials import Grid, run_suite
 
 Settings = Callable[..., dict[str, Any]]
@@ -46,3 +47,30 @@ def test_trials_in_processes_are_the_same(base: config.Run, tmp_path: Path) -> N
     )
     assert [r["rows_sha256"] for r in one] == [r["rows_sha256"] for r in two]
     assert [r["test"]["accuracy"] for r in one] == [r["test"]["accuracy"] for r in two]
+
+
+def edited(trials: list[Path]) -> None:
+    value = storage.read_json(trials[0])
+    value["test"]["accuracy"] = 0.99
+    storage.write_json(trials[0], value)
+
+
+def exchanged(trials: list[Path]) -> None:
+    shutil.copyfile(trials[1], trials[0])
+
+
+def cut(trials: list[Path]) -> None:
+    trials[0].write_text(trials[0].read_text()[:50])
+
+
+@pytest.mark.parametrize("change", [edited, exchanged, cut])
+def test_a_trial_that_was_changed_runs_again(
+    change: Callable[[list[Path]], None], base: config.Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    grid, out = Grid(["k_center"], [0.25], [0]), tmp_path / "suite"
+    first = run_suite(base, grid, out)
+    files = sorted((out / "trials").iterdir())
+    change(files)
+    again = run_suite(base, grid, out)
+    assert [result["test"] for result in again] == [result["test"] for result in first]
+    assert f"{files[0]} was edited or damaged" in caplog.text and storage.read_sealed(files[0]) in again

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tithe import storage
-from tithe.errors import TitheError
+from tithe.errors import InputError, TitheError
 from tithe.imaging import decode, headers
 from tithe.imaging import phash as imaging_phash
 from tithe.imaging.files import Unreadable
@@ -21,6 +21,7 @@ from tithe.storage import cache
 VERSION = 1
 SMALLEST = 8  # pixels per side: smaller images have too few traces of how they were made
 
+_SEAL = "sha256"  # of a line's other values
 _THREADS = 8  # each has an image of up to max_pixels in memory
 _AT_ONCE = 256
 
@@ -89,11 +90,25 @@ def check_all(root: Path, files: Iterable[File], max_pixels: int) -> list[Checke
     """
     files = list(files)
     store = cache.place("images", storage.digest([VERSION, str(root.absolute()), max_pixels]), ".jsonl")
-    lines = storage.read_lines(store)
-    results: Results = {(line["path"], Stamp(*line["stamp"])): _restored(line["found"]) for line in lines}
+    results = _earlier(store)
     new = [file for file in dict.fromkeys(files) if file not in results]
     results |= _read(root, new, max_pixels, store) if new else {}
     return [results[file] for file in files]
+
+
+def _earlier(store: Path) -> Results:
+    """Return the results of earlier calls; a file whose line is damaged or edited is read again."""
+    try:
+        lines = storage.read_lines(store)
+    except InputError:
+        store.unlink()
+        return {}
+    intact = [line for line in lines if line.get(_SEAL) == _seal(line)]
+    return {(line["path"], Stamp(*line["stamp"])): _restored(line["found"]) for line in intact}
+
+
+def _seal(line: Mapping[str, object]) -> str:
+    return storage.digest([line.get(name) for name in ("path", "stamp", "found")])
 
 
 def _restored(saved: Any) -> CheckedImage | str:
@@ -118,6 +133,7 @@ def _read(root: Path, files: list[File], max_pixels: int, store: Path) -> Result
                 results[path, stamp] = result
                 # A file without a stamp is missing or not readable, which may change undetected: do not cache it.
                 if stamp:
-                    lines.append({"path": path, "stamp": stamp, "found": result})
+                    line = {"path": path, "stamp": stamp, "found": result}
+                    lines.append({**line, _SEAL: _seal(line)})
             tick(len(batch))
     return results

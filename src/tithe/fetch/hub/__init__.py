@@ -70,7 +70,7 @@ def fetch(repo: str, request: DatasetRequest) -> Path:
     path = downloads.place(
         repo + "".join(f"+{name}={quote(value, safe='')}" for name, value in request.given().items())
     )
-    if not path.exists():
+    if not downloads.is_whole(path):
         _check_name(repo)
         source = _find(repo, request)
         licence = _licence(source.card)

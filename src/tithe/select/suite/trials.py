@@ -96,18 +96,28 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     _refuse_namesakes(strategies)
     code = {trial: code_hashes(_select(base, trial)) for trial in trials}
     files = {trial: out / TRIALS / f"{_file_name(base, trial, grid.equal_steps, code[trial])}.json" for trial in trials}
-    pending = [trial for trial in trials if not files[trial].exists()]
+    done = {trial: result for trial in trials if (result := _finished(files[trial])) is not None}
+    pending = [trial for trial in trials if trial not in done]
     if len(pending) < len(trials):
         logger.info("%d of %d trials are already done", len(trials) - len(pending), len(trials))
     with deferred() as stop, bar("trials", len(trials), "trials") as tick:
         tick(len(trials) - len(pending))
         for trial, result in _results(_Suite(base, grid.equal_steps), pending, processes):
             check_unedited(result, code[trial])
-            storage.write_json(files[trial], result)
+            storage.write_sealed(files[trial], result)
+            done[trial] = result
             tick(1)
             if stop.signum:
                 raise Interrupted(stop.signum, f"stopped; finished trials are in {out}: run again to continue")
-    return [storage.read_json(files[trial]) for trial in trials]
+    return [done[trial] for trial in trials]
+
+
+def _finished(file: Path) -> dict[str, Any] | None:
+    """Return the result of an earlier trial; None if there is none that its own hash vouches for."""
+    result = storage.read_sealed(file)
+    if result is None and file.exists():
+        logger.warning("%s was edited or damaged, or is of an earlier version: its trial runs again", file)
+    return result
 
 
 def _refuse_namesakes(strategies: Sequence[str]) -> None:
