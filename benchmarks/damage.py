@@ -1,8 +1,8 @@
 """Damage every file that runs, suites, searches and the cache leave, and count what the next command makes of it.
 
-    python benchmarks/damage.py                    every damage to every file
-    python benchmarks/damage.py --share 0.1        a random tenth
-    python benchmarks/damage.py --only suite       one scenario
+python benchmarks/damage.py                    every damage to every file
+python benchmarks/damage.py --share 0.1        a random tenth
+python benchmarks/damage.py --only suite       one scenario
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from common import publish, stamp
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from support.damage import DAMAGES, OUTCOMES, Found, campaign  # noqa: E402
-from support.damage_scenarios import SCENARIOS  # noqa: E402
+from support.damage import DAMAGES, OUTCOMES, Found, campaign
+from support.damage_scenarios import SCENARIOS
 
 _ABOUT = """# Damage to every file
 
-Every file that a run, a suite, a search or the cache leaves is damaged in turn: one bit, cut in half, emptied, exchanged
-for another of its kind; and files that a command would read are added to every folder. Then the next command uses what
+Every file that a run, a suite, a search or the cache leaves is damaged in turn: one bit, cut in half, emptied,
+exchanged for another of its kind; and files that a command would read are added to every folder. Then the next command uses what
 is left. It may refuse with one line, or give what it would have given without the damage: because it computes the file
 again, or never reads it. The last two columns must be zero.
 """

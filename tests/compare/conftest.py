@@ -27,11 +27,13 @@ def made(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(made: Path, tmp_path: Path) -> Make:
-    """Copy what a comparison reads of a run, to be changed."""
+    """Copy what a comparison reads of a run, to be changed: without the manifest, which would tell."""
 
     def copied(name: str, as_name: str) -> Path:
         target = tmp_path / "copies" / as_name
-        unread = shutil.ignore_patterns("checkpoints", "assets", "*.png", "manifest.json")  # it would tell of the change
+        unread = shutil.ignore_patterns(
+            "checkpoints", "assets", "*.png", "manifest.json"
+        )
         shutil.copytree(made / name, target, ignore=unread)
         return target
 

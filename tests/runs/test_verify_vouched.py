@@ -125,7 +125,7 @@ def test_a_checkpoint_that_lacks_what_each_has_is_damaged(name: str, copy: Copy)
 def test_the_best_weights_of_another_hand_are_not_predicted_with(copy: Copy) -> None:
     home = copy("plain")
     shutil.copyfile(home / BEST / "model.pt", home / "best_model.pt")
-    with pytest.raises(InputError, match="best_model.pt is not in the manifest of its run"):
+    with pytest.raises(InputError, match=r"best_model.pt is not in the manifest of its run"):
         predict.load(home, "cpu")
 
 

@@ -1,7 +1,7 @@
 """Damage to every file that a command leaves, and what the next command makes of it.
 
-A command may refuse damaged files, or give what it would have given without the damage. Anything else is a fault: another
-result, or an error that is not one line.
+A command may refuse damaged files, or give what it would have given without the damage. Anything else is a fault:
+another result, or an error that is not one line.
 """
 
 from __future__ import annotations

@@ -81,7 +81,12 @@ def _result(outcome: Outcome) -> dict[str, Any]:
     scores = {key: value for key, value in outcome.scores.items() if key not in ("training", "tuning")}
     predictions = [pq.read_table(file).to_pydict() for file in sorted(outcome.home.glob("*/predictions.parquet"))]
     history = (outcome.home / "history.jsonl").read_bytes()
-    return {"weights": outcome.scores["training"]["final_weights_sha256"], **scores, "rows": predictions, "log": history}
+    return {
+        "weights": outcome.scores["training"]["final_weights_sha256"],
+        **scores,
+        "rows": predictions,
+        "log": history,
+    }
 
 
 def _resume(raw_of: Callable[[Path], Raw]) -> Callable[[Path], object]:

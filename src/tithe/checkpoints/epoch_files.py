@@ -142,9 +142,7 @@ class EpochFile:
         logged = [record for record in steps if record["step"] <= content["global_step"]]
         if all(_of_kind(logged, kind) == content[f"{kind}_history"] for kind in ("train", "val")):
             if extent and not storage.begins_with(path, storage.Extent(**extent)):
-                raise InputError(
-                    f"{path} was edited since {self.path} was saved: restore it, or delete it"
-                )
+                raise InputError(f"{path} was edited since {self.path} was saved: restore it, or delete it")
             return logged
         if path.exists():
             logger.warning("%s is not the history of %s: only the epochs in that file are kept", path, self.path)

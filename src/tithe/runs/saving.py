@@ -158,9 +158,7 @@ class Saver:
     def _write_assets(self, folder: Path) -> None:
         assets = self._home / run_files.ASSETS
         if storage.read_manifest(assets) != {} and (bad := storage.broken_files(assets)):
-            raise TitheError(
-                f"{assets} has changed since it was written: {', '.join(bad)}: resume the run"
-            )
+            raise TitheError(f"{assets} has changed since it was written: {', '.join(bad)}: resume the run")
         self._setup.splits.labels.save(folder / run_files.LABELS)
         for part in (CONFIGURATION, TOKENIZER):
             storage.link_tree(assets / part, folder / part)

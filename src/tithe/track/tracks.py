@@ -105,9 +105,7 @@ class RunTracker:
             return []
         extent, path = self._history.extent(), self._history.path
         if not storage.begins_with(path, extent) or path.stat().st_size > extent.bytes:
-            raise TitheError(
-                f"{path} was changed while the run wrote it: resume the run"
-            )
+            raise TitheError(f"{path} was changed while the run wrote it: resume the run")
         return storage.read_lines(path)
 
     def params(self, values: Mapping[str, object]) -> None:

@@ -55,7 +55,7 @@ class Journal:
             log = {key: value for key, value in line.items() if key != _SEAL}
             if line.get(_SEAL) != _seal(number, log):
                 raise InputError(
-                    f"line {number + 1} of {self._file} was edited or damaged, or is of an earlier version: restore it, "
+                    f"line {number + 1} of {self._file} was edited or damaged, or is of an earlier version: restore it "
                     f"or delete {self._file.parent} to search anew"
                 )
             yield log
