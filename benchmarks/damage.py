@@ -24,9 +24,9 @@ from support.damage_scenarios import SCENARIOS
 _ABOUT = """# Damage to every file
 
 Every file that a run, a suite, a search or the cache leaves is damaged in turn: one bit, cut in half, emptied,
-exchanged for another of its kind; and files that a command would read are added to every folder. Then the next command uses what
-is left. It may refuse with one line, or give what it would have given without the damage: because it computes the file
-again, or never reads it. The last two columns must be zero.
+exchanged for another of its kind; and files that a command would read are added to every folder. Then the next command
+uses what is left. It may refuse with one line, or give what it would have given without the damage: because it computes
+the file again, or never reads it. The last two columns must be zero.
 """
 
 

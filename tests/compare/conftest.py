@@ -31,9 +31,7 @@ def copy(made: Path, tmp_path: Path) -> Make:
 
     def copied(name: str, as_name: str) -> Path:
         target = tmp_path / "copies" / as_name
-        unread = shutil.ignore_patterns(
-            "checkpoints", "assets", "*.png", "manifest.json"
-        )
+        unread = shutil.ignore_patterns("checkpoints", "assets", "*.png", "manifest.json")
         shutil.copytree(made / name, target, ignore=unread)
         return target
 

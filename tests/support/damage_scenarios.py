@@ -111,7 +111,7 @@ def _verify(folder: Path) -> object:
 
 
 def _compare(folder: Path) -> object:
-    return compare.compare_runs([folder / "run"]).as_json()
+    return compare.compare_runs([folder / "run", folder / "other"]).as_json()
 
 
 def _again(raw_of: Callable[[Path], Raw]) -> Callable[[Path], object]:
@@ -128,6 +128,7 @@ def _finished(raw_of: Callable[[Path], Raw]) -> Scenario:
     def make(folder: Path) -> None:
         _prepare(folder)
         _train(folder, raw_of(folder))
+        shutil.copytree(folder / "run", folder / "other")
 
     uses = {"predict": _predict, "evaluate": _evaluate, "verify": _verify, "compare": _compare}
     return Scenario(make, _RUN, {**uses, "resume": _resume(raw_of)}, refusing=("verify",))

@@ -135,7 +135,7 @@ class ResumePoint:
         if there or (extent and extent.bytes and self.path.resolve().is_relative_to(home.resolve())):
             raise InputError(
                 f"{(there or files)[0]} is not the history that checkpoint {self.path} was saved with (it was edited, "
-                "cut or deleted): restore it, or start a new run without resume"
+                "cut or deleted): restore it, resume from an earlier checkpoint, or start a new run without resume"
             )
         return None
 
