@@ -131,7 +131,7 @@ INNOCENT = [
     ("models/encoders.py", "with torch.random.fork_rng(devices=[]):\n    torch.manual_seed(0)"),
     ("train/random_stream.py", "torch.manual_seed(0)"),
     ("train/trainer.py", "import contextlib\ncontext = contextlib.nullcontext()"),
-    ("pipeline.py", "from tithe import config, data\nfrom tithe.data.text.clean import clean_text"),
+    ("pipeline.py", "from tithe import config, data\nfrom tithe.data.clean import clean_text"),
     ("cli/main.py", "from tithe import __version__, pipeline"),
     ("cli/train.py", "def f(a, b, c, d, e, g, h): ..."),
 ]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,27 @@ import pytest
 
 from support.text_sets import GOOD, WRITERS, Pairs, kept, load, write_csv
 from tithe.data import LabelMap
-from tithe.data.labels import normalise
+from tithe.data.labels import look_alike, normalise
 from tithe.errors import InputError
 
 LABELS = [
     ([10, 9, -1], (-1, 9, 10)),
     ([10.0, 9.0, float("nan")], (9, 10)),
-    ([True, False], (0, 1)),
-    (["10", "9"], ("10", "9")),
+    ([True, False], ("false", "true")),
+    ([True, 0, 1], ("0", "1", "true")),
+    (["10", "9"], (9, 10)),
+    (["07", "1"], ("07", "1")),
     ([" b ", "a"], ("a", "b")),
     (["я", "Б", "a"], ("a", "Б", "я")),
     ([0.5, 0.25], ("0.25", "0.5")),
+    ([10.5, 1.5, 0.5, 2], ("0.5", "1.5", "2", "10.5")),
+    (["10.50", "9.75", "-1"], ("-1", "9.75", "10.50")),
+    (["10.5", "9.5", "n/a"], ("10.5", "9.5", "n/a")),
+    ([float("inf"), 10.5, 9.5], ("10.5", "9.5", "inf")),
     ([10, "9", "b"], ("10", "9", "b")),
-    ([1, "1"], ("1",)),
+    ([1, "1", "1.0", 1.0], (1,)),
+    (["1" * 18, "9"], (9, int("1" * 18))),
+    ([int("1" * 19), "9"], ("1" * 19, "9")),
     ([np.int64(3), 2], (2, 3)),
 ]
 
@@ -35,9 +44,12 @@ def test_the_order_of_classes(raw: list[object], names: tuple[Any, ...]) -> None
     assert [type(name) for name in found.names] == [type(name) for name in names]
     assert [str(found.names[code]) for code in found.encode(labels)] == [str(label) for label in labels]
     assert LabelMap.of(reversed(labels)) == found
+    assert found.encode(found.names).tolist() == list(range(len(found)))
 
 
-@pytest.mark.parametrize("missing", [None, float("nan"), "", "  "])
+@pytest.mark.parametrize(
+    "missing", [None, float("nan"), np.float32("nan"), Decimal("nan"), "", "  ", b" ", "\u200b\ufeff"]
+)
 def test_no_label(missing: object) -> None:
     assert normalise(missing) is None
 
@@ -45,9 +57,9 @@ def test_no_label(missing: object) -> None:
 NUMERIC = [
     ("parquet", [2, 10], [2, 10]),
     ("parquet", [2.0, 10.0], [2, 10]),
-    ("parquet", [True, False], [1, 0]),
+    ("parquet", [True, False], ["true", "false"]),
     ("jsonl", [2.0, 10], [2, 10]),
-    ("jsonl", [True, False], [1, 0]),
+    ("jsonl", [True, False], ["true", "false"]),
     ("csv", ["2", "10"], [2, 10]),
     ("csv", ["-2", "10"], [-2, 10]),
     ("csv", ["02", "10"], ["02", "10"]),
@@ -103,4 +115,56 @@ def test_labels_that_the_map_does_not_know_are_named() -> None:
     with pytest.raises(InputError, match=r"test\.csv has classes b, a; the checkpoint has a, b"):
         LabelMap(("a", "b")).check_same(LabelMap(("b", "a")), "test.csv")
     LabelMap(("a", "b")).check_same(LabelMap(("a", "b")), "test.csv")
+    with pytest.raises(InputError, match=r"label 'true' is not one of the 2 classes: 0, 1"):
+        LabelMap((0, 1)).encode(["true"])
     assert LabelMap(tuple(range(20))).preview() == "0, 1, 2, 3, 4, 5, 6, 7, … (20 classes)"
+
+
+EARLIER = [
+    (("1", "2"), [1, 2], [2, 1, 1]),
+    (("False", "True"), ["false", "true"], ["true", "false"]),
+    (("cafe\u0301", "tea"), ["café", "tea"], ["tea", "café"]),
+    (("pos", "pos\u200b"), ["pos"], ["pos"]),
+    (("\u200b", "pos"), ["pos"], ["pos"]),
+]
+
+
+@pytest.mark.parametrize(("names", "now", "rows"), EARLIER, ids=[ascii(names) for names, *_ in EARLIER])
+def test_the_map_of_an_earlier_version_still_finds_its_classes(
+    names: tuple[str, ...], now: list[Any], rows: list[Any]
+) -> None:
+    earlier = LabelMap(names)
+    assert earlier.names == names
+    expected = [next(code for code, name in enumerate(names) if normalise(name) == row) for row in rows]
+    assert earlier.encode(rows).tolist() == expected
+    if len(now) == len(names):
+        earlier.check_same(LabelMap(tuple(now)), "rows.csv")
+        with pytest.raises(InputError, match=r"rows\.csv has classes"):
+            earlier.check_same(LabelMap(tuple(reversed(now))), "rows.csv")
+
+
+SEVERAL = [
+    (["a", "b"], "a list of labels in each row (['a', 'b']): multi-label data is not supported: keep one label"),
+    ([], "a list of labels in each row ([]): multi-label"),
+    (("a",), "a list of labels in each row (('a',)): multi-label"),
+    (np.array([[0, 1], [1, 0]]), "a list of labels in each row (array("),
+    ({"id": 1, "name": "a"}, "the label {'id': 1, 'name': 'a'} has several fields: use one of them as the label"),
+    (b"caf\xe9", r"the label b'caf\xe9' is not UTF-8: save labels as text"),
+]
+
+
+@pytest.mark.parametrize(("value", "says"), SEVERAL, ids=[says[:40] for _, says in SEVERAL])
+def test_what_is_no_label_is_refused(value: object, says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        normalise(value)
+    assert says in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+def test_names_that_look_alike() -> None:
+    names = ("Pos", "neg", "pos", "soft\u00adware", "software", "１", 1, "straße", "STRASSE", "neg.")
+    assert look_alike(names) == [
+        ["Pos", "pos"],
+        ["soft\u00adware", "software"],
+        ["１", 1],
+        ["straße", "STRASSE"],
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tithe import plugins
-from tithe.data.text.clean import why_not_text
+from tithe.data.clean import why_not_text
 from tithe.data.text.ingest import find_reader
 from tithe.errors import InputError
 from tithe.predict.model import Prediction, TrainedModel, load

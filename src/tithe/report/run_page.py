@@ -165,6 +165,8 @@ def _row_counts(data: Json) -> Iterator[Fact]:
 def _properties(data: Json) -> Iterator[Fact]:
     """Yield what is known of the rows beyond their number; texts and images have different properties."""
     splits = data["splits"]
+    for classes in data.get("alike_classes", ()):
+        yield "classes that look alike", ", ".join(f"{name} ({rows} rows)" for name, rows in classes.items())
     if words := data.get("words"):
         yield "words of a text", f"mean {words['mean']}, median {words['median']}, most {words['max']}"
     if near := data.get("near_duplicates"):

@@ -17,7 +17,7 @@ from tithe import config, data, metrics, storage
 from tithe.arrays import Array, Rows
 from tithe.checkpoints.state import CONFIGURATION, TOKENIZER
 from tithe.data import Dataset, splits
-from tithe.data.text.clean import clean_text
+from tithe.data.clean import clean_text
 from tithe.models import classifier, encoders, freeze, inference, kernels
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch

@@ -28,8 +28,8 @@ def test_a_folder_is_read_in_order(folder: Path) -> None:
     reader = plugins.load("readers", "json_parts")
     assert reader.SUFFIXES == (".json",)
     assert reader.parts(folder) == [folder / "part_1.json", folder / "part_2.json"]
-    assert pairs(folder) == [("хлеб", "кухня"), ("goal", 3), ("moon", 2.5), ("cup", None)]
-    assert pairs(folder / "part_2.json") == [("moon", 2.5), ("cup", None)]
+    assert pairs(folder) == [("хлеб", "кухня"), ("goal", 3), ("moon", 2.5), ("cup", ["sport"])]
+    assert pairs(folder / "part_2.json") == [("moon", 2.5), ("cup", ["sport"])]
     assert pairs(folder, label=None) == [("хлеб", None), ("goal", None), ("moon", None), ("cup", None)]
 
 

@@ -14,7 +14,7 @@ def test_unreadable_json_lines_are_counted_and_the_rest_is_read(tmp_path: Path) 
     path = write_jsonl(tmp_path / "rows.jsonl", GOOD)
     with path.open("ab") as file:
         file.write(b'{"text": "cut\n[1]\nnull\n"word"\n\xff\xfe\n{"text": 5, "label": "cat"}\n')
-        file.write(b'{"text": "a list", "label": ["cat"]}\n{"label": "cat"}\n{"text": "cut", "lab')
+        file.write(b'{"text": "null", "label": null}\n{"label": "cat"}\n{"text": "cut", "lab')
     found = load(path)
     assert dropped(found) == [
         *((row, "unreadable") for row in range(20, 25)),

@@ -1,4 +1,4 @@
-"""Every type of string in Parquet, and files with bytes changed at random."""
+"""Every type of text in Parquet, and files with bytes changed at random."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from support.text_sets import GOOD, kept, load, write_parquet
+from support.text_sets import GOOD, dropped, kept, load, write_parquet
 from tithe.errors import InputError
 
 
@@ -22,6 +22,16 @@ def test_parquet_texts_of_every_string_type(tmp_path: Path, column: pa.DataType)
     )
     pq.write_table(pa.table({"text": texts, "label": [y for _, y in GOOD]}), tmp_path / "rows.parquet")
     assert [(text, label) for _, text, label in kept(load(tmp_path / "rows.parquet"))] == GOOD
+
+
+@pytest.mark.parametrize("column", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(5)], ids=str)
+def test_parquet_texts_of_every_type_of_bytes(tmp_path: Path, column: pa.DataType) -> None:
+    texts = [f"{i:02} я".encode() for i in range(20)]
+    table = {"text": pa.array([*texts, b"12345", b"1234\xff", None], column), "label": [0, 1] * 10 + [1, 1, 1]}
+    pq.write_table(pa.table(table), tmp_path / "rows.parquet")
+    found = load(tmp_path / "rows.parquet")
+    assert found.rows.inputs() == [*(text.decode() for text in texts), "12345"]
+    assert dropped(found) == [(21, "unreadable"), (22, "missing_text")]
 
 
 def test_random_damage_is_an_input_error_or_harmless(tmp_path: Path) -> None:

@@ -86,7 +86,10 @@ def test_one_file_may_be_merged(raw: Path, tmp_path: Path) -> None:
 LABELS: list[tuple[list[Any], dict[Any, int], str]] = [
     ([10, 9, -1], {-1: 1, 9: 1, 10: 1}, "cba"),
     ([2.0, 1, 1.0], {1: 2, 2: 1}, "baa"),
-    (["10", "9", 9], {"10": 1, "9": 2}, "abb"),
+    (["10", "9", 9, "9.0"], {9: 3, 10: 1}, "baaa"),
+    (["1", 1, "x"], {"1": 2, "x": 1}, "aab"),
+    (["True", "false", "TRUE"], {"false": 1, "true": 2}, "bab"),
+    (["cafe\u0301", "tea", "\ufeffcafé\u200b"], {"café": 2, "tea": 1}, "aba"),
     ([" b", "a", "b\n"], {"a": 1, "b": 2}, "bab"),
     (["half \ud83d", "a"], {"a": 1, "half ?": 1}, "ba"),
 ]

@@ -8,7 +8,21 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from tithe.data.images.listing import CLASSES, PARTS, UNKNOWN, Listed, Listing, Part, Skipped, class_of, part_of
+from tithe.data.clean import clean_text
+from tithe.data.images.listing import (
+    CLASSES,
+    FAKE,
+    PARTS,
+    REAL,
+    UNKNOWN,
+    Listed,
+    Listing,
+    Part,
+    Skipped,
+    class_of,
+    part_of,
+)
+from tithe.data.labels import normalise
 from tithe.errors import InputError
 
 _COLUMNS = {
@@ -22,7 +36,7 @@ _COLUMNS = {
     "split": ("split",),
 }
 _REQUIRED = ("path", "label")
-_NUMBERS = {"1": 1, "1.0": 1, "true": 1, "0": 0, "0.0": 0, "false": 0}
+_NUMBERS = {1: REAL, "true": REAL, 0: FAKE, "false": FAKE}
 _SUFFIXES = (".csv", ".tsv")
 _SINGLE = ("labels.csv", "data.csv", "metadata.csv")
 _SPLITS = {f"{part}.csv": part for part in PARTS}
@@ -93,7 +107,7 @@ def _read(file: Path, part: Part | None) -> Listing:
             values = {name: row[column].strip() for name, column in columns.items()}
             entry = _entry(values, part, file, rows.line_num)
             entries.append(entry)
-            if isinstance(entry, Listed) and values["label"].lower() in _NUMBERS:
+            if isinstance(entry, Listed) and normalise(values["label"]) in _NUMBERS:
                 numbered.append(entry)
     remarks = [f"{file.name}: columns that are not read: {', '.join(unread)}"] if unread else []
     if numbered:
@@ -134,9 +148,10 @@ def _columns(file: Path, header: list[str]) -> dict[str, str]:
 
 def _entry(row: Row, part: Part | None, file: Path, line: int) -> Listed | Skipped:
     path, text = row["path"], row["label"]
-    if not path or not text:
+    name = normalise(text)
+    if not path or name is None:
         return Skipped(path, "missing_label" if path else "missing_path")
-    label = _NUMBERS.get(text.lower(), class_of(text))
+    label = _NUMBERS.get(name, class_of(text))
     if label is None:
         raise _invalid(file, line, "label", text, "real, fake, nature, ai, or 1 for real and 0 for fake")
     split = row.get("split")
@@ -146,7 +161,7 @@ def _entry(row: Row, part: Part | None, file: Path, line: int) -> Listed | Skipp
         _inside(path, file, line),
         label,
         score=_score(row.get("score"), file, line),
-        generator=row.get("generator") or UNKNOWN,
+        generator=clean_text(row.get("generator") or "") or UNKNOWN,
         family=row.get("family") or None,
         source_id=row.get("source_id") or None,
         pair_id=row.get("pair_id") or None,

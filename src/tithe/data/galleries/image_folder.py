@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tithe.data.clean import clean_text
 from tithe.data.images.listing import UNKNOWN, Listed, Listing, Skipped, class_of, part_of
 from tithe.data.labels import storable
 from tithe.errors import InputError
@@ -58,7 +59,7 @@ def _entry(root: Path, file: str) -> Listed | Skipped:
     split = None if at is None else part_of(above.pop(at))
     if len(above) > 2 or any(part_of(folder) or class_of(folder) is not None for folder in above):
         raise InputError(f"{root}: the folder of {file} fits no known layout: {_CURE}")
-    return Listed(file, label, generator=above[0] if above else UNKNOWN, split=split)
+    return Listed(file, label, generator=clean_text(above[0]) if above else UNKNOWN, split=split)
 
 
 def _files(root: Path) -> Iterator[str]:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
+from tithe.data.clean import clean_text
+
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -67,10 +69,10 @@ class Listing(NamedTuple):
 
 def class_of(name: str) -> int | None:
     """Return 1 for real, 0 for fake, None for other names; a number before the name is ignored, as in `0_real`."""
-    match = _CLASS.fullmatch(name.strip().lower())
+    match = _CLASS.fullmatch(clean_text(name).lower())
     return match and int(match[1] is not None)
 
 
 def part_of(name: str) -> Part | None:
     """Return the split that a name means; None for other names."""
-    return _PARTS.get(name.strip().lower())
+    return _PARTS.get(clean_text(name).lower())

@@ -9,6 +9,7 @@ import numpy as np
 from tithe import config
 from tithe.arrays import Array, Rows
 from tithe.data import grouping
+from tithe.data.clean import clean_text
 from tithe.data.dataset import Dataset
 from tithe.data.images.listing import CLASSES, FAKE, PARTS, REAL
 from tithe.errors import InputError, did_you_mean
@@ -77,10 +78,11 @@ def _held_out(images: Dataset, settings: config.Data) -> Array:
     """Return a mask of the fakes by held-out generators, shape (N,)."""
     generator_N = np.array(images.column("generator"))
     fake_N = images.labels == FAKE
-    for name in settings.hold_out:
+    held_out = [clean_text(name) for name in settings.hold_out]
+    for name in held_out:
         if name not in (generators := set(generator_N[fake_N].tolist())):
             raise InputError(f"{settings.path}: no fakes by '{name}' (data.hold_out){did_you_mean(name, generators)}")
-    held_N: Array = fake_N & np.isin(generator_N, settings.hold_out)
+    held_N: Array = fake_N & np.isin(generator_N, held_out)
     return held_N
 
 

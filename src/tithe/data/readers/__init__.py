@@ -75,8 +75,7 @@ def pairs_of_objects(
             yield value, None
             continue
         seen.update(value)
-        label = value.get(label_column) if label_column else None
-        yield value.get(text_column), label if isinstance(label, str | int | float) else None
+        yield value.get(text_column), value.get(label_column) if label_column else None
     if seen:
         check(path, text_column, label_column, seen, "key")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ SUFFIXES = (".csv", ".tsv")
 
 
 def read(path: Path, text_column: str, label_column: str | None) -> Iterator[list[Pair]]:
-    """Yield lists of (input, label) in file order; whole-number labels become integers.
+    """Yield lists of (input, label) in file order.
 
     Raises
     ------
@@ -41,12 +40,6 @@ def _pairs(file: Iterator[str], path: Path, text_column: str, label_column: str 
     label_at = header.index(label_column) if label_column else None
     for fields in csv.reader(file, delimiter=delimiter):
         if len(fields) == len(header):
-            yield fields[text_at], None if label_at is None else _label(fields[label_at])
+            yield fields[text_at], None if label_at is None else fields[label_at]
         elif fields:
             yield Unreadable(delimiter.join(fields)), None
-
-
-def _label(text: str) -> str | int:
-    """Return an integer for `7` and for `7.0` (an integer column with a missing value), else the text, as for `07`."""
-    text = text.strip()
-    return int(float(text)) if re.fullmatch(r"-?(0|[1-9][0-9]{0,14})(\.0)?", text) else text

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tithe.data.readers import Pair, check
+from tithe.data.readers import Pair, Unreadable, check
 from tithe.errors import InputError
 
 SUFFIXES = (".parquet", ".pq")
 _ROWS = 8192
+_STRINGS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_BYTES = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
 
 
 def read(path: Path, text_column: str, label_column: str | None) -> Iterator[list[Pair]]:
@@ -21,7 +29,8 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
     Raises
     ------
     InputError
-        The file is not Parquet or is damaged, a column is missing or ambiguous, or the text column is not text.
+        The file is not Parquet or is damaged, a column is missing or ambiguous, or the text column is neither text nor
+        bytes.
     """
     try:
         file = pq.ParquetFile(path, memory_map=True)
@@ -35,14 +44,29 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
                 raise InputError(f"{path} has more than one column '{column}': rename all but one")
         kind = schema.field(text_column).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
-        if not any(is_text(kind) for is_text in texts):
+        if not any(is_text(kind) for is_text in (*_STRINGS, *_BYTES, pa.types.is_null)):
             raise InputError(f"{path}: column '{text_column}' is {kind}, not text: set data.text_column")
         try:
             read = [text_column, *([label_column] if label_column else [])]
             for batch in file.iter_batches(_ROWS, columns=read):
-                texts = batch.column(text_column).to_pylist()
-                labels = batch.column(label_column).to_pylist() if label_column else [None] * len(texts)
+                texts = map(_text, batch.column(text_column).to_pylist())
+                labels = _values(batch.column(label_column)) if label_column else itertools.repeat(None, len(batch))
                 yield list(zip(texts, labels, strict=True))
         except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+
+
+def _text(value: object) -> object:
+    """Return the text of UTF-8 bytes; other bytes are unreadable."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return Unreadable(value.decode("utf-8", "replace"))
+
+
+def _values(column: pa.Array) -> list[object]:
+    """Return the values of a column; a float32 keeps its type, since 0.1 as a float64 has other digits."""
+    short = pa.types.is_float32(column.type) or pa.types.is_float16(column.type)
+    return list(column.to_numpy(zero_copy_only=False)) if short else column.to_pylist()

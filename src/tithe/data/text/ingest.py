@@ -14,11 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from tithe import config, plugins, storage
-from tithe.data import readers
+from tithe.data import clean, readers
 from tithe.data.dataset import Dataset
 from tithe.data.duplicates import find_duplicates
-from tithe.data.labels import Label, LabelMap, normalise, storable
-from tithe.data.text import clean
+from tithe.data.labels import VERSION, Label, LabelMap, look_alike, normalise, storable
 from tithe.errors import InputError
 from tithe.storage import cache
 
@@ -30,7 +29,13 @@ _EXCERPT = 80
 
 @dataclass
 class _Ingestion:
-    """Kept and dropped rows, collected while a file is read."""
+    """Kept and dropped rows, collected while a file is read.
+
+    Attributes
+    ----------
+    classes
+        The class of each symbol, by its normalised text; empty where the file has the class names.
+    """
 
     dropped: list[dict[str, object]] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
@@ -40,10 +45,12 @@ class _Ingestion:
     read: int = 0
     classes: dict[str, str] = field(default_factory=dict)
 
-    def label(self, raw: object) -> Label | None:
-        """Return a row's class; None if it has none, or a symbol that is not in the mapping."""
+    def label(self, raw: object) -> tuple[Label | None, str]:
+        """Return a row's class, or None and the reason: it has none, or a symbol that is not in the mapping."""
         label = normalise(raw)
-        return self.classes.get(str(label)) if self.classes else label
+        if label is None or not self.classes:
+            return label, "missing_label"
+        return self.classes.get(str(label)), "unknown_symbol"
 
     def drop(self, row: int, reason: str, value: object, **more: object) -> None:
         excerpt = {"text": storable(value[:_EXCERPT])} if isinstance(value, str) else {}
@@ -93,11 +100,12 @@ def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
     if code := plugins.sha256("readers", reader):  # of a reader from another package
         cache_key.append(code)
     source = storage.digest(cache_key)
-    folder = cache.place("data", source)
+    # A dataset's fingerprint holds the codes of its labels: the version of their rule need not be part of its source.
+    folder = cache.place("data", storage.digest([source, VERSION]))
     if not cache.is_whole(folder):
         logger.info("reading and cleaning %s", path)
         with storage.atomic_folder(folder) as aside:
-            _write(path, reader, data, {symbol: name for name, symbol in symbols.items()}, aside)
+            _write(path, reader, data, {str(normalise(symbol)): name for name, symbol in symbols.items()}, aside)
         cache.make_room()
     labels = LabelMap.load(folder / "labels.json")
     kept = np.load(folder / "kept.npy")
@@ -118,7 +126,7 @@ def symbols_of(data: config.Data) -> dict[str, str]:
     path = Path(data.label_mapping)
     mapping = storage.read_json(path)
     is_mapping = isinstance(mapping, dict) and all(isinstance(symbol, str) for symbol in mapping.values())
-    if not is_mapping or len(set(mapping.values())) != len(mapping):
+    if not is_mapping or len(set(map(normalise, mapping.values()))) != len(mapping):
         raise InputError(f"{path} is not a mapping of classes to distinct symbols: recreate it with 'tithe prepare'")
     return dict(mapping)
 
@@ -155,11 +163,13 @@ def _cleaned(path: Path, reader: str, data: config.Data, ingestion: _Ingestion) 
         ids: list[int] = []
         texts: list[str] = []
         for row, (value, raw) in enumerate(rows, start=ingestion.read):
-            label = ingestion.label(raw)
+            try:
+                label, why_not = ingestion.label(raw)
+            except InputError as error:
+                raise InputError(f"{path}, row {row}: {error} (data.label_column)") from None
             problem = clean.why_not_text(value)
             if problem or label is None:
-                missing = "missing_label" if normalise(raw) is None else "unknown_symbol"
-                ingestion.drop(row, problem or missing, value)
+                ingestion.drop(row, problem or why_not, value)
                 continue
             text = clean.clean_text(value)
             ids.append(row)
@@ -195,13 +205,14 @@ def _report(
     codes_N: np.ndarray[Any, Any],
     words_N: np.ndarray[Any, Any],
 ) -> dict[str, object]:
-    sizes = np.bincount(codes_N, minlength=len(labels))
+    sizes = dict(zip(labels.names, np.bincount(codes_N, minlength=len(labels)).tolist(), strict=True))
     return {
         "file": path.name,
         "rows_read": ingestion.read,
         "rows_kept": len(codes_N),
         "dropped": dict(Counter(str(drop["reason"]) for drop in ingestion.dropped).most_common()),
-        "classes": {str(name): int(size) for name, size in zip(labels.names, sizes, strict=True)},
+        "classes": {str(name): size for name, size in sizes.items()},
+        "alike_classes": [{str(name): sizes[name] for name in names} for names in look_alike(labels.names)],
         "label_hash": labels.hash,
         "words": {
             "mean": round(float(words_N.mean()), 1),

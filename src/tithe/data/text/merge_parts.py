@@ -99,8 +99,8 @@ def merge(raw: Path, out: Path, skip_wrong: bool = False) -> Merged:
     Parameters
     ----------
     raw
-        Records have an `input`, a string, and an `output`, a string or a whole number. White space around a class is
-        ignored.
+        Records have an `input`, a string, and an `output`, a string or a whole number. Classes are normalised as
+        all labels are.
     out
         Folder to write to, created if missing.
     skip_wrong
@@ -198,8 +198,8 @@ def _write(parts: list[Path], survey: _Survey, labels: LabelMap, out: Path) -> M
     codes = labels.encode(spellings).tolist()
     names = symbols(len(labels))
     classes: dict[Label, int] = dict.fromkeys(labels.names, 0)
-    for label, code in zip(spellings, codes, strict=True):  # 1 and "1" may both be the class "1"
-        classes[labels.names[code]] += survey.labels[label]
+    for label, code in zip(spellings, codes, strict=True):
+        classes[labels.names[code]] = survey.labels[label]
     first = [REJECTED] if survey.wrong else []
     with _in_order(out, [*first, REPORT, PARQUET, MAPPING, DATASET]) as aside:
         if survey.wrong:

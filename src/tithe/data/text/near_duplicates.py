@@ -33,9 +33,9 @@ _WORD = re.compile(r"\w+")
 def groups_of(texts: Dataset) -> Rows:
     """Return the group of near-duplicates of each text, shape (N,); a text without any has a group of its own.
 
-    Two texts are in one group if a chain of near-duplicates connects them. Cached for each file.
+    Two texts are in one group if a chain of near-duplicates connects them. Cached for these rows.
     """
-    place = cache.place("near", storage.digest([texts.source, _VERSION]))
+    place = cache.place("near", storage.digest([texts.fingerprint, _VERSION]))
     if not cache.is_whole(place):
         with storage.atomic_folder(place) as aside:
             np.save(aside / "groups.npy", connected_components(len(texts), near_copies(texts)))

@@ -81,7 +81,12 @@ def rows(path: Path, columns: Columns, left_out: Counter[str]) -> Iterator[list[
 
 
 def _class(raw: object, names: Sequence[str]) -> str | None:
-    """Return a class as a string; a number without a name, usually -1, means a hidden label on the hub: None."""
+    """Return a class as a string; a number without a name, usually -1, means a hidden label on the hub: None.
+
+    A text that is one of the names is that name, even where it is a number (`ClassLabel` of the datasets library).
+    """
+    if raw in names:
+        return str(raw)
     label = normalise(raw)
     if names and isinstance(label, int):
         return names[label] if 0 <= label < len(names) else None

@@ -5,8 +5,8 @@ import unicodedata
 import numpy as np
 import pytest
 
+from tithe.data import clean
 from tithe.data.readers import Unreadable
-from tithe.data.text import clean
 
 CLEANING = [
     ("plain words", "plain words"),
