@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.command_line import PART_FILES, Run, Trained, assert_refused, files, write_config
+from support.text_sets import WRITERS
 from support.texts import make_texts, write_rows
 
 
@@ -83,6 +84,24 @@ def test_another_file_is_evaluated_whole(trained: Trained, run: Run, tmp_path: P
     right = sum(json.loads(line)["label"] == label for line, label in zip(predicted, labels, strict=True))
     assert found["accuracy"] == pytest.approx(right / 20)
     assert files(tmp_path / "out") == {"metrics.csv", *(f"data/{name}" for name in PART_FILES)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spelled"), [("csv", "{}.0"), ("csv", " {}\ufeff"), ("jsonl", "{}"), ("json", "{}.0")]
+)
+def test_a_class_is_the_same_in_every_format(
+    kind: str, spelled: str, numbers: Trained, run: Run, tmp_path: Path
+) -> None:
+    texts, names = make_texts(10, classes=3, seed=9)
+    labels = [{"sport": 2, "space": 10, "кухня": 100}[name] for name in names]
+    own = write_rows(tmp_path / "rows.parquet", texts, labels)
+    other = WRITERS[kind](
+        tmp_path / f"rows.{kind}", [(t, spelled.format(y)) for t, y in zip(texts, labels, strict=True)]
+    )
+    found = [run("evaluate", "-c", numbers.best, "--data", path, "--out", tmp_path, "--json") for path in (own, other)]
+    assert [result.code for result in found] == [0, 0], found
+    first, second = (json.loads(result.out)["data"] for result in found)
+    assert first == second and first["rows"] == 30
 
 
 def test_a_file_with_some_of_the_classes_is_counted_under_the_right_ones(

@@ -41,7 +41,9 @@ def test_columns_have_several_names_and_lists_several_dialects(tmp_path: Path, h
 
 
 LABELS = {
-    **dict.fromkeys(("real", "Real", "nature", "0_real", "1", "1.0", "true", "True", " real "), 1),
+    **dict.fromkeys(
+        ("real", "Real", "nature", "0_real", "1", "1.0", "true", "True", " real ", "real\ufeff", "\u200b1.0"), 1
+    ),
     **dict.fromkeys(("fake", "FAKE", "ai", "1_fake", "0", "0.0", "false", "FALSE"), 0),
 }
 
@@ -93,6 +95,13 @@ def test_lines_without_a_path_or_a_label_are_named(tmp_path: Path) -> None:
         Skipped("c.png", "unreadable_row"),
         Listed("d.png", 1),
     )
+
+
+def test_a_generator_has_one_spelling(tmp_path: Path) -> None:
+    names = ("café", "cafe\u0301", " caf\u200bé\ufeff", "\u200b")
+    path = written(tmp_path, "labels.csv", "path,label,generator", *(f"{i}.png,fake,{n}" for i, n in enumerate(names)))
+    found = [entry[2] for entry in brief(listing("image_csv", path).entries)]
+    assert found == ["café", "café", "café", UNKNOWN]
 
 
 def test_columns_that_are_not_read_are_named_once(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ LAYOUTS = {
         "test/fake/c.png": (0, UNKNOWN, "test"),
     },
     "generators": {"biggan/0_real/a.png": (1, "biggan", None), "biggan/1_fake/a.png": (0, "biggan", None)},
+    "a decomposed generator": {"cafe\u0301/1_fake/a.png": (0, "café", None)},
     "generators and kinds": {"progan/cat/0_real/a": (1, "progan", None), "progan/dog/1_fake/a": (0, "progan", None)},
     "splits, generators and kinds": {
         "train/progan/cat/0_real/a.png": (1, "progan", "train"),

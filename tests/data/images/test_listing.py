@@ -11,6 +11,7 @@ NAMES = {
     "nature": 1,
     "Real": 1,
     " REAL ": 1,
+    "\ufeffre\u200bal\u00a0": 1,
     "fake": 0,
     "1_fake": 0,
     "0_fake": 0,

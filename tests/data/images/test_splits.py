@@ -177,13 +177,14 @@ def test_without_a_given_test_held_out_fakes_come_from_every_split(tmp_path: Pat
     assert [len(found[part]) for part in PARTS] == [24, 30, 6 + 20]
 
 
-def test_in_a_given_test_nothing_moves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["b", "\u200bb "])
+def test_in_a_given_test_nothing_moves(tmp_path: Path, name: str) -> None:
     rows = [
         {"path": f"{part}{i}.png", "label": ("real", "fake")[i % 2], "split": part, "generator": ("a", "b")[i % 4 == 1]}
         for part in PARTS
         for i in range(8)
     ]
-    parts = rows_of(load(listed(tmp_path, rows), hold_out=("b",)))
+    parts = rows_of(load(listed(tmp_path, rows), hold_out=(name,)))
     assert [len(parts[part]) for part in (*PARTS, "left_out")] == [6, 6, 8, 4]
     assert {row["generator"] for row in parts["left_out"]} == {"b"}
 

@@ -18,10 +18,11 @@ from support.text_sets import (
     lines,
     load,
     write_csv,
+    write_jsonl,
     write_parquet,
 )
 from tithe import plugins, storage
-from tithe.data import find_reader
+from tithe.data import clean, find_reader
 from tithe.errors import InputError
 
 # ---- the account of what was left out
@@ -118,6 +119,42 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     assert kept(load(path)) == first
     (stored.parent / storage.MANIFEST).unlink()
     assert kept(load(path)) == first
+
+
+def test_a_new_rule_for_labels_reads_again_and_leaves_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The source is in the fingerprint of every checkpoint: it is the one of earlier versions.
+    path = write_parquet(tmp_path / "rows.parquet", GOOD)
+    found = load(path)
+    made_of = [[storage.sha256_file(path)], "parquet", "text", "label", clean.VERSION, {}]
+    assert found.rows.source == storage.digest(made_of)
+    monkeypatch.setattr("tithe.data.text.ingest.VERSION", -1)
+    monkeypatch.setattr("tithe.data.text.ingest.normalise", lambda raw: f"a {raw}")
+    again = load(path)
+    assert again.labels.names == ("a cat", "a dog") and again.rows.source == found.rows.source
+
+
+# ---- symbols for classes
+
+
+def symbols(path: Path, **symbols: str) -> str:
+    storage.write_json(path, symbols)
+    return str(path)
+
+
+def test_symbols_are_labels_too(tmp_path: Path) -> None:
+    pairs: Pairs = [(text, ["cafe\u0301\u200b", 7][i % 2]) for i, (text, _) in enumerate(GOOD)]
+    path = write_jsonl(tmp_path / "rows.jsonl", [*pairs, ("no label", None), ("another", "x")])
+    found = load(path, label_mapping=symbols(tmp_path / "symbols.json", food="café", seven="7.0", gone="None"))
+    assert found.labels.names == ("food", "seven") and found.report["classes"] == {"food": 10, "seven": 10}
+    assert dropped(found) == [(20, "missing_label"), (21, "unknown_symbol")]
+
+
+def test_symbols_that_are_one_label_are_refused(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "rows.jsonl", GOOD)
+    with pytest.raises(InputError, match="is not a mapping of classes to distinct symbols"):
+        load(path, label_mapping=symbols(tmp_path / "symbols.json", one="1", two="1.0"))
 
 
 # ---- files that can't be used, as data

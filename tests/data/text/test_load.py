@@ -71,7 +71,9 @@ def test_scores_are_no_classes(tmp_path: Path, name: str) -> None:
         assert len(data.load_unsplit(settings).labels) == len(values)
         return
     for loaded in (data.load_unsplit, lambda settings: data.load(settings, 0)):
-        with pytest.raises(InputError, match=rf"rows\.csv: the labels of {rows} rows are \d\d different frac") as caught:
+        with pytest.raises(
+            InputError, match=rf"rows\.csv: the labels of {rows} rows are \d\d different frac"
+        ) as caught:
             loaded(settings)
         assert "these look like scores, not classes: divide them" in str(caught.value)
 
@@ -83,8 +85,8 @@ def test_many_fractional_numbers_are_doubted_however_many_their_rows(
         pairs = [(f"sound text {i}", i % classes + 0.5) for i in range(10 * classes)]
         load(write_parquet(tmp_path / "rows.parquet", pairs))
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
-        "the classes are 51 different fractional numbers (0.5, 1.5, 2.5, …): if they are scores, divide them into a few "
-        "classes"
+        "the classes are 51 different fractional numbers (0.5, 1.5, 2.5, …): "
+        "if they are scores, divide them into a few classes"
     ]
 
 

@@ -33,6 +33,13 @@ def load(path: Path, texts: list[str], labels: list[str] | None = None) -> Split
     return data.load(config.Data(path=str(write_rows(path / "rows.parquet", texts, labels))), seed=0)
 
 
+def test_other_rows_of_a_file_have_groups_of_their_own(tmp_path: Path) -> None:
+    rows = load(tmp_path, [*([f"{TWENTY} {end}" for end in "ab"]), *(f"text {i}" for i in range(18))]).rows
+    assert len(near_duplicates.groups_of(rows)) == len(rows) == 20
+    assert len(np.unique(near_duplicates.groups_of(rows))) == 19
+    assert len(near_duplicates.groups_of(rows.take(np.arange(5, 12)))) == 7
+
+
 def pairs_by_definition(texts: list[str]) -> set[tuple[int, int]]:
     def triples(text: str) -> set[tuple[str, ...]]:
         words = re.findall(r"\w+", text.lower())

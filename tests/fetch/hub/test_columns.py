@@ -25,6 +25,13 @@ def test_other_formats_are_read_too(name: str, online: Hub) -> None:
     assert storage.read_json(path.with_suffix(".json"))["left_out"] == ({name: lost} if lost else {})
 
 
+def test_a_text_that_is_a_class_name_is_no_number_of_one(online: Hub) -> None:
+    feature = {"name": "label", "dtype": {"class_label": {"names": ["1", "2"]}}}
+    lines = b'{"text": "a", "label": "1"}\n{"text": "b", "label": 1}\n{"text": "c", "label": "0"}\n'
+    online.put({"README.md": card(dataset_info=[{"features": [feature]}]), "train.jsonl": lines})
+    assert rows(catalog.fetch(REPO)) == [("a", "1"), ("b", "2"), ("c", "1")]
+
+
 @pytest.mark.parametrize("shape", [{"0": "neg", "1": "pos"}, ["neg", "pos"]])
 def test_class_names_may_stand_in_the_card(shape: object, online: Hub) -> None:
     feature = {"name": "stars", "dtype": {"class_label": {"names": shape}}}
