@@ -129,6 +129,16 @@ def test_predictions_do_not_depend_on_the_batch_size(trained: Trained, run: Run,
         np.testing.assert_allclose(table.column("p_space"), found[0].column("p_space"), atol=1e-5)
 
 
+def test_exact_predictions_do_not_depend_on_other_texts(trained: Trained, run: Run, tmp_path: Path) -> None:
+    texts = make_texts(10, seed=5)[0]
+    together = run("predict", trained.best, "--exact", "--json", *texts)
+    assert together.code == 0
+    alone = [run("predict", trained.best, "--exact", "--json", text).out for text in texts]
+    assert together.out.splitlines(keepends=True) == alone
+    refused = run("predict", trained.best, "--exact", "--batch-size", 8, "-o", tmp_path / "out.csv", stdin="goal\n")
+    assert_refused(refused, "--exact predicts one input at a time: leave --batch-size out")
+
+
 def test_numeric_labels_come_back_as_numbers(numbers: Trained, run: Run, tmp_path: Path) -> None:
     row = json.loads(run("predict", numbers.best, "суп хлеб соль", "--json").out)
     assert row["label"] == 100 and isinstance(row["label"], int)

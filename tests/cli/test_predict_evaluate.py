@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from support.command_line import PART_FILES, Run, Trained, assert_refused, files, write_config
@@ -52,6 +53,19 @@ def test_an_evaluation_is_a_file_that_options_may_change(
     path = write_rows(tmp_path / "other.parquet", *make_texts(5, seed=9))
     whole = run("evaluate", "--config", write_config(file, {**asked, "dataset_path": str(path)}), "--json")
     assert json.loads(whole.out)["data"]["rows"] == 10 and (tmp_path / "kept/again/data/roc_curve.png").is_file()
+
+
+@pytest.mark.parametrize("how", ["option", "file"])
+def test_an_exact_evaluation_has_the_exact_predictions(how: str, trained: Trained, run: Run, tmp_path: Path) -> None:
+    texts, labels = make_texts(10, seed=9)
+    path, out = write_rows(tmp_path / "other.parquet", texts, labels), tmp_path / "out"
+    file = write_config(tmp_path / "eval.json", {"exact": True} if how == "file" else {})
+    option = ["--exact"] if how == "option" else []
+    asked = ("--config", file, "-c", trained.best, "--data", path, "--out", out)
+    assert run("evaluate", *asked, *option).code == 0
+    lines = run("predict", trained.best, "--exact", "--json", *texts).out.splitlines()
+    expected = [json.loads(line)["probability"] for line in lines]
+    assert pq.read_table(out / "data/predictions.parquet")["probability"].to_pylist() == expected
 
 
 def test_a_split_that_the_run_does_not_have_is_refused(

@@ -14,6 +14,10 @@ from tithe.errors import InputError
 
 predict_app = typer.Typer(rich_markup_mode=None)
 
+Exact = Annotated[
+    bool, typer.Option("--exact", help="One input at a time in float32: no result depends on other inputs; slower.")
+]
+
 
 @predict_app.command(epilog="Example: tithe evaluate -c runs/first/checkpoints/best --out artifacts/first")
 def evaluate(
@@ -26,6 +30,7 @@ def evaluate(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Labelled file; the run's own splits when unset.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for metrics and figures; artifacts/NAME when unset.")] = None,
+    exact: Exact = False,
     settings: Set = None,
     as_json: AsJson = False,
 ) -> None:
@@ -34,7 +39,7 @@ def evaluate(
     from tithe.evaluate.checkpoint import evaluate_checkpoint, read_settings
 
     options = {"checkpoint_path": checkpoint, "dataset_path": data}
-    evaluation = read_settings(config_file, settings or (), options)
+    evaluation = read_settings(config_file, [*(settings or ()), *(["exact=true"] if exact else [])], options)
     with quiet_libraries():
         model = predict.load(evaluation.checkpoint_path)
         folder = out or Path(evaluation.artifacts_dir) / (evaluation.name or model.run.name)
@@ -59,7 +64,10 @@ def predict(
         Path | None, typer.Option("--output", "-o", help="Parquet, CSV, JSON or JSONL file to write.")
     ] = None,
     text_column: Annotated[str, typer.Option(help="Column of the texts in the input file.")] = "text",
-    batch_size: Annotated[int, typer.Option(min=1, help="Texts per batch.")] = 64,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Texts per batch; as in the run's own evaluation when unset.")
+    ] = None,
+    exact: Exact = False,
     as_json: AsJson = False,
 ) -> None:
     """Classify texts, with the probability of every class; or score images, real or fake."""
@@ -67,10 +75,12 @@ def predict(
 
     if texts and source:
         raise InputError("pass texts or --input, not both")
+    if exact and batch_size:
+        raise InputError("--exact predicts one input at a time: leave --batch-size out")
     if source and output and source.resolve() == output.resolve():
         raise InputError(f"--output {output} would overwrite the input: choose another name")
     with quiet_libraries():
-        rows, as_line = predict.predict_stream(checkpoint, texts, source, text_column, batch_size)
+        rows, as_line = predict.predict_stream(checkpoint, texts, source, text_column, batch_size, exact)
         if output:
             count = predict.write(output, rows)
             typer.echo(f"{count} predictions in {output}", err=True)

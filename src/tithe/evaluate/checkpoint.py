@@ -32,6 +32,7 @@ class Evaluation(config.Section):
         ("validation", "test"), description="which of the run's own rows"
     )
     artifacts_dir: str = Field("artifacts", description="folder in which each evaluation gets its own folder")
+    exact: bool = Field(False, description="one row at a time in float32; as the run's own evaluation when unset")
     name: Annotated[str, Field(pattern=r"^\w[\w.\-]*$")] | None = Field(
         None, description="folder of this evaluation; the name of the run when unset"
     )
@@ -69,6 +70,7 @@ def evaluate_checkpoint(trained: TrainedModel, settings: Evaluation, out: Path) 
     InputError
         The file has a label unknown to the checkpoint, or the run's own data have changed or lack such a part.
     """
+    trained = trained.exactly() if settings.exact else trained
     examples = _parts(trained, settings)
     outputs = {part: (rows, trained.outputs(rows)) for part, rows in examples.items()}
     results = write_results(out, trained.task, outputs, trained.labels, trained.run.seed, trained.calibration)
@@ -89,12 +91,13 @@ def _line(part: str, settings: Evaluation, result: Mapping[str, Any]) -> dict[st
 
 
 def _parts(trained: TrainedModel, settings: Evaluation) -> dict[str, Examples]:
-    """Return the examples of each part."""
+    """Return the examples of each part, as `TrainedModel.inputs` gives them."""
     if settings.dataset_path is not None:
         task = trained.task.with_data(Path(settings.dataset_path))
         dataset, labels = task.load_labelled()
         codes_C = trained.labels.encode(labels.names)
-        return {"data": task.encode(Dataset(dataset.table, dataset.rows, codes_C[dataset.labels], dataset.source))}
+        labelled = Dataset(dataset.table, dataset.rows, codes_C[dataset.labels], dataset.source)
+        return {"data": trained.inputs(task.encode(labelled))}
     path = trained.run.data.path
     if not Path(path).exists():
         raise InputError(f"the run's training data {path} do not exist: pass a labelled file with --data")
@@ -106,4 +109,5 @@ def _parts(trained: TrainedModel, settings: Evaluation) -> dict[str, Examples]:
     held_out = {name: rows for name, rows in parts.items() if name in settings.splits and len(rows)}
     if not held_out:
         raise InputError(f"the run held no rows out for {' and '.join(settings.splits)}: choose another split")
-    return {name: trained.task.encode(splits.rows.take(rows)) for name, rows in held_out.items()}
+    examples = trained.inputs(trained.task.encode(splits.rows))
+    return {name: examples.take(rows) for name, rows in held_out.items()}

@@ -26,7 +26,7 @@ from tithe.interrupts import deferred
 from tithe.models import inference
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch, Encodable, Examples
-from tithe.progress import bar
+from tithe.progress import Tick, bar
 from tithe.storage import cache
 
 logger = logging.getLogger("tithe")
@@ -47,7 +47,7 @@ class Features:
     Attributes
     ----------
     values
-        Pooled states of all rows, float32, shape (N, D), memory-mapped.
+        Pooled states of all rows, float32, shape (N, D), memory-mapped if they are in the cache.
     rows
         Positions of this view's rows in `values`.
     origin
@@ -140,6 +140,19 @@ def cached(
     return Features(np.load(folder / _FEATURES, mmap_mode="r"), rows, examples)
 
 
+def computed(
+    model: Classifier, examples: Examples, accelerator: Accelerator, tick: Tick = lambda rows: None
+) -> Features:
+    """Return the features of examples, equal to those of `cached` but kept in memory."""
+    cuts = _batches(examples, accelerator)
+    values_ND = inference.forward(model, model.embed, examples, cuts, accelerator.autocast, tick)
+    return Features(values_ND, np.arange(len(examples)), examples)
+
+
+def _batches(examples: Examples, accelerator: Accelerator) -> list[Rows]:
+    return inference.batches(examples, _ROWS, _COST[accelerator.device.type == "cuda"])
+
+
 @contextlib.contextmanager
 def _waiting(lock: FileLock) -> Iterator[None]:
     try:
@@ -155,7 +168,7 @@ def _waiting(lock: FileLock) -> Iterator[None]:
 
 def _compute(model: Classifier, examples: Encodable, folder: Path, accelerator: Accelerator) -> bool:
     model.to(accelerator.device)
-    cuts = inference.batches(examples, _ROWS, _COST[accelerator.device.type == "cuda"])
+    cuts = _batches(examples, accelerator)
     with inference.evaluating(model):  # dropout would draw from the caller's random numbers
         width = inference.one_batch(model, model.embed, examples, cuts[-1][:1], accelerator.autocast).shape[1]
     work = cache.place("features", folder.name, "-unfinished")

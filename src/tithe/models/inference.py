@@ -1,8 +1,12 @@
-"""One forward pass over examples: logits or embeddings as NumPy arrays, in the order of the examples."""
+"""One forward pass over examples: logits or embeddings as NumPy arrays, in the order of the examples.
+
+The last bits of a row's values depend on the rows in its batch: on their number and on the padding. Where the values
+of two passes must be equal, both take their batches from `batches`, with the same rows and sizes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -14,34 +18,38 @@ from tithe.arrays import Array, Rows
 from tithe.models.examples import Batch, Examples
 
 Autocast = Callable[[], AbstractContextManager[Any]]
-_PER_BATCH = 64
+PER_BATCH = 64
 
 
-def logits(model: nn.Module, examples: Examples, batch_size: int = _PER_BATCH, **how: Any) -> Array:
+def logits(model: nn.Module, examples: Examples, batch_size: int = PER_BATCH, **how: Any) -> Array:
     """Return logits, shape (N, C), float32; see `forward` for `how`."""
-    return forward(model, model, examples, batch_size, **how)
+    return forward(model, model, examples, batches(examples, batch_size), **how)
 
 
-def embeddings(model: nn.Module, examples: Examples, batch_size: int = _PER_BATCH, **how: Any) -> Array:
+def embeddings(model: nn.Module, examples: Examples, batch_size: int = PER_BATCH, **how: Any) -> Array:
     """Return pooled encoder states, shape (N, D), float32; see `forward` for `how`."""
-    return forward(model, model.embed, examples, batch_size, **how)  # type: ignore[arg-type]
+    return forward(model, model.embed, examples, batches(examples, batch_size), **how)  # type: ignore[arg-type]
 
 
 def forward(
     model: nn.Module,
     function: Callable[[Batch], torch.Tensor],
     examples: Examples,
-    batch_size: int,
+    cuts: Sequence[Rows],
     autocast: Autocast = nullcontext,
     tick: Callable[[int], object] = lambda rows: None,
 ) -> Array:
-    """Apply a function of the model to every row, longest rows first, in evaluation mode.
+    """Apply a function of the model to every row of the given batches, in evaluation mode.
 
     The model's mode is restored afterwards. `tick` is called with the number of rows of each finished batch.
+
+    Returns
+    -------
+    float32, shape (N, …) for the N rows of the examples; rows in no batch have any value.
     """
     out: Array | None = None
     with evaluating(model):
-        for rows in batches(examples, batch_size):
+        for rows in cuts:
             values = one_batch(model, function, examples, rows, autocast)
             if out is None:
                 out = np.empty((len(examples), values.shape[1]), dtype=np.float32)

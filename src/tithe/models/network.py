@@ -114,6 +114,15 @@ def build(
     return network, examples
 
 
+def frozen_features(
+    model: Classifier, encoder_key: Mapping[str, str], examples: Encodable, accelerator: Accelerator
+) -> features.Features:
+    """Return the features that `build` trains the head of such a classifier on; in memory if the cache has no room."""
+    network = Network(model, model, None, encoder_key, is_frozen=True)
+    cached = features.cached(model, examples, network.cache_key, accelerator)
+    return features.computed(model, examples, accelerator) if cached is None else cached
+
+
 def encoder_fingerprint(sha256: str, encoder_key: Mapping[str, str]) -> dict[str, str]:
     """Return what identifies an encoder: the hashes of its tensors and of its configuration."""
     return {"sha256": sha256, "config": encoder_key["config"]}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +21,10 @@ from tithe.checkpoints.state import STATE
 from tithe.data import Label, LabelMap
 from tithe.errors import InputError
 from tithe.metrics.calibration import Calibration
-from tithe.models import freeze, inference
-from tithe.models.examples import Batch, Examples
-from tithe.models.network import encoder_fingerprint
+from tithe.models import features, freeze, inference, network
+from tithe.models.classifier import Classifier
+from tithe.models.examples import Batch, Encodable, Examples
+from tithe.progress import Tick
 from tithe.storage import run_files
 from tithe.tasks import Task
 from tithe.train import devices
@@ -48,6 +50,8 @@ class TrainedModel:
         Content of the checkpoint's `state.json`.
     folder
         Checkpoint that it was loaded from.
+    exact
+        Whether each input is predicted in a batch of its own, in float32; see `exactly`.
     """
 
     model: nn.Module
@@ -57,19 +61,68 @@ class TrainedModel:
     progress: dict[str, Any]
     accelerator: Accelerator
     folder: Path
+    exact: bool = False
 
-    def outputs(self, examples: Examples, **options: Any) -> Array:
-        """Return the network's outputs for every row, shape (N, …); see `inference.forward` for the options."""
-        options = {"batch_size": self.task.rows_at_once, **options}
-        return inference.logits(self.model, examples, autocast=self.accelerator.autocast, **options)
+    def exactly(self) -> TrainedModel:
+        """Return the same model with outputs that do not depend on other inputs, in any order or number.
 
-    def probabilities(self, examples: Examples, **options: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return class probabilities, shape (N, C)."""
-        return self.task.probabilities(self.outputs(examples, **options))
+        Otherwise they depend on the batch in their last digits: in bf16 in the fourth, in float32 in the seventh.
+        """
+        return replace(self, exact=True)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Batch size of `outputs`: that of the run's own evaluation, or 1 if the model is exact."""
+        return 1 if self.exact else self.task.rows_at_once
+
+    @property
+    def _autocast(self) -> inference.Autocast:
+        return nullcontext if self.exact else self.accelerator.autocast
+
+    @property
+    def _is_on_features(self) -> bool:
+        return bool(self.progress.get("on_features")) and not self.exact
+
+    def inputs(self, examples: Examples) -> Examples:
+        """Return what the run's own evaluation read: a frozen encoder's features if it trained on them.
+
+        They come from the feature cache, and are computed if they are missing. Features depend on their batches,
+        which are those of all given rows: for the run's own rows, pass the whole data set, and then `take` a part.
+        """
+        if not self._is_on_features:
+            return examples
+        assert isinstance(self.model, Classifier) and isinstance(examples, Encodable)
+        return network.frozen_features(self.model, self.task.encoder_key(), examples, self.accelerator)
+
+    def outputs(self, examples: Examples, batch_size: int | None = None, tick: Tick = lambda rows: None) -> Array:
+        """Return the network's outputs for every row, shape (N, …), equal to those of the run for the same rows.
+
+        Parameters
+        ----------
+        examples
+            Rows encoded by the task, or the result of `inputs`.
+        batch_size
+            That of the run's own evaluation when unset; another one affects the last digits.
+        tick
+            Called with the number of rows of each finished batch.
+        """
+        at_once, reader = batch_size or self.rows_at_once, self.model
+        if self._is_on_features:
+            assert isinstance(self.model, Classifier)
+            if not isinstance(examples, features.Features):
+                examples = features.computed(self.model, examples, self.accelerator)
+            reader = features.Probe(self.model.head)
+        return inference.logits(reader, examples, at_once, autocast=self._autocast, tick=tick)
+
+    def probabilities(
+        self, examples: Examples, batch_size: int | None = None, tick: Tick = lambda rows: None
+    ) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return class probabilities, shape (N, C); see `outputs`."""
+        return self.task.probabilities(self.outputs(examples, batch_size, tick))
 
     def batch_probabilities(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the class probabilities of one batch, shape (B, C)."""
-        values_BC = inference.of_batch(self.model, self.model, batch, self.accelerator.autocast)
+        values_BC = inference.of_batch(self.model, self.model, batch, self._autocast)
         return self.task.probabilities(values_BC)
 
     @cached_property
@@ -83,11 +136,21 @@ class TrainedModel:
             return None  # an epoch file is loaded with the calibration of its folder's best checkpoint
         return Calibration.from_dict(storage.read_json(path))
 
-    def predict(self, inputs: Sequence[str], batch_size: int = 64) -> list[Prediction]:
-        """Classify inputs; the predictions are in the same order."""
+    def predict(self, inputs: Sequence[str], batch_size: int | None = None, exact: bool = False) -> list[Prediction]:
+        """Classify inputs; the predictions are in the same order.
+
+        Parameters
+        ----------
+        batch_size
+            That of the run's own evaluation when unset: the same inputs then give the same predictions.
+        exact
+            Predict each input in a batch of its own, in float32, whatever the batch size is: slower, but no
+            prediction depends on other inputs. See `exactly`.
+        """
         if not inputs:
             return []
-        probs_NC = self.probabilities(self.task.examples(inputs), batch_size=batch_size)
+        model = self.exactly() if exact else self
+        probs_NC = model.probabilities(self.task.examples(inputs), 1 if model.exact else batch_size)
         names = [str(name) for name in self.labels.names]
         return [
             Prediction(
@@ -148,7 +211,7 @@ def _is_replaced(folder: Path) -> bool:
 
 def _check_encoder(model: nn.Module, task: Task, made_of: dict[str, Any]) -> None:
     sha256 = freeze.Proof.begin(model, "all").sha256
-    encoder = encoder_fingerprint(sha256, task.encoder_key())
+    encoder = network.encoder_fingerprint(sha256, task.encoder_key())
     if made_of.get("encoder") != encoder or made_of["model"] != task.fingerprint():
         name = task.run.model.encoder
         raise InputError(f"the encoder '{name}' is not the one that this head was trained on: restore it")

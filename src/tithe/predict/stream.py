@@ -14,7 +14,8 @@ from tithe.errors import InputError
 from tithe.predict.model import Prediction, TrainedModel, load
 from tithe.predict.writers import Rows, chunks
 
-_BATCHES_IN_MEMORY = 16
+# Texts of one pass: those of a file up to this size have the batches of an evaluation of the file.
+_TEXTS_IN_MEMORY = 1 << 14
 
 
 def read_texts(inputs: list[str] | None, source: Path | None, text_column: str) -> Iterator[str]:
@@ -40,11 +41,17 @@ def read_texts(inputs: list[str] | None, source: Path | None, text_column: str) 
 
 
 def predict_stream(
-    checkpoint: Path, inputs: list[str] | None, source: Path | None, text_column: str, batch_size: int
+    checkpoint: Path,
+    inputs: list[str] | None,
+    source: Path | None,
+    text_column: str,
+    batch_size: int | None,
+    exact: bool = False,
 ) -> tuple[Rows, Callable[[dict[str, Any]], str]]:
     """Return the predictions of a checkpoint, and the function that formats one of them as a line.
 
     A checkpoint of the text task takes the inputs of `read_texts`; one of the image task takes files and folders.
+    For batch size and `exact` see `TrainedModel.predict`.
 
     Raises
     ------
@@ -52,7 +59,7 @@ def predict_stream(
         The checkpoint or the input does not exist.
     """
     stream = None if inputs is not None or (source and source.is_dir()) else read_texts(inputs, source, text_column)
-    model = load(checkpoint)
+    model = load(checkpoint).exactly() if exact else load(checkpoint)
     if model.run.task != "image":
         if source and source.is_dir():
             raise InputError(f"{source} is a folder, and the checkpoint classifies texts: pass a file of texts")
@@ -63,7 +70,7 @@ def predict_stream(
     sources = [Path(path) for path in inputs or []] or ([source] if source else [])
     if not sources:
         raise InputError("no images: give files or folders after the checkpoint, or --input FOLDER")
-    return (score._asdict() for score in score_images(model, sources, model.task.rows_at_once)), _image_line
+    return (score._asdict() for score in score_images(model, sources, model.rows_at_once)), _image_line
 
 
 def _text_line(row: dict[str, Any]) -> str:
@@ -75,7 +82,9 @@ def _image_line(row: dict[str, Any]) -> str:
     return f"{row['verdict'] or row['reason']}\t{score}\t{row['path']}"
 
 
-def _predict_texts(model: TrainedModel, stream: Iterable[str], batch_size: int) -> Iterator[tuple[str, Prediction]]:
-    """Yield (text, prediction) in order, with only a few batches in memory."""
-    for chunk in chunks(stream, batch_size * _BATCHES_IN_MEMORY):
+def _predict_texts(
+    model: TrainedModel, stream: Iterable[str], batch_size: int | None
+) -> Iterator[tuple[str, Prediction]]:
+    """Yield (text, prediction) in order, with a bounded number of texts in memory."""
+    for chunk in chunks(stream, 1 if model.exact else _TEXTS_IN_MEMORY):
         yield from zip(chunk, model.predict(chunk, batch_size), strict=True)

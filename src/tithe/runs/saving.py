@@ -143,6 +143,7 @@ class Saver:
             "idle": round(self.step_log.data_wait_seconds, 3),
             "made_of": self._fingerprint,
             "config": config.dump(self._setup.run),
+            **({"on_features": True} if self._setup.network.on_features else {}),
             **({"sums": sums} if (sums := self.step_log.sums) else {}),
             **({"history": extent._asdict()} if (extent := self.step_log.extent) else {}),
             **({"files": files} if (files := self._files_to_keep()) else {}),

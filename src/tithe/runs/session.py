@@ -185,14 +185,14 @@ class Session:
         return self.setup.task.scores(self.val_examples.labels, self.predict(model, self.val_examples))
 
     def predict(self, model: nn.Module, examples: Examples, tick: Tick = lambda rows: None) -> Array:
-        """Return the network's outputs for every row, shape (N, …); several processes share the rows."""
+        """Return the network's outputs for every row, shape (N, …); several processes share the batches."""
         accelerator, at_once = self.setup.accelerator, self.setup.task.rows_at_once
         rank, world = accelerator.process_index, accelerator.num_processes
-        rows = np.arange(len(examples))
-        own = examples.take(rows[rank::world])
-        outputs = inference.logits(model, own, at_once, autocast=accelerator.autocast, tick=tick)
+        own = inference.batches(examples, at_once)[rank::world]
+        outputs = inference.forward(model, model, examples, own, accelerator.autocast, tick)
         if world > 1:
-            parts, outputs = gather_object([outputs]), np.empty((len(rows), outputs.shape[1]), np.float32)
-            for r, part in enumerate(parts):
-                outputs[r::world] = part
+            parts = gather_object([(rows, outputs[rows]) for rows in own])
+            outputs = np.empty((len(examples), *parts[0][1].shape[1:]), np.float32)
+            for rows, values in parts:
+                outputs[rows] = values
         return outputs

@@ -131,7 +131,7 @@ class ImageExamples:
             pieces = crops.even(image_HW3, size, self.settings.crops)
             if self.change:
                 pieces = np.stack([degradations.by_name(self.change)(piece) for piece in pieces])
-            return pieces[0] if self.settings.crops == 1 else pieces
+            return _without_axis_of_one(pieces)
         # Twins share the random generator: they are cropped at the same place and augmented in the same way.
         rng = np.random.default_rng([self.seed, 0x1A6E, self.epoch, int(self.groups[row])])
         piece = crops.random(image_HW3, size, rng)
@@ -218,9 +218,10 @@ class Image:
         return ImageExamples(Path(), dataset, self.settings, self.run.seed)
 
     def batch(self, photographs: Sequence[Array]) -> Batch:
-        """Return evenly spaced crops of photographs in memory, uint8 (B, K, 3, S, S)."""
+        """Return evenly spaced crops of photographs in memory, uint8 (B, K, 3, S, S), or (B, 3, S, S) for one crop."""
         s = self.settings
-        return {"images": _channels_first([crops.even(image_HW3, s.size, s.crops) for image_HW3 in photographs])}
+        pieces = [_without_axis_of_one(crops.even(image_HW3, s.size, s.crops)) for image_HW3 in photographs]
+        return {"images": _channels_first(pieces)}
 
     def probabilities(self, outputs: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the probabilities of fake and real, shape (N, 2); the latter is the score."""
@@ -283,6 +284,11 @@ def open(run: config.Run) -> Task:
 def restore(run: config.Run, folder: Path, fingerprint: Mapping[str, Any]) -> Task:
     """Return the task of a checkpoint."""
     return Image(run)
+
+
+def _without_axis_of_one(pieces_KSS3: Array) -> Array:
+    """Return a single crop as (S, S, 3): the detector then averages nothing, which would round."""
+    return pieces_KSS3[0] if len(pieces_KSS3) == 1 else pieces_KSS3
 
 
 def _channels_first(pieces: Sequence[Array]) -> torch.Tensor:

@@ -103,7 +103,7 @@ class Text:
     """
 
     progress_label: ClassVar = ("tokenising", "texts")
-    rows_at_once: ClassVar = 64
+    rows_at_once: ClassVar = inference.PER_BATCH
 
     run: config.Run
     encoder: Any

@@ -63,7 +63,6 @@ def accelerator(device: str = "auto", mixed_precision: str = "no", careful_scali
         The device is not available.
     """
     _check(device)
-    # Accelerate keeps one precision per process, but runs in one process may differ.
     AcceleratorState._reset_state()
     state = PartialState(cpu=device == "cpu")
     if state.device.type == "cpu":
@@ -72,7 +71,10 @@ def accelerator(device: str = "auto", mixed_precision: str = "no", careful_scali
     if decided.note:
         logger.warning(decided.note)
     handlers = [_CAREFUL] if careful_scaling else []
-    return Accelerator(cpu=device == "cpu", mixed_precision=decided.name, kwargs_handlers=handlers)
+    made = Accelerator(cpu=device == "cpu", mixed_precision=decided.name, kwargs_handlers=handlers)
+    # Accelerate keeps one precision per process, but runs in one process may differ: each keeps its own.
+    made.state.__dict__ = dict(made.state.__dict__)
+    return made
 
 
 def _check(device: str) -> None:
