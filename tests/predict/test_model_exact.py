@@ -32,9 +32,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(params=KINDS)
-def home(
-    request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def home(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(devices, "bf16_is_native", lambda device: True)  # where it is not, it is emulated
     sections = KINDS[request.param]
     path = write_rows(tmp_path / "texts.parquet", *make_texts(40, classes=3))

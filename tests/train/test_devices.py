@@ -28,3 +28,13 @@ def test_bf16_trains_close_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     half = [s.batch_loss for s in trainer.fit(Net(), criterion, Points(), FitOptions(settings(), 0, accelerator))]
     assert half == pytest.approx(exact, rel=0.05)
     assert half != exact
+
+
+def test_an_accelerator_keeps_its_precision_beside_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "bf16_is_native", lambda device: True)
+    half, single = devices.accelerator("cpu", "bf16"), devices.accelerator("cpu", "no")
+    assert [half.mixed_precision, single.mixed_precision] == ["bf16", "no"]
+    with half.autocast():
+        assert torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    with single.autocast():
+        assert not torch.is_autocast_enabled("cpu")

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from support.features import predicted
 from tithe import config, pipeline, storage
 from tithe.checkpoints import store
+from tithe.evaluate.checkpoint import Evaluation, evaluate_checkpoint
 from tithe.predict import load
 
 
@@ -49,6 +51,10 @@ def test_two_processes_train_the_same_run_as_one(settings: Callable[..., dict[st
     assert storage.broken_files(tmp_path / "two") == []
     assert len(store.load(tmp_path / "two/checkpoints/best").rng["processes"]) == 2
     assert load(tmp_path / "two/checkpoints/best").predict(["goal team win"])[0].probability > 0.5
+    asked = Evaluation(checkpoint_path=str(tmp_path / "two"))
+    evaluate_checkpoint(load(tmp_path / "two", "cpu"), asked, tmp_path / "found")
+    for part in ("validation", "test"):
+        assert predicted(tmp_path / "found", part).equals(predicted(tmp_path / "two", part)), "processes share batches"
 
 
 def _without_dropout(tmp_path: Path, encoder: Path) -> Path:

@@ -26,7 +26,7 @@ from tithe.interrupts import deferred
 from tithe.models import inference
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch, Encodable, Examples
-from tithe.progress import Tick, bar
+from tithe.progress import bar
 from tithe.storage import cache
 
 logger = logging.getLogger("tithe")
@@ -141,16 +141,16 @@ def cached(
 
 
 def computed(
-    model: Classifier, examples: Examples, accelerator: Accelerator, tick: Tick = lambda rows: None
+    model: Classifier, examples: Examples, accelerator: Accelerator, batch_size: int | None = None
 ) -> Features:
-    """Return the features of examples, equal to those of `cached` but kept in memory."""
-    cuts = _batches(examples, accelerator)
-    values_ND = inference.forward(model, model.embed, examples, cuts, accelerator.autocast, tick)
+    """Return the features of examples, kept in memory, and equal to those of `cached` unless a batch size is given."""
+    cuts = _batches(examples, accelerator, batch_size or _ROWS)
+    values_ND = inference.forward(model, model.embed, examples, cuts, accelerator.autocast)
     return Features(values_ND, np.arange(len(examples)), examples)
 
 
-def _batches(examples: Examples, accelerator: Accelerator) -> list[Rows]:
-    return inference.batches(examples, _ROWS, _COST[accelerator.device.type == "cuda"])
+def _batches(examples: Examples, accelerator: Accelerator, rows: int = _ROWS) -> list[Rows]:
+    return inference.batches(examples, rows, _COST[accelerator.device.type == "cuda"])
 
 
 @contextlib.contextmanager

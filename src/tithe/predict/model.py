@@ -110,7 +110,7 @@ class TrainedModel:
         if self._is_on_features:
             assert isinstance(self.model, Classifier)
             if not isinstance(examples, features.Features):
-                examples = features.computed(self.model, examples, self.accelerator)
+                examples = features.computed(self.model, examples, self.accelerator, batch_size)
             reader = features.Probe(self.model.head)
         return inference.logits(reader, examples, at_once, autocast=self._autocast, tick=tick)
 

@@ -126,15 +126,11 @@ class ImageExamples:
         return {"images": _channels_first(pieces), "labels": torch.from_numpy(self.labels[rows])}
 
     def _pieces(self, row: int) -> Array:
-        image_HW3, size = self.whole(row), self.settings.size
         if self.epoch is None:
-            pieces = crops.even(image_HW3, size, self.settings.crops)
-            if self.change:
-                pieces = np.stack([degradations.by_name(self.change)(piece) for piece in pieces])
-            return _without_axis_of_one(pieces)
+            return _even(self.whole(row), self.settings, self.change)
         # Twins share the random generator: they are cropped at the same place and augmented in the same way.
         rng = np.random.default_rng([self.seed, 0x1A6E, self.epoch, int(self.groups[row])])
-        piece = crops.random(image_HW3, size, rng)
+        piece = crops.random(self.whole(row), self.settings.size, rng)
         if self.settings.augment == "none":
             return piece
         recipe = augment.draw(rng)
@@ -219,9 +215,7 @@ class Image:
 
     def batch(self, photographs: Sequence[Array]) -> Batch:
         """Return evenly spaced crops of photographs in memory, uint8 (B, K, 3, S, S), or (B, 3, S, S) for one crop."""
-        s = self.settings
-        pieces = [_without_axis_of_one(crops.even(image_HW3, s.size, s.crops)) for image_HW3 in photographs]
-        return {"images": _channels_first(pieces)}
+        return {"images": _channels_first([_even(image_HW3, self.settings) for image_HW3 in photographs])}
 
     def probabilities(self, outputs: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the probabilities of fake and real, shape (N, 2); the latter is the score."""
@@ -286,9 +280,11 @@ def restore(run: config.Run, folder: Path, fingerprint: Mapping[str, Any]) -> Ta
     return Image(run)
 
 
-def _without_axis_of_one(pieces_KSS3: Array) -> Array:
-    """Return a single crop as (S, S, 3): the detector then averages nothing, which would round."""
-    return pieces_KSS3[0] if len(pieces_KSS3) == 1 else pieces_KSS3
+def _even(image_HW3: Array, settings: config.Images, change: str | None = None) -> Array:
+    """Return evenly spaced crops (K, S, S, 3), or a single one as (S, S, 3): an average of one would round it."""
+    pieces = crops.even(image_HW3, settings.size, settings.crops)
+    pieces = np.stack([degradations.by_name(change)(piece) for piece in pieces]) if change else pieces
+    return pieces[0] if settings.crops == 1 else pieces
 
 
 def _channels_first(pieces: Sequence[Array]) -> torch.Tensor:
