@@ -108,12 +108,26 @@ def test_a_head_on_features_is_evaluated_on_the_features_that_it_was_trained_on(
     assert_same(evaluated(home, tmp_path / "anew"), home)
 
 
-def test_all_texts_of_a_file_have_the_features_of_a_run_on_it(trained: Callable[..., Path]) -> None:
-    home = trained("bf16", ON_FEATURES["linear head"])
-    model = predict.load(home, "cpu")
-    examples = model.task.encode(model.task.load().rows)
-    in_memory = model.outputs(model.task.examples(TEXTS))
-    assert np.array_equal(in_memory, model.outputs(model.inputs(examples)))
+@each_precision
+@pytest.mark.parametrize("kind", ON_FEATURES)
+def test_a_file_has_the_same_predictions_with_and_without_labels(
+    kind: str, precision: str, trained: Callable[..., Path], tmp_path: Path
+) -> None:
+    home = trained(precision, ON_FEATURES[kind])
+    texts, labels = make_texts(30, classes=3, seed=1)
+    path = write_rows(tmp_path / "other.parquet", texts, labels)
+    found = predicted(evaluated(home, tmp_path / "found", dataset_path=str(path)), "data")["probability"].to_pylist()
+    assert probabilities(home, texts) == found
+    stream, _ = predict.predict_stream(home, None, path, "text", None)
+    assert [row["probability"] for row in stream] == found
+
+
+@each_precision
+def test_the_texts_of_a_run_have_its_features(precision: str, trained: Callable[..., Path]) -> None:
+    model = predict.load(trained(precision, ON_FEATURES["linear head"]), "cpu")
+    features = model.inputs(model.task.encode(model.task.load().rows))
+    found = model.outputs(model.task.examples(TEXTS))
+    assert np.array_equal(found, model.outputs(features))
 
 
 def test_a_run_without_room_for_features_is_evaluated_without_them(
