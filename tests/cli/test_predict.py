@@ -81,6 +81,42 @@ def test_files_of_any_format_keep_their_rows_in_order(
     assert [p.name for p in output.parent.iterdir()] == [output.name]
 
 
+@pytest.mark.parametrize("source", [".csv", ".parquet", ".jsonl"])
+def test_rows_without_a_text_are_counted(source: str, trained: Trained, run: Run, tmp_path: Path) -> None:
+    path = write_input(tmp_path / f"in{source}")
+    result = run("predict", trained.best, "--input", path)
+    assert result.code == 0 and len(result.out.splitlines()) == 6
+    assert f"{path}: 1 of 6 rows have no text, the first is row 1: predicted as an empty text" in result.err
+
+
+def test_lines_of_one_column_are_texts_whatever_they_contain(trained: Trained, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text('text\nrocket orbit\nthe goal, the match; "the cup"\n"moon, orbit"\n')
+    result = run("predict", trained.best, "--input", path, "--json")
+    assert result.code == 0 and result.err == ""
+    texts = [json.loads(line)["text"] for line in result.out.splitlines()]
+    assert texts == ["rocket orbit", 'the goal, the match; "the cup"', "moon, orbit"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("in.csv", "n,text\n1,goal\n2,the goal, the cup\n", "in.csv line 3 is unreadable, '2,the goal, the cup': "),
+        ("in.tsv", "n\ttext\n1\tgoal\n2\n", "in.tsv line 3 is unreadable, '2': repair or remove it; .* quotes"),
+        ("in.csv", 'text\n"the goal\nrocket\n', "in.csv line 2 is unreadable, '\"the goal': repair or remove it;"),
+        ("in.jsonl", '{"text": "goal"}\n{"text": "cut\n', "in.jsonl row 1 is unreadable, .*: repair or remove it$"),
+        ("in.csv", "text,text\na,b\n", "more than one column 'text': rename all but one"),
+    ],
+)
+def test_an_unreadable_row_is_named_before_anything_is_predicted(
+    name: str, content: str, says: str, trained: Trained, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    assert_refused(run("predict", trained.best, "--input", tmp_path / name), says)
+    assert_refused(run("predict", trained.best, "-i", tmp_path / name, "-o", tmp_path / "out.csv"), says)
+    assert not (tmp_path / "out.csv").exists()
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
 def test_no_texts_make_an_empty_file(suffix: str, trained: Trained, run: Run, tmp_path: Path) -> None:
     output = tmp_path / f"out{suffix}"

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tithe import plugins
-from tithe.data.clean import why_not_text
+from tithe.data.clean import clean_text, why_not_text
+from tithe.data.readers import Unreadable
 from tithe.data.text.ingest import find_reader
 from tithe.errors import InputError
 from tithe.predict.model import Prediction, TrainedModel, load
 from tithe.predict.writers import Rows, chunks
 
+logger = logging.getLogger("tithe")
+
 # Texts of one pass: those of a file up to this size have the batches of an evaluation of the file.
 _TEXTS_IN_MEMORY = 1 << 14
+_EXCERPT = 80
 
 
 def read_texts(inputs: list[str] | None, source: Path | None, text_column: str) -> Iterator[str]:
     """Yield the given texts, the texts of a file, or the lines of standard input.
 
-    A missing or unreadable text in a file is replaced by an empty one, so that predictions and rows stay aligned.
+    A missing text in a file is replaced by an empty one, so that predictions and rows stay aligned; a warning says so.
+
+    Raises
+    ------
+    InputError
+        There is no input, or a row of the file is unreadable: before the first text.
     """
     if inputs:
         yield from inputs
@@ -35,9 +45,31 @@ def read_texts(inputs: list[str] | None, source: Path | None, text_column: str) 
         with source.open(encoding="utf-8", errors="replace") as file:
             yield from (line.rstrip("\n") for line in file)
     else:
-        reader = plugins.load("readers", find_reader(source, None))
-        for rows in reader.read(source, text_column, None):
-            yield from ("" if why_not_text(text) else text for text, _ in rows)
+        yield from _texts_of_rows(source, text_column)
+
+
+def _texts_of_rows(source: Path, text_column: str) -> Iterator[str]:
+    reader = plugins.load("readers", find_reader(source, None))
+    _check(source, (text for rows in reader.read(source, text_column, None) for text, _ in rows))
+    for rows in reader.read(source, text_column, None):
+        yield from ("" if why_not_text(text) else text for text, _ in rows)
+
+
+def _check(source: Path, texts: Iterator[object]) -> None:
+    """Look for rows without a text, in a pass of its own: predictions that end halfway are of no use."""
+    missing = []
+    for row, text in enumerate(texts):
+        if isinstance(text, Unreadable):
+            problem = f"{text.place(row)} is unreadable, '{clean_text(text)[:_EXCERPT]}'"
+            cure = "; a text with a delimiter, a quote or a line break needs quotes around it" if text.line else ""
+            raise InputError(f"{source}: {problem}: repair or remove it{cure}")
+        if why_not_text(text):
+            missing.append(row)
+    if missing:
+        logger.warning(
+            "%s: %d of %d rows have no text, the first is row %d: predicted as an empty text",
+            *(source, len(missing), row + 1, missing[0]),
+        )
 
 
 def predict_stream(

@@ -91,8 +91,8 @@ def test_lines_without_a_path_or_a_label_are_named(tmp_path: Path) -> None:
     assert found.entries == (
         Skipped("a.png", "missing_label"),
         Skipped("", "missing_path"),
-        Skipped("b.png", "unreadable_row"),
-        Skipped("c.png", "unreadable_row"),
+        Skipped("b.png", "unreadable_row", 4),
+        Skipped("c.png", "unreadable_row", 5),
         Listed("d.png", 1),
     )
 
@@ -102,6 +102,22 @@ def test_a_generator_has_one_spelling(tmp_path: Path) -> None:
     path = written(tmp_path, "labels.csv", "path,label,generator", *(f"{i}.png,fake,{n}" for i, n in enumerate(names)))
     found = [entry[2] for entry in brief(listing("image_csv", path).entries)]
     assert found == ["café", "café", "café", UNKNOWN]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_quote_that_is_never_closed_hides_no_images(tmp_path: Path, mark: str) -> None:
+    lines = [mark.join((f"{i}.png", ("real", "fake")[i % 2])) for i in range(20)]
+    lines[3], lines[9] = f'"3.png{mark}fake', f'9.png{mark}"fake'
+    found = listing("image_csv", written(tmp_path, "labels.csv", f"path{mark}label", *lines)).entries
+    expected: list[Listed | Skipped] = [Listed(f"{i}.png", 1 - i % 2) for i in range(20)]
+    expected[3], expected[9] = Skipped('"3.png', "unreadable_row", 5), Skipped("9.png", "unreadable_row", 11)
+    assert list(found) == expected
+
+
+def test_a_mistake_behind_an_unclosed_quote_is_named_by_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "labels.csv", "path,label", '"a.png,real', "b.png,real", "c.png,edited", "d.png,real")
+    with pytest.raises(InputError, match=r"labels\.csv line 4: label 'edited' is invalid"):
+        listing("image_csv", path)
 
 
 def test_columns_that_are_not_read_are_named_once(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
-"""Dialects of CSV, and rows with a wrong number of fields."""
+"""Dialects of CSV, rows with a wrong number of fields, and quotes that are never closed."""
 
+import logging
 from pathlib import Path
 
 import pytest
 
 from support.text_sets import GOOD, account_adds_up, dropped, kept, load, write_csv
+from tithe import storage
+from tithe.errors import InputError
 
 
 @pytest.mark.parametrize(("name", "delimiter"), [("rows.csv", ","), ("rows.csv", ";"), ("rows.tsv", "\t")])
@@ -23,3 +26,35 @@ def test_csv_rows_with_a_wrong_number_of_fields_are_unreadable(tmp_path: Path) -
     found = load(path)
     assert dropped(found) == [(20, "unreadable"), (21, "unreadable"), (22, "missing_label"), (23, "empty_text")]
     assert account_adds_up(found)
+
+
+def test_rows_behind_an_unclosed_quote_keep_their_texts_and_labels(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [f"{text},{label}" for text, label in GOOD]
+    lines[5], lines[15] = '"Great film he said,cat', '"Awful film he said,cat'
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["text,label", *lines]))
+    with caplog.at_level(logging.WARNING, "tithe"):
+        found = load(path)
+    assert kept(found) == [(row, *pair) for row, pair in enumerate(GOOD) if row not in (5, 15)]
+    assert account_adds_up(found) and found.report["dropped"] == {"unreadable": 2}
+    assert storage.read_lines(found.dropped) == [
+        {"row": 5, "reason": "unreadable", "line": 7, "text": lines[5]},
+        {"row": 15, "reason": "unreadable", "line": 17, "text": lines[15]},
+    ]
+    assert caplog.messages == [f"{path}: 2 of 20 rows are unreadable, the first is line 7"]
+
+
+@pytest.mark.parametrize("header", ["text,label,label", "text,text,label", '"label";text;"label"'])
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(header + "\n" + header.replace("label", "cat"))
+    with pytest.raises(InputError, match=r"rows\.csv has more than one column '(text|label)': rename all but one"):
+        load(path)
+
+
+def test_other_columns_may_have_one_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,note,note,label\n" + "".join(f"{text},,,{label}\n" for text, label in GOOD))
+    assert [(text, label) for _, text, label in kept(load(path))] == GOOD

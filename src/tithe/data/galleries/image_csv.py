@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from tithe.data import delimited
 from tithe.data.clean import clean_text
 from tithe.data.images.listing import (
     CLASSES,
@@ -23,6 +22,7 @@ from tithe.data.images.listing import (
     part_of,
 )
 from tithe.data.labels import normalise
+from tithe.data.readers import Unreadable
 from tithe.errors import InputError
 
 _COLUMNS = {
@@ -59,7 +59,7 @@ def listing(path: Path) -> Listing:
     `ai`, or numbers and booleans, where 1 and true mean real.
 
     Lines without a path or a label are skipped as `missing_path` and `missing_label`, those with the wrong number of
-    fields as `unreadable_row`.
+    fields or an unclosed quote as `unreadable_row`.
 
     Raises
     ------
@@ -95,17 +95,19 @@ def _lists(path: Path) -> dict[Path, Part | None]:
 def _read(file: Path, part: Part | None) -> Listing:
     numbered: list[Listed] = []
     entries: list[Listed | Skipped] = []
-    with _open_csv(file) as rows:
-        columns = _columns(file, list(rows.fieldnames or ()))
+    with delimited.opened(file) as table:
+        columns = _columns(file, table.header)
         if part:
             columns.pop("split", None)
-        unread = [name for name in rows.fieldnames or () if name not in columns.values()]
-        for row in rows:
-            if None in row or None in row.values():  # more fields than columns, or fewer
-                entries.append(Skipped(row[columns["path"]] or "", "unreadable_row"))
+        unread = [name for name in table.header if name not in columns.values()]
+        places = {name: table.header.index(column) for name, column in columns.items()}
+        for line, fields in table.rows():
+            if isinstance(fields, Unreadable):
+                path = fields.split(table.delimiter)[places["path"] :][:1]
+                entries.append(Skipped("".join(path), "unreadable_row", line))
                 continue
-            values = {name: row[column].strip() for name, column in columns.items()}
-            entry = _entry(values, part, file, rows.line_num)
+            values = {name: fields[place].strip() for name, place in places.items()}
+            entry = _entry(values, part, file, line)
             entries.append(entry)
             if isinstance(entry, Listed) and normalise(values["label"]) in _NUMBERS:
                 numbered.append(entry)
@@ -114,19 +116,6 @@ def _read(file: Path, part: Part | None) -> Listing:
         _check_polarity(file, numbered)
         remarks.append(f"{file.name}: of labels that are numbers 1 is read as real, 0 as fake")
     return Listing(tuple(entries), tuple(remarks))
-
-
-@contextlib.contextmanager
-def _open_csv(file: Path) -> Iterator[csv.DictReader[str]]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            delimiter = max(",;\t", key=stream.readline().count)
-            stream.seek(0)
-            yield csv.DictReader(stream, delimiter=delimiter)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 (byte {error.start}): convert it, for example with iconv") from None
-    except csv.Error as error:
-        raise InputError(f"{file} is not CSV: {error}") from None
 
 
 def _columns(file: Path, header: list[str]) -> dict[str, str]:

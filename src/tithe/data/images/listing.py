@@ -54,10 +54,11 @@ class Listed:
 
 
 class Skipped(NamedTuple):
-    """An entry that is not a usable image, and why."""
+    """An entry that is not a usable image, and why; the line of the list that can't be read, from 1."""
 
     path: str
     reason: str
+    line: int | None = None
 
 
 class Listing(NamedTuple):

@@ -111,9 +111,9 @@ def _readable(
     return photos, dropped
 
 
-def drop(row: int, path: str, reason: str) -> Drop:
+def drop(row: int, path: str, reason: str, line: int | None = None) -> Drop:
     """Return the log line of a dropped entry."""
-    return {"row": row, "reason": reason, "path": path}
+    return {"row": row, "reason": reason, **({"line": line} if line else {}), "path": path}
 
 
 def _near_duplicates(photos: list[_Photo]) -> list[Rows]:

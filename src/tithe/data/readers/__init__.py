@@ -45,12 +45,14 @@ def check(path: Path, text_column: str, label_column: str | None, found: Collect
     Raises
     ------
     InputError
-        One is missing; the message names the setting and the nearest column.
+        One is missing, and the message names the setting and the nearest column; or several have its name.
     """
     for setting, column in (("text_column", text_column), ("label_column", label_column)):
         if column is not None and column not in found:
             shown = [" ".join(name.split()) for name in found]  # of a damaged file they may be anything
             raise InputError(f"{path} has no {kind} '{column}' (data.{setting}){did_you_mean(column, shown)}")
+        if column is not None and list(found).count(column) > 1:
+            raise InputError(f"{path} has more than one {kind} '{column}': rename all but one")
 
 
 def lists(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
@@ -81,4 +83,16 @@ def pairs_of_objects(
 
 
 class Unreadable(str):
-    """A row that its reader could not parse: the raw text, as far as it is known."""
+    """A row that its reader could not parse: the raw text, as far as it is known; the line it is on, from 1, or None."""
+
+    line: int | None
+
+    def __new__(cls, text: str, line: int | None = None) -> Unreadable:
+        """Attach the line to the text."""
+        row = super().__new__(cls, text)
+        row.line = line
+        return row
+
+    def place(self, row: int) -> str:
+        """Return the place of a row in words: its line, or else its position."""
+        return f"line {self.line}" if self.line else f"row {row}"

@@ -1,14 +1,12 @@
-"""CSV and TSV with a header line; a row with the wrong number of fields is counted as unreadable."""
+"""CSV and TSV with a header line; a row with the wrong number of fields, or a broken quote, is counted as unreadable."""
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tithe.data import delimited
 from tithe.data.readers import Pair, Unreadable, check, lists
-from tithe.errors import InputError
 
 SUFFIXES = (".csv", ".tsv")
 
@@ -19,27 +17,18 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
     Raises
     ------
     InputError
-        The file is empty, not UTF-8 or not CSV, or a column is missing.
+        The file is empty, not UTF-8 or not CSV, or a column is missing or ambiguous.
     """
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from lists(_pairs(file, path, text_column, label_column))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 (byte {error.start}): convert it, for example with iconv") from None
-    except csv.Error as error:
-        raise InputError(f"{path} is not CSV: {error}") from None
+    with delimited.opened(path) as table:
+        check(path, text_column, label_column, table.header)
+        yield from lists(_pairs(table, text_column, label_column))
 
 
-def _pairs(file: Iterator[str], path: Path, text_column: str, label_column: str | None) -> Iterator[Pair]:
-    first = next(file, "")
-    delimiter = max(",;\t", key=first.count)
-    header = next(csv.reader([first], delimiter=delimiter), [])
-    check(path, text_column, label_column, header)
-    text_at = header.index(text_column)
-    label_at = header.index(label_column) if label_column else None
-    for fields in csv.reader(file, delimiter=delimiter):
-        if len(fields) == len(header):
+def _pairs(table: delimited.Table, text_column: str, label_column: str | None) -> Iterator[Pair]:
+    text_at = table.header.index(text_column)
+    label_at = table.header.index(label_column) if label_column else None
+    for _, fields in table.rows():
+        if isinstance(fields, Unreadable):
+            yield fields, None
+        else:
             yield fields[text_at], None if label_at is None else fields[label_at]
-        elif fields:
-            yield Unreadable(delimiter.join(fields)), None

@@ -39,9 +39,6 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
         raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
     with file:
         check(path, text_column, label_column, schema.names)
-        for column in (text_column, label_column):
-            if column is not None and schema.names.count(column) > 1:
-                raise InputError(f"{path} has more than one column '{column}': rename all but one")
         kind = schema.field(text_column).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not any(is_text(kind) for is_text in (*_STRINGS, *_BYTES, pa.types.is_null)):

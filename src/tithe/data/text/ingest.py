@@ -42,6 +42,7 @@ class _Ingestion:
     keys: list[bytes] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
     words: list[int] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     read: int = 0
     classes: dict[str, str] = field(default_factory=dict)
 
@@ -53,8 +54,12 @@ class _Ingestion:
         return self.classes.get(str(label)), "unknown_symbol"
 
     def drop(self, row: int, reason: str, value: object, **more: object) -> None:
+        line = {}
+        if isinstance(value, readers.Unreadable):
+            self.unreadable.append(value.place(row))
+            line = {"line": value.line} if value.line else {}
         excerpt = {"text": storable(value[:_EXCERPT])} if isinstance(value, str) else {}
-        self.dropped.append({"row": row, "reason": reason, **more, **excerpt})
+        self.dropped.append({"row": row, "reason": reason, **line, **more, **excerpt})
 
 
 def find_reader(path: Path, name: str | None) -> str:
@@ -136,6 +141,8 @@ def _write(path: Path, reader: str, data: config.Data, classes: dict[str, str], 
     with pa.ipc.new_file(str(folder / "rows.arrow"), _SCHEMA) as sink:
         for batch in _cleaned(path, reader, data, ingestion):
             sink.write_batch(batch)
+    if places := ingestion.unreadable:
+        logger.warning("%s: %d of %d rows are unreadable, the first is %s", path, len(places), ingestion.read, places[0])
     if not ingestion.labels:
         raise InputError(f"{path}: {_nothing_left(ingestion)}")
     labels = LabelMap.of(ingestion.labels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tithe import data, plugins
-from tithe.data import json_stream
+from tithe.data import delimited, json_stream
 from tithe.data.labels import normalise, storable
 from tithe.data.readers import Unreadable
 from tithe.errors import InputError
@@ -97,9 +96,8 @@ def _columns(path: Path) -> dict[str, bool]:
     """Return the columns of a file, and whether each may contain texts; only Parquet has types that rule it out."""
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            first = next(file, "")
-        return dict.fromkeys(next(csv.reader([first], delimiter=max(",;\t", key=first.count)), []), True)
+        with delimited.opened(path) as table:
+            return dict.fromkeys(table.header, True)
     if suffix not in (".parquet", ".pq"):
         first_row = next(json_stream.values(path), None)
         return dict.fromkeys(first_row, True) if isinstance(first_row, dict) else {}
