@@ -91,7 +91,9 @@ class Table:
             for number, text in enumerate(read if ended else read[:-1], line):
                 if row := self._alone(text, number):
                     yield number, row
-        elif ended or len(fields) != width:
+        elif ended:
+            yield line, Unreadable("".join(read).rstrip("\r\n"), line)
+        elif len(fields) != width:
             yield line, Unreadable(self.delimiter.join(fields), line)
         else:
             yield line, fields
@@ -153,7 +155,9 @@ def _header(lines: Sequence[str]) -> tuple[list[str], str, int]:
 
 
 def _rows_of_one_line(file: TextIO, delimiter: str) -> Iterator[list[str]]:
-    reader, before = csv.reader(file, delimiter=delimiter), 0
+    reader = csv.reader(file, delimiter=delimiter)
+    next(reader, None)  # the header
+    before = reader.line_num
     for fields in itertools.islice(reader, _SAMPLE):
         if reader.line_num == before + 1:
             yield fields

@@ -75,10 +75,10 @@ def hides_rows(record: Record, usual: Callable[[], Values]) -> bool:
     text = record.fields[column].rstrip("\r\n") if record.ended else record.fields[column]
     first, *others = [line.split(record.delimiter) for line in _LINE_END.split(text)]
     by_the_rules = strictly(record.lines, record.delimiter) is not None
+    opens = not record.ended and _opens(record.lines[-1], record.delimiter)
     if by_the_rules and len(record.fields) == record.width:
-        return record.width > 1 and _are_all_rows(first, others, column, usual, record.width)
-    broken_inside = not (by_the_rules or record.ended)
-    if record.width == 1 or (broken_inside and _opens(record.lines[-1], record.delimiter)):
+        return record.width > 1 and not opens and _are_all_rows(first, others, column, usual, record.width)
+    if record.width == 1 or (opens and not by_the_rules):
         return True
     inner = [fields for fields in (others if record.ended else others[:-1]) if fields != [""]]
     return _are_mostly_rows(first, inner, column, usual(), record.width)
@@ -91,11 +91,11 @@ def _are_all_rows(
     if len(first) < width - column or len(last) <= column or any(len(fields) != width for fields in inner):
         return False
     values = usual()
-    # The first line of a text in the last column, and the last line of one in the first, are no evidence.
-    needed = [_has_one(fields, values) for fields in inner]
-    needed += [_has_one(first[column - width :], values[column:])] if column < width - 1 else []
-    needed += [_has_one(last, values[: column + 1])] if column > 0 else []
-    return all(needed)
+    # Of the first line only the columns after the text are evidence, of the last one those before it.
+    known = [_has_one(fields, values) for fields in inner]
+    known += [_has_one(first[column - width :], values[column:])] if any(values[column + 1 :]) else []
+    known += [_has_one(last, values[: column + 1])] if any(values[:column]) else []
+    return bool(known) and all(known)
 
 
 def _are_mostly_rows(first: list[str], inner: list[list[str]], column: int, usual: Values, width: int) -> bool:
@@ -105,12 +105,14 @@ def _are_mostly_rows(first: list[str], inner: list[list[str]], column: int, usua
         known | {value for value, count in Counter(fields[at] for fields in whole).items() if count > 1}
         for at, known in enumerate(usual)
     ]
-    rows = [_has_one(fields, values) for fields in whole] if any(values) else [True] * len(whole)
     tail = first[column - width :] if len(first) >= width - column > 0 else []
-    before_others = column < width - 1  # otherwise the first line has no field but the text that it begins
-    opening = _has_one(tail, values[column:]) or (before_others and bool(tail) and not any(values))
-    counted = before_others or opening
-    return 2 * (sum(rows) + opening) >= len(inner) + counted > 0
+    if any(values):
+        rows = sum(_has_one(fields, values) for fields in whole)
+        opening, evidence = _has_one(tail, values[column:]), any(values[column + 1 :])
+    else:  # no column repeats its values: the number of fields has to do
+        rows, evidence = len(whole), column < width - 1
+        opening = evidence and bool(tail)
+    return 2 * (rows + opening) >= len(inner) + (evidence or opening) > 0
 
 
 def _has_one(fields: Sequence[str], values: Values) -> bool:

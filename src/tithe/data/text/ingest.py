@@ -54,7 +54,7 @@ class _Ingestion:
         return self.classes.get(str(label)), "unknown_symbol"
 
     def drop(self, row: int, reason: str, value: object, **more: object) -> None:
-        line = {}
+        line: dict[str, object] = {}
         if isinstance(value, readers.Unreadable):
             self.unreadable.append(value.place(row))
             line = {"line": value.line} if value.line else {}
