@@ -68,24 +68,28 @@ class Table:
         lines after that one are read again as rows of their own. Blank lines between rows are passed over.
         """
         lines, taken, width, line = self._lines, self._lines.taken, len(self.header), self._skipped + 1
-        for fields in csv.reader(lines, delimiter=self.delimiter):
-            if len(taken) > 1 or lines.ended:
-                read = taken.copy()
-                yield from self._judged(fields, read, line)
-                line += len(read) - len(lines.again)
-            else:
-                if len(fields) == width:
-                    yield line, fields
-                elif fields:
-                    yield line, Unreadable(self.delimiter.join(fields), line)
-                line += 1
-            taken.clear()
+        feed = iter(lines)
+        reader = csv.reader(feed, delimiter=self.delimiter, strict=True)
+        while not lines.ended:
+            try:
+                for fields in reader:
+                    if len(fields) == width and len(taken) < unclosed_quotes.SUSPICIOUS:
+                        yield line, fields
+                    elif fields:
+                        yield from self._judged(fields, line, broken=False)
+                    line += len(taken) - len(lines.again)
+                    taken.clear()
+            except csv.Error:  # of the quotes; read as Python's csv reads them when it is not strict
+                fields = next(csv.reader(itertools.chain(taken.copy(), feed), delimiter=self.delimiter))
+                yield from self._judged(fields, line, broken=True)
+                line += len(taken) - len(lines.again)
+                taken.clear()
 
-    def _judged(self, fields: list[str], read: list[str], line: int) -> Iterator[tuple[int, Row]]:
-        """Yield what a record of several lines is: one row, or the rows that an unclosed quote has swallowed."""
-        width, ended = len(self.header), self._lines.ended
-        record = unclosed_quotes.Record(read, fields, width, self.delimiter, ended)
-        if len(read) > 1 and unclosed_quotes.hides_rows(record, lambda: self._usual_values):
+    def _judged(self, fields: list[str], line: int, broken: bool) -> Iterator[tuple[int, Row]]:
+        """Yield what a record is: one row, or the rows that an unclosed quote has swallowed."""
+        width, read, ended = len(self.header), self._lines.taken.copy(), self._lines.ended
+        record = unclosed_quotes.Record(read, fields, width, self.delimiter, broken, ended)
+        if unclosed_quotes.hides_rows(record, lambda: self._usual_values):
             if not ended:  # only the last line may be the first of another record
                 self._lines.again.append(read[-1])
             for number, text in enumerate(read if ended else read[:-1], line):
@@ -146,12 +150,20 @@ class _Lines:
 def _header(lines: Sequence[str]) -> tuple[list[str], str, int]:
     """Return the fields of the header, their delimiter, and the number of lines that it takes."""
     for count in range(1, len(lines) + 1):
-        if found := [(f, mark, count) for mark in _DELIMITERS if (f := unclosed_quotes.strictly(lines[:count], mark))]:
+        if found := [(f, mark, count) for mark in _DELIMITERS if (f := _strictly(lines[:count], mark))]:
             break
     else:
         found = [(next(csv.reader(lines[:1], delimiter=mark), []), mark, 1) for mark in _DELIMITERS]
     fields, mark, count = max(found, key=lambda one: len(one[0]))
     return fields, mark if len(fields) > 1 else _NO_DELIMITER, count
+
+
+def _strictly(lines: Sequence[str], delimiter: str) -> list[str] | None:
+    """Return the fields of one record; None if its quotes break the rules of RFC 4180."""
+    try:
+        return next(csv.reader(lines, delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return None
 
 
 def _rows_of_one_line(file: TextIO, delimiter: str) -> Iterator[list[str]]:

@@ -6,7 +6,6 @@ values, such as the label, one of these. Lines of a text have neither, or by acc
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +18,8 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 # In a quoted field two quotes mean one of the text: of an odd number in a row, the last ends the field.
 _ODD_QUOTES = re.compile(r'(?<!")"(?:"")*(?!")')
 _FEW = 1000
+# A valid text of fewer lines is not doubted: four may look like rows by accident, as the marks in a review do.
+SUSPICIOUS = 5
 
 
 class Record(NamedTuple):
@@ -30,6 +31,8 @@ class Record(NamedTuple):
         The lines, and the fields that they have as one record.
     width, delimiter
         Of the table.
+    broken
+        Whether its quotes break the rules of RFC 4180.
     ended
         Whether the file ends inside the record's last quote.
     """
@@ -38,15 +41,8 @@ class Record(NamedTuple):
     fields: list[str]
     width: int
     delimiter: str
+    broken: bool
     ended: bool
-
-
-def strictly(lines: Iterable[str], delimiter: str) -> list[str] | None:
-    """Return the fields of one record; None if its quotes break the rules of RFC 4180."""
-    try:
-        return next(csv.reader(lines, delimiter=delimiter, strict=True), [])
-    except csv.Error:
-        return None
 
 
 def usual_values(rows: Iterable[Sequence[str]], width: int) -> Values:
@@ -68,58 +64,64 @@ def usual_values(rows: Iterable[Sequence[str]], width: int) -> Values:
 def hides_rows(record: Record, usual: Callable[[], Values]) -> bool:
     """Return whether the lines are rows, the first of which has a quote that is never closed.
 
-    A record that RFC 4180 allows needs the strongest evidence: every line is a row with a usual value. For any other,
-    half of the lines are enough.
+    A record that RFC 4180 allows needs the strongest evidence: it is long, and every line is a row with a usual value.
+    For any other, half of the lines are enough.
     """
-    column = next(at for at, field in enumerate(record.fields) if _LINE_END.search(field))
-    text = record.fields[column].rstrip("\r\n") if record.ended else record.fields[column]
-    first, *others = [line.split(record.delimiter) for line in _LINE_END.split(text)]
-    by_the_rules = strictly(record.lines, record.delimiter) is not None
-    opens = not record.ended and _opens(record.lines[-1], record.delimiter)
-    if by_the_rules and len(record.fields) == record.width:
-        return record.width > 1 and not opens and _are_all_rows(first, others, column, usual, record.width)
-    if record.width == 1 or (opens and not by_the_rules):
-        return True
-    inner = [fields for fields in (others if record.ended else others[:-1]) if fields != [""]]
-    return _are_mostly_rows(first, inner, column, usual(), record.width)
-
-
-def _are_all_rows(
-    first: list[str], others: list[list[str]], column: int, usual: Callable[[], Values], width: int
-) -> bool:
-    *inner, last = others
-    if len(first) < width - column or len(last) <= column or any(len(fields) != width for fields in inner):
+    if len(record.lines) == 1:
         return False
+    if not record.broken and len(record.fields) == record.width:
+        return _are_all_rows(record, usual) and not _opens(record)
+    return record.width == 1 or (record.broken and _opens(record)) or _are_mostly_rows(record, usual())
+
+
+def _are_all_rows(record: Record, usual: Callable[[], Values]) -> bool:
+    width = record.width
+    if width == 1 or any(line.count(record.delimiter) != width - 1 for line in record.lines):
+        return False
+    column, first, others = _swallowed(record)
+    *inner, last = others
     values = usual()
     # Of the first line only the columns after the text are evidence, of the last one those before it.
     known = [_has_one(fields, values) for fields in inner]
-    known += [_has_one(first[column - width :], values[column:])] if any(values[column + 1 :]) else []
+    known += [_has_one(first, values[column:])] if any(values[column + 1 :]) else []
     known += [_has_one(last, values[: column + 1])] if any(values[:column]) else []
-    return bool(known) and all(known)
+    return all(known)
 
 
-def _are_mostly_rows(first: list[str], inner: list[list[str]], column: int, usual: Values, width: int) -> bool:
+def _are_mostly_rows(record: Record, usual: Values) -> bool:
     """Return whether at least half of the lines are rows; a value that the lines themselves repeat is usual too."""
-    whole = [fields for fields in inner if len(fields) == width]
+    column, first, others = _swallowed(record)
+    inner = [fields for fields in (others if record.ended else others[:-1]) if fields != [""]]
+    whole = [fields for fields in inner if len(fields) == record.width]
     values = [
         known | {value for value, count in Counter(fields[at] for fields in whole).items() if count > 1}
         for at, known in enumerate(usual)
     ]
-    tail = first[column - width :] if len(first) >= width - column > 0 else []
+    left = record.width - column  # fields of the first line from the text on; commas in the text make them more
+    tail = first[-left:] if len(first) >= left > 0 else []
     if any(values):
         rows = sum(_has_one(fields, values) for fields in whole)
         opening, evidence = _has_one(tail, values[column:]), any(values[column + 1 :])
     else:  # no column repeats its values: the number of fields has to do
-        rows, evidence = len(whole), column < width - 1
+        rows, evidence = len(whole), left > 1
         opening = evidence and bool(tail)
     return 2 * (rows + opening) >= len(inner) + (evidence or opening) > 0
+
+
+def _swallowed(record: Record) -> tuple[int, list[str], list[list[str]]]:
+    """Return the column that has several lines, and the fields on the first of these lines and on the others."""
+    column = next(at for at, field in enumerate(record.fields) if _LINE_END.search(field))
+    text = record.fields[column].rstrip("\r\n") if record.ended else record.fields[column]
+    first, *others = [line.split(record.delimiter) for line in _LINE_END.split(text)]
+    return column, first, others
 
 
 def _has_one(fields: Sequence[str], values: Values) -> bool:
     return any(field in known for field, known in zip(fields, values, strict=False))
 
 
-def _opens(line: str, delimiter: str) -> bool:
-    """Return whether the first quote that is not one of a pair is at the beginning of a field."""
-    quote = _ODD_QUOTES.search(line)
-    return quote is not None and line[: quote.start()][-1:] in ("", delimiter)
+def _opens(record: Record) -> bool:
+    """Return whether the quote that ends the text is at the beginning of a field: it opens another."""
+    line = record.lines[-1]
+    quote = None if record.ended else _ODD_QUOTES.search(line)
+    return quote is not None and line[: quote.start()][-1:] in ("", record.delimiter)
