@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import Run, Trained
+from support.command_line import Run, Trained, assert_refused
+from support.encoders import copied
 from support.photographs import twins
 from support.texts import write_rows
 
@@ -16,7 +17,29 @@ def test_describing_tells_what_training_would_see(trained: Trained, run: Run) ->
     data = json.loads(trained.config.read_text())["data"]["path"]
     result = run("describe", data, "--json")
     assert result.code == 0
+    expected = json.loads((trained.home / "data_report.json").read_text())
+    assert expected.pop("tokens")["max_length"] == 32
+    assert json.loads(result.out) == expected
+
+
+def test_describing_with_an_encoder_counts_the_tokens_that_training_would_cut(trained: Trained, run: Run) -> None:
+    raw = json.loads(trained.config.read_text())
+    arguments = "describe", raw["data"]["path"], "--encoder", raw["model"]["encoder"], "--max-length"
+    result = run(*arguments, 32, "--json")
+    assert result.code == 0, result.err
     assert json.loads(result.out) == json.loads((trained.home / "data_report.json").read_text())
+    assert "max_length 8 cuts: train " in run(*arguments, 8).out
+    assert "max_length 32 cuts no text" in run(*arguments, 32).out
+
+
+def test_describing_with_an_encoder_needs_texts_and_a_tokenizer(trained: Trained, run: Run, tmp_path: Path) -> None:
+    raw = json.loads(trained.config.read_text())
+    assert_refused(run("describe", tmp_path, "--encoder", raw["model"]["encoder"]), "leave it out for images")
+    home = copied(Path(raw["model"]["encoder"]), tmp_path / "encoder")
+    for path in home.glob("tokenizer*"):
+        path.unlink()
+    says = f"100 % of the tokens of every text are unknown .*missing from {home}"
+    assert_refused(run("describe", raw["data"]["path"], "--encoder", home), says)
 
 
 @pytest.mark.parametrize("listed", [False, True], ids=["folder", "list"])

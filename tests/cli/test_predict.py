@@ -200,3 +200,12 @@ def test_a_damaged_best_checkpoint_is_refused_with_the_cure(file: str, copy: Pat
         refused = run("predict", asked, "rocket")
         assert_refused(refused, "best is damaged; .*step_00000024 is intact: pass that one to use it")
     assert run("predict", copy / "checkpoints/step_00000024", "rocket").code == 0
+
+
+def test_what_is_cut_off_is_said_once_at_the_end(trained: Trained, run: Run, tmp_path: Path) -> None:
+    long = tmp_path / "long.txt"
+    long.write_text("".join("goal " * (98 if i % 2 else 3) + "\n" for i in range(2100)))
+    result = run("predict", trained.best, "--input", long, "--batch-size", 64)
+    lines = [line for line in result.err.splitlines() if "max_length" in line]
+    assert len(lines) == 1 and "max_length 32 cuts 1050 of 2100 texts (50.0 %), 64.8 % of the tokens" in lines[0]
+    assert "max_length" not in run("predict", trained.best, "goal team").err

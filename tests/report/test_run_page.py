@@ -34,6 +34,14 @@ def read(home: Path) -> Page:
     return Page((home / "report.html").read_text(encoding="utf-8"))
 
 
+def cut_of(tokens: dict[str, dict[str, int]]) -> str:
+    names = {"train": "training", "val": "validation", "test": "test"}
+    assert all(tokens[part]["texts_cut"] == 0 < tokens[part]["texts"] for part in names)
+    return "; ".join(
+        f"{name}: 0 of {tokens[part]['texts']} texts (0.0 %), 0.0 % of the tokens" for part, name in names.items()
+    )
+
+
 def test_the_page_holds_the_numbers_and_needs_no_other_file(trained: Callable[..., tuple[Path, Page]]) -> None:
     home, page = trained()
     scores = json.loads((home / "metrics.json").read_text())
@@ -52,6 +60,7 @@ def test_the_page_holds_the_numbers_and_needs_no_other_file(trained: Callable[..
     assert ["near copies", f"{near['rows']} rows in {near['groups']} groups"] in page.rows
     assert ["near copies of training rows", f"{seen['val']} of validation, {seen['test']} of test"] in page.rows
     assert ["training rows", str(data["splits"]["train"])] in page.rows
+    assert ["cut at 32 tokens", cut_of(data["tokens"])] in page.rows
     assert len(page.images) == 6
 
 

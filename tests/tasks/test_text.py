@@ -125,6 +125,18 @@ def test_another_length_tokenizer_or_data_has_an_entry_of_its_own(tiny_bert: Pat
     assert len(entries()) == 4
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_the_tokens_that_are_cut_off_are_counted(tiny_bert: Path, tmp_path: Path, cached: bool) -> None:
+    rows = data(tmp_path, ["goal " * 100, "goal team", "moon " * 9, "moon star cup"])
+    task = opened(tiny_bert, max_length=8)
+    if cached:
+        task.encode(rows)
+    examples = task.encode(rows)
+    assert examples.uncut.tolist() == [102, 4, 11, 5] and examples.lengths.tolist() == [8, 4, 8, 5]
+    assert examples.take(np.array([2, 0])).uncut.tolist() == [11, 102]
+    assert task.examples(rows.inputs()).uncut.tolist() == [102, 4, 11, 5]
+
+
 def test_using_a_tokenizer_does_not_change_its_identity(tiny_bert: Path) -> None:
     task = opened(tiny_bert)
     before = task.fingerprint()

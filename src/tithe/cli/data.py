@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tithe.cli.options import AsJson, print_json
+from tithe.cli.options import AsJson, print_json, quiet_libraries
+from tithe.errors import InputError
+
+if TYPE_CHECKING:  # slow to import
+    from tithe.config import Data
+    from tithe.data import Splits
 
 data_app = typer.Typer(rich_markup_mode=None)
 
@@ -57,17 +62,23 @@ def describe(
     text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column of the classes.")] = "label",
     images: Annotated[bool, typer.Option("--images", help="The file is a CSV that lists images.")] = False,
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder whose tokenizer counts tokens, to show what max_length cuts off.")
+    ] = None,
+    max_length: Annotated[int, typer.Option(min=1, help="Tokens kept of each text, with --encoder.")] = 256,
     as_json: AsJson = False,
 ) -> None:
     """Show the result of cleaning and splitting data, without training."""
-    from tithe import config, data
+    from tithe import config
     from tithe.data.images import load_images
 
     if images or file.is_dir():
+        if encoder:
+            raise InputError("--encoder counts the tokens of texts: leave it out for images")
         splits, print_report = load_images(config.Data(path=str(file)), config.Images(), seed=0), _print_images
     else:
         settings = config.Data(path=str(file), text_column=text_column, label_column=label_column)
-        splits, print_report = data.load(settings, seed=0), _print_texts
+        splits, print_report = _load_texts(settings, encoder, max_length), _print_texts
     if as_json:
         print_json(splits.report)
         return
@@ -83,9 +94,27 @@ def describe(
     typer.echo(f"list of dropped rows: {splits.dropped}")
 
 
+def _load_texts(settings: Data, encoder: str | None, max_length: int) -> Splits:
+    """Return the rows, split; their report counts tokens if there is an encoder."""
+    from tithe import config, data, tasks
+
+    if encoder is None:
+        return data.load(settings, seed=0)
+    from tithe.train import setup  # slow to import
+
+    model = config.section(config.Model, {"encoder": encoder, "max_length": max_length}, "tithe describe")
+    with quiet_libraries():
+        task = tasks.open_task(config.Run(data=settings, model=model))
+        return setup.encode(task, task.load())[1]
+
+
 def _print_texts(report: Mapping[str, Any]) -> None:
+    from tithe.data.text import truncation
+
     words = report["words"]
     typer.echo(f"words per text: mean {words['mean']}, median {words['median']}, 95th percentile {words['p95']}")
+    if "tokens" in report:
+        typer.echo(truncation.sentence(report["tokens"]))
     _print_classes(report)
     near, leaked = report["near_duplicates"], report["splits"]["near_copies_in_train"]
     groups = f"{near['groups']} groups ({near['of_different_classes']} of several classes)"

@@ -13,6 +13,7 @@ from torch import nn
 
 from tithe import config, storage
 from tithe.errors import InputError
+from tithe.models import vocabulary
 
 logger = logging.getLogger("tithe")
 
@@ -48,14 +49,15 @@ def open_parts(encoder: str | Path, tokenizer: str | Path, name: str) -> tuple[A
     Raises
     ------
     InputError
-        One of them can't be loaded.
+        One of them can't be loaded, or the tokenizer has no words.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(encoder), AutoTokenizer.from_pretrained(tokenizer)
+        configuration = AutoConfig.from_pretrained(encoder)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"model.encoder '{name}' can't be opened: {_first_line(error)}") from None
+    return configuration, vocabulary.open_tokenizer(tokenizer, f"model.encoder '{name}'")
 
 
 def check(settings: config.Model, encoder: Any) -> None:

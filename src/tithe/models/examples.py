@@ -103,6 +103,20 @@ class Tokenised(Encodable, Protocol):
 
 
 @runtime_checkable
+class Truncated(Examples, Protocol):
+    """Texts that are cut where they have too many tokens.
+
+    Attributes
+    ----------
+    uncut
+        Tokens of each text before it was cut, special tokens included, shape (N,).
+    """
+
+    @property
+    def uncut(self) -> Rows: ...  # noqa: D102
+
+
+@runtime_checkable
 class GeneratorLabelled(Labelled, Protocol):
     """Real and generated rows: label 1 real, 0 fake.
 

@@ -147,10 +147,12 @@ class TrainedModel:
             Predict each input in a batch of its own, in float32, whatever the batch size is: slower, but no
             prediction depends on other inputs. See `exactly`.
         """
-        if not inputs:
-            return []
         model = self.exactly() if exact else self
-        probs_NC = model.probabilities(self.task.examples(inputs), 1 if model.exact else batch_size)
+        return model.predict_examples(self.task.examples(inputs), batch_size) if inputs else []
+
+    def predict_examples(self, examples: Examples, batch_size: int | None = None) -> list[Prediction]:
+        """Classify inputs that the task has made examples of; there is at least one."""
+        probs_NC = self.probabilities(examples, 1 if self.exact else batch_size)
         names = [str(name) for name in self.labels.names]
         return [
             Prediction(

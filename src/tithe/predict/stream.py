@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 from tithe import plugins
 from tithe.data.clean import clean_text, why_not_text
 from tithe.data.readers import Unreadable
+from tithe.data.text import truncation
 from tithe.data.text.ingest import find_reader
 from tithe.errors import InputError
+from tithe.models.examples import Truncated
 from tithe.predict.model import Prediction, TrainedModel, load
 from tithe.predict.writers import Rows, chunks
 
@@ -117,6 +120,12 @@ def _image_line(row: dict[str, Any]) -> str:
 def _predict_texts(
     model: TrainedModel, stream: Iterable[str], batch_size: int | None
 ) -> Iterator[tuple[str, Prediction]]:
-    """Yield (text, prediction) in order, with a bounded number of texts in memory."""
+    """Yield (text, prediction) in order, with a bounded number of texts in memory; say at the end what was cut off."""
+    total: Counter[str] = Counter()
     for chunk in chunks(stream, 1 if model.exact else _TEXTS_IN_MEMORY):
-        yield from zip(chunk, model.predict(chunk, batch_size), strict=True)
+        examples = model.task.examples(chunk)
+        if isinstance(examples, Truncated):
+            total.update(truncation.count(examples.uncut, model.run.model.max_length))
+        yield from zip(chunk, model.predict_examples(examples, batch_size), strict=True)
+    if total["texts_cut"]:
+        logger.warning("max_length %d cuts %s", model.run.model.max_length, truncation.phrase(total))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tithe import storage
+from tithe.data.text import truncation
 from tithe.metrics.authenticity import MACRO
 from tithe.report import classification_figures
 from tithe.report.html import MISSING, Fact, Image, Table, read_image, render
@@ -169,6 +170,9 @@ def _properties(data: Json) -> Iterator[Fact]:
         yield "classes that look alike", ", ".join(f"{name} ({rows} rows)" for name, rows in classes.items())
     if words := data.get("words"):
         yield "words of a text", f"mean {words['mean']}, median {words['median']}, most {words['max']}"
+    if tokens := data.get("tokens"):
+        parts = (f"{name}: {truncation.phrase(tokens[part])}" for part, name in _PARTS.items() if tokens[part]["texts"])
+        yield f"cut at {tokens['max_length']} tokens", "; ".join(parts)
     if near := data.get("near_duplicates"):
         yield "near copies", f"{near.get('rows', near.get('images'))} rows in {near['groups']} groups"
     if near := splits.get("near_copies_in_train"):

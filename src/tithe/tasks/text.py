@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,70 +17,16 @@ from tithe.arrays import Array, Rows
 from tithe.checkpoints.state import CONFIGURATION, TOKENIZER
 from tithe.data import Dataset, splits
 from tithe.data.clean import clean_text
-from tithe.models import classifier, encoders, freeze, inference, kernels
+from tithe.models import classifier, encoders, freeze, inference, kernels, padding, tokens, vocabulary
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch
+from tithe.models.tokens import TextExamples
 from tithe.storage import cache
 from tithe.tasks.protocol import Criterion, Task
 
+_VERSION = 2  # part of every key of tokenised texts
 _TEXTS_AT_ONCE = 4096
 _NOT_THE_ENCODER = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
-
-
-@dataclass(frozen=True)
-class TextExamples:
-    """Tokenised texts: one flat array of token ids, memory-mapped if it comes from the cache.
-
-    Attributes
-    ----------
-    tokens
-        Concatenated token ids of all texts.
-    offsets
-        Text i has tokens offsets[i] to offsets[i + 1].
-    rows, labels, ids
-        Positions of this view's texts, their class indices, their positions in the source file.
-    pad
-        Id of the padding token.
-    """
-
-    tokens: np.ndarray[Any, Any]
-    offsets: Rows
-    rows: Rows
-    labels: Rows
-    ids: Rows
-    pad: int
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def lengths(self) -> Rows:
-        """Tokens of each text, shape (N,)."""
-        return self.offsets[self.rows + 1] - self.offsets[self.rows]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of the encoder's inputs for these rows, without labels."""
-        parts = (self.tokens, self.offsets, self.rows)
-        return storage.digest_bytes(*(np.ascontiguousarray(part).data for part in parts))
-
-    def take(self, rows: Rows) -> TextExamples:
-        """Return a view of the given rows of this view."""
-        return TextExamples(self.tokens, self.offsets, self.rows[rows], self.labels[rows], self.ids[rows], self.pad)
-
-    def collate(self, rows: Rows) -> Batch:
-        """Return input_ids (B, T), labels (B,), and, if there is padding, attention_mask (B, T)."""
-        texts = self.rows[rows]
-        starts, stops = self.offsets[texts], self.offsets[texts + 1]
-        longest = int((stops - starts).max())
-        ids_BT = np.full((len(texts), longest), self.pad, dtype=np.int64)
-        for i, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-            ids_BT[i, : stop - start] = self.tokens[start:stop]
-        batch = {"input_ids": torch.from_numpy(ids_BT), "labels": torch.from_numpy(self.labels[rows])}
-        if (stops - starts).min() < longest:
-            mask_BT = np.arange(longest) < (stops - starts)[:, None]
-            batch["attention_mask"] = torch.from_numpy(mask_BT.astype(np.int64))
-        return batch
 
 
 @dataclass(frozen=True)
@@ -142,6 +87,8 @@ class Text:
             head = classifier.head(self.settings, self.encoder.hidden_size, classes)
         model = Classifier(encoder, self.pooling, head)
         kernels.use_fast_kernels(model, attention=self.settings.attention == "auto")
+        if self.settings.attention != "flash_attention_2":  # it runs on a GPU alone, and needs a mask
+            padding.check(model, self.examples(padding.SHORT_AND_LONG), self.settings.encoder, self.source is None)
         freeze.freeze(encoders.parts_to_freeze(encoder, self.settings.freeze))
         return model
 
@@ -178,8 +125,15 @@ class Text:
         ----------
         tick
             Called with the number of texts of each finished chunk.
+
+        Raises
+        ------
+        InputError
+            The tokenizer does not know the words of the texts.
         """
-        key = storage.digest([dataset.fingerprint, _tokenizer_hash(self.tokenizer), self.settings.max_length])
+        self._check_known(dataset)
+        identity = dataset.fingerprint, _tokenizer_hash(self.tokenizer), self.settings.max_length
+        key = storage.digest([_VERSION, *identity])
         folder = cache.place("tokens", key)
         if not cache.is_whole(folder):
             with storage.atomic_folder(folder) as aside:
@@ -187,41 +141,43 @@ class Text:
             cache.make_room()
         else:
             tick(len(dataset))
-        tokens = np.load(folder / "tokens.npy", mmap_mode="r")
+        flat = np.load(folder / "tokens.npy", mmap_mode="r")
         offsets = np.load(folder / "offsets.npy")
-        return TextExamples(tokens, offsets, np.arange(len(dataset)), dataset.labels, dataset.ids, self._pad)
+        uncut, rows = np.load(folder / "uncut.npy"), np.arange(len(dataset))
+        return TextExamples(flat, offsets, rows, dataset.labels, dataset.ids, self._pad, uncut)
+
+    def _check_known(self, dataset: Dataset) -> None:
+        texts = dataset.take(vocabulary.sample(len(dataset))).inputs()
+        vocabulary.check_known(self.tokenizer, texts, f"model.encoder '{self.settings.encoder}'", self.source)
 
     def _tokenise(self, dataset: Dataset, folder: Path, tick: Callable[[int], object]) -> None:
         lengths: list[int] = []
+        uncut: list[int] = []
         with (folder / "flat").open("wb") as file:
             for start in range(0, len(dataset), _TEXTS_AT_ONCE):
-                chunk = self._token_ids(dataset.inputs(start, start + _TEXTS_AT_ONCE))
+                chunk, whole = self._token_ids(dataset.inputs(start, start + _TEXTS_AT_ONCE))
                 lengths += map(len, chunk)
+                uncut += whole
                 np.concatenate(chunk).astype("<i4").tofile(file)
                 tick(len(chunk))
         flat = np.memmap(folder / "flat", dtype="<i4", mode="r")
         np.save(folder / "tokens.npy", flat)
         (folder / "flat").unlink()
         np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]))
+        np.save(folder / "uncut.npy", np.array(uncut, dtype=np.int64))
 
     def examples(self, inputs: Sequence[str]) -> TextExamples:
         """Tokenise texts in memory, for prediction; their labels are 0."""
-        chunks = self._token_ids([clean_text(text) for text in inputs])
+        chunks, uncut = self._token_ids([clean_text(text) for text in inputs])
         offsets = np.concatenate([[0], np.cumsum([len(chunk) for chunk in chunks])]).astype(np.int64)
-        tokens = np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.int64)
-        rows = np.arange(len(inputs))
-        return TextExamples(tokens, offsets, rows, np.zeros(len(inputs), dtype=np.int64), rows, self._pad)
+        flat = np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.int64)
+        rows, labels = np.arange(len(inputs)), np.zeros(len(inputs), dtype=np.int64)
+        return TextExamples(flat, offsets, rows, labels, rows, self._pad, np.array(uncut, dtype=np.int64))
 
-    def _token_ids(self, texts: list[str]) -> list[list[int]]:
-        encoded = self.tokenizer(
-            texts,
-            truncation=True,
-            max_length=self.settings.max_length,
-            return_attention_mask=False,
-            verbose=False,
-        )
+    def _token_ids(self, texts: list[str]) -> tokens.Tokenised:
+        found = tokens.tokenise(self.tokenizer, texts, self.settings.max_length)
         # A tokenizer without special tokens gives no tokens for an empty text; the network needs one.
-        return [ids or [self._pad] for ids in encoded["input_ids"]]
+        return tokens.Tokenised([ids or [self._pad] for ids in found.ids], [max(1, count) for count in found.uncut])
 
     @property
     def _pad(self) -> int:

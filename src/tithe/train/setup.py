@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 from accelerate import Accelerator
@@ -9,11 +10,14 @@ from accelerate import Accelerator
 from tithe import config
 from tithe.arrays import Rows
 from tithe.data import Splits
+from tithe.data.text import truncation
 from tithe.models import network
-from tithe.models.examples import Examples
+from tithe.models.examples import Examples, Truncated
 from tithe.models.network import Network
 from tithe.progress import bar
 from tithe.tasks import Task
+
+logger = logging.getLogger("tithe")
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,31 @@ def open_setup(task: Task, splits: Splits, accelerator: Accelerator) -> Setup:
     Raises
     ------
     InputError
-        The encoder's weights can't be loaded, or it can't be frozen as configured.
+        The encoder's tokenizer does not know the texts, its weights can't be loaded, or it can't be trained as
+        configured.
     Interrupted
         A signal requested a stop; finished features are kept.
     """
-    label, unit = task.progress_label
-    with bar(label, len(splits.rows), unit) as tick, accelerator.main_process_first():
-        encoded = task.encode(splits.rows, tick)
+    with accelerator.main_process_first():
+        encoded, splits = encode(task, splits)
     model = task.build(max(2, len(splits.labels)), task.run.seed)
     built, examples = network.build(task.run, model, task.encoder_key(), encoded, accelerator)
     return Setup(task, splits, encoded, examples, built, accelerator, splits.fingerprint)
+
+
+def encode(task: Task, splits: Splits) -> tuple[Examples, Splits]:
+    """Encode all rows; where texts are cut, the report of the returned splits counts what they lose, as `tokens`.
+
+    Raises
+    ------
+    InputError
+        The encoder's tokenizer does not know the texts.
+    """
+    label, unit = task.progress_label
+    with bar(label, len(splits.rows), unit) as tick:
+        encoded = task.encode(splits.rows, tick)
+    if not isinstance(encoded, Truncated):
+        return encoded, splits
+    counts = truncation.by_part(encoded.uncut, splits.split, task.run.model.max_length)
+    logger.info("%s", truncation.sentence(counts))
+    return encoded, replace(splits, report={**splits.report, "tokens": counts})

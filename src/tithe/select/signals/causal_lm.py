@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from tithe import plugins
 from tithe.arrays import Array, Rows
 from tithe.errors import InputError
+from tithe.models import vocabulary
 
 if TYPE_CHECKING:  # slow to import
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -59,12 +60,12 @@ def open_model(path: str | Path, max_length: int = 512, device: str | torch.devi
     InputError
         There is no such model, it can't be opened, or it has fewer positions than `max_length`.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     path = Path(path).expanduser()
     folder, how = _place(path)
+    tokenizer = vocabulary.open_tokenizer(folder, f"the language model {path}", **how)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **how)
         loader: Any = AutoModelForCausalLM  # its declared type does not include output_loading_info
         with torch.random.fork_rng(devices=[]):  # weights that are not in the file would be the caller's random numbers
             model, loading = loader.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **how)
@@ -79,6 +80,13 @@ def open_model(path: str | Path, max_length: int = 512, device: str | torch.devi
             f"max_length {max_length} is more than the {positions} positions of {path}: set it to {positions} or less"
         )
     return LanguageModel(model.to(device).eval(), tokenizer, max_length)
+
+
+def check_known(model: LanguageModel, texts: Sequence[str]) -> None:
+    """Check that a model's tokenizer knows the words of a pool; see `vocabulary.check_known`."""
+    path = model.tokenizer.name_or_path
+    seen = [texts[row] for row in vocabulary.sample(len(texts))]
+    vocabulary.check_known(model.tokenizer, seen, f"the language model {path}", path)
 
 
 def _place(path: Path) -> tuple[Path, dict[str, str]]:

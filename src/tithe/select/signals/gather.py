@@ -177,9 +177,15 @@ def _perplexity(inputs: SignalInputs) -> dict[str, Array]:
     if inputs.settings.language_model:
         texts = inputs.data.inputs()
         with bar("perplexity", len(texts), "texts") as tick:
-            model = causal_lm.open_model(inputs.settings.language_model, device=str(inputs.setup.accelerator.device))
+            model = _language_model(inputs, inputs.settings.language_model, texts)
             return {"perplexity": causal_lm.perplexities(model, texts, tick=tick)}
     return {"perplexity": ngram_lm.perplexity_out_of_fold(_corpus(inputs), inputs.settings.folds, inputs.seed)}
+
+
+def _language_model(inputs: SignalInputs, path: str, texts: list[str]) -> causal_lm.LanguageModel:
+    model = causal_lm.open_model(path, device=str(inputs.setup.accelerator.device))
+    causal_lm.check_known(model, texts)
+    return model
 
 
 def _label_losses(inputs: SignalInputs) -> dict[str, Array]:
@@ -188,7 +194,7 @@ def _label_losses(inputs: SignalInputs) -> dict[str, Array]:
         names = [str(inputs.labels.names[label]) for label in labels]
         texts = inputs.data.inputs()
         with bar("label losses", len(texts), "texts") as tick:
-            model = causal_lm.open_model(inputs.settings.language_model, device=str(inputs.setup.accelerator.device))
+            model = _language_model(inputs, inputs.settings.language_model, texts)
             conditional_N, prior_N = causal_lm.label_losses(model, texts, names, tick=tick)
     else:
         conditional_N, prior_N = ngram_lm.label_losses_out_of_fold(

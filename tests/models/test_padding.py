@@ -1,0 +1,83 @@
+"""An encoder whose answer to a text depends on the padding beside a longer one is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from support.encoders import copied
+from support.text_tasks import TEXTS, opened
+from tithe.errors import InputError
+from tithe.tasks import text
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+
+pytestmark = pytest.mark.usefixtures("seeded")  # networks are built by the global generator
+
+
+def encoder(name: str, tiny_bert: Path, to: Path) -> Path:
+    """The folder of a tiny BERT with the network of another class."""
+    import transformers
+
+    home = copied(tiny_bert, to)
+    words = opened(tiny_bert).encoder.vocab_size
+    settings = getattr(transformers, f"{name}Config")(
+        vocab_size=words, pad_token_id=0, max_position_embeddings=64, **SIZES
+    )
+    getattr(transformers, f"{name}Model")(settings).save_pretrained(home)
+    return home
+
+
+@pytest.mark.parametrize("freeze", ["none", "all"])
+@pytest.mark.parametrize("name", ["FNet", "ConvBert"])
+def test_an_encoder_without_a_mask_is_refused(tiny_bert: Path, tmp_path: Path, name: str, freeze: str) -> None:
+    task = opened(encoder(name, tiny_bert, tmp_path / "encoder"), freeze=freeze)
+    with pytest.raises(InputError, match=f"{name}Model heeds no attention mask.*: choose an encoder") as error:
+        task.build(2, seed=0)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["Bert", "DistilBert", "Electra", "Roberta", "GPT2", "Llama", "Longformer"])
+def test_an_encoder_with_a_mask_or_that_only_looks_back_passes(tiny_bert: Path, tmp_path: Path, name: str) -> None:
+    task = opened(encoder(name, tiny_bert, tmp_path / "encoder"))
+    model = task.build(2, seed=0)
+    examples = task.examples(TEXTS)
+    with torch.no_grad():
+        alone, beside = (model.eval()(examples.collate(np.arange(n)))[0] for n in (1, 4))
+    torch.testing.assert_close(alone, beside, rtol=0, atol=1e-4)
+
+
+def test_a_trained_one_can_be_used_with_a_warning(
+    tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = opened(encoder("FNet", tiny_bert, tmp_path / "encoder"))
+    task.save(tmp_path / "kept")
+    text.restore(task.run, tmp_path / "kept", task.fingerprint()).build(2, seed=0)
+    assert "FNetModel heeds no attention mask" in caplog.text
+
+
+def test_looking_changes_neither_the_network_nor_random_numbers(tiny_bert: Path, tmp_path: Path) -> None:
+    home = encoder("BigBird", tiny_bert, tmp_path / "encoder")
+    task = opened(home)
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    model = task.build(2, seed=0)
+    assert torch.equal(torch.rand(3), expected)
+    assert model.encoder.attention_type == "block_sparse"  # a short text turns it off for good
+    assert model.training and all(weight.requires_grad for weight in model.parameters())
+    batch = task.examples(TEXTS).collate(np.arange(4))
+    model(batch).sum().backward()
+
+
+def test_an_encoder_that_fails_on_texts_is_one_line(tiny_bert: Path, tmp_path: Path) -> None:
+    import transformers
+
+    home = copied(tiny_bert, tmp_path / "encoder")
+    transformers.BertModel(transformers.BertConfig(vocab_size=6, **SIZES)).save_pretrained(home)
+    with pytest.raises(InputError, match="BertModel can't be run on texts") as error:
+        opened(home).build(2, seed=0)
+    assert len(str(error.value).splitlines()) == 1

@@ -1,0 +1,35 @@
+"""Texts are tokenised once: the ids are those of the tokenizer's own truncation, and the whole length is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.tokenizers import EVERY
+from tithe.models import tokens
+
+TEXTS = [
+    "",
+    "good",
+    "the film was good and bad",
+    "[SEP] good [CLS] [SEP]",
+    "[CLS] the film was [MASK] 1 2 3 . ! [SEP] [SEP]",
+    "the film " * 300,
+    "unheard of words , [UNK] [PAD] the film was good",
+]
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("name", EVERY)
+def test_texts_are_cut_as_the_tokenizer_cuts_them(name: str, side: str) -> None:
+    tokenizer = EVERY[name]()
+    tokenizer.truncation_side = side
+    whole = [len(ids) for ids in tokenizer(TEXTS)["input_ids"]]
+    for max_length in (3, 4, 5, 8, 64):
+        expected = tokenizer(TEXTS, truncation=True, max_length=max_length)["input_ids"]
+        found = tokens.tokenise(tokenizer, TEXTS, max_length)
+        assert found.ids == expected, max_length
+        assert found.uncut == whole
+
+
+def test_no_texts_have_no_tokens() -> None:
+    assert tokens.tokenise(EVERY["both ends"](), [], 8) == ([], [])
