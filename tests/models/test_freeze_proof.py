@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from support.freezing import built, frozen_prefixes
+from support.freezing import Sentences, built, frozen_prefixes, train
 from support.text_tasks import opened
 from support.texts import make_texts, write_rows
 from tithe import config, pipeline
@@ -22,10 +20,6 @@ from tithe.checkpoints import tensors
 from tithe.data import ingest
 from tithe.models import freeze
 from tithe.models.classifier import Classifier
-from tithe.models.examples import Batch
-from tithe.tasks import text
-from tithe.train import devices, trainer
-from tithe.train.trainer import FitOptions
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -35,15 +29,6 @@ PROOF = "freeze_proof.json"
 def texts_of(folder: Path, tmp_path: Path) -> Any:
     rows = ingest(config.Data(path=str(write_rows(tmp_path / "some.parquet", *make_texts(20)))))[0]
     return opened(folder).encode(rows)
-
-
-def train(model: nn.Module, examples: Any, **values: object) -> None:
-    settings = config.Train(
-        **{"epochs": 1, "batch_size": 8, "learning_rate": 1e-2, "precision": "no", "device": "cpu", **values}
-    )
-    criterion = text.Text.criterion(None)  # type: ignore[arg-type]  # it needs nothing of the task
-    for _ in trainer.fit(model, criterion, examples, FitOptions(settings, 0, devices.accelerator("cpu"))):
-        pass
 
 
 # ---- the proof
@@ -136,6 +121,17 @@ def test_a_part_that_is_frozen_stays_while_the_rest_moves(named: tuple[str, Path
     assert begun.compare(model)["holds"] is False
 
 
+@pytest.mark.parametrize("forgotten", ["encoder.embeddings", "encoder.encoder.layer.0.output.dense"])
+def test_what_was_not_frozen_and_moved_breaks_the_proof(tiny_bert: Path, tmp_path: Path, forgotten: str) -> None:
+    model = built(tiny_bert, freeze=1)
+    model.get_submodule(forgotten).requires_grad_(True)
+    begun = freeze.Proof.begin(model, 1)
+    train(model, texts_of(tiny_bert, tmp_path))
+    proof = begun.compare(model)
+    assert (proof["holds"], proof["verdict"]) == (False, "broken: frozen tensors changed")
+    assert proof["changed"] and all(name.startswith(f"{forgotten}.") for name in proof["changed"])
+
+
 # ---- an encoder with moving averages
 
 
@@ -155,22 +151,6 @@ class Normed(nn.Module):
 AVERAGES = [f"encoder.norm.{name}" for name in ("num_batches_tracked", "running_mean", "running_var")]
 
 
-class Sentences:
-    """Rows of eight random words, two classes."""
-
-    lengths = None
-
-    def __init__(self) -> None:
-        rng = np.random.default_rng(0)
-        self.words, self.labels, self.ids = rng.integers(0, 64, (40, 8)), rng.integers(0, 2, 40), np.arange(40)
-
-    def __len__(self) -> int:
-        return 40
-
-    def collate(self, rows: np.ndarray) -> Batch:
-        return {"input_ids": torch.from_numpy(self.words[rows]), "labels": torch.from_numpy(self.labels[rows])}
-
-
 @pytest.fixture
 def normed() -> Classifier:
     with torch.random.fork_rng(devices=[]):
@@ -179,7 +159,7 @@ def normed() -> Classifier:
 
 
 def test_the_moving_averages_of_a_frozen_encoder_stand_still(normed: Classifier) -> None:
-    freeze.freeze([normed.encoder])
+    freeze.freeze(normed, "all")
     begun = freeze.Proof.begin(normed, "all")
     head = normed.head.weight.clone()
     train(normed, Sentences(), epochs=2)
@@ -192,7 +172,6 @@ def test_the_moving_averages_of_a_frozen_encoder_stand_still(normed: Classifier)
 def test_without_gradients_alone_they_move_and_the_proof_names_them(normed: Classifier) -> None:
     normed.encoder.requires_grad_(False)  # the naive way
     begun = freeze.Proof.begin(normed, "all")
-    begun = dataclasses.replace(begun, frozen=frozenset(begun.before))
     train(normed, Sentences())
     proof = begun.compare(normed)
     assert (proof["holds"], proof["changed"]) == (False, AVERAGES)

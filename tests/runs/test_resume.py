@@ -21,6 +21,7 @@ from support.texts import make_texts, write_rows
 from tithe import interrupts, storage
 from tithe.checkpoints import locate
 from tithe.errors import InputError, Interrupted
+from tithe.models import freeze
 
 Settings = Callable[..., dict[str, Any]]
 STEPS = 24  # 96 training rows, batches of 8, 2 epochs
@@ -72,6 +73,18 @@ def test_early_stopping_survives_a_resume(settings: Settings, tmp_path: Path) ->
     # Killed after the early stop, while evaluating: not a step more is taken.
     again = run(with_out(raw, tmp_path / "whole", resume="auto"))
     assert sha(again) == sha(whole)
+
+
+def test_a_checkpoint_that_trained_other_tensors_is_one_line(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = settings(model={"freeze": 1}, train={"epochs": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(freeze, "freeze", lambda model, setting: None)  # as a version that freezes less
+        run(with_out(raw, tmp_path / "run"))
+    with pytest.raises(InputError, match=r"trained \d+ tensors, and this run trains \d+: keep model.freeze") as error:
+        run(with_out(raw, tmp_path / "run", resume="auto"))
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "delete", "no manifest"])

@@ -125,6 +125,30 @@ def test_a_frozen_tensor_that_changed_is_not_talked_away(
     assert "changed" in fails(home)
 
 
+POSITIONS = "encoder.embeddings.position_embeddings.weight"
+
+
+@pytest.mark.parametrize(
+    ("moved", "why"),
+    [(True, "it was not frozen, and changed in training"), (False, "the proof was changed, or froze less")],
+)
+def test_a_proof_that_leaves_out_what_the_config_freezes_is_said_to(
+    moved: bool, why: str, copy: Callable[[str], Path]
+) -> None:
+    home = copy("layers")
+    proof = storage.read_json(home / PROOF)
+    for file in (run_files.BEST, run_files.FINAL, "checkpoints/best/model.pt"):
+        weights = torch.load(home / file, weights_only=True)
+        weights[POSITIONS].view(-1)[0] += moved
+        torch.save(weights, home / file)
+    proof["tensors"][POSITIONS].update(frozen=False, after=tensors.sha256(weights[POSITIONS]))
+    consistent(proof)
+    assert proof["holds"] is True
+    storage.write_json(home / PROOF, proof)
+    rehash(home)
+    assert fails(home) == f"{home / PROOF} leaves out {POSITIONS}, which model.freeze 1 freezes: {why}"
+
+
 BARE = {NAME: {"frozen": True, "before": OTHER, "after": OTHER}}
 
 

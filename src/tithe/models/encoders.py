@@ -141,31 +141,5 @@ def build(encoder: Any, source: str | None, attention: str) -> nn.Module:
     return network
 
 
-def parts_to_freeze(encoder: Any, freeze: str | int) -> list[nn.Module]:
-    """Return the modules of an encoder to freeze: none, all of it, or its embeddings and first N layers.
-
-    Raises
-    ------
-    InputError
-        The encoder has fewer layers, or its layers cannot be found.
-    """
-    if freeze == "none":
-        return []
-    if freeze == "all":
-        return [encoder]
-    depth = getattr(encoder.config, "num_hidden_layers", None)
-    stacks = [m for m in encoder.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
-    if not stacks:
-        raise InputError(
-            f"cannot find the encoder layers of {encoder.config.model_type}: set model.freeze to all or none"
-        )
-    if int(freeze) > len(stacks[0]):
-        raise InputError(
-            f"model.freeze {freeze} is more than the {len(stacks[0])} layers of the encoder: set it to all"
-        )
-    embeddings = getattr(encoder, "embeddings", None) or encoder.get_input_embeddings()
-    return [embeddings, *stacks[0][: int(freeze)]]
-
-
 def _first_line(error: Exception) -> str:
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -2,51 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import torch
 from torch import nn
 
 from tithe.checkpoints import tensors
+from tithe.models import layers
 from tithe.storage import freeze_proof
 
 
-def freeze(modules: Iterable[nn.Module]) -> None:
-    """Freeze modules: parameters without gradient, and evaluation mode that `train()` does not change.
+def freeze(model: nn.Module, setting: str | int) -> None:
+    """Freeze a part of a model: parameters without gradient, and evaluation mode that `train()` does not change.
 
     Evaluation mode matters as much as the gradient: running averages, such as those of batch norm, are buffers that a
     forward pass in training mode updates.
+
+    Parameters
+    ----------
+    setting
+        The config's `model.freeze`.
+
+    Raises
+    ------
+    InputError
+        The encoder has fewer layers, or they cannot be found.
     """
-    for module in modules:
-        for parameter in module.parameters():
-            parameter.requires_grad_(False)
-        for part in module.modules():
-            part.eval()
-            part.train = partial(_keep_mode, part)  # type: ignore[method-assign]
+    part = _part(model, setting)
+    for name in part.parameters:
+        model.get_parameter(name).requires_grad_(False)
+    for name in part.modules:
+        module = model.get_submodule(name).requires_grad_(False)
+        for inner in module.modules():
+            inner.eval()
+            inner.train = partial(_keep_mode, inner)  # type: ignore[method-assign]
 
 
 def _keep_mode(module: nn.Module, mode: bool = True) -> nn.Module:
     return module
 
 
-def is_frozen(module: nn.Module) -> bool:
-    """Return whether `freeze` was applied to a module."""
-    return isinstance(module.__dict__.get("train"), partial)
+def _part(model: nn.Module, setting: str | int) -> layers.Part:
+    if setting == "none":
+        return layers.Part()
+    if setting == "all":
+        return layers.Part(modules=frozenset({"encoder"}))
+    return layers.below(model, int(setting))  # type: ignore[arg-type]  # only a text classifier has a number of layers
 
 
-def of_encoder(model: nn.Module, within: str = "encoder.") -> dict[str, torch.Tensor]:
-    """Return all parameters and buffers whose names start with a prefix, including buffers that are not saved."""
-    named = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    return {name: tensor for name, tensor in sorted(named.items()) if name.startswith(within)}
+def of_encoder(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return all parameters and buffers of the encoder by every name they have, including buffers that are not saved."""
+    named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    return {name: tensor for name, tensor in sorted(named, key=itemgetter(0)) if name.startswith("encoder.")}
 
 
-def frozen_names(model: nn.Module, within: str = "encoder.") -> set[str]:
-    """Return the names of the tensors in frozen modules."""
-    inside = [f"{name}." for name, module in model.named_modules() if is_frozen(module)]
-    return {name for name in of_encoder(model, within) if name.startswith(tuple(inside))}
+def frozen_names(model: nn.Module, setting: str | int) -> set[str]:
+    """Return the names of the encoder's tensors that a setting freezes, whether or not the model is frozen.
+
+    Buffers beside the frozen weights, such as tables that grow with the longest text, are not among them.
+    """
+    part = _part(model, setting)
+    with_weights = [name for name in part.modules if any(True for _ in model.get_submodule(name).parameters())]
+    inside = tuple(f"{name}." for name in with_weights)
+    return {name for name in of_encoder(model) if name in part.parameters or name.startswith(inside)}
 
 
 @dataclass(frozen=True)
@@ -72,9 +93,12 @@ class Proof:
 
     @classmethod
     def begin(cls, model: nn.Module, setting: str | int) -> Proof:
-        """Hash the encoder of a model that is built and frozen, and not yet trained."""
+        """Hash the encoder of a model that is built and not yet trained.
+
+        What may not change is decided again by the setting, so that a tensor that was not frozen is noticed.
+        """
         encoder = of_encoder(model)
-        parameters, saved = dict(model.named_parameters()), model.state_dict().keys()
+        parameters, saved = dict(model.named_parameters(remove_duplicate=False)), model.state_dict().keys()
         about = {
             name: {
                 "kind": freeze_proof.PARAMETER
@@ -88,7 +112,7 @@ class Proof:
             for name, tensor in encoder.items()
         }
         before = {name: tensors.sha256(tensor) for name, tensor in encoder.items()}
-        return cls(setting, frozenset(frozen_names(model)), before, about)
+        return cls(setting, frozenset(frozen_names(model, setting)), before, about)
 
     @property
     def sha256(self) -> str:

@@ -93,10 +93,16 @@ class ResumePoint:
         InputError
             It is incomplete, or belongs to another network.
         """
-        if self.epoch_file:
-            return network.adapt_state(_state_of_file(self.epoch_file, network, best, patience))
-        state = store.load(self.path)
-        if self.best is None:  # a later one replaced it, and is searched again
+        file = self.epoch_file
+        state = _state_of_file(file, network, best, patience) if file else store.load(self.path)
+        saved = sum(len(group["params"]) for group in state.optimizer["param_groups"])
+        now = sum(parameter.requires_grad for parameter in network.trainable.parameters())
+        if saved != now:
+            raise InputError(
+                f"{self.path} trained {saved} tensors, and this run trains {now}: "
+                f"keep model.freeze and the version of tithe, or start a new run without resume"
+            )
+        if not file and self.best is None:  # a later one replaced it, and is searched again
             state = dataclasses.replace(state, progress={**state.progress, "best": dict(NO_BEST)})
         return network.adapt_state(state)
 

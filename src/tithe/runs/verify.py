@@ -104,11 +104,22 @@ def _compare_source(proof: dict[str, Any], run: config.Run, home: Path) -> str:
         return f"the encoder before training could not be loaded ({error}): taken from the proof, not re-checked"
     now = freeze.Proof.begin(model, run.model.freeze)
     frozen = {name for name, entry in proof["tensors"].items() if entry["frozen"]}
+    if left_out := sorted(now.frozen - frozen):
+        raise TitheError(_left_out(proof, left_out, home))
     if now.frozen != frozen or now.before.keys() != proof["tensors"].keys():
         raise TitheError(f"{home / freeze_proof.FILE} has other tensors than the config freezes: it was changed")
     if changed := [name for name, entry in proof["tensors"].items() if now.before.get(name) != entry["before"]]:
         raise TitheError(f"{run.model.encoder}: {changed[0]} differs from its 'before' in the freeze proof of {home}")
     return f"{run.model.encoder}: its tensors match the proof's 'before'; {proof['verdict']}"
+
+
+def _left_out(proof: dict[str, Any], names: list[str], home: Path) -> str:
+    """Say that a proof counts tensors as trainable that the config freezes, as those of earlier versions may."""
+    entries = {name: proof["tensors"][name] for name in names if name in proof["tensors"]}
+    moved = [name for name, entry in entries.items() if entry["before"] != entry["after"]]
+    setting, name = proof["freeze"], (moved or names)[0]
+    why = "it was not frozen, and changed in training" if moved else "the proof was changed, or froze less"
+    return f"{home / freeze_proof.FILE} leaves out {name}, which model.freeze {setting} freezes: {why}"
 
 
 def _count(proof: dict[str, Any]) -> str:

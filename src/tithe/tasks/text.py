@@ -89,7 +89,7 @@ class Text:
         kernels.use_fast_kernels(model, attention=self.settings.attention == "auto")
         if self.settings.attention != "flash_attention_2":  # it runs on a GPU alone, and needs a mask
             padding.check(model, self.examples(padding.SHORT_AND_LONG), self.settings.encoder, self.source is None)
-        freeze.freeze(encoders.parts_to_freeze(encoder, self.settings.freeze))
+        freeze.freeze(model, self.settings.freeze)
         return model
 
     def fingerprint(self) -> dict[str, Any]:

@@ -1,0 +1,101 @@
+"""Nothing below the first layer that trains moves, in whatever family of encoders, by gradient and by hash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from support.encoder_families import DEPTH, FAMILIES, REFUSED, VOCABULARY, built
+from support.freezing import Sentences, train, trainable
+from tithe.errors import InputError
+from tithe.models import freeze
+from tithe.models.classifier import Classifier
+
+pytestmark = pytest.mark.usefixtures("seeded")  # networks are built, and drop out, by the global generator
+
+
+def first_layer(model: Classifier) -> torch.Tensor:
+    """What the encoder itself says that its first layer gives, which the rule for freezing does not ask it."""
+    words = torch.arange(4, VOCABULARY).view(4, -1)
+    outputs: Any = model.eval().encoder(input_ids=words, output_hidden_states=True)
+    return outputs.hidden_states[1]
+
+
+def feeding(states: torch.Tensor, model: Classifier) -> set[str]:
+    names, parameters = zip(*model.named_parameters(remove_duplicate=False), strict=True)
+    gradients = torch.autograd.grad(states.sum(), parameters, allow_unused=True)
+    return {name for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_nothing_below_the_first_layer_that_trains_moves(family: str) -> None:
+    model = built(family)
+    before = first_layer(model)
+    below = feeding(before, model)
+    freeze.freeze(model, 1)
+    begun = freeze.Proof.begin(model, 1)
+    assert below and below <= begun.frozen and not trainable(model) & begun.frozen
+    train(model, Sentences(16, VOCABULARY))
+    proof = begun.compare(model)
+    moved = {name for name, entry in proof["tensors"].items() if entry["before"] != entry["after"]}
+    assert proof["holds"] is True and moved and not moved & below
+    assert torch.equal(first_layer(model), before)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_looking_for_the_layers_changes_nothing_and_draws_nothing(family: str) -> None:
+    model = built(family).train()
+    tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    modes = {name: module.training for name, module in model.named_modules()}
+    kinds = {name: type(module) for name, module in model.named_modules()}
+    state = torch.get_rng_state()
+    every = [freeze.frozen_names(model, layers) for layers in range(1, DEPTH + 1)]
+    assert every[0] < every[1] < every[2] <= set(freeze.of_encoder(model))
+    assert torch.equal(torch.get_rng_state(), state) and all(p.requires_grad for p in model.parameters())
+    assert {name: module.training for name, module in model.named_modules()} == modes
+    assert {name: type(module) for name, module in model.named_modules()} == kinds
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in model.state_dict().items())
+
+
+# Where the two-layer encoders of the other tests keep their weights, these keep theirs: what `embeddings and the first
+# N layers` has always meant for them.
+WHOLE = {
+    "bert": ("encoder.embeddings.", "encoder.encoder.layer.{}."),
+    "roberta": ("encoder.embeddings.", "encoder.encoder.layer.{}."),
+    "distilbert": ("encoder.embeddings.", "encoder.transformer.layer.{}."),
+    "modernbert": ("encoder.embeddings.", "encoder.layers.{}."),
+    "gpt2": ("encoder.wte.", "encoder.wpe.", "encoder.h.{}."),
+    "xlm": ("encoder.embeddings.", "encoder.position_embeddings.", "encoder.layer_norm_emb.")
+    + tuple(f"encoder.{part}.{{}}." for part in ("attentions", "layer_norm1", "ffns", "layer_norm2")),
+    "electra": ("encoder.embeddings.", "encoder.embeddings_project.", "encoder.encoder.layer.{}."),
+    "mpnet": ("encoder.embeddings.", "encoder.encoder.relative_attention_bias.", "encoder.encoder.layer.{}."),
+}
+
+
+@pytest.mark.parametrize("layers", range(1, DEPTH + 1))
+@pytest.mark.parametrize("family", WHOLE)
+def test_the_frozen_tensors_are_those_of_the_embeddings_and_so_many_layers(family: str, layers: int) -> None:
+    model = built(family)
+    first = tuple(prefix.format(i) for prefix in WHOLE[family] for i in range(layers))
+    assert freeze.frozen_names(model, layers) == {name for name in freeze.of_encoder(model) if name.startswith(first)}
+
+
+@pytest.mark.parametrize("family", ["gpt2", "t5", "xlnet", "bert", "opt", "modernbert"])
+def test_what_is_below_drops_nothing_out_in_training(family: str) -> None:
+    model = built(family)
+    before = first_layer(model)
+    freeze.freeze(model, 1)
+    outputs: Any = model.train().encoder(
+        input_ids=torch.arange(4, VOCABULARY).view(4, -1), output_hidden_states=True
+    )
+    assert torch.equal(outputs.hidden_states[1], before)
+
+
+@pytest.mark.parametrize("family", REFUSED)
+def test_layers_that_cannot_be_told_apart_are_one_line(family: str) -> None:
+    model = built(family)
+    with pytest.raises(InputError, match=r"^cannot find the encoder layers of \w+: set model.freeze to all or none$"):
+        freeze.freeze(model, 1)
+    assert all(parameter.requires_grad for parameter in model.parameters())
