@@ -58,7 +58,6 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "esm_rotary": ("EsmConfig", {**_SIZES, "mask_token_id": 4, "position_embedding_type": "rotary"}),
     "eurobert": ("EuroBertConfig", {**_SIZES, "num_key_value_heads": 1}),
     "flaubert": ("FlaubertConfig", _XLM),
-    "flaubert_norm_first": ("FlaubertConfig", {**_XLM, "pre_norm": True}),
     "fnet": ("FNetConfig", _SIZES),
     "funnel": (
         "FunnelConfig",
@@ -86,10 +85,13 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
         "MobileBertConfig",
         {**_SMALL, "intra_bottleneck_size": 16, "true_hidden_size": 16, "num_feedforward_networks": 4},
     ),
-    "modernbert": ("ModernBertConfig", {**_SIZES, "bos_token_id": 2, "cls_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}),
+    "modernbert": (
+        "ModernBertConfig",
+        {**_SIZES, "bos_token_id": 2, "cls_token_id": 2, "eos_token_id": 3, "sep_token_id": 3},
+    ),
     "mpnet": ("MPNetConfig", _SIZES),
     "nomic_bert": ("NomicBertConfig", _SIZES),
-    "nystromformer": ("NystromformerConfig", {**_SIZES, "segment_means_seq_len": 64, "num_landmarks": 8}),
+    "nystromformer": ("NystromformerConfig", {**_SIZES, "segment_means_seq_len": 8, "num_landmarks": 8}),
     "openai": ("OpenAIGPTConfig", _GPT),
     "opt": ("OPTConfig", {**_SIZES, "ffn_dim": 32, "word_embed_proj_dim": 8}),
     "qwen2": ("Qwen2Config", {**_SIZES, "num_key_value_heads": 1}),
@@ -117,15 +119,27 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "xmod": ("XmodConfig", {**_SIZES, "pad_token_id": 1, "default_language": "en_XX"}),
     "yoso": ("YosoConfig", _SIZES),
 }
-# Encoders that share one layer, keep no list of their layers, or compute without autograd's graph.
+# Encoders that share one layer, keep no list of their layers, or run only on rows of one length.
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "albert_of_one_layer": ("AlbertConfig", _SMALL),
     "funnel_of_longer_blocks": ("FunnelConfig", {**FAMILIES["funnel"][1], "block_sizes": [1, 2]}),
+    "nystromformer_of_one_length": (
+        "NystromformerConfig",
+        {**_SIZES, "segment_means_seq_len": 64, "num_landmarks": 8},
+    ),
 }
 
 
-# `AutoModel` would build the decoder of these as well.
-_ENCODERS = {"t5": "T5EncoderModel", "umt5": "UMT5EncoderModel"}
+# Built by their class: `AutoModel` would build the decoder too, or asks for the name of the class; and a pooler that
+# is always called stays.
+_ENCODERS = {
+    "funnel": "FunnelModel",
+    "funnel_of_longer_blocks": "FunnelModel",
+    "layoutlm": "LayoutLMModel",
+    "squeezebert": "SqueezeBertModel",
+    "t5": "T5EncoderModel",
+    "umt5": "UMT5EncoderModel",
+}
 
 
 def built(name: str) -> Classifier:

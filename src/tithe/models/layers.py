@@ -8,6 +8,7 @@ DeBERTa-v2 and MPNet); XLM keeps the parts of a layer in four lists. The graph t
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -54,7 +55,8 @@ def below(model: Classifier, layers: int) -> Part:
     Raises
     ------
     InputError
-        The encoder has fewer layers, or they cannot be found: they share their weights, or do not run in order.
+        The encoder has fewer layers, or they cannot be found: they share their weights, do not run in order, or do not
+        run on four tokens.
     """
     trace = _Trace.record(model)
     layer_of = _layers(model, trace)
@@ -109,7 +111,10 @@ class _Trace:
         parameters = dict(twin.named_parameters(remove_duplicate=False))
         device = next(model.parameters()).device
         with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-            output = twin.embed({"input_ids": torch.tensor(_ROWS, device=device)})
+            try:
+                output = twin.embed({"input_ids": torch.tensor(_ROWS, device=device)})
+            except Exception as error:  # whatever an encoder raises, for example for rows of another length
+                raise _not_found(model, f", which does not run on a short text ({_first_line(error)})") from None
         return cls(calls, _nodes(output), parameters)
 
 
@@ -154,7 +159,10 @@ def _layers(model: Classifier, trace: _Trace) -> dict[str, int]:
     for name, stack in model.named_modules():
         if not isinstance(stack, nn.ModuleList) or len(stack) != depth or name in found:
             continue
-        own = {inner: i for i, layer in enumerate(stack) for inner, _ in layer.named_modules(prefix=f"{name}.{i}")}
+        inside = [(i, *named) for i, layer in enumerate(stack) for named in layer.named_modules(prefix=f"{name}.{i}")]
+        times = Counter(id(module) for _, _, module in inside)
+        # What several layers share, such as an activation, runs in no order.
+        own = {inner: i for i, inner, module in inside if times[id(module)] == 1}
         order = [{**found, **own}[call.name] for call in trace.calls if call.name in found or call.name in own]
         if order == sorted(order) and len({own[call.name] for call in trace.calls if call.name in own}) == depth:
             found |= own
@@ -163,6 +171,10 @@ def _layers(model: Classifier, trace: _Trace) -> dict[str, int]:
     return found
 
 
-def _not_found(model: Classifier) -> InputError:
+def _not_found(model: Classifier, why: str = "") -> InputError:
     kind = model.encoder.config.model_type  # type: ignore[union-attr]
-    return InputError(f"cannot find the encoder layers of {kind}: set model.freeze to all or none")
+    return InputError(f"cannot find the encoder layers of {kind}{why}: set model.freeze to all or none")
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
