@@ -21,11 +21,11 @@ from tithe.storage import freeze_proof
     ("name", "expected"),
     [
         ("lame", set()),
-        ("eager", {"factors"}),
+        ("eager", {"factors", "steps", "rows"}),
         ("seed", {"seed", "split"}),
         ("data", {"data"}),
         ("frozen", {"factors"}),
-        ("untested", {"split", "unjudged", "best_by", "factors"}),
+        ("untested", {"split", "unjudged", "best_by", "factors", "steps", "rows"}),
         ("diverged", {"factors", "unfinished"}),
     ],
 )

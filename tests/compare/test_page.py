@@ -15,8 +15,8 @@ from tithe.compare import page as comparison_page
 
 RUN_KEYS = [
     *("home", "name", "finished", "config_differences", "score", "best_val_score", "test_score", "test_interval_95"),
-    *("epochs", "best_epoch", "seconds", "seconds_per_epoch", "parameters_trained", "stability", "overfitting"),
-    *("freeze", "difference_to_first"),
+    *("epochs", "steps", "rows_seen", "stopped_early", "texts_cut", "best_epoch", "seconds", "seconds_per_epoch"),
+    *("parameters_trained", "stability", "overfitting", "freeze", "difference_to_first"),
 ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tithe.compare import cautions, significance
+from tithe.compare.effort import Effort, measure_effort
 from tithe.compare.runs import RunFiles, read_runs
 from tithe.compare.stability import Overfitting, Stability, measure_overfitting, measure_stability
 from tithe.errors import InputError
@@ -25,6 +26,8 @@ class Compared:
     ----------
     differing
         Its settings that differ from the first run's, by dotted key.
+    effort
+        What it did: optimizer steps, rows seen, texts cut.
     stability, overfitting
         None if the history is too short.
     difference
@@ -33,6 +36,7 @@ class Compared:
 
     files: RunFiles
     differing: dict[str, Any]
+    effort: Effort
     stability: Stability | None
     overfitting: Overfitting | None
     difference: significance.Difference | None
@@ -84,7 +88,8 @@ class Compared:
             "best_val_score": self.score("best_val_score"),
             "test_score": self.score("test_score"),
             "test_interval_95": self.interval,
-            "epochs": len(files.checks),
+            "epochs": self.effort.epochs,
+            **self.effort.as_json(),
             "best_epoch": self.best_epoch,
             "seconds": self.seconds,
             "seconds_per_epoch": self.seconds_per_epoch,
@@ -143,7 +148,9 @@ def compare_runs(paths: Sequence[Path]) -> Comparison:
         count = f"only one run ({runs[0].home})" if runs else "no run"
         raise InputError(f"{count}: pass two or more run directories, or a folder that contains them")
     compared = tuple(_compared(runs[0], files) for files in runs)
-    facts = [cautions.RunFacts(c.files, list(c.differing), c.overfitting, c.difference) for c in compared]
+    facts = [
+        cautions.RunFacts(c.files, list(c.differing), c.effort, c.overfitting, c.difference, runs) for c in compared
+    ]
     return Comparison(compared, _factors(runs), tuple(cautions.notes(facts)))
 
 
@@ -151,6 +158,7 @@ def _compared(first: RunFiles, files: RunFiles) -> Compared:
     return Compared(
         files,
         _differing(first.settings, files.settings),
+        measure_effort(files),
         measure_stability([record["batch_loss"] for record in files.steps], len(files.data["classes"])),
         measure_overfitting([record["loss"] for record in files.checks]),
         None if files is first else _difference(first, files),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tithe.compare import controls, effort
+from tithe.compare.effort import Effort
 from tithe.compare.runs import RunFiles
 from tithe.compare.significance import Difference
 from tithe.compare.stability import Overfitting
@@ -13,6 +15,7 @@ from tithe.storage import freeze_proof
 
 # A rise of the validation loss above this share of its minimum counts as overfitting.
 _OVERFITTING_RISE = 0.05
+_EPOCHS = "train.epochs"
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,31 @@ class Note:
 
 
 class RunFacts(NamedTuple):
-    """A run, its settings that differ from the first run's, its overfitting, and its difference to the first run."""
+    """A run with what is said of it, and all runs that are compared.
+
+    Attributes
+    ----------
+    differing
+        Its settings that differ from the first run's.
+    difference
+        Its test score minus the first run's.
+    """
 
     files: RunFiles
     differing: list[str]
+    effort: Effort
     overfitting: Overfitting | None
     difference: Difference | None
+    runs: Sequence[RunFiles]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has scores."""
+        return self.files.metrics is not None
+
+
+# Takes the first run and the run that a caution is about.
+Check = Callable[[RunFacts, RunFacts], Iterator[str]]
 
 
 def notes(runs: list[RunFacts]) -> list[Note]:
@@ -42,7 +64,7 @@ def notes(runs: list[RunFacts]) -> list[Note]:
     return [note for kind, check in _KINDS.items() for note in _grouped(kind, check, runs)]
 
 
-def _grouped(kind: str, check: Callable[[RunFacts, RunFacts], Iterator[str]], runs: list[RunFacts]) -> list[Note]:
+def _grouped(kind: str, check: Check, runs: list[RunFacts]) -> list[Note]:
     names: dict[str, list[str]] = {}
     for run in runs:
         for text in check(runs[0], run):
@@ -52,8 +74,8 @@ def _grouped(kind: str, check: Callable[[RunFacts, RunFacts], Iterator[str]], ru
 
 def _unfinished(first: RunFacts, run: RunFacts) -> Iterator[str]:
     if run.files.metrics is None:
-        done, epochs = len(run.files.checks), run.files.config["train"]["epochs"]
-        yield f"not finished ({done} of {epochs} epochs done), so its scores are left out"
+        done = run.effort
+        yield f"not finished ({done.epochs} of {done.planned} epochs done), so its scores are left out"
 
 
 def _freeze(first: RunFacts, run: RunFacts) -> Iterator[str]:
@@ -73,9 +95,13 @@ def _data(first: RunFacts, run: RunFacts) -> Iterator[str]:
 
 
 def _split(first: RunFacts, run: RunFacts) -> Iterator[str]:
-    same_data = run.files.content == first.files.content  # otherwise the caution about data covers it
-    if same_data and run.files.data["splits"]["sha256"] != first.files.data["splits"]["sha256"]:
+    if _same_data(first, run) and run.files.data["splits"]["sha256"] != first.files.data["splits"]["sha256"]:
         yield f"different rows in validation or test than {first.files.name}: the scores are not comparable"
+
+
+def _same_data(first: RunFacts, run: RunFacts) -> bool:
+    """Say whether the data are the same; if not, the caution about data covers all that follows from it."""
+    return run.files.content == first.files.content
 
 
 def _best_by(first: RunFacts, run: RunFacts) -> Iterator[str]:
@@ -86,12 +112,39 @@ def _best_by(first: RunFacts, run: RunFacts) -> Iterator[str]:
         )
 
 
+def _of_finished(differ: Callable[[str, Effort, Effort], Iterator[str]]) -> Check:
+    """Return the check of what two finished runs on the same data did; others are not compared by their scores."""
+
+    def check(first: RunFacts, run: RunFacts) -> Iterator[str]:
+        if first.is_finished and run.is_finished and _same_data(first, run):
+            yield from differ(first.files.name, first.effort, run.effort)
+
+    return check
+
+
+def _beside(lacks: Callable[[RunFiles, Sequence[RunFiles]], Iterator[str]]) -> Check:
+    """Return the check of what a finished run has beside it."""
+
+    def check(first: RunFacts, run: RunFacts) -> Iterator[str]:
+        if run.is_finished:
+            yield from lacks(run.files, run.runs)
+
+    return check
+
+
 def _factors(first: RunFacts, run: RunFacts) -> Iterator[str]:
-    if len(run.differing) > 1:
+    differing = [key for key in run.differing if not (key == _EPOCHS and _evens_out(first, run))]
+    if len(differing) > 1:
         yield (
-            f"{len(run.differing)} settings differ from {first.files.name} ({', '.join(run.differing)}): "
+            f"{len(differing)} settings differ from {first.files.name} ({', '.join(differing)}): "
             f"the effect can't be attributed to one of them"
         )
+
+
+def _evens_out(first: RunFacts, run: RunFacts) -> bool:
+    """Say whether other epochs give as many steps on fewer or more rows: they make the runs comparable."""
+    rows, first_rows = (facts.files.data["splits"]["train_after_balancing"] for facts in (run, first))
+    return bool(rows != first_rows and run.effort.steps == first.effort.steps)
 
 
 def _seed(first: RunFacts, run: RunFacts) -> Iterator[str]:
@@ -117,7 +170,8 @@ def _environment(run: RunFiles) -> dict[str, Any]:
 def _overfitting(first: RunFacts, run: RunFacts) -> Iterator[str]:
     overfitting = run.overfitting
     if overfitting and overfitting.rise > _OVERFITTING_RISE:
-        epochs = f"epoch {overfitting.best_epoch} of {len(run.files.checks)}"
+        best, last = run.files.checks[overfitting.best_epoch - 1], run.files.checks[-1]
+        epochs = f"epoch {best['epoch']} of {last['epoch']}"
         yield f"its validation loss rose by {100 * overfitting.rise:.0f} % after {epochs}: it overfits from there on"
 
 
@@ -136,12 +190,18 @@ def _unjudged(first: RunFacts, run: RunFacts) -> Iterator[str]:
 
 
 # In display order.
-_KINDS: dict[str, Callable[[RunFacts, RunFacts], Iterator[str]]] = {
+_KINDS: dict[str, Check] = {
     "unfinished": _unfinished,
     "freeze": _freeze,
     "data": _data,
     "split": _split,
     "best_by": _best_by,
+    "steps": _of_finished(effort.steps_differ),
+    "rows": _of_finished(effort.rows_differ),
+    "early_stopping": _of_finished(effort.early_stops_differ),
+    "texts_cut": _of_finished(effort.cuts_differ),
+    "random": _beside(controls.lacks_random),
+    "all": _beside(controls.lacks_all),
     "factors": _factors,
     "seed": _seed,
     "machine": _machine,

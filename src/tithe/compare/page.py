@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,7 +91,10 @@ def result_rows(comparison: Comparison) -> list[Row]:
         (f"{_PART}beyond chance", lambda run: _verdict(run, first.files.score)),
         ("epochs", _epochs),
         (f"{_PART}the best", lambda run: str(run.best_epoch or MISSING)),
-        ("time", lambda run: _time(run.seconds)),
+        ("optimizer steps", lambda run: f"{run.effort.steps:,}"),
+        ("rows seen", lambda run: f"{run.effort.rows:,}"),
+        *_texts_cut(comparison),
+        ("wall time", lambda run: _time(run.seconds)),
         (f"{_PART}per epoch", lambda run: _time(run.seconds_per_epoch)),
         ("training loss", lambda run: run.stability.word if run.stability else MISSING),
         (f"{_PART}scatter", lambda run: f"{run.stability.scatter:.2f}" if run.stability else MISSING),
@@ -115,9 +119,23 @@ def _verdict(run: Compared, score: str) -> str:
     return "better" if metrics.better(score, run.difference.value, 0.0) else "worse"
 
 
+def _texts_cut(comparison: Comparison) -> Iterator[tuple[str, Callable[[Compared], str]]]:
+    """Yield a row for each part whose cut texts some run has counted."""
+    parts = dict.fromkeys(part for run in comparison.runs for part in run.effort.cut)
+    for part in parts:
+        yield f"texts cut, {part}", partial(_share_cut, part=part)
+
+
+def _share_cut(run: Compared, part: str) -> str:
+    share = run.effort.cut.get(part)
+    return MISSING if share is None else f"{100 * share:.1f} %"
+
+
 def _epochs(run: Compared) -> str:
-    done, planned = len(run.files.checks), run.files.config["train"]["epochs"]
-    return str(done) if done == planned else f"{done} of {planned}"
+    done, planned = run.effort.epochs, run.effort.planned
+    if done == planned:
+        return str(done)
+    return f"{done} of {planned}, stopped early" if run.effort.early else f"{done} of {planned}"
 
 
 def _time(seconds: float | None) -> str:

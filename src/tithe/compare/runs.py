@@ -15,7 +15,7 @@ from tithe.errors import InputError
 from tithe.storage import freeze_proof, run_files
 
 # A strategy that is not part of tithe counts by its code, wherever its file is.
-_STRATEGY = ("strategy", "strategy_sha256", "first_sha256")
+_STRATEGY = ("strategy", "strategy_sha256", "strategy_version", "first_sha256", "first_version")
 _PREDICTIONS = "test/predictions.parquet"
 _COLUMNS = ("row", "label", "predicted", "probability_of_label")
 _FILES = (
@@ -37,6 +37,7 @@ _UNUSED = {
     "train.encoder_learning_rate": ("model.freeze", {"all"}),
     "train.num_cycles": ("train.schedule", {"linear", "constant"}),
     "train.schedule_steps": ("train.schedule", {"constant"}),
+    "select.first": ("select.rounds", {1}),
 }
 
 
@@ -80,8 +81,8 @@ class RunFiles:
 
     @property
     def content(self) -> str:
-        """A description of the data that does not depend on the file's name."""
-        report = {key: value for key, value in self.data.items() if key not in ("file", "splits")}
+        """A description of the data that does not depend on the file's name, nor on what a run makes of them."""
+        report = {key: value for key, value in self.data.items() if key not in ("file", "splits", "tokens")}
         return f"{self.data['rows_kept']} rows, {len(self.data['classes'])} classes, {storage.digest(report)[:8]}"
 
     @property
@@ -174,4 +175,6 @@ def _matters(key: str, flat: Mapping[str, Any]) -> bool:
     other, values = _UNUSED.get(key, ("", set()))
     if key in _IGNORED or flat.get(other) in values:
         return False
+    if key.startswith("select.") and key != "select.strategy" and flat.get("select.strategy") == "all":
+        return False  # all rows need no budget
     return key == _BEST_BY or not key.startswith(_IGNORED_SECTIONS)
