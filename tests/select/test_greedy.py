@@ -243,3 +243,42 @@ def test_memory_stays_below_twice_the_embeddings(chosen: int) -> None:
     with peak_memory() as peak:
         greedy.greedy(x_ND, 500, centres=x_ND[:chosen])
     assert peak() < x_ND.nbytes + x_ND[:chosen].nbytes + (6 << 20)  # all distances would take 38 or 419 MB
+
+
+# ---- groups in turn
+
+
+@pytest.mark.parametrize(
+    ("total", "sizes", "shares"),
+    [
+        (30, [2, 10, 100], [2, 10, 18]),
+        (31, [0, 5, 5, 50], [0, 5, 5, 21]),
+        (7, [9, 9, 9], [3, 2, 2]),
+        (6, [1, 2, 3], [1, 2, 3]),
+    ],
+)
+def test_groups_in_turn_are_filled_level(total: int, sizes: list[int], shares: list[int]) -> None:
+    x_ND = np.random.default_rng(0).normal(size=(sum(sizes), 3)).astype(np.float32)
+    group_N = np.repeat(np.arange(len(sizes)), sizes)
+    picks = greedy.in_turns(x_ND, [np.flatnonzero(group_N == g) for g in range(len(sizes))], total).rows_K
+    assert len(set(picks)) == total and np.bincount(group_N[picks], minlength=len(sizes)).tolist() == shares
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_one_group_in_turn_is_k_center(seed: int) -> None:
+    case = lattice(seed)._replace(quality_N=None, weight=0.0, start=None)
+    whole = greedy.in_turns(case.x_ND, [np.arange(len(case.x_ND))], case.k, case.centres)
+    assert whole.rows_K.tolist() == naive(case)
+    assert whole.radius == pytest.approx(order_of(case, block=7).radius)
+
+
+@pytest.mark.parametrize("ahead", [1, 32])
+def test_groups_in_turn_keep_away_from_all_picks(ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(greedy, "_AHEAD", ahead)
+    rng = np.random.default_rng(3)
+    x_ND, group_N = rng.normal(size=(300, 5)).astype(np.float32), rng.integers(0, 3, 300)
+    picks = greedy.in_turns(x_ND, [np.flatnonzero(group_N == g) for g in range(3)], 90).rows_K
+    for place in range(1, 90):
+        rows = np.flatnonzero(group_N == place % 3)
+        near_R = np.linalg.norm(x_ND[rows][:, None] - x_ND[picks[:place]][None], axis=-1).min(axis=1)
+        assert picks[place] == rows[near_R.argmax()]

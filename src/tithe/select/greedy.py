@@ -16,8 +16,8 @@ distance 0 and is not picked while a row elsewhere is left. Other near ties are 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -27,6 +27,7 @@ from tithe.errors import InputError
 
 _ROWS = 1024  # and picks, of one product: enough work for BLAS, and a result that stays in the cache
 _BLOCK = 512  # rows that race: a matter of speed, not of results
+_AHEAD = 32  # rows that are refreshed at first to find the best of a group
 
 
 class Embeddings(Protocol):
@@ -96,6 +97,35 @@ def greedy(
         block_B, beside = _top(ahead_R, pool.scores(ahead_R), _BLOCK)
         for row, score in islice(pool.race(block_B, max(outside, beside)), k - len(pool.gains)):
             pool.take(row, score)
+    return Order(np.array(pool.picks[-k:], dtype=np.int64), np.array(pool.gains), pool.radius())
+
+
+def in_turns(x_ND: Embeddings, groups: Sequence[Rows], k: int, centres: Embeddings | None = None) -> Order:
+    """Pick `k` rows, the groups in turn, each time the row of the group that is farthest from all picks and centres.
+
+    A group without rows left is passed over: the groups share `k` equally as far as they reach, and the first ones take
+    the remainder. Without centres the first pick is the row of its group nearest the mean of all rows. A call for fewer
+    rows returns the first of these.
+
+    Parameters
+    ----------
+    groups
+        Sorted, disjoint positions, together all rows of `x_ND`.
+
+    Raises
+    ------
+    InputError
+        As `greedy`.
+    """
+    _check(len(x_ND), k, 0.0, None)
+    pool = _Pool(x_ND, x_ND[:0] if centres is None else centres, None, 0.0)
+    left = [len(group) for group in groups]
+    for turn in cycle(range(len(groups))):
+        if len(pool.gains) == k:
+            break
+        if left[turn]:
+            pool.take(*(pool.farthest(groups[turn]) if pool.picks else pool.first(among=groups[turn])))
+            left[turn] -= 1
     return Order(np.array(pool.picks[-k:], dtype=np.int64), np.array(pool.gains), pool.radius())
 
 
@@ -169,11 +199,25 @@ class _Pool:
         """Return scores by the picks that each row has seen: bounds on the scores by all."""
         return _score(self._fixed_N[rows_R], self._rate, self._near_N[rows_R])
 
-    def first(self, start: int | None) -> tuple[int, float]:
+    def first(self, start: int | None = None, among: Rows | None = None) -> tuple[int, float]:
         """Return the row to begin with, and its score."""
         score_N = _score(self._fixed_N, -self._rate, self._norms[: len(self._fixed_N)])
-        row = int(score_N.argmax()) if start is None else start
+        rows_R = np.arange(len(score_N)) if among is None else among
+        row = int(rows_R[score_N[rows_R].argmax()]) if start is None else start
         return row, float(score_N[row])
+
+    def farthest(self, rows_R: Rows) -> tuple[int, float]:
+        """Return the best of some rows, which ascend, and its score; rows whose bounds are lower stay unrefreshed."""
+        size = _AHEAD
+        while True:
+            ahead_A, outside = _top(rows_R, self.scores(rows_R), size)
+            self.refresh(ahead_A)
+            score_A = self.scores(ahead_A)
+            best = int(score_A.argmax())
+            row, score = int(ahead_A[best]), float(score_A[best])
+            if (score, -row) >= outside:
+                return row, score
+            size *= 2
 
     def take(self, row: int, score: float) -> None:
         """Add a pick; other rows see it when they are refreshed."""

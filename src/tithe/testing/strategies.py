@@ -53,8 +53,8 @@ def check_strategy(
     options
         Its own settings; the defaults when unset.
     nested
-        Whether the rows of a smaller budget are among those of a larger one; False for a strategy that shares its
-        budget among parts of the pool.
+        Whether the rows of a smaller budget are the first of a larger one; False for a strategy whose every choice
+        depends on the budget. The ranks of its selections can't be cut.
 
     Raises
     ------
@@ -124,13 +124,21 @@ def _check_budget(case: _Case, share: float, balance: str) -> None:
 
 
 def _check_nesting(case: _Case) -> None:
-    pool = example_pool(400)
-    for settings in ({"balance": "none", "floor": 0}, {}):
+    """The first ranks of a larger budget are the rows of a smaller one, in the same order; under quotas class by class.
+
+    The quotas of a smaller budget are not always the beginning of those of a larger one, by a row of a class.
+    """
+    pool, one_class = example_pool(400), np.zeros(400, dtype=np.int64)
+    for classes_N, settings in ((one_class, {"balance": "none", "floor": 0}), (pool.labels, {})):
         small, large = (case.select(pool, seed=1, budget=share, **settings) for share in (0.05, 0.1))
-        lost = len(set(small.rows) - set(large.rows))
-        assert not lost, (
-            f"'{case.name}': {lost} rows of budget 0.05 are not among those of 0.1 (nested=False allows it)"
-        )
+        for c in np.unique(classes_N):
+            few, more = (got.rows[np.argsort(got.rank)] for got in (small, large))
+            few, more = few[classes_N[few] == c], more[classes_N[more] == c]
+            lost = int((few != more[: len(few)]).sum())
+            assert not lost, (
+                f"'{case.name}': {lost} rows of budget 0.05 are not among those of 0.1 in the same order "
+                "(nested=False allows it)"
+            )
 
 
 def _check_later_round(case: _Case) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from support.pools import select, strategy
 from tithe.select.pool import Pool
+from tithe.select.ranks import ranks
 
 
 def test_aflite_removes_planted_artifacts_first() -> None:
@@ -26,3 +27,36 @@ def test_aflite_of_one_class_goes_by_readability(keep: str, best: int) -> None:
     signals = {"embeddings": np.zeros((3, 2), np.float32), "readability": np.array([50.0, 10.0, 90.0])}
     found = Pool.of(np.zeros(3, dtype=np.int64), np.arange(3), signals)
     assert select(found, "aflite_readability", budget=0.3, options={"keep": keep}).rows.tolist() == [best]
+
+
+def both_ranks(seed: int, rows: int = 600) -> tuple[Pool, np.ndarray]:
+    """Return a pool whose most predictable rows are its least readable ones, and both ranks of each row, (N, 2)."""
+    aflite, rng = strategy("aflite_readability"), np.random.default_rng(seed)
+    labels, X_ND = rng.integers(0, 2, rows), rng.normal(size=(rows, 8)).astype(np.float32)
+    artifact_N = rng.uniform(0, 4, rows)
+    X_ND[:, 0] = np.where(labels == 1, artifact_N, -artifact_N)
+    found = Pool.of(
+        labels, np.arange(rows), {"embeddings": X_ND, "readability": rng.normal(60, 15, rows) - 9 * artifact_N}
+    )
+    guessed_N = aflite.predictability(X_ND, labels, aflite.Options(), np.random.default_rng([0, 0x5E1EC7, 0]))
+    return found, np.stack([ranks(guessed_N, labels), ranks(found.readability, labels)], axis=1)
+
+
+@pytest.mark.parametrize("budget", [0.1, 0.3])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_middle_is_that_of_both_ranks(seed: int, budget: float) -> None:
+    found, ranks_N2 = both_ranks(seed)
+    rows = select(found, "aflite_readability", budget=budget, options={"keep": "mid"}).rows
+    away_N2 = np.abs(ranks_N2 - 0.5)
+    assert away_N2[rows].max() < 0.4, "a pick is at an extreme"
+    assert away_N2.mean(axis=1)[rows].max() <= np.sort(away_N2.mean(axis=1))[int(1.1 * len(rows))]
+    by_mean = np.argsort(np.abs(ranks_N2.mean(axis=1) - 0.5), kind="stable")[: len(rows)]
+    assert (away_N2[by_mean].min(axis=1) > 0.3).mean() > 0.1, "opposite extremes have a mean in the middle"
+
+
+@pytest.mark.parametrize("keep, sign", [("easy", 1), ("hard", -1)])
+def test_the_ends_are_those_of_the_mean_of_both_ranks(keep: str, sign: int) -> None:
+    found, ranks_N2 = both_ranks(0)
+    best = np.argsort(-sign * ranks_N2.mean(axis=1), kind="stable")[:60]
+    got = select(found, "aflite_readability", budget=0.1, balance="none", floor=0, options={"keep": keep})
+    assert set(got.rows) == set(best)

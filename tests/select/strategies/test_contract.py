@@ -13,8 +13,6 @@ from tithe import plugins
 from tithe.select.strategies import Picks, Scores
 from tithe.testing import check_strategy
 
-NOT_NESTED = {"edfs_lite"}  # each third of the pool has its share of the budget
-
 
 def test_the_eleven_are_there() -> None:
     assert set(NAMES) <= set(plugins.names("strategies"))
@@ -31,7 +29,7 @@ def test_every_strategy_satisfies_one_protocol_and_states_its_types(name: str) -
 
 @pytest.mark.parametrize("name", plugins.names("strategies"))
 def test_every_strategy_keeps_the_contract(name: str) -> None:
-    check_strategy(name, nested=name not in NOT_NESTED)
+    check_strategy(name)
 
 
 @pytest.mark.parametrize("rows", [1, 30, 120])
@@ -76,6 +74,10 @@ BROKEN = {
         PICK.format(pick="((count + np.arange(count)) % len(pool), np.zeros(count))"),
         "are not among those of 0.1",
     ),
+    "a budget backwards": (
+        PICK.format(pick="(np.arange(count)[::-1], np.zeros(count))"),
+        "are not among those of 0.1 in the same order",
+    ),
 }
 
 
@@ -91,6 +93,11 @@ def test_a_strategy_that_writes_into_a_signal_is_found(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(GOOD.format(score="np.multiply(pool.probs, 2, out=pool.probs)[:, 0]"))
     with pytest.raises(ValueError, match="read-only"):
         check_strategy(tmp_path / "broken.py")
+
+
+def test_a_strategy_whose_choice_depends_on_the_budget_says_so(tmp_path: Path) -> None:
+    (tmp_path / "backwards.py").write_text(PICK.format(pick="(np.arange(count)[::-1], np.zeros(count))"))
+    check_strategy(tmp_path / "backwards.py", nested=False)
 
 
 def test_a_strategy_given_as_a_module_or_with_options() -> None:

@@ -1,32 +1,23 @@
-"""Easy-and-Diverse-First: thirds, filled level."""
+"""Easy-and-Diverse-First: thirds in turn, far from all before."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from support.pools import pool, strategy
-from tithe.select import greedy
+from support.pools import pool, select, strategy
 from tithe.select.ranks import entropy
 
 
-@pytest.mark.parametrize(
-    "total, sizes, shares",
-    [
-        (30, [2, 10, 100], [2, 10, 18]),
-        (31, [0, 5, 5, 50], [0, 5, 5, 21]),
-        (7, [9, 9, 9], [3, 2, 2]),
-        (99, [1, 2, 3], [1, 2, 3]),
-    ],
-)
-def test_water_is_filled_level(total: int, sizes: list[int], shares: list[int]) -> None:
-    assert strategy("edfs_lite").water_fill(total, sizes) == shares
-
-
-def test_edfs_takes_from_every_third_and_equals_k_center_in_one() -> None:
+def test_the_thirds_take_turns_and_the_easy_one_begins() -> None:
     found = pool(90, classes=2)
     order, _ = strategy("edfs_lite").pick(found, 30, np.random.default_rng(0), None)
     third_N = np.argsort(np.argsort(entropy(found.probs), kind="stable"), kind="stable") // 30
-    assert third_N[order].tolist() == [0] * 10 + [1] * 10 + [2] * 10
-    easy = np.flatnonzero(third_N == 0)
-    assert (order[:10] == easy[greedy.greedy(found.embeddings[easy], 10).rows_K]).all()
+    assert third_N[order].tolist() == [0, 1, 2] * 10
+
+
+def test_a_larger_choice_is_cut_to_a_smaller_budget() -> None:
+    found = pool(240, classes=2)
+    large = select(found, "edfs_lite", budget=0.5, balance="none", floor=0)
+    for share in (0.05, 0.1, 0.3):
+        small = select(found, "edfs_lite", budget=share, balance="none", floor=0)
+        assert small.rows.tolist() == large.rows[large.rank < len(small)].tolist()

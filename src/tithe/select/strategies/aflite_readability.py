@@ -13,6 +13,7 @@ from tithe.select.pool import Pool
 from tithe.select.ranks import ranks
 
 NEEDS = ("embeddings", "readability")
+VERSION = 2  # chooses other rows than the first
 
 
 class Options(Section):
@@ -22,19 +23,23 @@ class Options(Section):
     train_share: float = Field(0.1, gt=0, lt=1, description="rows that each is fit on")
     slices: Positive = Field(10, description="rounds in which all rows would be removed")
     threshold: float = Field(0.75, ge=0, le=1, description="predictability from which a row may be removed")
-    keep: Literal["hard", "mid", "easy"] = Field("mid", description="which end of the combined rank is kept")
+    keep: Literal["hard", "mid", "easy"] = Field("mid", description="which end of both ranks is kept, or the middle")
 
 
 def score(pool: Pool, rng: np.random.Generator, options: Options) -> Array:
-    """Return the mean of two ranks within classes: how late a row is filtered out, and how readable it is."""
-    readable_N = ranks(pool.readability, pool.labels)
+    """Return the mean of how near two ranks within classes are to the kept end: how predictable and how readable.
+
+    The middle is taken of each rank, since the mean of opposite extremes, most predictable and least readable, is in
+    the middle, too.
+    """
+    readable_N = _kept(ranks(pool.readability, pool.labels), options.keep)
     if len(np.unique(pool.labels)) < 2:  # nothing to predict: readability alone decides
-        return _end(readable_N, options.keep)
-    guessed_N = ranks(predictability(pool.embeddings, pool.labels, options, rng), pool.labels)
-    return _end((guessed_N + readable_N) / 2, options.keep)
+        return readable_N
+    guessed_N = _kept(ranks(predictability(pool.embeddings, pool.labels, options, rng), pool.labels), options.keep)
+    return (guessed_N + readable_N) / 2
 
 
-def _end(easy_N: Array, keep: str) -> Array:
+def _kept(easy_N: Array, keep: str) -> Array:
     return {"easy": easy_N, "hard": -easy_N, "mid": -np.abs(easy_N - 0.5)}[keep]
 
 
