@@ -132,7 +132,10 @@ def suite(
         results = run_suite(base, Grid(names, shares, seed_list, equal_steps), out, processes)
     lines = standings.compute_standings(results)
     table = standings.text(lines, equal_steps)
-    storage.write_json(out / FILE, {"equal_steps": equal_steps, "standings": lines, "trials": results})
+    cautions = standings.notes(lines)
+    storage.write_json(
+        out / FILE, {"equal_steps": equal_steps, "notes": cautions, "standings": lines, "trials": results}
+    )
     storage.write_text(out / "suite.md", table + "\n")
     encoder_name, data_name = Path(base.model.encoder).name, Path(base.data.path).name
     subtitle = f"{encoder_name} on {data_name}, {len(seed_list)} seeds, {len(results)} trials."

@@ -56,3 +56,10 @@ def test_the_page_names_what_differs_from_random_beyond_chance(tmp_path: Path, l
 @pytest.mark.parametrize("equal_steps", [True, False])
 def test_the_page_says_when_epochs_were_equal(tmp_path: Path, lines: list[dict[str, Any]], equal_steps: bool) -> None:
     assert ("Trials had equal epochs" in written(tmp_path, lines, equal_steps).text) is not equal_steps
+
+
+def test_the_page_says_whether_steps_were_equal(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
+    assert "All took 5 optimizer steps, and random rows stand beside all rows." in written(tmp_path, lines).text
+    lines[0]["steps"] = 50
+    page = written(tmp_path, lines)
+    assert "took different numbers of optimizer steps" in page.text and "All took" not in page.text

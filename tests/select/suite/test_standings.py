@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -33,3 +36,32 @@ def test_standings_are_students() -> None:
         ("all", "random", "el2n")
     )
     assert "±" not in standings.text(single, True).splitlines()[2]
+
+
+def lines_of(*strategies: str, steps: dict[str, int] | None = None) -> list[dict[str, Any]]:
+    results = [trial(name, 0, 0.9, budget=1.0 if name == "all" else 0.1) for name in strategies]
+    for result in results:
+        result["steps"] = (steps or {}).get(result["strategy"], 80)
+    return standings.compute_standings(results)
+
+
+def test_equal_steps_beside_all_and_random_have_nothing_against_them() -> None:
+    lines = lines_of("all", "random", "k_center")
+    assert standings.notes(lines) == [] and "!" not in standings.text(lines, True)
+    assert [standings.cells(line)[2] for line in lines] == ["80"] * 3 and standings.HEAD[2] == "steps"
+
+
+def test_unequal_steps_are_noted_with_the_steps_of_each() -> None:
+    lines = lines_of("all", "random", "k_center", steps={"random": 8, "k_center": 8})
+    (note,) = standings.notes(lines)
+    assert "(all 80, random 10 % 8, k_center 10 % 8): part of any difference is the length of training" in note
+    assert f"! {note}" in standings.text(lines, False).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("strategies", "says"),
+    [(["random", "k_center"], "no trial on all rows"), (["all", "k_center"], "no random rows .* at 10 %")],
+)
+def test_missing_references_are_noted(strategies: list[str], says: str) -> None:
+    (note,) = standings.notes(lines_of(*strategies))
+    assert re.search(says, note)

@@ -74,3 +74,11 @@ def test_a_trial_that_was_changed_runs_again(
     again = run_suite(base, grid, out)
     assert [result["test"] for result in again] == [result["test"] for result in first]
     assert f"{files[0]} was edited or damaged" in caplog.text and storage.read_sealed(files[0]) in again
+
+
+def test_only_strategies_that_learn_choose_in_rounds(base: config.Run, tmp_path: Path) -> None:
+    in_rounds = base.model_copy(update={"select": config.Select(rounds=3)})
+    grid = Grid(["k_center", "entropy_diversity"], [0.25], [0])
+    once, more = (run_suite(run, grid, tmp_path / name) for name, run in (("once", base), ("more", in_rounds)))
+    alike = {a["strategy"] for a, b in zip(once, more, strict=True) if a["rows_sha256"] == b["rows_sha256"]}
+    assert alike == {"all", "random", "k_center"}

@@ -32,6 +32,8 @@ def write_page(folder: Path, lines: Sequence[Line], equal_steps: bool, about: st
         "tested": len(tested),
         "better": _beyond_chance(tested, 1),
         "worse": _beyond_chance(tested, -1),
+        "notes": standings.notes(lines),
+        "steps": f"{lines[0]['steps']:,}",
         "equal_steps": equal_steps,
     }
     storage.write_text(folder / "suite.html", render("suite.html", **contents))

@@ -9,7 +9,7 @@ import numpy as np
 
 BASELINE, RIVAL = "all", "random"
 HEAD = (
-    *("strategy", "rows", "accuracy", "macro F1", "worst class", "of all"),
+    *("strategy", "rows", "steps", "accuracy", "macro F1", "worst class", "of all"),
     *("against random", "p", "selection s", "training s"),
 )
 
@@ -92,7 +92,30 @@ def text(lines: Sequence[dict[str, Any]], equal_steps: bool) -> str:
     note = (
         f"{seeds} seed{'s' if seeds > 1 else ''}, {training}; mean ± 95 % interval over seeds; p of the paired t-test."
     )
-    return "\n".join([f"| {row} |" for row in [table[0], rule, *table[1:]]] + ["", note])
+    cautions = "".join(f"\n! {caution}" for caution in notes(lines))
+    return "\n".join([f"| {row} |" for row in [table[0], rule, *table[1:]]] + ["", note + cautions])
+
+
+def notes(lines: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what speaks against a comparison: unequal optimizer steps, and missing references, each in one line."""
+    steps = {line["steps"] for line in lines}
+    cautions = []
+    if len(steps) > 1:
+        taken = ", ".join(f"{name_of(line)} {line['steps']:,}" for line in lines)
+        cautions.append(
+            f"the strategies took different numbers of optimizer steps ({taken}): part of any difference is the length "
+            f"of training; repeat with --equal-steps"
+        )
+    budgets = {name: {line["budget"] for line in lines if line["strategy"] == name} for name in (BASELINE, RIVAL)}
+    if not budgets[BASELINE]:
+        cautions.append(f"no trial on all rows: what a selection loses is unknown; add the strategy {BASELINE}")
+    selected = dict.fromkeys(line["budget"] for line in lines if line["strategy"] not in (BASELINE, RIVAL))
+    if alone := [f"{100 * budget:g} %" for budget in selected if budget not in budgets[RIVAL]]:
+        cautions.append(
+            f"no random rows beside the strategies at {', '.join(alone)}: none is proven better than chance; add the "
+            f"strategy {RIVAL}"
+        )
+    return cautions
 
 
 def name_of(line: dict[str, Any]) -> str:
@@ -107,6 +130,7 @@ def cells(line: dict[str, Any]) -> list[str]:
     return [
         name_of(line),
         str(line["rows"]),
+        str(line["steps"]),
         _plus_minus(line["accuracy"]),
         _plus_minus(line["f1"]),
         f"{line['worst_class_accuracy']:.3f}",

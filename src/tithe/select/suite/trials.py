@@ -24,6 +24,7 @@ from tithe.models import features, inference
 from tithe.progress import bar
 from tithe.select.choose import choose_rows
 from tithe.select.outputs import summary
+from tithe.select.rounds import learns
 from tithe.select.selection import check_unedited, code_hashes, parse_options
 from tithe.tasks import open_task
 from tithe.train import devices, trainer
@@ -94,6 +95,11 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     for name in strategies:
         parse_options(plugins.load("strategies", name), _select(base, Trial(name, 0.1, 0)))
     _refuse_namesakes(strategies)
+    if base.select and base.select.rounds > 1:
+        at_once = ", ".join(plugins.short_name(name) for name in strategies if not _has_rounds(base, name))
+        logger.info(
+            "select.rounds %d: no model changes what %s read, so they choose at once", base.select.rounds, at_once
+        )
     code = {trial: code_hashes(_select(base, trial)) for trial in trials}
     files = {trial: out / TRIALS / f"{_file_name(base, trial, grid.equal_steps, code[trial])}.json" for trial in trials}
     done = {trial: result for trial in trials if (result := _finished(files[trial])) is not None}
@@ -191,7 +197,14 @@ def _select(base: config.Run, trial: Trial) -> config.Select:
     is_same = plugins.short_name(values["strategy"]) == plugins.short_name(trial.strategy)
     options = values["options"] if is_same else {}
     changes = {"strategy": trial.strategy, "budget": trial.budget, "options": options}
+    if not _has_rounds(base, trial.strategy):
+        changes["rounds"] = 1
     return config.section(config.Select, {**values, **changes}, "suite")
+
+
+def _has_rounds(base: config.Run, strategy: str) -> bool:
+    """Say whether rounds are of use to a strategy; others choose at once, so that no model is trained for nothing."""
+    return learns(strategy, encoder_is_trained=base.model.freeze != "all")
 
 
 def _run_trial(setup: Setup, settings: config.Select, trial: Trial, equal_steps: bool) -> dict[str, Any]:
