@@ -14,6 +14,7 @@ from tithe.runs import directory, log, resume
 from tithe.runs.finish import Outcome, finish
 from tithe.runs.resume import ResumePoint
 from tithe.runs.session import Session
+from tithe.select.rounds import check_rounds
 from tithe.select.selection import check_unedited, parse_options
 from tithe.storage import run_files
 from tithe.tasks import Task
@@ -81,7 +82,7 @@ def check(run: config.Run) -> Task:
     task = tasks.open_task(run)
     if run.select:
         parse_options(plugins.load("strategies", run.select.strategy), run.select)
-        plugins.load("strategies", run.select.first)
+        check_rounds(run.select, encoder_is_trained=run.model.freeze != "all")
     for name, settings in mirror_settings(run.track).items():
         plugins.load("trackers", name).check(settings)
     search.check(run)

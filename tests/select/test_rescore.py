@@ -10,8 +10,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tithe import config, pipeline, storage
+from tithe import config, pipeline, storage, tasks
 from tithe.select.rescore import Rescore, rescore_with_model
+from tithe.select.rounds import EMBEDDINGS
+from tithe.select.selection import PREDICTIONS
+from tithe.train import devices
+from tithe.train.setup import open_setup
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -34,12 +38,12 @@ def test_a_budget_in_rounds_is_disjoint_exact_and_remembers_who_scored(
     assert "round 2 of 3: entropy_diversity, 16 rows so far" in caplog.text
 
 
-@pytest.mark.parametrize("freeze", ["all", "none"])
+@pytest.mark.parametrize(("freeze", "strategy"), [("all", "entropy_diversity"), ("none", "k_center")])
 def test_a_choice_stopped_between_rounds_goes_on(
-    freeze: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    freeze: str, strategy: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     raw = settings(
-        model={"freeze": freeze}, train={"epochs": 1}, select={"strategy": "k_center", "budget": 0.25, "rounds": 3}
+        model={"freeze": freeze}, train={"epochs": 1}, select={"strategy": strategy, "budget": 0.25, "rounds": 3}
     )
     whole = pipeline.train(config.parse({**raw, "out": str(tmp_path / "whole")}))
     monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "cold"))
@@ -65,6 +69,21 @@ def test_a_choice_stopped_between_rounds_goes_on(
     tables = [pq.read_table(home / "selection.parquet").to_pylist() for home in (whole.home, resumed.home)]
     assert tables[0] == tables[1]
     assert resumed.scores["training"]["final_weights_sha256"] == whole.scores["training"]["final_weights_sha256"]
+
+
+@pytest.mark.parametrize("freeze", ["all", "none"])
+def test_the_model_between_rounds_computes_what_rounds_are_checked_for(freeze: str, settings: Settings) -> None:
+    task = tasks.open_task(config.parse(settings(model={"freeze": freeze}, train={"epochs": 1})))
+    setup = open_setup(task, task.load(), devices.accelerator("cpu", "no"))
+    signals, _ = rescore_with_model(setup)(np.arange(16))
+    assert set(signals) == PREDICTIONS | (EMBEDDINGS if freeze == "none" else set())
+
+
+def test_the_first_round_of_a_strategy_without_predictions_is_its_own(settings: Settings) -> None:
+    chosen = {"strategy": "k_center", "budget": 0.25, "rounds": 2}
+    home = pipeline.train(config.parse(settings(train={"epochs": 1}, select=chosen))).home
+    recorded = storage.read_json(home / "selection.json")["rounds"]
+    assert [(r["strategy"], r["rows"]) for r in recorded] == [("k_center", 12), ("k_center", 12)]
 
 
 def test_one_round_is_no_round(settings: Settings, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from tithe.errors import InputError
 from tithe.select import selection
 from tithe.select.budget import budget_rows, quotas
 from tithe.select.pool import Pool
-from tithe.select.rounds import History, choose_round, totals
+from tithe.select.rounds import History, check_rounds, choose_round, strategy_of, totals
 
 
 @pytest.mark.parametrize("balance", ["stratified", "uniform", "none"])
@@ -46,3 +48,60 @@ def test_shares_of_rounds_end_with_the_whole_budget(rows: int, share: float, num
     assert totals(rows, config.Select(budget=share, rounds=number)) == after
     with pytest.raises(InputError, match=r"select.rounds 99 is more than the \d+ rows of the budget"):
         totals(rows, config.Select(budget=share, rounds=99))
+
+
+OWN = "NEEDS = {}\ndef score(pool, rng, options): ..."
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder_is_trained", "reads"),
+    [
+        ("random", True, "it reads no signal, which"),
+        ("lexical_diversity", True, "it reads hdd, mtld, ttr, lengths, which"),
+        ("perplexity", True, "it reads perplexity, lengths, which"),
+        ("ifd", True, "it reads conditional_loss, prior_loss, which"),
+        ("k_center", False, "it reads embeddings of a frozen encoder, which"),
+        ("aflite_readability", False, "it reads embeddings of a frozen encoder, readability, which"),
+    ],
+)
+def test_rounds_in_which_nothing_is_learned_are_refused(name: str, encoder_is_trained: bool, reads: str) -> None:
+    with pytest.raises(InputError, match=f"select.rounds 3 with {name}: {reads}") as caught:
+        check_rounds(config.Select(strategy=name, rounds=3), encoder_is_trained)
+    assert "set select.rounds to 1" in str(caught.value) and "\n" not in str(caught.value)
+    check_rounds(config.Select(strategy=name), encoder_is_trained)
+
+
+@pytest.mark.parametrize("name", ["el2n", "entropy_diversity", "qdit_lite", "edfs_lite", "all"])
+def test_rounds_in_which_something_is_learned_are_not(name: str) -> None:
+    for encoder_is_trained in (False, True):
+        check_rounds(config.Select(strategy=name, rounds=3), encoder_is_trained)
+    check_rounds(config.Select(strategy="k_center", rounds=3), encoder_is_trained=True)
+
+
+@pytest.mark.parametrize("needs, is_refused", [("()", True), ("('lengths',)", True), ("('probs', 'lengths')", False)])
+def test_a_strategy_in_a_file_is_checked_by_what_it_reads(needs: str, is_refused: bool, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN.format(needs))
+    settings = config.Select(strategy=str(tmp_path / "own.py"), rounds=2)
+    if not is_refused:
+        check_rounds(settings, encoder_is_trained=True)
+        return
+    with pytest.raises(InputError, match="select.rounds 2 with own: it reads"):
+        check_rounds(settings, encoder_is_trained=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "first"),
+    [
+        ({"strategy": "k_center"}, "k_center"),
+        ({"strategy": "entropy_diversity"}, "random"),
+        ({"strategy": "el2n"}, "random"),
+        ({"strategy": "entropy_diversity", "first": "k_center"}, "k_center"),
+        ({"strategy": "k_center", "first": "random"}, "random"),
+    ],
+)
+def test_the_first_round_is_the_strategys_own_unless_it_needs_a_model(settings: dict[str, str], first: str) -> None:
+    asked = config.Select(rounds=3, **settings)
+    assert [strategy_of(asked, number) for number in range(3)] == [first, *[settings["strategy"]] * 2]
+    once = config.Select(**settings)
+    assert strategy_of(once, 0) == settings["strategy"]
+    assert selection.fingerprint(once)["first"] == settings.get("first", "random")

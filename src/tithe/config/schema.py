@@ -121,7 +121,11 @@ class Select(Section):
     rounds: Positive = Field(
         1, description="rounds that share the budget; after each, a model trained on the rows so far scores the rest"
     )
-    first: str = Field("random", description="strategy of the first of several rounds, before there is a model")
+    first: str | None = Field(
+        None,
+        description="strategy of the first of several rounds, before there is a model; when unset the strategy itself, "
+        "or random if it reads a model's probabilities",
+    )
     options: dict[str, Any] = Field({}, description="the strategy's own settings, documented in its file")
 
 

@@ -16,7 +16,7 @@ from tithe.models.features import Features
 from tithe.select.explain import explain
 from tithe.select.pool import Pool
 from tithe.select.rescore import rescore_with_model
-from tithe.select.rounds import History, choose_round, strategy_of
+from tithe.select.rounds import History, check_rounds, choose_round, strategy_of
 from tithe.select.selection import Selection, check_unedited, code_hashes, fingerprint, parse_options
 from tithe.select.signals.gather import SignalInputs, compute_signals
 from tithe.storage import cache
@@ -40,7 +40,7 @@ class SelectionResult:
     rounds
         Number, strategy and SHA-256 of the scoring model of each round.
     code
-        SHA-256 of the strategies' code, where it is not part of tithe; see `selection.code_hashes`.
+        What tells versions of the strategies apart; see `selection.code_hashes`.
     """
 
     pool: Pool
@@ -153,6 +153,7 @@ def select_from_config(run: config.Run, settings: config.Select) -> SelectionRes
 
 def _select(run: config.Run, settings: config.Select, load: Callable[[Task], Splits]) -> SelectionResult:
     parse_options(plugins.load("strategies", settings.strategy), settings)
+    check_rounds(settings, encoder_is_trained=run.model.freeze != "all")
     accelerator = devices.accelerator(run.train.device, run.train.precision)
     task = open_task(run)
     setup = open_setup(task, load(task), accelerator)

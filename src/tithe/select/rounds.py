@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tithe import config
+from tithe import config, plugins
 from tithe.arrays import Array, Rows
 from tithe.errors import InputError
 from tithe.select.budget import budget_rows
 from tithe.select.pool import Pool
-from tithe.select.selection import Selection, select
+from tithe.select.selection import PREDICTIONS, Selection, first_strategy, select
+
+EMBEDDINGS = frozenset({"embeddings"})  # change between rounds if the encoder is trained
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,41 @@ def totals(rows: int, settings: config.Select) -> list[int]:
     return [count * (number + 1) // settings.rounds for number in range(settings.rounds)]
 
 
+def learns(strategy: str, encoder_is_trained: bool) -> bool:
+    """Say whether a strategy reads anything that the model trained between rounds changes.
+
+    Raises
+    ------
+    InputError
+        There is no such strategy.
+    """
+    changed = PREDICTIONS | EMBEDDINGS if encoder_is_trained else PREDICTIONS
+    return not changed.isdisjoint(plugins.load("strategies", strategy).NEEDS)
+
+
+def check_rounds(settings: config.Select, encoder_is_trained: bool) -> None:
+    """Refuse rounds between which models would be trained for nothing.
+
+    Raises
+    ------
+    InputError
+        The strategy reads nothing that changes between rounds; or it, or that of the first round, does not exist.
+    """
+    plugins.load("strategies", first_strategy(settings))
+    if settings.rounds == 1 or settings.strategy == "all" or learns(settings.strategy, encoder_is_trained):
+        return
+    needs = plugins.load("strategies", settings.strategy).NEEDS
+    reads = ", ".join(f"{need} of a frozen encoder" if need in EMBEDDINGS else need for need in needs) or "no signal"
+    raise InputError(
+        f"select.rounds {settings.rounds} with {plugins.short_name(settings.strategy)}: it reads {reads}, which no "
+        f"model trained between rounds changes: set select.rounds to 1, or choose a strategy that reads probs, such as "
+        f"entropy_diversity"
+    )
+
+
 def strategy_of(settings: config.Select, number: int) -> str:
-    """Return the strategy of a round: before any model was trained, the one that needs none."""
-    return settings.first if settings.rounds > 1 and number == 0 else settings.strategy
+    """Return the strategy of a round: before any model was trained, one that needs none."""
+    return first_strategy(settings) if settings.rounds > 1 and number == 0 else settings.strategy
 
 
 def choose_round(pool: Pool, settings: config.Select, seed: int, history: History) -> History:

@@ -29,7 +29,8 @@ class Selection:
     rows
         Positions in the pool, sorted, shape (K,).
     rank
-        Order of choice from 0, shape (K,): the picks of a smaller budget come first.
+        Order of choice from 0, shape (K,). In one round the first k rows are those of a budget of k, without quotas and
+        floor; with them the first of each class are, and any first k keep the shares of the classes.
     score
         The strategy's score of each, higher = keep first, shape (K,).
     round
@@ -46,6 +47,7 @@ class Selection:
 
 
 NOTHING: Rows = np.zeros(0, dtype=np.int64)
+PREDICTIONS = frozenset({"probs", "proxy_probs"})  # signals of a model: between rounds, of the one trained before
 
 
 def select(
@@ -171,8 +173,22 @@ def parse_options(strategy: ModuleType, settings: config.Select) -> config.Secti
         raise InputError(explain_error(model, first, f"select.options of {name}", {})) from None
 
 
+def first_strategy(settings: config.Select) -> str:
+    """Return the strategy of the first of several rounds: unless it is set, random where the strategy needs a model.
+
+    Raises
+    ------
+    InputError
+        There is no such strategy.
+    """
+    if settings.first is not None:
+        return settings.first
+    needs_model = not PREDICTIONS.isdisjoint(plugins.load("strategies", settings.strategy).NEEDS)
+    return "random" if needs_model or settings.rounds == 1 else settings.strategy
+
+
 def code_hashes(settings: config.Select) -> dict[str, str]:
-    """Return the SHA-256 of the strategies' code, by setting; nothing for those that are part of tithe.
+    """Return the SHA-256 of the strategies' code, by setting; of those that are part of tithe the `VERSION`, if any.
 
     They belong in every key and fingerprint of a selection: an edited strategy is another one.
 
@@ -181,13 +197,18 @@ def code_hashes(settings: config.Select) -> dict[str, str]:
     InputError
         There is no such strategy.
     """
-    hashes = {key: plugins.sha256("strategies", getattr(settings, key)) for key in ("strategy", "first")}
-    return {f"{key}_sha256": sha256 for key, sha256 in hashes.items() if sha256}
+    codes: dict[str, str] = {}
+    for key, name in (("strategy", settings.strategy), ("first", first_strategy(settings))):
+        if sha256 := plugins.sha256("strategies", name):
+            codes[f"{key}_sha256"] = sha256
+        elif version := getattr(plugins.load("strategies", name), "VERSION", None):
+            codes[f"{key}_version"] = str(version)
+    return codes
 
 
 def fingerprint(settings: config.Select) -> dict[str, Any]:
     """Return what makes a selection and must match on resume; a file counts by its content, wherever it is."""
-    names = {key: plugins.short_name(getattr(settings, key)) for key in ("strategy", "first")}
+    names = {"strategy": plugins.short_name(settings.strategy), "first": plugins.short_name(first_strategy(settings))}
     return {**settings.model_dump(mode="json"), **names, **code_hashes(settings)}
 
 

@@ -1,8 +1,10 @@
 """Strategies: one rule each by which training rows are chosen, one file each, found by the file's name.
 
-A strategy is a module that satisfies `Scores` or `Picks`: `NEEDS`, and one function. Settings of its own, if any, are a
-`config.Section` named `Options`; `select.options` of a config is parsed into it. Rows are positions in the pool, 0 to
-N−1. Budget, quotas of the classes, ties and checks are the same for all strategies: see `tithe.select.selection`.
+A strategy is a module that satisfies `Scores` or `Picks`: `NEEDS`, and one function. Settings of its own, if any, are
+a `config.Section` named `Options`; `select.options` of a config is parsed into it. Where tithe's own now choose other
+rows than before, their `VERSION` says so, and no cache or checkpoint is taken for one of the new version. Rows are
+positions in the pool, 0 to N−1. Budget, quotas of the classes, ties and checks are the same for all strategies: see
+`tithe.select.selection`.
 """
 
 from __future__ import annotations
