@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from support.comparisons import Make, edit, kinds, noted, train
+from support.comparisons import edit, kinds, noted, train
 from support.pages import Page
 from support.texts import make_texts, write_rows
 from tithe.compare import compare_runs
@@ -65,7 +66,22 @@ def test_a_selection_without_its_controls_is_noted(selected: Path, names: list[s
     assert {note.kind for note in found.notes} & CONTROLS == lacking
 
 
-def test_the_cure_is_a_command(selected: Path, copy: Make) -> None:
+def copied(home: Path, folder: Path) -> Path:
+    """Copy what a comparison reads of a run, to be changed."""
+    return shutil.copytree(home, folder / "other", ignore=shutil.ignore_patterns("checkpoints", "assets"))
+
+
+def test_a_selection_differs_from_a_run_that_knows_of_none(selected: Path, tmp_path: Path) -> None:
+    home = copied(selected / "all", tmp_path)
+    edit(home / "config.json", lambda config: config.update(select=None))
+    found = compare_runs([home, selected / "rich_long"])
+    assert found.factors["select.strategy"] == ["all", "lexical_diversity"]
+    assert sorted(found.runs[1].differing) == ["select.strategy", "train.epochs"]
+    assert kinds(found, "rich_long") == {"random"}
+    assert compare_runs([home, selected / "all"]).factors == {}
+
+
+def test_the_cure_is_a_command(selected: Path) -> None:
     found = compare_runs([selected / "rich", selected / "rich_long"])
     assert noted(found, "random") == [
         "rich, rich_long: no run on random rows of the same budget (0.2) and seed (0) beside it: the strategy is not "
@@ -78,10 +94,7 @@ def test_the_cure_is_a_command(selected: Path, copy: Make) -> None:
 def test_random_rows_of_another_budget_or_seed_are_no_control(
     selected: Path, tmp_path: Path, section: str | None, key: str, value: float
 ) -> None:
-    import shutil
-
-    home = tmp_path / "other"
-    shutil.copytree(selected / "random", home, ignore=shutil.ignore_patterns("checkpoints", "assets"))
+    home = copied(selected / "random", tmp_path)
     edit(home / "config.json", lambda config: (config[section] if section else config).update({key: value}))
     found = compare_runs([selected / "all", home, selected / "rich"])
     assert [note.runs for note in found.notes if note.kind == "random"] == [("rich",)]

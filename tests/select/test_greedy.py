@@ -266,7 +266,7 @@ def test_groups_in_turn_are_filled_level(total: int, sizes: list[int], shares: l
 
 @pytest.mark.parametrize("seed", range(10))
 def test_one_group_in_turn_is_k_center(seed: int) -> None:
-    case = lattice(seed)._replace(quality_N=None, weight=0.0, start=None)
+    case = lattice(seed)._replace(weight=0.0, start=None)
     whole = greedy.in_turns(case.x_ND, [np.arange(len(case.x_ND))], case.k, case.centres)
     assert whole.rows_K.tolist() == naive(case)
     assert whole.radius == pytest.approx(order_of(case, block=7).radius)

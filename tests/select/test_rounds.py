@@ -85,7 +85,7 @@ def test_a_strategy_in_a_file_is_checked_by_what_it_reads(needs: str, is_refused
     if not is_refused:
         check_rounds(settings, encoder_is_trained=True)
         return
-    with pytest.raises(InputError, match="select.rounds 2 with own: it reads"):
+    with pytest.raises(InputError, match=r"select\.rounds 2 with own: it reads"):
         check_rounds(settings, encoder_is_trained=True)
 
 

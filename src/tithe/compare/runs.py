@@ -88,7 +88,8 @@ class RunFiles:
     @property
     def settings(self) -> dict[str, Any]:
         """Settings that can change results, by dotted key, without those that have no effect in this run."""
-        flat = dict(storage.flatten(self.config))
+        selection = self.config.get("select") or {"strategy": "all"}
+        flat = dict(storage.flatten({**self.config, "select": selection}))
         flat["data"] = self.content
         summary = _read_if_exists(self.home / run_files.SELECTION_SUMMARY) or {}
         flat |= {f"select.{key}": summary[key] for key in _STRATEGY if key in summary}
