@@ -16,6 +16,7 @@ from tithe.runs.resume import ResumePoint
 from tithe.runs.session import Session
 from tithe.select.rounds import check_rounds
 from tithe.select.selection import check_unedited, parse_options
+from tithe.select.signals.gather import warn_unused
 from tithe.storage import run_files
 from tithe.tasks import Task
 from tithe.track.tracks import mirror_settings
@@ -40,6 +41,10 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
         A signal requested a stop; the state was saved.
     """
     started = time.monotonic()
+    if overwrite and run.checkpoint.resume:
+        raise InputError(
+            f"--overwrite deletes the run that resume {run.checkpoint.resume} would continue: pass only one of them"
+        )
     epoch_file = resume.named_epoch_file(run)
     run = resume.apply_epoch_file(run, epoch_file)
     with log.buffered() as messages:
@@ -78,11 +83,12 @@ def check(run: config.Run) -> Task:
     InputError
         The first mistake.
     """
-    tasks.find(run.task).check(run)
-    task = tasks.open_task(run)
+    task = tasks.open_checked(run)
     if run.select:
         parse_options(plugins.load("strategies", run.select.strategy), run.select)
+        plugins.load("strategies", run.select.first)
         check_rounds(run.select, encoder_is_trained=run.model.freeze != "all")
+        warn_unused(run.select)
     for name, settings in mirror_settings(run.track).items():
         plugins.load("trackers", name).check(settings)
     search.check(run)
@@ -115,7 +121,7 @@ def search_first(task: Task, home: Path, point: ResumePoint | None, accelerator:
 
 def _restored(run: config.Run, point: ResumePoint) -> config.Run:
     """Return the config with the searched values of the checkpoint."""
-    before = point.config
+    before = config.dump(config.parse(point.config)) if point.config else {}  # with the settings that are new since
     if before.get("tune") != config.dump(run)["tune"]:
         raise InputError(
             f"checkpoint {point.path} is from another search, or from none: restore tune, or start a new run without "

@@ -59,8 +59,8 @@ def prepare(
 @data_app.command(epilog="Example: tithe describe rows.parquet --json, or tithe describe photographs/")
 def describe(
     file: Annotated[Path, typer.Argument(help="Parquet, CSV or JSONL file of texts, or folder of images.")],
-    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
-    label_column: Annotated[str, typer.Option(help="Column of the classes.")] = "label",
+    text_column: Annotated[str | None, typer.Option(help="Column of the texts; text when unset.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the classes; label when unset.")] = None,
     images: Annotated[bool, typer.Option("--images", help="The file is a CSV that lists images.")] = False,
     encoder: Annotated[
         str | None, typer.Option(help="Encoder whose tokenizer counts tokens, to show what max_length cuts off.")
@@ -75,9 +75,12 @@ def describe(
     if images or file.is_dir():
         if encoder:
             raise InputError("--encoder counts the tokens of texts: leave it out for images")
+        if text_column or label_column:
+            raise InputError("--text-column and --label-column are for texts: leave them out for images")
         splits, print_report = load_images(config.Data(path=str(file)), config.Images(), seed=0), _print_images
     else:
-        settings = config.Data(path=str(file), text_column=text_column, label_column=label_column)
+        columns = {"text_column": text_column or "text", "label_column": label_column or "label"}
+        settings = config.Data(path=str(file), **columns)
         splits, print_report = _load_texts(settings, encoder, max_length), _print_texts
     if as_json:
         print_json(splits.report)

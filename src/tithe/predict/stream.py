@@ -98,14 +98,16 @@ def predict_stream(
     if model.run.task != "image":
         if source and source.is_dir():
             raise InputError(f"{source} is a folder, and the checkpoint classifies texts: pass a file of texts")
-        predictions = _predict_texts(model, stream or iter(inputs or []), batch_size)
+        predictions = _predict_texts(model, stream or iter(inputs or []), batch_size or _TEXTS_AT_ONCE)
         return ({"text": text, **prediction._asdict()} for text, prediction in predictions), _text_line
     from tithe.predict.images import score_images  # it needs the extra `image`
 
     sources = [Path(path) for path in inputs or []] or ([source] if source else [])
     if not sources:
         raise InputError("no images: give files or folders after the checkpoint, or --input FOLDER")
-    return (score._asdict() for score in score_images(model, sources, model.rows_at_once)), _image_line
+    return (
+        score._asdict() for score in score_images(model, sources, batch_size or model.rows_at_once)
+    ), _image_line
 
 
 def _text_line(row: dict[str, Any]) -> str:

@@ -171,8 +171,8 @@ def _find_unfinished(run: config.Run, pattern: str) -> Path | None:
 def _saved_config(home: Path) -> dict[str, Any] | None:
     """Return the config in a run directory; None if its `config.json` is missing or not a run's."""
     try:
-        return _comparable(storage.read_json(home / CONFIG))
-    except (InputError, KeyError, TypeError):
+        return _comparable(config.dump(config.parse(storage.read_json(home / CONFIG))))
+    except (InputError, KeyError, TypeError, AttributeError):
         return None
 
 

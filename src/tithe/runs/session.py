@@ -25,7 +25,7 @@ from tithe.runs.resume import ResumePoint
 from tithe.runs.saving import Saver
 from tithe.storage import run_files
 from tithe.track.tracks import RunTracker, mirror_settings
-from tithe.train import trainer
+from tithe.train import optimizer, trainer
 from tithe.train.setup import Setup
 from tithe.train.step import Step
 from tithe.train.trainer import FitOptions
@@ -55,8 +55,10 @@ class Session:
         parts = splits.train, splits.val, splits.test
         self.setup, self.home, self._point, self._started = setup, home, point, started
         self.train_examples, self.val_examples, self.test_examples = (setup.examples.take(rows) for rows in parts)
-        # Planned here, because too few rows must be refused before anything is written.
+        # Planned here, because too few rows and a wrong schedule must be refused before anything is written.
         self._plan = trainer.plan(self.train_examples, setup.run.train, setup.run.seed)
+        total, per_epoch = self._plan.steps_per_epoch * setup.run.train.epochs, self._plan.steps_per_epoch
+        self._warnings = optimizer.check_schedule(setup.run.train, total, per_epoch)
         self.saver = Saver(setup, home, point)
         self.preparation_seconds = 0.0
 
@@ -163,7 +165,7 @@ class Session:
     def _log_start(self, total: int) -> None:
         rows, point = len(self.train_examples), self._point
         logger.info("training on %s: %d rows, %d steps", self.setup.accelerator.device, rows, total)
-        for warning in self.setup.task.warnings(total):
+        for warning in (*self._warnings, *self.setup.task.warnings(total)):
             logger.warning("%s", warning)
         if self._start and point:
             done, epochs = self._start.progress["epoch"], self.run.train.epochs

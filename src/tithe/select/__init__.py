@@ -10,11 +10,13 @@ from tithe.select.choose import (
     select_from_file,
 )
 from tithe.select.outputs import save, summary, write
+from tithe.select.selection import overridden
 
 __all__ = [
     "SelectionResult",
     "choose_rows",
     "explain_row",
+    "overridden",
     "save",
     "select_from_config",
     "select_from_file",

@@ -18,9 +18,9 @@ from tithe.select.pool import Pool
 from tithe.select.rescore import rescore_with_model
 from tithe.select.rounds import History, check_rounds, choose_round, strategy_of
 from tithe.select.selection import Selection, check_unedited, code_hashes, fingerprint, parse_options
-from tithe.select.signals.gather import SignalInputs, compute_signals
+from tithe.select.signals.gather import SignalInputs, compute_signals, warn_unused
 from tithe.storage import cache
-from tithe.tasks import Task, open_task
+from tithe.tasks import Task, open_checked
 from tithe.train import devices
 from tithe.train.setup import Setup, open_setup
 
@@ -154,8 +154,9 @@ def select_from_config(run: config.Run, settings: config.Select) -> SelectionRes
 def _select(run: config.Run, settings: config.Select, load: Callable[[Task], Splits]) -> SelectionResult:
     parse_options(plugins.load("strategies", settings.strategy), settings)
     check_rounds(settings, encoder_is_trained=run.model.freeze != "all")
+    warn_unused(settings)
     accelerator = devices.accelerator(run.train.device, run.train.precision)
-    task = open_task(run)
+    task = open_checked(run)
     setup = open_setup(task, load(task), accelerator)
     result = choose_rows(setup, settings)
     if isinstance(setup.examples, Features):  # already computed: so the map can be drawn for any strategy

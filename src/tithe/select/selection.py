@@ -156,6 +156,32 @@ class _StrategyCall:
         return order, self.scores[order]
 
 
+def overridden(
+    settings: config.Select | None, changes: Mapping[str, Any], options: Mapping[str, Any], source: str
+) -> config.Select:
+    """Return settings with some of them changed; values that are None change nothing.
+
+    Options belong to a strategy: those of the settings are dropped if the strategy changes.
+
+    Parameters
+    ----------
+    settings
+        The `select` section of a config; the defaults when None.
+    source
+        Shown in errors.
+
+    Raises
+    ------
+    InputError
+        A value is not valid.
+    """
+    values = (settings or config.Select()).model_dump()
+    changed = {**values, **{key: value for key, value in changes.items() if value is not None}}
+    is_same = plugins.short_name(values["strategy"]) == plugins.short_name(changed["strategy"])
+    own = values["options"] if is_same else {}
+    return config.section(config.Select, {**changed, "options": {**own, **options}}, source)
+
+
 def parse_options(strategy: ModuleType, settings: config.Select) -> config.Section:
     """Return a strategy's options, checked.
 

@@ -7,7 +7,7 @@ from typing import cast
 from tithe import config, plugins
 from tithe.tasks.protocol import Criterion, ImageTask, Parts, Task, TaskModule
 
-__all__ = ["Criterion", "ImageTask", "Parts", "Task", "TaskModule", "find", "open_task"]
+__all__ = ["Criterion", "ImageTask", "Parts", "Task", "TaskModule", "find", "open_checked", "open_task"]
 
 
 def find(name: str) -> TaskModule:
@@ -30,3 +30,15 @@ def open_task(run: config.Run) -> Task:
         There is no such encoder, or it does not support the config's settings.
     """
     return find(run.task).open(run)
+
+
+def open_checked(run: config.Run) -> Task:
+    """Return the task of a config whose data will be read.
+
+    Raises
+    ------
+    InputError
+        As `open_task`, or a setting does not fit the data or the task.
+    """
+    find(run.task).check(run)
+    return open_task(run)

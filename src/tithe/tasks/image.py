@@ -14,6 +14,7 @@ import torch
 
 from tithe import config, metrics
 from tithe.arrays import Array, Rows
+from tithe.config import unused
 from tithe.data import Dataset, LabelMap, images
 from tithe.data.splits import Splits
 from tithe.errors import InputError
@@ -27,6 +28,10 @@ from tithe.tasks.protocol import Criterion, Task
 # Least product of steps and learning rate, and a good rate. On unseen generators, 320 steps gave an AUC near 0.6 at a
 # rate of 1.25e-5, and of 0.95 at 2e-4.
 _LEAST_WAY, _GOOD_RATE = 0.02, 2e-4
+_FOR_TEXTS = (
+    *("select", "model", "data.text_column", "data.label_column", "data.label_mapping"),
+    *("train.label_smoothing", "tune.dropout", "tune.dropout_of"),
+)
 
 
 @dataclass(frozen=True)
@@ -261,13 +266,10 @@ def check(run: config.Run) -> None:
     images.find_gallery(Path(run.data.path), run.data.reader)
     if run.data.class_weights:
         raise InputError("data.class_weights is for texts: set data.upsample to balance images")
-    for_texts = {
-        "select": run.select,
-        "model.freeze": run.model.freeze != "none",
-        "train.label_smoothing": run.train.label_smoothing,
-    }
-    for name in (name for name, given in for_texts.items() if given):
-        raise InputError(f"{name} is for texts: leave it out of a config for images")
+    unused.refuse(run, _FOR_TEXTS, "texts", "images")
+    s = run.images
+    if not s.regression_weight + s.classification_weight + s.ranking_weight:
+        raise InputError("images: the three weights of the loss are 0: raise one, such as images.regression_weight")
 
 
 def open(run: config.Run) -> Task:

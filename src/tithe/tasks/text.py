@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from tithe import config, data, metrics, storage
 from tithe.arrays import Array, Rows
 from tithe.checkpoints.state import CONFIGURATION, TOKENIZER
+from tithe.config import unused
 from tithe.data import Dataset, splits
 from tithe.data.clean import clean_text
 from tithe.models import classifier, encoders, freeze, inference, kernels, padding, tokens, vocabulary
@@ -206,6 +207,7 @@ class Text:
 
 def check(run: config.Run) -> None:
     """Check a config's data settings before any data is read; see `data.load`."""
+    unused.refuse(run, ("images", "data.hold_out"), "images", "texts")
     data.find_reader(Path(run.data.path), run.data.reader)
     data.symbols_of(run.data)
 
@@ -222,6 +224,8 @@ def open(run: config.Run) -> Task:
     source = encoders.find(settings.encoder)
     encoder, tokenizer = encoders.open_parts(source, source, settings.encoder)
     encoders.check(settings, encoder)
+    if settings.encoder_dropout is not None:
+        encoder = encoders.with_dropout(encoder, settings.encoder_dropout)
     return Text(run, encoder, tokenizer, source, encoders.pooling(settings.pooling, source, encoder))
 
 

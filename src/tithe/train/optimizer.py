@@ -10,6 +10,10 @@ import torch
 from torch import nn
 
 from tithe.config import Train
+from tithe.errors import InputError
+
+_ZERO = 1e-9  # as a factor of the peak; the last step of a linear schedule has more
+_AFTER_END = "and the learning rate is 0 after it: set it to {} or more, or leave it unset"
 
 
 def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object]]:
@@ -51,9 +55,8 @@ def schedule(settings: Train, total_steps: int, steps_per_epoch: int = 1) -> Cal
     steps_per_epoch
         To convert the settings in epochs.
     """
-    begin = settings.schedule_from * steps_per_epoch
+    begin, warmup = settings.schedule_from * steps_per_epoch, _warmup(settings, steps_per_epoch)
     horizon = settings.schedule_steps or (settings.schedule_epochs or 0) * steps_per_epoch or total_steps - begin
-    warmup = settings.warmup_steps or settings.warmup_epochs * steps_per_epoch
     floor = min(
         1.0, settings.min_learning_rate / settings.learning_rate
     )  # if the peak is below the minimum, the minimum is the peak
@@ -71,6 +74,47 @@ def schedule(settings: Train, total_steps: int, steps_per_epoch: int = 1) -> Cal
         return floor + (1.0 - floor) * wave
 
     return factor
+
+
+def check_schedule(settings: Train, total_steps: int, steps_per_epoch: int = 1) -> list[str]:
+    """Refuse a schedule that leaves a part of a run without a learning rate; return a warning where one only may.
+
+    A warmup in epochs is only a warning: a documented format has one of 5 epochs by default, for runs of any length.
+
+    Parameters
+    ----------
+    total_steps, steps_per_epoch
+        As in `schedule`.
+
+    Raises
+    ------
+    InputError
+        The warmup takes all steps of the run, or the rate is 0 before its last step.
+    """
+    left, warmup = total_steps - settings.schedule_from * steps_per_epoch, _warmup(settings, steps_per_epoch)
+    if left <= 0:
+        return []
+    epochs = left // steps_per_epoch
+    if settings.warmup_steps >= left:
+        raise InputError(
+            f"train.warmup_steps {warmup} leaves none of the {left} optimizer steps of the run to the peak learning "
+            f"rate: set it below {left}, or train longer"
+        )
+    if schedule(settings, total_steps, steps_per_epoch)(total_steps - 1) < _ZERO:
+        if 0 < (settings.schedule_steps or 0) < left:  # num_training_steps is its documented name
+            asked = f"schedule_steps (num_training_steps) {settings.schedule_steps} ends before the {left} steps"
+            raise InputError(f"train.{asked} of the run, {_AFTER_END.format(left)}")
+        if 0 < (settings.schedule_epochs or 0) < epochs:
+            asked = f"schedule_epochs {settings.schedule_epochs} ends before the {epochs} epochs"
+            raise InputError(f"train.{asked} of the run, {_AFTER_END.format(epochs)}, or restart the schedule")
+    if warmup < left:
+        return []
+    asked = f"train.warmup_epochs {settings.warmup_epochs} leaves none of the {epochs} epochs of the run"
+    return [f"{asked} to the peak learning rate: set it below {epochs}, or train longer"]
+
+
+def _warmup(settings: Train, steps_per_epoch: int) -> int:
+    return settings.warmup_steps or settings.warmup_epochs * steps_per_epoch
 
 
 class Average:

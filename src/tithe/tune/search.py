@@ -51,7 +51,8 @@ def check(run: config.Run) -> None:
     Raises
     ------
     InputError
-        The search would use rows that the run does not train on, or Optuna is not installed.
+        The search would use rows that the run does not train on, its trials would be the same, or Optuna is not
+        installed.
     """
     if run.tune is None:
         return
@@ -59,6 +60,14 @@ def check(run: config.Run) -> None:
         raise InputError(
             f"tune uses all training rows, but select.strategy '{run.select.strategy}' keeps only a part of them: "
             "set it to all, or remove one of the two"
+        )
+    tune = run.tune
+    ranges = tune.learning_rate, tune.dropout, *([tune.encoder_learning_rate] if tune.encoder_learning_rate else [])
+    choices = len({*tune.weight_decay}) * len({*tune.betas}) > 1
+    if tune.trials > 1 and not choices and all(low == high for low, high in ranges):
+        raise InputError(
+            f"tune has one value for each setting, so its {tune.trials} trials would be the same: widen a range, or "
+            "remove tune"
         )
     plugins.require("optuna", extra="tune")
 

@@ -1,8 +1,8 @@
 """The short trials of a search: their common setup, their values, and the training of one trial.
 
 Trials use training rows only: one part of a sample for training, the other for validation. The values are learning
-rates (log-uniform), the dropout before the head's layers (uniform), weight decay and betas (each from a list). The
-encoder's own dropout does not change.
+rates (log-uniform), the dropout before the head's layers, or also that inside the encoder (uniform), weight decay and
+betas (each from a list).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from tithe.data.splits import largest_remainder
 from tithe.errors import InputError
 from tithe.models import inference, kernels
 from tithe.models.examples import Examples
-from tithe.tasks import Criterion, Task
-from tithe.train import trainer
+from tithe.tasks import Criterion, Task, open_task
+from tithe.train import optimizer, trainer
 from tithe.train.setup import Setup, open_setup
 from tithe.train.step import Step
 from tithe.train.trainer import FitOptions
@@ -94,7 +94,7 @@ def open_search(task: Task, accelerator: Accelerator) -> SearchSetup:
     Raises
     ------
     InputError
-        The data can't be read, the encoder can't be loaded, or the sample is too small.
+        The data can't be read, the encoder can't be loaded, the sample is too small, or the run's schedule is wrong.
     """
     run = task.run
     tune, splits = run.tune or config.Tune(), task.load()
@@ -108,6 +108,7 @@ def open_search(task: Task, accelerator: Accelerator) -> SearchSetup:
     plan = trainer.plan(setup.examples.take(splits.train), run.train, run.seed)
     criterion = task.criterion(run.train.label_smoothing, weights)
     steps = plan.steps_per_epoch * run.train.epochs
+    optimizer.check_schedule(run.train, steps, plan.steps_per_epoch)  # before the trials, not after them
     return SearchSetup(setup, run, tune, setup.network.trainable, train, val, criterion, steps, _key(setup, tune))
 
 
@@ -203,6 +204,8 @@ def sampler(search: SearchSetup) -> Callable[[optuna.Trial], Values]:
     tune = search.tune
     betas = {f"{first:g}, {second:g}": (first, second) for first, second in tune.betas}
     has_dropout = next(_dropouts(search.trainable), None) is not None
+    is_whole = tune.dropout_of == "model" and not search.setup.network.is_frozen
+    dropouts = SEARCHED["model"] if is_whole else ("dropout",)
 
     def draw(trial: optuna.Trial) -> Values:
         train: dict[str, Any] = {"learning_rate": trial.suggest_float("learning_rate", *tune.learning_rate, log=True)}
@@ -212,10 +215,8 @@ def sampler(search: SearchSetup) -> Callable[[optuna.Trial], Values]:
             train["encoder_learning_rate"] = drawn
         train["weight_decay"] = trial.suggest_categorical("weight_decay", list(dict.fromkeys(tune.weight_decay)))
         train["betas"] = betas[trial.suggest_categorical("betas", list(betas))]
-        return {
-            **({"model": {"dropout": trial.suggest_float("dropout", *tune.dropout)}} if has_dropout else {}),
-            "train": train,
-        }
+        model = {"model": dict.fromkeys(dropouts, trial.suggest_float("dropout", *tune.dropout))} if has_dropout else {}
+        return {**model, "train": train}
 
     return draw
 
@@ -236,15 +237,23 @@ def train_trial(search: SearchSetup, values: Values) -> Iterator[Step]:
         See `trainer.fit`.
     """
     run, task, val = with_values(search.run, values), search.task, search.val
-    model, autocast = copy.deepcopy(search.trainable), search.accelerator.autocast
-    for dropout in _dropouts(model):
-        dropout.p = run.model.dropout
+    model, autocast = _untrained(search, run), search.accelerator.autocast
 
     def validate(model: nn.Module) -> Mapping[str, float]:
         return task.scores(val.labels, inference.logits(model, val, task.rows_at_once, autocast=autocast))
 
     options = FitOptions(_shortened(search, run.train), run.seed, search.accelerator, run.data.num_workers)
     yield from trainer.fit(model, search.criterion, search.train, options, validate)
+
+
+def _untrained(search: SearchSetup, run: config.Run) -> nn.Module:
+    """Return the untrained network with the dropouts of a config; it is rebuilt if the encoder's differs."""
+    if run.model.encoder_dropout != search.run.model.encoder_dropout:
+        return open_task(run).build(search.setup.classes, run.seed)
+    model = copy.deepcopy(search.trainable)
+    for dropout in _dropouts(model):
+        dropout.p = run.model.dropout
+    return model
 
 
 def _shortened(search: SearchSetup, settings: config.Train) -> config.Train:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from tithe.config import Count, Neptune, Positive, Ratio, Section, Seed, Select
+from tithe.config.unused import Rule
 
 
 class _Data(Section):
@@ -71,6 +72,11 @@ class Config(Section):
     checkpointing: _Checkpointing = _Checkpointing()
     select: Select | None = Field(None, description="train on a part of the training rows; an addition")
     neptune: _Neptune | None = None
+
+
+UNUSED = (
+    Rule(("scheduler.num_cycles",), lambda config: config.scheduler.type == "linear", "scheduler.type is linear"),
+)
 
 
 def translate(config: Config, file: Path) -> dict[str, Any]:

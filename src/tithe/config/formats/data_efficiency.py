@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from tithe.config.unused import Rule
 from tithe.config.values import Betas, Choices, Count, Decay, Positive, Range, Ratio, RatioRange, Section, Seed
 
 _ALL = "all"
@@ -36,7 +37,9 @@ class Config(Section):
     test_ratio: Ratio = Field(0.1, gt=0, description="share of rows held out for the test")
     model_name: str = Field("minilm", description="encoder: 'minilm', a folder, or a hub name")
     max_length: Positive = Field(256, description="tokens kept of each text")
-    dropout: Ratio = Field(0.1, description="dropout before the classifier")
+    dropout: Ratio = Field(
+        0.1, description="dropout of the model: before the classifier and, if it is set and trained, in the backbone"
+    )
     freeze_layers: Literal["all"] | Count = Field(
         0, description="number of first layers of the backbone to freeze, or all"
     )
@@ -61,7 +64,7 @@ class Config(Section):
     tuning_metric: Literal["val_loss", "val_accuracy"] = Field(
         "val_loss", description="metric that decides the best trial"
     )
-    dropout_range: RatioRange = Field((0.1, 0.5), description="smallest and largest dropout")
+    dropout_range: RatioRange = Field((0.1, 0.5), description="smallest and largest dropout of the model")
     lr_range: Range = Field((1e-5, 1e-4), description="smallest and largest learning rate")
     backbone_lr_range: Range | None = Field(
         None, description="range of a separate learning rate for the backbone; the head's rate when unset"
@@ -80,6 +83,22 @@ class Config(Section):
                 "set one or the other"
             )
         return self
+
+
+_SEARCH = ("warmup_epochs", "tuning_n_iterations", "tuning_sample_size", "tuning_metric")
+_SPACE = ("dropout_range", "lr_range", "backbone_lr_range", "weight_decay_options", "betas_options")
+
+UNUSED = (
+    Rule(_SEARCH + _SPACE, lambda c: not c.enable_hyperparameter_tuning, "enable_hyperparameter_tuning is off"),
+    Rule(
+        ("budget", "rounds", "language_model"), lambda c: c.strategy_name == _ALL, "strategy_name all takes every row"
+    ),
+    Rule(
+        ("backbone_learning_rate", "backbone_lr_range"),
+        lambda c: c.freeze_layers == "all",
+        "the backbone is not trained",
+    ),
+)
 
 
 def translate(config: Config, file: Path) -> dict[str, Any]:
@@ -102,6 +121,7 @@ def translate(config: Config, file: Path) -> dict[str, Any]:
             "encoder": config.model_name,
             "max_length": config.max_length,
             "dropout": config.dropout,
+            "encoder_dropout": config.dropout if _has_backbone_dropout(config) else None,
             "freeze": config.freeze_layers or "none",
         },
         "select": {
@@ -131,6 +151,11 @@ def translate(config: Config, file: Path) -> dict[str, Any]:
     }
 
 
+def _has_backbone_dropout(config: Config) -> bool:
+    """Return whether `dropout` is also that of the backbone: not its default, and not of a frozen one."""
+    return "dropout" in config.model_fields_set and config.freeze_layers != "all"
+
+
 def _tune(config: Config) -> dict[str, Any]:
     return {
         "trials": config.tuning_n_iterations,
@@ -138,6 +163,7 @@ def _tune(config: Config) -> dict[str, Any]:
         "epochs": config.warmup_epochs,
         "metric": config.tuning_metric,
         "dropout": config.dropout_range,
+        "dropout_of": "model",
         "learning_rate": config.lr_range,
         "encoder_learning_rate": config.backbone_lr_range,
         "weight_decay": config.weight_decay_options,

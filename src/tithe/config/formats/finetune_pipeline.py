@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from tithe.config import Count, Positive, Ratio, Section, Seed, Select
+from tithe.config.unused import Rule
 
 
 class _Paths(Section):
@@ -63,6 +64,14 @@ class Config(Section):
     model: _Model = _Model()
     training: _Training = _Training()
     select: Select | None = Field(None, description="train on a part of the training rows; an addition")
+
+
+# Not `encoder_learning_rate`, which the documented file has next to `freeze_backbone`.
+UNUSED = (
+    Rule(
+        ("training.freeze_layers",), lambda c: c.training.freeze_backbone, "training.freeze_backbone freezes them all"
+    ),
+)
 
 
 def translate(config: Config, file: Path) -> dict[str, Any]:

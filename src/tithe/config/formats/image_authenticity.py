@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from tithe.config.unused import Rule
 from tithe.config.values import Count, Positive, Ratio, Section, Seed
 
 
@@ -53,6 +54,9 @@ class Config(Section):
         if self.fast_mode and self.full_mode:
             raise ValueError("fast_mode and full_mode are both on: choose one")
         return self
+
+
+UNUSED = (Rule(("min_lr",), lambda config: config.min_lr > config.lr, "it is above lr, which stays as it is"),)
 
 
 def translate(config: Config, file: Path) -> dict[str, Any]:

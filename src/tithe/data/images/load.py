@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tithe import config, plugins, storage
+from tithe.config import unused
 from tithe.data.balance import resample
 from tithe.data.dataset import Dataset
 from tithe.data.images import checks
@@ -117,6 +118,9 @@ def load_images(settings: config.Data, images: config.Images, seed: int) -> Spli
     if len(present) < 2:
         one, other = CLASSES[present[0]], CLASSES[1 - present[0]]
         raise InputError(f"{settings.path}: {one} images only: training needs both classes, add {other} ones")
+    given = set(dataset.column("split"))
+    for key, value in unused.changed(settings, [f"{part}_ratio" for part in ("val", "test") if part in given]):
+        logger.warning("data.%s %s has no effect: %s has its own splits", key, value, settings.path)
     split_settings = [settings.val_ratio, settings.test_ratio, settings.hold_out, seed]
     place = cache.place("images", storage.digest([_VERSION, folder.name, *split_settings]))
     if not cache.is_whole(place):

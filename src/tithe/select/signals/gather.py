@@ -13,6 +13,7 @@ import numpy as np
 
 from tithe import config, plugins, storage
 from tithe.arrays import Array, Rows
+from tithe.config import unused
 from tithe.data import Dataset, LabelMap
 from tithe.errors import InputError
 from tithe.models import features
@@ -124,6 +125,16 @@ def compute_signals(inputs: SignalInputs, strategies: Sequence[str]) -> tuple[Po
             arrays, seconds = _cached(need, inputs)
             signals, cost = {**signals, **arrays}, cost + seconds
     return Pool.of(inputs.data.labels, inputs.data.ids, signals), cost
+
+
+def warn_unused(settings: config.Select) -> None:
+    """Warn of changed settings that no signal of the strategies depends on."""
+    needs = {need for name in (settings.strategy, settings.first) for need in plugins.load("strategies", name).NEEDS}
+    used = {name for family, (_, names) in _FAMILIES.items() for name in names if needs & set(family)}
+    for name, value in unused.changed(settings, ("folds", "proxy_runs", "language_model")):
+        if name not in used:
+            strategy = plugins.short_name(settings.strategy)
+            logger.warning("select.%s %s has no effect: strategy %s does not use it", name, value, strategy)
 
 
 def _cached(need: str, inputs: SignalInputs) -> tuple[dict[str, Array], float]:

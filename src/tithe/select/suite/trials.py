@@ -17,6 +17,7 @@ import numpy as np
 
 from tithe import config, metrics, plugins, storage
 from tithe.arrays import Array, Rows
+from tithe.config import unused
 from tithe.data import Splits
 from tithe.errors import InputError, Interrupted
 from tithe.interrupts import deferred
@@ -25,15 +26,21 @@ from tithe.progress import bar
 from tithe.select.choose import choose_rows
 from tithe.select.outputs import summary
 from tithe.select.rounds import learns
-from tithe.select.selection import check_unedited, code_hashes, parse_options
-from tithe.tasks import open_task
-from tithe.train import devices, trainer
+from tithe.select.selection import check_unedited, code_hashes, overridden, parse_options
+from tithe.tasks import open_checked
+from tithe.train import devices, optimizer, trainer
 from tithe.train.setup import Setup, open_setup
 from tithe.train.trainer import FitOptions
 
 logger = logging.getLogger("tithe")
 
 FILE, TRIALS = "suite.json", "trials"
+
+# Settings of a run's config that would make the trials unequal, or need validation rows.
+_NOT_USED = (
+    *("tune", "data.class_weights", "train.label_smoothing", "train.ema_decay", "train.patience"),
+    *("train.schedule_steps", "train.schedule_epochs"),
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,8 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
         logger.info(
             "select.rounds %d: no model changes what %s read, so they choose at once", base.select.rounds, at_once
         )
+    for key, _ in unused.changed(base, _NOT_USED):
+        logger.warning("%s of the config has no effect in a suite", key)
     code = {trial: code_hashes(_select(base, trial)) for trial in trials}
     files = {trial: out / TRIALS / f"{_file_name(base, trial, grid.equal_steps, code[trial])}.json" for trial in trials}
     done = {trial: result for trial in trials if (result := _finished(files[trial])) is not None}
@@ -163,7 +172,7 @@ class _Suite:
 def _open(base: config.Run, seed: int) -> Setup:
     run = base.model_copy(update={"seed": seed})
     accelerator = devices.accelerator(run.train.device, run.train.precision)
-    task = open_task(run)
+    task = open_checked(run)
     return open_setup(task, task.load(), accelerator)
 
 
@@ -193,13 +202,9 @@ def _run_in_worker(trial: Trial) -> dict[str, Any]:
 
 
 def _select(base: config.Run, trial: Trial) -> config.Select:
-    values = (base.select or config.Select()).model_dump()
-    is_same = plugins.short_name(values["strategy"]) == plugins.short_name(trial.strategy)
-    options = values["options"] if is_same else {}
-    changes = {"strategy": trial.strategy, "budget": trial.budget, "options": options}
-    if not _has_rounds(base, trial.strategy):
-        changes["rounds"] = 1
-    return config.section(config.Select, {**values, **changes}, "suite")
+    changes = {"strategy": trial.strategy, "budget": trial.budget}
+    once = {} if _has_rounds(base, trial.strategy) else {"rounds": 1}
+    return overridden(base.select, {**changes, **once}, {}, "suite")
 
 
 def _has_rounds(base: config.Run, strategy: str) -> bool:
@@ -239,6 +244,7 @@ def _train_and_test(setup: Setup, splits: Splits, equal_steps: bool) -> tuple[in
     partial = trainer.plan(train, options, run.seed).steps_per_epoch
     total = (full if equal_steps else partial) * options.epochs
     options = options.model_copy(update={"epochs": -(-total // partial), "schedule_steps": total})
+    optimizer.check_schedule(options, total, partial)
     loop = trainer.fit(model, setup.task.criterion(), train, FitOptions(options, run.seed, setup.accelerator))
     for _ in itertools.islice(loop, total):
         pass
