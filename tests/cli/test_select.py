@@ -82,7 +82,96 @@ def test_a_selection_buries_nothing(settings: Settings, tmp_path: Path, tithe: T
     assert json.loads(file.read_text()) == settings() and not (tmp_path / "small.png").exists()
 
 
+# ---- a selection from a config
+
+OWN = {"strategy": "entropy_diversity", "budget": 0.2, "options": {"weight": 0.3}}
+# Options, and the strategy, rows of 96, seed and options that count.
+CONFIGS: list[tuple[dict[str, Any], list[str], tuple[str, int, int, dict[str, Any]]]] = [
+    ({"select": OWN, "seed": 7}, [], ("entropy_diversity", 19, 7, {"weight": 0.3})),
+    ({"select": {**OWN, "seed": 3}, "seed": 7}, [], ("entropy_diversity", 19, 3, {"weight": 0.3})),
+    ({"select": OWN, "seed": 7}, ["--budget", "0.1", "--seed", "1"], ("entropy_diversity", 10, 1, {"weight": 0.3})),
+    ({"select": OWN, "seed": 7}, ["--option", "weight=0.7"], ("entropy_diversity", 19, 7, {"weight": 0.7})),
+    ({"select": OWN, "seed": 7}, ["--strategy", "random"], ("random", 19, 7, {})),
+    ({"select": OWN, "seed": 7}, ["--set", "select.budget=0.5"], ("entropy_diversity", 48, 7, {"weight": 0.3})),
+    ({"seed": 7}, [], ("random", 10, 7, {})),
+]
+
+
+@pytest.mark.parametrize(("sections", "more", "expected"), CONFIGS, ids=[f"{s} {m}" for s, m, _ in CONFIGS])
+def test_a_config_s_own_section_and_seed_count_where_no_option_overrides_them(
+    sections: dict[str, Any],
+    more: list[str],
+    expected: tuple[str, int, int, dict[str, Any]],
+    settings: Settings,
+    tmp_path: Path,
+    tithe: Tithe,
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(settings(**sections)))
+    code, _, err = tithe("select", file, "--out", tmp_path / "picks.parquet", *more)
+    assert code == 0, err
+    found = storage.read_json(tmp_path / "picks.json")
+    assert (found["strategy"], found["rows"], found["seed"], found["settings"]["options"]) == expected
+
+
+def test_a_config_chooses_what_a_run_of_it_chooses(settings: Settings, tmp_path: Path, tithe: Tithe) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(settings(model={"freeze": "all"}, select=OWN, seed=7, train={"epochs": 1})))
+    for command in (["select", "--out", tmp_path / "picks.parquet"], ["train", "--out", tmp_path / "run"]):
+        code, _, err = tithe(*command, file)
+        assert code == 0, err
+    assert pq.read_table(tmp_path / "picks.parquet") == pq.read_table(tmp_path / "run/selection.parquet")
+
+
+@pytest.mark.parametrize("command", ["select", "suite"])
+@pytest.mark.parametrize(
+    ("option", "value", "key"),
+    [
+        ("--encoder", "minilm", "model.encoder=minilm"),
+        ("--max-length", "16", "model.max_length=16"),
+        ("--text-column", "review", "data.text_column=review"),
+        ("--label-column", "stars", "data.label_column=stars"),
+    ],
+)
+def test_an_option_for_a_file_is_refused_for_a_config(
+    command: str, option: str, value: str, key: str, settings: Settings, tmp_path: Path, tithe: Tithe
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(settings()))
+    code, _, err = tithe(command, file, "--out", tmp_path / "out.parquet", option, value)
+    assert code == 2
+    assert err == [f"error: {option} {value} is for a data file: pass --set {key} with a config"]
+
+
+def test_a_setting_of_a_config_is_refused_for_a_file(rows: Path, tmp_path: Path, tithe: Tithe) -> None:
+    code, _, err = tithe("select", rows, "--out", tmp_path / "picks.parquet", "--set", "select.rounds=2")
+    assert code == 2 and err[0].startswith("error: --set select.rounds=2 is for a config")
+
+
+def test_a_setting_that_the_strategy_does_not_use_is_named(settings: Settings, tmp_path: Path, tithe: Tithe) -> None:
+    file = tmp_path / "config.json"
+    for strategy, remarked in (("random", True), ("k_center", True), ("el2n", False)):
+        file.write_text(json.dumps(settings(select={"strategy": strategy, "folds": 3, "budget": 0.2})))
+        code, _, err = tithe("select", file, "--out", tmp_path / "picks.parquet")
+        says = f"select.folds 3 has no effect: strategy {strategy} does not use it"
+        assert code == 0 and (says in err) is remarked
+
+
 # ---- the suite
+
+
+def test_a_suite_takes_the_budget_of_its_config_and_names_what_it_does_not_use(
+    settings: Settings, tmp_path: Path, tithe: Tithe
+) -> None:
+    file = tmp_path / "config.json"
+    sections = {"select": {"budget": 0.25}, "train": {"epochs": 1, "ema_decay": 0.9, "label_smoothing": 0.1}}
+    file.write_text(json.dumps(settings(model={"freeze": "all"}, **sections)))
+    code, _, err = tithe("suite", file, "--strategies", "random", "--seeds", "0", "--out", tmp_path / "suite")
+    assert code == 0, err
+    budgets = {line["budget"] for line in storage.read_json(tmp_path / "suite/suite.json")["standings"]}
+    assert budgets == {0.25, 1.0}
+    unused = [line for line in err if "has no effect in a suite" in line]
+    assert [line.split()[0] for line in unused] == ["train.label_smoothing", "train.ema_decay"]
 
 
 def test_the_command_ends_with_a_table(rows: Path, tiny_bert: Path, tmp_path: Path, tithe: Tithe) -> None:

@@ -98,6 +98,26 @@ def test_training_prints_json_and_never_buries_an_earlier_run(trained: Trained, 
     assert (home / "somebody.txt").exists()
 
 
+@pytest.mark.parametrize("resume", [["--resume", "auto"], ["--set", "checkpoint.resume=auto"]])
+def test_to_overwrite_and_to_resume_is_refused(resume: list[str], trained: Trained, run: Run) -> None:
+    before = (trained.home / "metrics.json").read_bytes()
+    assert_refused(run("train", trained.config, "--overwrite", *resume), "resume auto would continue: pass only one")
+    assert (trained.home / "metrics.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("setting", ["data.hold_out=[dalle]", "images.mode=full", "images.crops=1"])
+def test_what_only_images_have_is_refused(setting: str, trained: Trained, run: Run, tmp_path: Path) -> None:
+    key = setting.partition("=")[0]
+    says = f"{key} is for images: leave it out of a config for texts"
+    for command in (
+        ["train", "--out", tmp_path / "out"],
+        ["config", "check"],
+        ["select", "--out", tmp_path / "p.parquet"],
+    ):
+        assert_refused(run(*command, trained.config, "--set", setting), says)
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_second_training_run_is_the_first_again(trained: Trained, run: Run, tmp_path: Path) -> None:
     result = run("train", trained.config, "--out", tmp_path / "run", "--json")
     one, two = (json.loads((home / "metrics.json").read_text()) for home in (trained.home, tmp_path / "run"))

@@ -14,6 +14,7 @@ from support.encoders import copied
 from support.text_tasks import TEXTS, logits, opened
 from tithe import config, storage
 from tithe.errors import InputError
+from tithe.models import encoders
 from tithe.tasks import text
 
 pytestmark = pytest.mark.usefixtures("seeded")  # networks are built, and drop out, by the global generator
@@ -182,3 +183,38 @@ def test_weights_that_do_not_fit_are_one_line(tiny_bert: Path, tmp_path: Path, d
     with pytest.raises(InputError) as error:
         opened(home).build(2, seed=0)
     assert len(str(error.value).splitlines()) == 1
+
+
+# ---- dropout inside the encoder
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("tiny_bert", ("hidden_dropout_prob", "attention_probs_dropout_prob")),
+        ("tiny_modernbert", ("embedding_dropout", "mlp_dropout", "attention_dropout")),
+    ],
+)
+def test_encoder_dropout_is_every_dropout_inside_the_encoder(
+    request: pytest.FixtureRequest, folder: str, names: tuple[str, ...]
+) -> None:
+    home = request.getfixturevalue(folder)
+    own, changed = opened(home), opened(home, encoder_dropout=0.37)
+    assert [getattr(changed.encoder, name) for name in names] == [0.37] * len(names)
+    assert changed.encoder.classifier_dropout == own.encoder.classifier_dropout
+    parts = {m.p for m in changed.build(2, 0).encoder.modules() if type(m).__name__ == "Dropout"}
+    assert 0.37 in parts and 0.1 not in parts
+    assert opened(home, encoder_dropout=None).encoder.to_dict() == own.encoder.to_dict()
+    assert changed.fingerprint() == own.fingerprint(), "a checkpoint can be continued with another dropout"
+
+
+def test_an_encoder_without_dropout_is_remarked(tiny_bert: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Dry:
+        model_type = "dry"
+
+        def to_dict(self) -> dict[str, object]:
+            return {"hidden_size": 8, "classifier_dropout": 0.1, "layerdrop": 0.0}
+
+    with caplog.at_level("WARNING", "tithe"):
+        encoders.with_dropout(Dry(), 0.2)
+    assert caplog.messages == ["model.encoder_dropout 0.2 has no effect: dry has no dropout"]

@@ -127,6 +127,14 @@ FOR_TEXTS = [
     ("select.strategy=random", "select is for texts: leave it out of a config for images"),
     ("model.freeze=all", "model.freeze is for texts: leave it out of a config for images"),
     ("train.label_smoothing=0.1", "train.label_smoothing is for texts: leave it out of a config for images"),
+    ("model.dropout=0.5", "model.dropout is for texts: leave it out of a config for images"),
+    ("data.label_column=stars", "data.label_column is for texts: leave it out of a config for images"),
+    ("data.label_mapping=m.json", "data.label_mapping is for texts: leave it out of a config for images"),
+    ("tune={dropout: [0.2, 0.3]}", "tune.dropout is for texts: leave it out of a config for images"),
+    (
+        "images={regression_weight: 0, classification_weight: 0, ranking_weight: 0}",
+        "images: the three weights of the loss are 0: raise one, such as images.regression_weight",
+    ),
 ]
 
 

@@ -154,3 +154,11 @@ def test_the_callers_random_streams_are_left_alone(settings: Settings, tmp_path:
         torch.manual_seed(5)
         search(tuned(settings, trials=1, epochs=1), tmp_path)
         assert torch.equal(torch.rand(1), expected)
+
+
+def test_a_search_without_a_choice_is_refused(settings: Settings) -> None:
+    one = {"learning_rate": [1e-3, 1e-3], "dropout": [0.1, 0.1], "weight_decay": [0.0], "betas": [[0.9, 0.999]]}
+    with pytest.raises(InputError, match="tune has one value for each setting, so its 4 trials would be the same"):
+        pipeline.check(tuned(settings, **one))
+    for wider in ({"trials": 1}, {"dropout": [0.1, 0.2]}, {"weight_decay": [0.0, 0.1]}):
+        pipeline.check(tuned(settings, **{**one, **wider}))

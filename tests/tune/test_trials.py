@@ -43,6 +43,34 @@ def test_a_copy_of_the_network_is_what_would_be_built_with_its_dropout(settings:
     assert again == one, "each trial starts from the same fresh weights"
 
 
+def test_a_dropout_of_the_model_is_that_of_the_encoder_too(settings: Settings) -> None:
+    run = tuned(settings, "none", dropout_of="model", dropout=[0.37, 0.38])
+    shared, drawn = ground(run), []
+    draw = trials.sampler(shared)
+
+    class First:
+        def suggest_float(self, name: str, low: float, high: float, log: bool = False) -> float:
+            drawn.append(name)
+            return low
+
+        def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
+            return choices[0]
+
+    values = draw(First())  # type: ignore[arg-type]
+    assert values["model"] == {"dropout": 0.37, "encoder_dropout": 0.37} and drawn.count("dropout") == 1
+    built = pipeline.check(trials.with_values(shared.run, values)).build(2, run.seed)
+    ready = dataclasses.replace(shared, run=trials.with_values(shared.run, values), trainable=built)
+    one, two = ([s.batch_loss for s in trials.train_trial(g, values)] for g in (shared, ready))
+    assert one == two, "a trial trains what the run would train with its values"
+    of_head = {**values, "model": {"dropout": 0.37}}
+    assert [s.batch_loss for s in trials.train_trial(shared, of_head)] != one
+
+
+def test_a_frozen_encoder_has_no_dropout_to_search(settings: Settings) -> None:
+    shared = ground(tuned(settings, "all", dropout_of="model"))
+    assert search(shared.run, Path(shared.run.out or "")).summary["best"]["values"]["model"].keys() == {"dropout"}
+
+
 def test_the_schedule_of_a_trial_spans_its_own_steps(settings: Settings) -> None:
     run = trials.with_values(tuned(settings), {"train": {"warmup_steps": 6, "schedule_steps": 24, "ema_decay": 0.9}})
     steps = list(trials.train_trial(ground(run), {"train": {"learning_rate": 1e-2}}))

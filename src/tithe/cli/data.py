@@ -79,8 +79,8 @@ def describe(
             raise InputError("--text-column and --label-column are for texts: leave them out for images")
         splits, print_report = load_images(config.Data(path=str(file)), config.Images(), seed=0), _print_images
     else:
-        columns = {"text_column": text_column or "text", "label_column": label_column or "label"}
-        settings = config.Data(path=str(file), **columns)
+        text, label = text_column or "text", label_column or "label"
+        settings = config.Data(path=str(file), text_column=text, label_column=label)
         splits, print_report = _load_texts(settings, encoder, max_length), _print_texts
     if as_json:
         print_json(splits.report)

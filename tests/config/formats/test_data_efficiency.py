@@ -107,8 +107,23 @@ def test_a_key_of_the_search_is_heard_when_it_is_enabled(
     key: str, value: Any, native: str, expected: Any, read: Read
 ) -> None:
     tuned = read(strategy_name="all", enable_hyperparameter_tuning=True, **{key: value}).tune
-    assert tuned == config.Tune(**{native: expected})
+    assert tuned == config.Tune(dropout_of="model", **{native: expected})
     assert read(strategy_name="all", **{key: value}).tune is None
+
+
+def test_dropout_is_that_of_the_model_if_it_is_set_and_the_backbone_is_trained(
+    read: Read, documented: dict[str, Any]
+) -> None:
+    def dropouts(**changes: Any) -> tuple[float, float | None]:
+        model = read(**changes).model
+        return model.dropout, model.encoder_dropout
+
+    assert dropouts(dropout=0.4) == dropouts(dropout=0.4, freeze_layers=1) == (0.4, 0.4)
+    assert dropouts(dropout=0.4, freeze_layers="all") == (0.4, None)
+    unset = {key: value for key, value in documented.items() if key != "dropout"}
+    assert config.parse(unset).model.encoder_dropout is None
+    encoder = pipeline.check(read(dropout=0.4)).build(2, 0).encoder
+    assert {m.p for m in encoder.modules() if type(m).__name__ == "Dropout"} == {0.4}
 
 
 def test_the_documented_section_is_enough_and_has_the_documented_defaults(tmp_path: Path) -> None:
