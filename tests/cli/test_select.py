@@ -34,6 +34,7 @@ def test_the_command_writes_what_each_strategy_keeps(
     asked = ["select", rows, "--strategy", name, "--budget", "0.1", "--out", out, "--encoder", tiny_bert]
     code, _, err = tithe(*asked, "--max-length", 32)
     assert code == 0, err
+    assert ("--budget 0.1 has no effect: strategy all takes every row" in err) is (name == "all")
     table = pq.read_table(out)
     count = 120 if name == "all" else 12
     assert table.column_names == ["id", "rank", "score", "round"] and len(table) == count

@@ -147,6 +147,15 @@ def test_averaged_weights_are_validated_and_given_back() -> None:
     assert not torch.equal(weights(model), flat)
 
 
+def test_an_average_that_a_resumed_run_adds_begins_at_the_weights_of_its_checkpoint() -> None:
+    first, model, seen = Net(), Net(), []
+    state = list(steps(first, epochs=1))[-1].snapshot()
+    added = {"epochs": 2, "ema_decay": 0.9999999, "start": state}
+    list(steps(model, **added, validate=lambda m: seen.append(weights(m)) or {"loss": 0.0}))
+    torch.testing.assert_close(seen[0], weights(first), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(seen[0], weights(model), atol=1e-3) and not torch.allclose(seen[0], weights(Net()))
+
+
 def test_a_loss_that_is_no_number_names_the_step_and_its_rows() -> None:
     data = Points()
     data.x[5] = np.nan

@@ -109,6 +109,8 @@ def select(
                 raise InputError(f"--set {settings[0]} is for a config, and {source} is a data file: leave it out")
             chosen = select.overridden(config.Select(seed=0), given, options, "tithe select")
             result = select.select_from_file(source, chosen, of_file.columns, **of_file.model)
+        if budget is not None and result.settings.strategy == "all":
+            typer.echo(f"--budget {budget} has no effect: strategy all takes every row", err=True)
         reasons = [select.explain_row(result, row) for row in explain or ()]
         select.save(out, result)
     if as_json:

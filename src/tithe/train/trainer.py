@@ -268,8 +268,9 @@ class _Loop:
             group.update({**settings, "lr": settings["initial_lr"] * factor(self.scheduler.last_epoch)})
         if state.rng:  # a single file has none
             self.random.restore(state.rng)
-        if self.ema and state.ema:
-            self.ema.weights = {k: v.to(self.accelerator.device) for k, v in state.ema.items()}
+        if self.ema:  # one that the state lacks begins at its weights, not at the untrained ones
+            averaged = state.ema or state.model
+            self.ema.weights = {k: v.to(self.accelerator.device, copy=True) for k, v in averaged.items()}
         if self.accelerator.scaler and state.scaler:  # an empty state, saved without a GPU, would raise
             self.accelerator.scaler.load_state_dict(state.scaler)
         for name in ("epoch", "step_in_epoch", "step", "batches"):
