@@ -59,6 +59,11 @@ def test_describing_images_tells_their_sizes_and_formats(run: Run, tmp_path: Pat
     assert "near-duplicates: " in result.out and "classes predicted from the file format alone: AUC " in result.out
 
 
+@pytest.mark.parametrize("option", ["--text-column", "--label-column"])
+def test_a_column_of_texts_is_refused_for_images(option: str, run: Run, tmp_path: Path) -> None:
+    assert_refused(run("describe", tmp_path, option, "review"), "are for texts: leave them out for images")
+
+
 def test_describing_counts_what_is_left_out(run: Run, tmp_path: Path) -> None:
     texts = [*(f"text {i}" for i in range(20)), "text 0", "text 1", "", "lonely"]
     labels = [*["a", "b"] * 10, "a", "a", "b", "c"]

@@ -36,6 +36,18 @@ def test_lines_of_standard_input_are_predicted_one_by_one(trained: Trained, run:
     assert run("predict", trained.best, stdin="").out == ""
 
 
+@pytest.mark.parametrize("more", [["a text"], ["--input", "lines.txt"], ["--input", "."], []])
+def test_a_column_is_refused_where_there_is_no_table(more: list[str], trained: Trained, run: Run) -> None:
+    says = "--text-column review is for a table: pass a Parquet, CSV or JSONL file with --input"
+    assert_refused(run("predict", trained.best, *more, "--text-column", "review"), says)
+
+
+def test_json_is_named_where_a_file_is_written(trained: Trained, run: Run, tmp_path: Path) -> None:
+    result = run("predict", trained.best, "the goal", "--json", "--output", tmp_path / "out.csv")
+    assert (result.code, result.out) == (0, "") and (tmp_path / "out.csv").is_file()
+    assert "--json has no effect: the predictions go to --output" in result.err.splitlines()
+
+
 INPUT = ["rocket orbit moon", "", "the goal", 'a "quoted", one', "суп", "team win cup"]
 
 

@@ -68,6 +68,21 @@ def test_an_exact_evaluation_has_the_exact_predictions(how: str, trained: Traine
     assert pq.read_table(out / "data/predictions.parquet")["probability"].to_pylist() == expected
 
 
+@pytest.mark.parametrize("setting", ["name=other", "artifacts_dir=kept"])
+def test_two_folders_for_one_evaluation_are_refused(setting: str, trained: Trained, run: Run, tmp_path: Path) -> None:
+    refused = run("evaluate", "-c", trained.best, "--out", tmp_path / "out", "--set", setting)
+    assert_refused(refused, "is the folder: leave out --set name and --set artifacts_dir, or --out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_splits_of_the_run_are_named_where_a_file_is_evaluated(trained: Trained, run: Run, tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "other.parquet", *make_texts(5, seed=9))
+    asked = ["evaluate", "-c", trained.best, "--data", rows, "--out", tmp_path / "out"]
+    says = f"splits has no effect: all rows of {rows} are evaluated"
+    assert says in run(*asked, "--set", "splits=[test]").err.splitlines()
+    assert "has no effect" not in run(*asked).err
+
+
 def test_a_split_that_the_run_does_not_have_is_refused(
     settings: Callable[..., dict[str, Any]], run: Run, tmp_path: Path
 ) -> None:

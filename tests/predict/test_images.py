@@ -74,6 +74,21 @@ def score_by_hand(model: predict.TrainedModel, path: Path) -> float:
 # ---- a folder
 
 
+def test_the_batch_size_of_the_command_is_that_of_images_too(
+    home: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    real = predict.TrainedModel.batch_probabilities
+
+    def spy(self: predict.TrainedModel, batch: Any) -> Any:
+        sizes.append(len(batch["images"]))
+        return real(self, batch)
+
+    monkeypatch.setattr(predict.TrainedModel, "batch_probabilities", spy)
+    rows, _ = predict.predict_stream(home / "best_model.pt", None, root / "real", "text", 3)
+    count = len(list(rows))
+    assert sum(sizes) == count > 3 and sizes[0] == max(sizes) == 3
+
 def test_every_file_of_a_folder_has_a_line_and_its_reason(model: predict.TrainedModel, folder: Path) -> None:
     lines = list(score_images(model, [folder], 3))
     assert [line.path for line in lines] == NAMES

@@ -93,6 +93,20 @@ def test_a_split_that_is_missing_is_cut_out_of_train(
         assert all(path.startswith(part) for path in found[part])
 
 
+def test_a_ratio_of_a_split_that_is_given_is_named_even_from_the_cache(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    listed(tmp_path, given({"train": 40, "val": 10}))
+    for _ in range(2):
+        caplog.clear()
+        load(tmp_path, val_ratio=0.3, test_ratio=0.2)
+        says = f"data.val_ratio 0.3 has no effect: {tmp_path} has its own splits"
+        assert [line for line in caplog.messages if "has no effect" in line] == [says]
+    caplog.clear()
+    load(tmp_path, test_ratio=0.2)
+    assert not any("has no effect" in line for line in caplog.messages)
+
+
 def test_no_test_is_cut_where_none_is_asked_for(tmp_path: Path) -> None:
     listed(tmp_path, given({"train": 10, "val": 4}))
     assert len(load(tmp_path, test_ratio=0.0).test) == 0
