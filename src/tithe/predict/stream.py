@@ -98,7 +98,7 @@ def predict_stream(
     if model.run.task != "image":
         if source and source.is_dir():
             raise InputError(f"{source} is a folder, and the checkpoint classifies texts: pass a file of texts")
-        predictions = _predict_texts(model, stream or iter(inputs or []), batch_size or _TEXTS_AT_ONCE)
+        predictions = _predict_texts(model, stream or iter(inputs or []), batch_size)
         return ({"text": text, **prediction._asdict()} for text, prediction in predictions), _text_line
     from tithe.predict.images import score_images  # it needs the extra `image`
 
