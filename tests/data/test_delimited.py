@@ -59,7 +59,8 @@ def test_the_delimiter_is_found_outside_quotes(tmp_path: Path, line: str, header
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=repr)
 def test_rows_have_the_numbers_of_their_lines(tmp_path: Path, end: str) -> None:
-    lines = ["text,label", "one,a", "", f'"two{end}{end}lines, and ""more""{end}",b', 'half a "quote,c', "a,b,c", "six,a"]
+    long = f'"two{end}{end}lines, and ""more""{end}",b'
+    lines = ["text,label", "one,a", "", long, 'half a "quote,c', "a,b,c", "six,a"]
     assert rows(written(tmp_path, *lines, end=end)) == [
         (2, ["one", "a"]),
         (4, [f'two{end}{end}lines, and "more"{end}', "b"]),
