@@ -13,6 +13,7 @@ from typing import TextIO
 
 from tithe.data import unclosed_quotes
 from tithe.data.readers import Unreadable
+from tithe.data.unclosed_quotes import SUSPICIOUS
 from tithe.errors import InputError
 
 _DELIMITERS = ",;\t"
@@ -67,22 +68,22 @@ class Table:
         A row with the wrong number of fields is unreadable, and so is a line with a quote that is never closed; the
         lines after that one are read again as rows of their own. Blank lines between rows are passed over.
         """
-        lines, taken, width, line = self._lines, self._lines.taken, len(self.header), self._skipped + 1
-        feed = iter(lines)
+        lines, width, line = self._lines, len(self.header), self._skipped + 1
+        taken, again, feed = lines.taken, lines.again, iter(lines)
         reader = csv.reader(feed, delimiter=self.delimiter, strict=True)
         while not lines.ended:
             try:
                 for fields in reader:
-                    if len(fields) == width and len(taken) < unclosed_quotes.SUSPICIOUS:
+                    if len(fields) == width and len(taken) < SUSPICIOUS:
                         yield line, fields
                     elif fields:
                         yield from self._judged(fields, line, broken=False)
-                    line += len(taken) - len(lines.again)
+                    line += len(taken) - len(again)
                     taken.clear()
             except csv.Error:  # of the quotes; read as Python's csv reads them when it is not strict
                 fields = next(csv.reader(itertools.chain(taken.copy(), feed), delimiter=self.delimiter))
                 yield from self._judged(fields, line, broken=True)
-                line += len(taken) - len(lines.again)
+                line += len(taken) - len(again)
                 taken.clear()
 
     def _judged(self, fields: list[str], line: int, broken: bool) -> Iterator[tuple[int, Row]]:
