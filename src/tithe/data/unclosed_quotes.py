@@ -1,4 +1,4 @@
-"""Is a record of several lines one row whose text has line breaks, or many rows behind a quote that is never closed?
+"""Tell a row whose text has line breaks from rows behind a quote that is never closed: each is one record to csv.
 
 The lines decide. Behind an unclosed quote each is a row by itself: it has every field, and in a column that has few
 values, such as the label, one of these. Lines of a text have neither, or by accident.

@@ -83,7 +83,7 @@ def pairs_of_objects(
 
 
 class Unreadable(str):
-    """A row that its reader could not parse: the raw text, as far as it is known; the line it is on, from 1, or None."""
+    """A row that its reader could not parse: the raw text as far as it is known, and its line, from 1, or None."""
 
     line: int | None
 

@@ -1,4 +1,4 @@
-"""CSV and TSV with a header line; a row with the wrong number of fields, or a broken quote, is counted as unreadable."""
+"""CSV and TSV with a header; a row with the wrong number of fields or an unclosed quote is counted as unreadable."""
 
 from __future__ import annotations
 

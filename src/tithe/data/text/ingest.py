@@ -142,7 +142,9 @@ def _write(path: Path, reader: str, data: config.Data, classes: dict[str, str], 
         for batch in _cleaned(path, reader, data, ingestion):
             sink.write_batch(batch)
     if places := ingestion.unreadable:
-        logger.warning("%s: %d of %d rows are unreadable, the first is %s", path, len(places), ingestion.read, places[0])
+        logger.warning(
+            "%s: %d of %d rows are unreadable, the first is %s", path, len(places), ingestion.read, places[0]
+        )
     if not ingestion.labels:
         raise InputError(f"{path}: {_nothing_left(ingestion)}")
     labels = LabelMap.of(ingestion.labels)
