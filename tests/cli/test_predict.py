@@ -113,10 +113,10 @@ def test_lines_of_one_column_are_texts_whatever_they_contain(trained: Trained, r
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("in.csv", "n,text\n1,goal\n2,the goal, the cup\n", "in.csv line 3 is unreadable, '2,the goal, the cup': "),
-        ("in.tsv", "n\ttext\n1\tgoal\n2\n", "in.tsv line 3 is unreadable, '2': repair or remove it; .* quotes"),
-        ("in.csv", 'text\n"the goal\nrocket\n', "in.csv line 2 is unreadable, '\"the goal': repair or remove it;"),
-        ("in.jsonl", '{"text": "goal"}\n{"text": "cut\n', "in.jsonl row 1 is unreadable, .*: repair or remove it$"),
+        ("in.csv", "n,text\n1,goal\n2,the goal, the cup\n", "in.csv: line 3 is unreadable, '2,the goal, the cup': "),
+        ("in.tsv", "n\ttext\n1\tgoal\n2\n", "in.tsv: line 3 is unreadable, '2': repair or remove it; .* quotes"),
+        ("in.csv", 'text\n"the goal\nrocket\n', "in.csv: line 2 is unreadable, '\"the goal': repair or remove it;"),
+        ("in.jsonl", '{"text": "goal"}\n{"text": "cut\n', "in.jsonl: row 1 is unreadable, .*: repair or remove it$"),
         ("in.csv", "text,text\na,b\n", "more than one column 'text': rename all but one"),
     ],
 )
