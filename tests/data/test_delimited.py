@@ -92,20 +92,20 @@ BROKEN = {
     "with the delimiter": [(10, "text", '"Great{mark} film'), (50, "text", '"Awful{mark} film')],
     "with pairs of quotes": [(10, "text", '"Great ""film""'), (20, "text", 'no ""film""'), (50, "text", '"Awful')],
     "closed by a word in quotes": [(10, "text", '"Great film'), (50, "text", 'he said "no" twice')],
+    "closed by inches": [(10, "text", '"Great film'), (50, "text", 'a pipe of 5"')],  # as if by RFC 4180
 }
-CLOSED = {"closed by inches": [(10, "text", '"Great film'), (50, "text", 'a pipe of 5"')]}  # as if by RFC 4180
+# Without a column of few values, nothing tells the lines of a valid text from rows.
+UNKNOWABLE = ("closed by inches", ORDERS[-1])
+CASES = [(kind, order) for kind in BROKEN for order in ORDERS if (kind, order) != UNKNOWABLE]
 
 
-@pytest.mark.parametrize("columns", ORDERS, ids=",".join)
 @pytest.mark.parametrize(("delimiter", "end"), [(",", "\n"), (";", "\r\n"), ("\t", "\n")], ids=repr)
-@pytest.mark.parametrize("kind", [*BROKEN, *CLOSED])
+@pytest.mark.parametrize(("kind", "columns"), CASES, ids=str)
 def test_an_unclosed_quote_costs_its_own_line(
     tmp_path: Path, kind: str, delimiter: str, end: str, columns: tuple[str, ...]
 ) -> None:
-    if kind in CLOSED and columns == ("id", "text"):
-        pytest.skip("nothing tells the lines of a text from rows")
     lines = table(delimiter, columns)
-    changes = {**BROKEN, **CLOSED}[kind]
+    changes = BROKEN[kind]
     for row, column, field in changes:
         lines[row][columns.index(column)] = field.format(mark=delimiter)
     path = written(tmp_path, *(delimiter.join(line) for line in lines), end=end)
