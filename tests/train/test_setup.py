@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from tithe import config, pipeline
+from tithe.data.text import truncation
 from tithe.models import freeze
 from tithe.train import devices
 from tithe.train.setup import open_setup
@@ -54,3 +56,22 @@ def test_the_pool_is_the_training_rows_before_balancing(settings: Settings) -> N
     assert (np.asarray(setup.pool.ids) == setup.splits.rows.take(setup.splits.split.train).ids).all()
     narrowed = setup.with_train_rows(np.arange(20))
     assert set(narrowed.splits.train) <= set(setup.splits.split.train[:20]) and narrowed.examples is setup.examples
+
+
+def test_what_is_cut_is_logged_once_and_reported(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tithe")
+    task = pipeline.check(config.parse(settings(model={"max_length": 6})))
+    setup = open_setup(task, task.load(), devices.accelerator("cpu", "no"))
+    counts, train = setup.splits.report["tokens"], setup.splits.split.train
+    whole = np.array([len(ids) for ids in task.tokenizer(setup.splits.rows.take(train).inputs())["input_ids"]])
+    lost = np.maximum(whole - 6, 0)
+    assert list(counts) == ["max_length", "train", "val", "test"]
+    assert counts["train"] == {
+        "texts": len(train),
+        "texts_cut": int((lost > 0).sum()),
+        "tokens": int(whole.sum()),
+        "tokens_lost": int(lost.sum()),
+    }
+    assert lost.any() and caplog.messages.count(truncation.sentence(counts)) == 1
+    narrowed = setup.with_train_rows(np.arange(5))
+    assert narrowed.splits.report["tokens"] == counts

@@ -46,7 +46,9 @@ def open_tokenizer(folder: str | Path, model: str, **how: str) -> PreTrainedToke
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **how)
     except Exception as error:  # of a damaged file, the library raises nothing narrower
         reason = str(error).strip().partition("\n")[0]
-        raise InputError(f"{model} can't be opened: its tokenizer: {reason}") from None
+        missing = Path(folder).is_dir() and not how and not Path(folder, _TOKENIZER).is_file()
+        where = f" ({_TOKENIZER} missing from {folder})" if missing else ""
+        raise InputError(f"{model} can't be opened: its tokenizer: {reason}{where}") from None
     if len(tokenizer) <= _SMALL and not any(_are_words(tokenizer.get_vocab(), tokenizer.all_special_tokens)):
         raise InputError(
             f"{model}: its tokenizer has {len(tokenizer)} special tokens and no words, so that 100 % of the tokens of "

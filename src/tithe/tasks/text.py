@@ -81,7 +81,13 @@ class Text:
         return []
 
     def build(self, classes: int, seed: int) -> Classifier:
-        """Return the network, frozen as configured; pretrained if there is a source, else random."""
+        """Return the network, frozen as configured; pretrained if there is a source, else random.
+
+        Raises
+        ------
+        InputError
+            The encoder's weights can't be loaded, or its answers depend on padding; see `padding.check`.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             encoder = encoders.build(self.encoder, self.source, self.settings.attention)
@@ -218,7 +224,8 @@ def open(run: config.Run) -> Task:
     Raises
     ------
     InputError
-        There is no such encoder, `max_length` is more than its positions, or its attention is not available here.
+        There is no such encoder, its tokenizer has no words, `max_length` is more than its positions, or its attention
+        is not available here.
     """
     settings = run.model
     source = encoders.find(settings.encoder)
