@@ -160,6 +160,8 @@ def test_checkpoints_on_another_disk_are_used(finished: Finished, tmp_path: Path
     manifest(home, lambda hashes: {k: v for k, v in hashes.items() if not k.startswith("checkpoints/")})
     behind_a_link(home, Path("checkpoints"))
     assert verify.verify_run(home) and predict.load(home, "cpu")
+    (home / BEST / "optimizer.pt").write_bytes(b"")
+    assert f"{home / BEST}/optimizer.pt" in fails(home)
 
 
 @pytest.mark.parametrize("kind", ["frozen", "single", "plain"])

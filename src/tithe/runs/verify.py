@@ -44,7 +44,15 @@ def _changed(home: Path) -> list[str]:
     missing = _ALWAYS - storage.listed_files(home).keys()
     if bad := storage.broken_files(home, exclusive=False) or sorted(missing):
         return bad
-    return directory.unlisted_files(_config(home), home)
+    run = _config(home)
+    elsewhere = [path for path in locate.all_in(home / run.checkpoint.dir) if not _is_inside(home, path)]
+    outside = [f"{path}/{name}" for path in elsewhere for name in store.damaged_files(path)]
+    return [*directory.unlisted_files(run, home), *outside]
+
+
+def _is_inside(home: Path, path: Path) -> bool:
+    """Return whether a checkpoint is in the run's directory, and so in its manifest; a config may put it elsewhere."""
+    return path.resolve().is_relative_to(home.resolve())
 
 
 def _config(home: Path) -> config.Run:
