@@ -201,8 +201,9 @@ def load(path: str | Path, device: str = "auto") -> TrainedModel:
 
 def _is_replaced(folder: Path) -> bool:
     """Return whether a checkpoint is in a finished run whose manifest vouches for another one in its place."""
+    folder = folder.absolute()
     for home in folder.parents[:2]:
-        if (home / run_files.CONFIG).is_file():
+        if all((home / name).is_file() for name in (run_files.CONFIG, run_files.DATA_REPORT)):
             name = (folder / run_files.MANIFEST).relative_to(home).as_posix()
             # A run that keeps its checkpoints outside its directory, behind a link, does not list them.
             is_covered = name in storage.listed_files(home) or folder.resolve().is_relative_to(home.resolve())
