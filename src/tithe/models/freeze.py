@@ -54,7 +54,7 @@ def _part(model: nn.Module, setting: str | int) -> layers.Part:
 
 
 def of_encoder(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return all parameters and buffers of the encoder by every name they have, including buffers that are not saved."""
+    """Return all parameters and buffers of the encoder by every name they have, also buffers that are not saved."""
     named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
     return {name: tensor for name, tensor in sorted(named, key=itemgetter(0)) if name.startswith("encoder.")}
 
