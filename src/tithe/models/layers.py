@@ -114,7 +114,8 @@ class _Trace:
             try:
                 output = twin.embed({"input_ids": torch.tensor(_ROWS, device=device)})
             except Exception as error:  # whatever an encoder raises, for example for rows of another length
-                raise _not_found(model, f", which does not run on a short text ({_first_line(error)})") from None
+                said = " ".join(str(error).split())
+                raise _not_found(model, f", which does not run on a short text ({said})") from None
         return cls(calls, _nodes(output), parameters)
 
 
@@ -174,7 +175,3 @@ def _layers(model: Classifier, trace: _Trace) -> dict[str, int]:
 def _not_found(model: Classifier, why: str = "") -> InputError:
     kind = model.encoder.config.model_type  # type: ignore[union-attr]
     return InputError(f"cannot find the encoder layers of {kind}{why}: set model.freeze to all or none")
-
-
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
