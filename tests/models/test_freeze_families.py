@@ -69,8 +69,10 @@ WHOLE = {
     "distilbert": ("encoder.embeddings.", "encoder.transformer.layer.{}."),
     "modernbert": ("encoder.embeddings.", "encoder.layers.{}."),
     "gpt2": ("encoder.wte.", "encoder.wpe.", "encoder.h.{}."),
-    "xlm": ("encoder.embeddings.", "encoder.position_embeddings.", "encoder.layer_norm_emb.")
-    + tuple(f"encoder.{part}.{{}}." for part in ("attentions", "layer_norm1", "ffns", "layer_norm2")),
+    "xlm": (
+        *("encoder.embeddings.", "encoder.position_embeddings.", "encoder.layer_norm_emb."),
+        *(f"encoder.{part}.{{}}." for part in ("attentions", "layer_norm1", "ffns", "layer_norm2")),
+    ),
     "electra": ("encoder.embeddings.", "encoder.embeddings_project.", "encoder.encoder.layer.{}."),
     "mpnet": ("encoder.embeddings.", "encoder.encoder.relative_attention_bias.", "encoder.encoder.layer.{}."),
 }

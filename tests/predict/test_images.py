@@ -89,6 +89,7 @@ def test_the_batch_size_of_the_command_is_that_of_images_too(
     count = len(list(rows))
     assert sum(sizes) == count > 3 and sizes[0] == max(sizes) == 3
 
+
 def test_every_file_of_a_folder_has_a_line_and_its_reason(model: predict.TrainedModel, folder: Path) -> None:
     lines = list(score_images(model, [folder], 3))
     assert [line.path for line in lines] == NAMES

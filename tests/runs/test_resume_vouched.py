@@ -77,9 +77,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 def test_a_history_that_is_not_what_was_written_is_refused(change: str, raw: dict[str, Any], stopped: Path) -> None:
     CHANGES[change](stopped / "history.jsonl")
     before = {path: path.stat().st_mtime_ns for path in stopped.rglob("*")}
-    with pytest.raises(
-        InputError, match=r"history.jsonl is not the history that checkpoint .*0020 was"
-    ) as error:
+    with pytest.raises(InputError, match=r"history.jsonl is not the history that checkpoint .*0020 was") as error:
         resumed(raw)
     assert "\n" not in str(error.value) and {path: path.stat().st_mtime_ns for path in stopped.rglob("*")} == before
 

@@ -105,9 +105,7 @@ def predict_stream(
     sources = [Path(path) for path in inputs or []] or ([source] if source else [])
     if not sources:
         raise InputError("no images: give files or folders after the checkpoint, or --input FOLDER")
-    return (
-        score._asdict() for score in score_images(model, sources, batch_size or model.rows_at_once)
-    ), _image_line
+    return (score._asdict() for score in score_images(model, sources, batch_size or model.rows_at_once)), _image_line
 
 
 def _text_line(row: dict[str, Any]) -> str:
