@@ -86,7 +86,6 @@ def check(run: config.Run) -> Task:
     task = tasks.open_checked(run)
     if run.select:
         parse_options(plugins.load("strategies", run.select.strategy), run.select)
-        plugins.load("strategies", run.select.first)
         check_rounds(run.select, encoder_is_trained=run.model.freeze != "all")
         warn_unused(run.select)
     for name, settings in mirror_settings(run.track).items():

@@ -32,7 +32,7 @@ _IGNORED = {
 _IGNORED_SECTIONS = ("checkpoint.", "track.")
 _BEST_BY = "checkpoint.best_by"
 # Settings without effect while another setting has one of these values.
-_UNUSED = {
+_UNUSED: dict[str, tuple[str, set[str | int]]] = {
     "model.hidden_dim": ("model.head", {"linear"}),
     "train.encoder_learning_rate": ("model.freeze", {"all"}),
     "train.num_cycles": ("train.schedule", {"linear", "constant"}),
