@@ -1,4 +1,4 @@
-"""Encoders that heed no attention mask, or not everywhere: their answer to a text depends on its batch."""
+"""Encoders that ignore the attention mask, or follow it in part: their answer to a text depends on its batch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from tithe.models.examples import Examples
 logger = logging.getLogger("tithe")
 
 SHORT_AND_LONG = ("a b", "a text that is much longer than the one beside it")
-# Of the largest value. Rounding changes a millionth; the weakest dependence found, in Nystromformer, is 6e-4.
-_TOLERANCE = 1e-4
+# Of the largest value. Rounding changes a millionth. Encoders that follow the mask in part change by 6e-4 to 5e-2, such
+# as ConvBERT, whose convolutions reach into the padding; those without one, such as FNet, by more than the value itself.
+_ROUNDING, _NO_MASK = 1e-4, 0.2
 
 
 def check(model: Classifier, examples: Examples, encoder: str, is_trained: bool) -> None:
-    """Refuse to train an encoder whose answer to a text depends on the padding beside longer texts.
+    """Refuse to train an encoder that ignores the attention mask; warn of one that follows it in part.
 
     Parameters
     ----------
@@ -37,20 +38,25 @@ def check(model: Classifier, examples: Examples, encoder: str, is_trained: bool)
     InputError
         See above, or the encoder can't be run on texts.
     """
-    if not _changes_answers(model, examples):
+    change, name = _change_beside(model, examples), type(model.encoder).__name__
+    if change <= _ROUNDING:
         return
-    name = type(model.encoder).__name__
-    if is_trained:
-        logger.warning("%s heeds no attention mask: the answer to a text depends on longer ones in its batch", name)
-        return
-    raise InputError(
-        f"model.encoder '{encoder}': {name} heeds no attention mask, so that the answer to a text would depend on the "
-        "padding beside longer texts in its batch: choose an encoder that does, such as minilm"
+    if change > _NO_MASK and not is_trained:
+        raise InputError(
+            f"model.encoder '{encoder}': {name} ignores the attention mask, so that the answer to a text would depend on "
+            "the padding beside longer texts in its batch: choose another encoder, such as minilm"
+        )
+    how = "ignores the attention mask" if change > _NO_MASK else "follows the attention mask only in part"
+    logger.warning(
+        "%s %s: the answer to a text depends on longer ones in its batch, and with --exact on none", name, how
     )
 
 
-def _changes_answers(model: Classifier, examples: Examples) -> bool:
-    """Return whether the first example's state changes beside the second; model and random numbers stay as they are."""
+def _change_beside(model: Classifier, examples: Examples) -> float:
+    """Return how much the first example's state changes beside the second, relative to its largest value.
+
+    The model and the random numbers stay as they are.
+    """
     # A copy that shares the weights: encoders change themselves in a pass, and buffers would be bound to inference.
     twin = copy.deepcopy(model, {id(weight): weight for weight in model.parameters()}).eval()
     try:
@@ -59,4 +65,4 @@ def _changes_answers(model: Classifier, examples: Examples) -> bool:
     except (AttributeError, IndexError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         name, reason = type(model.encoder).__name__, str(error).strip().partition("\n")[0]
         raise InputError(f"{name} can't be run on texts ({reason}): choose another encoder") from None
-    return not np.allclose(alone_D, beside_D, rtol=0, atol=_TOLERANCE * float(np.abs(alone_D).max()))
+    return float(np.abs(alone_D - beside_D).max() / max(np.abs(alone_D).max(), np.finfo(np.float32).tiny))
