@@ -17,7 +17,7 @@ logger = logging.getLogger("tithe")
 
 SHORT_AND_LONG = ("a b", "a text that is much longer than the one beside it")
 # Of the largest value. Rounding changes a millionth. Encoders that follow the mask in part change by 6e-4 to 5e-2, such
-# as ConvBERT, whose convolutions reach into the padding; those without one, such as FNet, by more than the value itself.
+# as ConvBERT, whose convolutions reach into the padding; those without one, such as FNet, by more than the value.
 _ROUNDING, _NO_MASK = 1e-4, 0.2
 
 
@@ -43,8 +43,8 @@ def check(model: Classifier, examples: Examples, encoder: str, is_trained: bool)
         return
     if change > _NO_MASK and not is_trained:
         raise InputError(
-            f"model.encoder '{encoder}': {name} ignores the attention mask, so that the answer to a text would depend on "
-            "the padding beside longer texts in its batch: choose another encoder, such as minilm"
+            f"model.encoder '{encoder}': {name} ignores the attention mask, so that the answer to a text would depend "
+            "on the padding beside longer texts in its batch: choose another encoder, such as minilm"
         )
     how = "ignores the attention mask" if change > _NO_MASK else "follows the attention mask only in part"
     logger.warning(
