@@ -16,6 +16,9 @@ from tithe.data.readers import Unreadable
 from tithe.data.unclosed_quotes import SUSPICIOUS
 from tithe.errors import InputError
 
+# Part of the place in the cache: increase it when the same file would give other rows.
+VERSION = 1
+
 _DELIMITERS = ",;\t"
 # Of a table with one column: no text has this character, so that commas are part of the text.
 _NO_DELIMITER = "\uffff"

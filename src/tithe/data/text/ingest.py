@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from tithe import config, plugins, storage
-from tithe.data import clean, readers
+from tithe.data import clean, delimited, readers
 from tithe.data.dataset import Dataset
 from tithe.data.duplicates import find_duplicates
 from tithe.data.labels import VERSION, Label, LabelMap, look_alike, normalise, storable
@@ -105,8 +105,9 @@ def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
     if code := plugins.sha256("readers", reader):  # of a reader from another package
         cache_key.append(code)
     source = storage.digest(cache_key)
-    # A dataset's fingerprint holds the codes of its labels: the version of their rule need not be part of its source.
-    folder = cache.place("data", storage.digest([source, VERSION]))
+    # The versions of these rules are not part of the source: a dataset's fingerprint has its rows and label codes, so
+    # it changes only where a new rule reads this file differently, and runs on other files can still be resumed.
+    folder = cache.place("data", storage.digest([source, VERSION, delimited.VERSION]))
     if not cache.is_whole(folder):
         logger.info("reading and cleaning %s", path)
         with storage.atomic_folder(folder) as aside:
