@@ -159,7 +159,7 @@ def frozen(folder: Path) -> Raw:
 
 
 def single(folder: Path) -> Raw:
-    return _text(folder, model={"freeze": "all"}, checkpoint={"single_files": True, "epoch_files": 1})
+    return _text(folder, model={"freeze": "all"}, checkpoint={"single_files": True})
 
 
 def rounds(folder: Path) -> Raw:
