@@ -97,7 +97,7 @@ def test_a_broken_file_is_named(made: Path, copy: Make) -> None:
 def test_a_finished_run_that_was_changed_is_not_compared(name: str, made: Path, tmp_path: Path) -> None:
     home = shutil.copytree(made / "base", tmp_path / "base")
     assert compare_runs([home, made / "eager"])
-    (home / name).write_bytes((made / "eager" / name).read_bytes())
+    (home / name).write_bytes((home / name).read_bytes() + b" ")
     with pytest.raises(InputError, match=f"base has changed since it was written: {name}") as error:
         compare_runs([home, made / "eager"])
     assert "\n" not in str(error.value)
