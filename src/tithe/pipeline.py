@@ -15,7 +15,7 @@ from tithe.runs.finish import Outcome, finish
 from tithe.runs.resume import ResumePoint
 from tithe.runs.session import Session
 from tithe.select.rounds import check_rounds
-from tithe.select.selection import check_unedited, parse_options
+from tithe.select.settings import check_unedited, parse_options
 from tithe.select.signals.gather import warn_unused
 from tithe.storage import run_files
 from tithe.tasks import Task

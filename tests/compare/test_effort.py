@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def keep_epochs(home: Path, epochs: int) -> None:
 
 def count_tokens(home: Path, max_length: int, *cut: int) -> None:
     """Say how many of 40 training, 20 validation and 20 test texts were cut."""
-    parts = zip(("train", "validation", "test"), (40, 20, 20), cut, strict=True)
+    parts = zip(("train", "val", "test"), (40, 20, 20), cut, strict=True)
     tokens = {name: {"texts": n, "texts_cut": c, "tokens": 9 * n, "tokens_lost": c} for name, n, c in parts}
     edit(home / "data_report.json", lambda report: report.update(tokens={"max_length": max_length, **tokens}))
 
@@ -34,7 +35,7 @@ def test_steps_and_rows_are_those_of_the_run(made: Path) -> None:
     runs = compare_runs([made / "base", made / "eager", made / "diverged"]).as_json()["runs"]
     assert [(run["epochs"], run["steps"], run["rows_seen"]) for run in runs[:2]] == [(2, 20, 160), (12, 120, 960)]
     assert [run["stopped_early"] for run in runs] == [False] * 3 and runs[2]["epochs"] == 0
-    assert all(run["texts_cut"] is None for run in runs)
+    assert [run["texts_cut"]["train"] for run in runs] == [0.0] * 3
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_texts_cut_elsewhere_are_noted(copy: Make, max_length: int, cut: tuple[i
     assert bool(noted(found, "texts_cut")) is is_noted and noted(found, "data") == []
     share = f"{100 * cut[0] / 40:.1f} %"
     assert dict(comparison_page.result_rows(found))["texts cut, train"] == ["10.0 %", share]
-    shares = {"train": cut[0] / 40, "validation": cut[1] / 20, "test": cut[2] / 20}
+    shares = {"train": cut[0] / 40, "val": cut[1] / 20, "test": cut[2] / 20}
     assert found.runs[1].as_json()["texts_cut"] == {"max_length": max_length, **shares}
 
 
@@ -144,15 +145,18 @@ def test_texts_cut_are_named_by_part(copy: Make) -> None:
     count_tokens(one, 32, 4, 2, 2)
     count_tokens(other, 16, 20, 9, 10)
     assert noted(compare_runs([one, other]), "texts_cut") == [
-        "other: cut 50.0 % of train, 45.0 % of validation, 50.0 % of test texts at 16 tokens; "
-        "one 10.0 % of train, 10.0 % of validation, 10.0 % of test texts at 32: they did not read the same texts"
+        "other: cut 50.0 % of train, 45.0 % of val, 50.0 % of test texts at 16 tokens; "
+        "one 10.0 % of train, 10.0 % of val, 10.0 % of test texts at 32: they did not read the same texts"
     ]
 
 
-def test_runs_that_did_not_count_their_tokens_say_nothing_of_them(made: Path, copy: Make) -> None:
-    counted = copy("base", "counted")
+def test_runs_that_did_not_count_their_tokens_say_nothing_of_them(copy: Make) -> None:
+    earlier, counted = copy("base", "earlier"), copy("base", "counted")
+    edit(earlier / "data_report.json", lambda report: report.pop("tokens"))
     count_tokens(counted, 32, 40, 20, 20)
-    found = compare_runs([made / "base", counted])
+    found = compare_runs([earlier, counted])
     assert noted(found, "texts_cut") == [] and noted(found, "data") == []
     assert dict(comparison_page.result_rows(found))["texts cut, train"] == ["–", "100.0 %"]
-    assert not any("texts cut" in label for label, _ in comparison_page.result_rows(compare_runs([made])))
+    shutil.copytree(earlier, earlier.with_name("again"))
+    both = compare_runs([earlier, earlier.with_name("again")])
+    assert not any("texts cut" in label for label, _ in comparison_page.result_rows(both))

@@ -79,23 +79,23 @@ def test_an_exact_evaluation_has_the_exact_predictions(home: Path, tmp_path: Pat
 
 
 @pytest.fixture
-def fnet(tiny_bert: Path, tmp_path: Path) -> Path:
-    """A folder with an encoder that mixes padding into its states."""
+def convbert(tiny_bert: Path, tmp_path: Path) -> Path:
+    """A folder with an encoder whose convolutions reach into the padding."""
     import torch
-    from transformers import BertConfig, FNetConfig, FNetModel
+    from transformers import BertConfig, ConvBertConfig, ConvBertModel
 
-    folder = copied(tiny_bert, tmp_path / "fnet")
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 32, "max_position_embeddings": 64}
+    folder = copied(tiny_bert, tmp_path / "convbert")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     vocabulary = BertConfig.from_pretrained(tiny_bert).vocab_size
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        FNetModel(FNetConfig(vocab_size=vocabulary, pad_token_id=0, **sizes)).save_pretrained(folder)
+        ConvBertModel(ConvBertConfig(vocab_size=vocabulary, pad_token_id=0, **sizes)).save_pretrained(folder)
     return folder
 
 
-def test_padding_does_not_reach_an_exact_prediction(fnet: Path, settings: Settings) -> None:
-    home = pipeline.train(config.parse(settings(model={"encoder": str(fnet)}, train={"learning_rate": 1e-2}))).home
-    model = tithe.load(home, "cpu")
+def test_padding_does_not_reach_an_exact_prediction(convbert: Path, settings: Settings) -> None:
+    raw = settings(model={"encoder": str(convbert)}, train={"learning_rate": 1e-2})
+    model = tithe.load(pipeline.train(config.parse(raw)).home, "cpu")
     beside = [model.predict(["goal", other])[0].probability for other in ("moon", LONG)]
     assert beside[0] != beside[1], "padding reaches this encoder's states"
     assert_independent(model, ["goal", "the team", "a rocket to the moon"], [LONG])

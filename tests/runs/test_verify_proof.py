@@ -137,7 +137,7 @@ def test_a_proof_that_leaves_out_what_the_config_freezes_is_said_to(
 ) -> None:
     home = copy("layers")
     proof = storage.read_json(home / PROOF)
-    for file in (run_files.BEST, run_files.FINAL, "checkpoints/best/model.pt"):
+    for file in (run_files.BEST, run_files.FINAL, "checkpoints/best/model.pt", "checkpoints/best/ema.pt"):
         weights = torch.load(home / file, weights_only=True)
         weights[POSITIONS].view(-1)[0] += moved
         torch.save(weights, home / file)

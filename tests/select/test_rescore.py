@@ -13,7 +13,7 @@ import pytest
 from tithe import config, pipeline, storage, tasks
 from tithe.select.rescore import Rescore, rescore_with_model
 from tithe.select.rounds import EMBEDDINGS
-from tithe.select.selection import PREDICTIONS
+from tithe.select.settings import PREDICTIONS
 from tithe.train import devices
 from tithe.train.setup import open_setup
 

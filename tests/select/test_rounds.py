@@ -14,6 +14,7 @@ from tithe.select import selection
 from tithe.select.budget import budget_rows, quotas
 from tithe.select.pool import Pool
 from tithe.select.rounds import History, check_rounds, choose_round, strategy_of, totals
+from tithe.select.settings import fingerprint
 
 
 @pytest.mark.parametrize("balance", ["stratified", "uniform", "none"])
@@ -104,4 +105,4 @@ def test_the_first_round_is_the_strategys_own_unless_it_needs_a_model(settings: 
     assert [strategy_of(asked, number) for number in range(3)] == [first, *[settings["strategy"]] * 2]
     once = config.Select(**settings)
     assert strategy_of(once, 0) == settings["strategy"]
-    assert selection.fingerprint(once)["first"] == settings.get("first", "random")
+    assert fingerprint(once)["first"] == settings.get("first", "random")

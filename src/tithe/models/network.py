@@ -14,6 +14,7 @@ from torch import nn
 
 from tithe import config
 from tithe.checkpoints.state import TrainState
+from tithe.errors import InputError
 from tithe.models import features, freeze
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Encodable, Examples
@@ -64,8 +65,21 @@ class Network:
         return {"encoder": encoder_fingerprint(self.encoder_sha256, self.encoder_key)} if self.is_frozen else {}
 
     def adapt_state(self, state: TrainState) -> TrainState:
-        """Drop a frozen encoder from a checkpoint's state, or add it, so that the state fits the trainable network."""
+        """Drop a frozen encoder from a checkpoint's state, or add it, so that the state fits the trainable network.
+
+        Raises
+        ------
+        InputError
+            The checkpoint trained other tensors, for example with another `model.freeze`.
+        """
         own = self.trainable.state_dict()
+        saved = sum(len(group["params"]) for group in state.optimizer["param_groups"])
+        now = sum(parameter.requires_grad for parameter in self.trainable.parameters())
+        if saved != now:
+            raise InputError(
+                f"the checkpoint trained {saved} tensors, and this run trains {now}: keep model.freeze and the version "
+                "of tithe, or start a new run without resume"
+            )
 
         def fit(saved: dict[str, Any]) -> dict[str, Any]:
             return {n: saved.get(n, value) if n.startswith("encoder.") else saved[n] for n, value in own.items()}

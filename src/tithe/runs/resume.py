@@ -17,7 +17,7 @@ from tithe.checkpoints.state import TrainState
 from tithe.data import LabelMap
 from tithe.errors import InputError
 from tithe.models.network import Network
-from tithe.select import selection
+from tithe.select.settings import fingerprint
 from tithe.storage import run_files
 from tithe.tasks import Task
 
@@ -95,13 +95,6 @@ class ResumePoint:
         """
         file = self.epoch_file
         state = _state_of_file(file, network, best, patience) if file else store.load(self.path)
-        saved = sum(len(group["params"]) for group in state.optimizer["param_groups"])
-        now = sum(parameter.requires_grad for parameter in network.trainable.parameters())
-        if saved != now:
-            raise InputError(
-                f"{self.path} trained {saved} tensors, and this run trains {now}: "
-                f"keep model.freeze and the version of tithe, or start a new run without resume"
-            )
         if not file and self.best is None:  # a later one replaced it, and is searched again
             state = dataclasses.replace(state, progress={**state.progress, "best": dict(NO_BEST)})
         return network.adapt_state(state)
@@ -244,7 +237,7 @@ def fingerprint(task: Task, labels: LabelMap, data: str) -> dict[str, Any]:
         "labels": {"classes": len(labels), "sha256": labels.hash},
         "model": task.fingerprint(),
         "data": data,
-        "select": selection.fingerprint(run.select) if run.select else None,
+        "select": fingerprint(run.select) if run.select else None,
         "order": {
             "seed": run.seed,
             "batch_size": t.batch_size,

@@ -10,7 +10,7 @@ from tithe.select.choose import (
     select_from_file,
 )
 from tithe.select.outputs import save, summary, write
-from tithe.select.selection import overridden
+from tithe.select.settings import overridden
 
 __all__ = [
     "SelectionResult",

@@ -17,7 +17,8 @@ from tithe.select.explain import explain
 from tithe.select.pool import Pool
 from tithe.select.rescore import rescore_with_model
 from tithe.select.rounds import History, check_rounds, choose_round, strategy_of
-from tithe.select.selection import Selection, check_unedited, code_hashes, fingerprint, parse_options
+from tithe.select.selection import Selection
+from tithe.select.settings import check_unedited, code_hashes, fingerprint, parse_options
 from tithe.select.signals.gather import SignalInputs, compute_signals, warn_unused
 from tithe.storage import cache
 from tithe.tasks import Task, open_checked
@@ -40,7 +41,7 @@ class SelectionResult:
     rounds
         Number, strategy and SHA-256 of the scoring model of each round.
     code
-        What tells versions of the strategies apart; see `selection.code_hashes`.
+        What tells versions of the strategies apart; see `settings.code_hashes`.
     """
 
     pool: Pool

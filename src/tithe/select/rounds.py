@@ -11,7 +11,8 @@ from tithe.arrays import Array, Rows
 from tithe.errors import InputError
 from tithe.select.budget import budget_rows
 from tithe.select.pool import Pool
-from tithe.select.selection import PREDICTIONS, Selection, first_strategy, select
+from tithe.select.selection import Selection, select
+from tithe.select.settings import PREDICTIONS, first_strategy, strategies_of
 
 EMBEDDINGS = frozenset({"embeddings"})  # change between rounds if the encoder is trained
 
@@ -89,7 +90,8 @@ def check_rounds(settings: config.Select, encoder_is_trained: bool) -> None:
     InputError
         The strategy reads nothing that changes between rounds; or it, or that of the first round, does not exist.
     """
-    plugins.load("strategies", first_strategy(settings))
+    for name in strategies_of(settings):
+        plugins.load("strategies", name)
     if settings.rounds == 1 or settings.strategy == "all" or learns(settings.strategy, encoder_is_trained):
         return
     needs = plugins.load("strategies", settings.strategy).NEEDS

@@ -22,7 +22,7 @@ from tithe.models.examples import Encodable, Tokenised
 from tithe.models.features import Features
 from tithe.progress import bar
 from tithe.select.pool import Pool
-from tithe.select.selection import first_strategy
+from tithe.select.settings import strategies_of
 from tithe.select.signals import causal_lm, linear_probes, ngram_lm, text_statistics
 from tithe.storage import cache
 from tithe.train.setup import Setup
@@ -130,8 +130,7 @@ def compute_signals(inputs: SignalInputs, strategies: Sequence[str]) -> tuple[Po
 
 def warn_unused(settings: config.Select) -> None:
     """Warn of changed settings that no signal of the strategies depends on."""
-    names = (settings.strategy, first_strategy(settings))
-    needs = {need for name in names for need in plugins.load("strategies", name).NEEDS}
+    needs = {need for name in strategies_of(settings) for need in plugins.load("strategies", name).NEEDS}
     used = {name for family, (_, names) in _FAMILIES.items() for name in names if needs & set(family)}
     for name, value in unused.changed(settings, ("folds", "proxy_runs", "language_model")):
         if name not in used:

@@ -26,7 +26,7 @@ from tithe.progress import bar
 from tithe.select.choose import choose_rows
 from tithe.select.outputs import summary
 from tithe.select.rounds import learns
-from tithe.select.selection import check_unedited, code_hashes, overridden, parse_options
+from tithe.select.settings import check_unedited, code_hashes, overridden, parse_options
 from tithe.tasks import open_checked
 from tithe.train import devices, optimizer, trainer
 from tithe.train.setup import Setup, open_setup

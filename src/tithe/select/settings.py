@@ -1,0 +1,120 @@
+"""The settings of a selection: what a strategy takes, which strategies choose, and what identifies their choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+
+from tithe import config, plugins
+from tithe.config.explain import explain_error
+from tithe.errors import InputError
+
+PREDICTIONS = frozenset({"probs", "proxy_probs"})  # signals of a model: between rounds, of the one trained before
+
+
+def overridden(
+    settings: config.Select | None, changes: Mapping[str, Any], options: Mapping[str, Any], source: str
+) -> config.Select:
+    """Return settings with some of them changed; values that are None change nothing.
+
+    Options belong to a strategy: those of the settings are dropped if the strategy changes.
+
+    Parameters
+    ----------
+    settings
+        The `select` section of a config; the defaults when None.
+    source
+        Shown in errors.
+
+    Raises
+    ------
+    InputError
+        A value is not valid.
+    """
+    values = (settings or config.Select()).model_dump()
+    changed = {**values, **{key: value for key, value in changes.items() if value is not None}}
+    is_same = plugins.short_name(values["strategy"]) == plugins.short_name(changed["strategy"])
+    own = values["options"] if is_same else {}
+    return config.section(config.Select, {**changed, "options": {**own, **options}}, source)
+
+
+def parse_options(strategy: ModuleType, settings: config.Select) -> config.Section:
+    """Return a strategy's options, checked.
+
+    Raises
+    ------
+    InputError
+        It has no such option, or not with this value.
+    """
+    name = plugins.short_name(settings.strategy)
+    model: type[config.Section] = getattr(strategy, "Options", config.Section)
+    try:
+        return model.model_validate(dict(settings.options))
+    except ValidationError as error:
+        first = dict(error.errors(include_url=False)[0])
+        raise InputError(explain_error(model, first, f"select.options of {name}", {})) from None
+
+
+def first_strategy(settings: config.Select) -> str:
+    """Return the strategy of the first of several rounds: unless it is set, random where the strategy needs a model.
+
+    Raises
+    ------
+    InputError
+        There is no such strategy.
+    """
+    if settings.first is not None:
+        return settings.first
+    needs_model = not PREDICTIONS.isdisjoint(plugins.load("strategies", settings.strategy).NEEDS)
+    return "random" if needs_model or settings.rounds == 1 else settings.strategy
+
+
+def strategies_of(settings: config.Select) -> tuple[str, ...]:
+    """Return the strategies that choose: that of the first of several rounds too.
+
+    Raises
+    ------
+    InputError
+        There is no such strategy.
+    """
+    return (settings.strategy, first_strategy(settings)) if settings.rounds > 1 else (settings.strategy,)
+
+
+def code_hashes(settings: config.Select) -> dict[str, str]:
+    """Return the SHA-256 of the strategies' code, by setting; of those that are part of tithe the `VERSION`, if any.
+
+    They belong in every key and fingerprint of a selection: an edited strategy is another one.
+
+    Raises
+    ------
+    InputError
+        There is no such strategy.
+    """
+    codes: dict[str, str] = {}
+    for key, name in zip(("strategy", "first"), strategies_of(settings), strict=False):
+        if sha256 := plugins.sha256("strategies", name):
+            codes[f"{key}_sha256"] = sha256
+        elif version := getattr(plugins.load("strategies", name), "VERSION", None):
+            codes[f"{key}_version"] = str(version)
+    return codes
+
+
+def fingerprint(settings: config.Select) -> dict[str, Any]:
+    """Return what makes a selection and must match on resume; a file counts by its content, wherever it is."""
+    names = {"strategy": plugins.short_name(settings.strategy), "first": plugins.short_name(first_strategy(settings))}
+    return {**settings.model_dump(mode="json"), **names, **code_hashes(settings)}
+
+
+def check_unedited(used: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Compare the `code_hashes` of strategies that were used with earlier ones, of a fingerprint or a trial.
+
+    Raises
+    ------
+    InputError
+        A strategy was edited in between: what was chosen belongs to neither version.
+    """
+    if any(used.get(key) != before.get(key) for key in ("strategy_sha256", "first_sha256")):
+        raise InputError("the file of a strategy was edited while it was in use: run this again")
