@@ -17,7 +17,7 @@ from tithe.checkpoints.state import TrainState
 from tithe.data import LabelMap
 from tithe.errors import InputError
 from tithe.models.network import Network
-from tithe.select.settings import fingerprint
+from tithe.select import settings
 from tithe.storage import run_files
 from tithe.tasks import Task
 
@@ -237,7 +237,7 @@ def fingerprint(task: Task, labels: LabelMap, data: str) -> dict[str, Any]:
         "labels": {"classes": len(labels), "sha256": labels.hash},
         "model": task.fingerprint(),
         "data": data,
-        "select": fingerprint(run.select) if run.select else None,
+        "select": settings.fingerprint(run.select) if run.select else None,
         "order": {
             "seed": run.seed,
             "batch_size": t.batch_size,
