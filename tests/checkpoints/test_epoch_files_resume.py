@@ -220,7 +220,7 @@ def test_an_edited_history_is_not_gone_on_with(go: Train, whole: Path, tmp_path:
     lines = (home / "history.jsonl").read_text().splitlines(keepends=True)
     assert '"kind": "train"' in lines[0]
     (home / "history.jsonl").write_text("".join([lines[0].replace("0.", "1.", 1), *lines[1:]]))
-    with pytest.raises(InputError, match=r"history.jsonl was edited since .*latest_model.pt was saved"):
+    with pytest.raises(InputError, match=r"history.jsonl is not the history that .*latest_model.pt was saved with"):
         go(resume=str(home / "latest_model.pt"))
 
 

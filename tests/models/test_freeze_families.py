@@ -33,8 +33,9 @@ def feeding(states: torch.Tensor, model: Classifier) -> set[str]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_nothing_below_the_first_layer_that_trains_moves(family: str) -> None:
     model = built(family)
-    before = first_layer(model)
-    below = feeding(before, model)
+    below = feeding(first_layer(model), model)
+    with torch.no_grad():  # where a gradient is needed, attention may take another kernel, which rounds differently
+        before = first_layer(model)
     freeze.freeze(model, 1)
     begun = freeze.Proof.begin(model, 1)
     assert below and below <= begun.frozen and not trainable(model) & begun.frozen
@@ -42,7 +43,8 @@ def test_nothing_below_the_first_layer_that_trains_moves(family: str) -> None:
     proof = begun.compare(model)
     moved = {name for name, entry in proof["tensors"].items() if entry["before"] != entry["after"]}
     assert proof["holds"] is True and moved and not moved & below
-    assert torch.equal(first_layer(model), before)
+    with torch.no_grad():
+        assert torch.equal(first_layer(model), before)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -89,10 +91,11 @@ def test_the_frozen_tensors_are_those_of_the_embeddings_and_so_many_layers(famil
 @pytest.mark.parametrize("family", ["gpt2", "t5", "xlnet", "bert", "opt", "modernbert"])
 def test_what_is_below_drops_nothing_out_in_training(family: str) -> None:
     model = built(family)
-    before = first_layer(model)
-    freeze.freeze(model, 1)
     words = torch.arange(4, VOCABULARY).view(4, -1)
-    outputs: Any = model.train().encoder(input_ids=words, output_hidden_states=True)
+    with torch.no_grad():
+        before = first_layer(model)
+        freeze.freeze(model, 1)
+        outputs: Any = model.train().encoder(input_ids=words, output_hidden_states=True)
     assert torch.equal(outputs.hidden_states[1], before)
 
 

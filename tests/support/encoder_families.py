@@ -93,7 +93,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "nomic_bert": ("NomicBertConfig", _SIZES),
     "nystromformer": ("NystromformerConfig", {**_SIZES, "segment_means_seq_len": 8, "num_landmarks": 8}),
     "openai": ("OpenAIGPTConfig", _GPT),
-    "opt": ("OPTConfig", {**_SIZES, "ffn_dim": 32, "word_embed_proj_dim": 8}),
+    "opt": ("OPTConfig", {**_SIZES, "ffn_dim": 32, "word_embed_proj_dim": 16}),
     "qwen2": ("Qwen2Config", {**_SIZES, "num_key_value_heads": 1}),
     "qwen3": ("Qwen3Config", _GROUPED),
     "rembert": ("RemBertConfig", {**_SIZES, "input_embedding_size": 8}),

@@ -134,15 +134,16 @@ class EpochFile:
         Raises
         ------
         InputError
-            The history in its folder is that of the run, but was edited.
+            The file is in a run directory, and the history there is not the one that it was saved with.
         """
         content, path = self.content, self.path.parent / run_files.HISTORY
         extent = content["scheduler_state_dict"].get("history")
+        in_run = path.exists() and (self.path.parent / run_files.CONFIG).exists()  # elsewhere it may be another run's
+        if extent and in_run and not storage.begins_with(path, storage.Extent(**extent)):
+            raise InputError(f"{path} is not the history that {self.path} was saved with: restore it, or delete it")
         steps = storage.read_lines(path, extent["bytes"] if extent else None)
         logged = [record for record in steps if record["step"] <= content["global_step"]]
         if all(_of_kind(logged, kind) == content[f"{kind}_history"] for kind in ("train", "val")):
-            if extent and not storage.begins_with(path, storage.Extent(**extent)):
-                raise InputError(f"{path} was edited since {self.path} was saved: restore it, or delete it")
             return logged
         if path.exists():
             logger.warning("%s is not the history of %s: only the epochs in that file are kept", path, self.path)

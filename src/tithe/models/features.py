@@ -144,13 +144,13 @@ def computed(
     model: Classifier, examples: Examples, accelerator: Accelerator, batch_size: int | None = None
 ) -> Features:
     """Return the features of examples, kept in memory, and equal to those of `cached` unless a batch size is given."""
-    cuts = _batches(examples, accelerator, batch_size or _ROWS)
+    cuts = _batches(examples, accelerator, batch_size)
     values_ND = inference.forward(model, model.embed, examples, cuts, accelerator.autocast)
     return Features(values_ND, np.arange(len(examples)), examples)
 
 
-def _batches(examples: Examples, accelerator: Accelerator, rows: int = _ROWS) -> list[Rows]:
-    return inference.batches(examples, rows, _COST[accelerator.device.type == "cuda"])
+def _batches(examples: Examples, accelerator: Accelerator, batch_size: int | None = None) -> list[Rows]:
+    return inference.batches(examples, batch_size or _ROWS, _COST[accelerator.device.type == "cuda"])
 
 
 @contextlib.contextmanager

@@ -21,8 +21,8 @@ from torch.autograd.graph import Node, get_gradient_edge
 from tithe.errors import InputError
 from tithe.models.classifier import Classifier
 
-# Four tokens are enough for every structure, and their ids are in every vocabulary.
-_ROWS = [[2, 3, 2, 3], [3, 2, 3, 2]]
+# Sixteen tokens are enough for every structure (Funnel halves them in each block); their ids are in every vocabulary.
+_ROWS = [[2, 3] * 8, [3, 2] * 8]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def below(model: Classifier, layers: int) -> Part:
     ------
     InputError
         The encoder has fewer layers, or they cannot be found: they share their weights, do not run in order, or do not
-        run on four tokens.
+        run on a short text.
     """
     trace = _Trace.record(model)
     layer_of = _layers(model, trace)

@@ -296,7 +296,5 @@ def _channels_first(pieces: Sequence[Array]) -> torch.Tensor:
 
 def _score(outputs_N3: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the sigmoid of the first output, shape (N,)."""
-    real_N: np.ndarray[Any, np.dtype[np.float64]] = (
-        torch.from_numpy(np.asarray(outputs_N3[:, 0])).double().sigmoid().numpy()
-    )
+    real_N: Array = torch.from_numpy(np.asarray(outputs_N3[:, 0])).double().sigmoid().numpy()
     return real_N

@@ -11,7 +11,8 @@ from support.state.kind import ABSENT, Kind, Values
 
 
 def _modules() -> Values:
-    return dict(sys.modules)
+    # transformers loads itself anew when it is first asked for a model.
+    return {name: module for name, module in sys.modules.items() if name != "transformers"}
 
 
 def _write_module(name: str, value: Any) -> None:
