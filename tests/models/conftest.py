@@ -25,6 +25,12 @@ def frozen(settings: Settings) -> Settings:
 
 
 @pytest.fixture
+def no_look_at_padding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave passes over the data alone to be counted: each network is also shown two short texts when it is built."""
+    monkeypatch.setattr("tithe.models.padding.check", lambda *about: None)
+
+
+@pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of rows in each forward pass of an encoder."""
     from transformers import BertModel, ModernBertModel

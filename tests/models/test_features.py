@@ -29,17 +29,13 @@ from tithe.train import devices
 
 Settings = Callable[..., dict[str, Any]]
 
+pytestmark = pytest.mark.usefixtures("no_look_at_padding")
+
 
 @pytest.fixture(autouse=True)
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO, "tithe")
     return caplog
-
-
-@pytest.fixture(autouse=True)
-def no_look_at_padding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count passes over the data alone: each network is also shown two short texts when it is built."""
-    monkeypatch.setattr("tithe.models.padding.check", lambda *about: None)
 
 
 # ---- the same numbers

@@ -27,6 +27,8 @@ from tithe.storage import cache
 
 Settings = Callable[..., dict[str, Any]]
 
+pytestmark = pytest.mark.usefixtures("no_look_at_padding")
+
 
 @pytest.fixture(autouse=True)
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:

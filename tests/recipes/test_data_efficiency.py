@@ -124,7 +124,7 @@ def test_the_other_configs_are_what_their_names_say() -> None:
     example = config.load(PROJECT / "configs/train_config_example.json")
     assert (example.name, example.out) == ("my_run", "checkpoints/my_run")
     tuned = config.load(PROJECT / "configs/train_config_with_tuning.json")
-    assert tuned.tune == config.Tune() and tuned.select is not None and tuned.select.strategy == "all"
+    assert tuned.tune == config.Tune(dropout_of="model") and tuned.select is not None and tuned.select.strategy == "all"
     script = (PROJECT / "train_full_with_tuning.sh").read_text()
     assert "--config configs/train_config_with_tuning.json" in script
 
