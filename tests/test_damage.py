@@ -11,9 +11,13 @@ from support.damage_scenarios import SCENARIOS
 from tithe.errors import InputError
 
 SHARE = 0.02
+# The others take minutes.
+QUICK = ("full fine-tuning, stopped", "frozen encoder, its cache", "single files, finished", "suite")
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SCENARIOS]
+)
 def test_damage_is_refused_or_changes_nothing(name: str, tmp_path: Path) -> None:
     if name == "search":
         pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
