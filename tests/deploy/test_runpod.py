@@ -88,7 +88,7 @@ def test_a_machine_taken_away_ends_with_the_weights_of_one_that_stayed(
     assert process.wait(60) == code
     assert not (home / storage.MANIFEST).exists()
 
-    assert start("plan.json", "--set", "seed=3").wait(120) == 0, said(tmp_path)[1]
+    assert start("plan.json", "--set", "seed=3").wait(300) == 0, said(tmp_path)[1]
     assert "final weights" in said(tmp_path)[0]
     environment = dict(line.partition("=")[::2] for line in (tmp_path / "seen").read_text().splitlines())
     assert environment["HF_TOKEN"] == "hf a$b" and environment["REAL"] == sys.executable
