@@ -135,7 +135,7 @@ def test_damaged_unfinished_features_are_not_gone_on_with(
         content[1] ^= 0 if damage == "a value" else 1
         content.flush()
     resumed = run(raw)
-    assert "are damaged: computing them anew" in log.text
+    assert "are damaged: computing them again" in log.text
     kept = stored()[0].read_bytes()
     monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "cold"))
     whole = run({**raw, "out": str(tmp_path / "whole")})

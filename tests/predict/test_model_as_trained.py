@@ -105,7 +105,7 @@ def test_a_head_on_features_is_evaluated_on_the_features_that_it_was_trained_on(
     assert_same(evaluated(home, tmp_path / "found"), home)
     assert HIT in caplog.text
     cache.clear()
-    assert_same(evaluated(home, tmp_path / "anew"), home)
+    assert_same(evaluated(home, tmp_path / "again"), home)
 
 
 @each_precision

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from tithe.cli.options import AsJson, Set, print_json, quiet_libraries
 from tithe.errors import InputError
+
+if TYPE_CHECKING:  # slow to import
+    from tithe.config import Run
+    from tithe.select.choose import SelectionResult
 
 select_app = typer.Typer(rich_markup_mode=None)
 
@@ -92,23 +97,15 @@ def select(
     as_json: AsJson = False,
 ) -> None:
     """Select rows with a strategy; a config's own `select` section and seed count where no option overrides them."""
-    from tithe import config, select
-    from tithe.config.files import is_config_file, override
+    from tithe import select
+    from tithe.config.files import override
 
     _check_out(source, out)
-    of_file = _FileOptions(text_column, label_column, encoder, max_length)
     given = {"strategy": strategy, "budget": budget, "seed": seed}
     options = dict(override(text) for text in option or ())
+    of_file = _FileOptions(text_column, label_column, encoder, max_length)
     with quiet_libraries():
-        if is_config_file(source):
-            of_file.refuse()
-            run = config.load(source, settings or ())
-            result = select.select_from_config(run, select.overridden(run.select, given, options, "tithe select"))
-        else:
-            if settings:
-                raise InputError(f"--set {settings[0]} is for a config, and {source} is a data file: leave it out")
-            chosen = select.overridden(config.Select(seed=0), given, options, "tithe select")
-            result = select.select_from_file(source, chosen, of_file.columns, **of_file.model)
+        result = _select_rows(source, of_file, settings or (), given, options)
         if budget is not None and result.settings.strategy == "all":
             typer.echo(f"--budget {budget} has no effect: strategy all takes every row", err=True)
         reasons = [select.explain_row(result, row) for row in explain or ()]
@@ -119,6 +116,23 @@ def select(
     counts = f"{len(result.selection)} of {len(result.pool)} rows in {out}"
     files = f"summary and map in {out.with_suffix('.json')} and {out.with_suffix('.png')}"
     typer.echo("\n".join([counts, files, *reasons]))
+
+
+def _select_rows(
+    source: Path, of_file: _FileOptions, settings: Sequence[str], given: dict[str, Any], options: dict[str, Any]
+) -> SelectionResult:
+    """Select among the training rows of a config, or all rows of a data file."""
+    from tithe import config, select
+    from tithe.config.files import is_config_file
+
+    if is_config_file(source):
+        of_file.refuse()
+        run = config.load(source, settings)
+        return select.select_from_config(run, select.overridden(run.select, given, options, "tithe select"))
+    if settings:
+        raise InputError(f"--set {settings[0]} is for a config, and {source} is a data file: leave it out")
+    chosen = select.overridden(config.Select(seed=0), given, options, "tithe select")
+    return select.select_from_file(source, chosen, of_file.columns, **of_file.model)
 
 
 def _check_out(source: Path, out: Path) -> None:
@@ -163,20 +177,11 @@ def suite(
 ) -> None:
     """Compare strategies, over several seeds, with training on all rows and on random rows."""
     from tithe import config, plugins, storage
-    from tithe.config.files import is_config_file
     from tithe.select.suite import standings
     from tithe.select.suite.page import write_page
     from tithe.select.suite.trials import FILE, Grid, run_suite
 
-    of_file = _FileOptions(text_column, label_column, encoder, max_length)
-    if is_config_file(source):
-        of_file.refuse()
-        base = config.load(source, settings or ())
-    else:
-        model = {**of_file.model, "freeze": "all"}
-        train = {"epochs": 5, "batch_size": 32, "learning_rate": 1e-3}
-        raw = {"data": {"path": str(source), "test_ratio": 0.2, **of_file.columns}, "model": model, "train": train}
-        base = config.parse(raw, settings or (), source="tithe suite")
+    base = _suite_config(source, _FileOptions(text_column, label_column, encoder, max_length), settings or ())
     names = [name.strip() for name in strategies.split(",") if name.strip()] or [
         name for name, _ in plugins.each("strategies")
     ]
@@ -199,6 +204,20 @@ def suite(
         return
     typer.echo(table)
     typer.echo(f"\nresults in {out / FILE}, page {out / 'suite.html'}")
+
+
+def _suite_config(source: Path, of_file: _FileOptions, settings: Sequence[str]) -> Run:
+    """Return the config of a suite's trials: the given one, or that of a head on a frozen encoder for a data file."""
+    from tithe import config
+    from tithe.config.files import is_config_file
+
+    if is_config_file(source):
+        of_file.refuse()
+        return config.load(source, settings)
+    model = {**of_file.model, "freeze": "all"}
+    train = {"epochs": 5, "batch_size": 32, "learning_rate": 1e-3}
+    raw = {"data": {"path": str(source), "test_ratio": 0.2, **of_file.columns}, "model": model, "train": train}
+    return config.parse(raw, settings, source="tithe suite")
 
 
 def _numbers(text: str, option: str, kind: type[Any]) -> list[Any]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tithe import storage
+from tithe import config, storage
 from tithe.arrays import Array
+from tithe.config import unused
 from tithe.errors import InputError
 from tithe.storage import freeze_proof, run_files
 
@@ -31,14 +32,6 @@ _IGNORED = {
 }
 _IGNORED_SECTIONS = ("checkpoint.", "track.")
 _BEST_BY = "checkpoint.best_by"
-# Settings without effect while another setting has one of these values.
-_UNUSED: dict[str, tuple[str, set[str | int]]] = {
-    "model.hidden_dim": ("model.head", {"linear"}),
-    "train.encoder_learning_rate": ("model.freeze", {"all"}),
-    "train.num_cycles": ("train.schedule", {"linear", "constant"}),
-    "train.schedule_steps": ("train.schedule", {"constant"}),
-    "select.first": ("select.rounds", {1}),
-}
 
 
 @dataclass(frozen=True)
@@ -97,7 +90,8 @@ class RunFiles:
             flat["train.precision"] = self.metrics["training"]["precision"]
         elif flat["train.precision"] != "no":
             del flat["train.precision"]  # the resolved precision is not recorded yet
-        return {key: value for key, value in flat.items() if _matters(key, flat)}
+        idle = unused.without_effect(config.parse(self.config, source=str(self.home / run_files.CONFIG)))
+        return {key: value for key, value in flat.items() if key not in idle and _matters(key, flat)}
 
 
 def read_runs(paths: Sequence[Path]) -> list[RunFiles]:
@@ -173,8 +167,7 @@ def _read_predictions(path: Path) -> dict[str, Array] | None:
 
 
 def _matters(key: str, flat: Mapping[str, Any]) -> bool:
-    other, values = _UNUSED.get(key, ("", set()))
-    if key in _IGNORED or flat.get(other) in values:
+    if key in _IGNORED:
         return False
     if key.startswith("select.") and key != "select.strategy" and flat.get("select.strategy") == "all":
         return False  # all rows need no budget

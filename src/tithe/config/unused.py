@@ -23,7 +23,7 @@ class Rule(NamedTuple):
 def changed(settings: Section, keys: Iterable[str]) -> Iterator[tuple[str, Any]]:
     """Yield the keys, with their values, that differ from their defaults.
 
-    A section stands for all of its keys; one that is not there by default, for itself.
+    A section means all of its keys; one that is not there by default, itself.
     """
     for key in keys:
         value, default = _look_up(settings, key)
@@ -117,3 +117,8 @@ RUN: tuple[Rule, ...] = (
     Rule(("select.first",), lambda run: run.select and run.select.rounds == 1, "select.rounds is 1"),
     Rule(("tune.prune",), lambda run: run.tune and run.tune.epochs == 1, "tune.epochs is 1, so trials end anyway"),
 )
+
+
+def without_effect(run: Run) -> set[str]:
+    """Return the keys of a native config that have no effect in its run, whatever their values are."""
+    return {key for rule in RUN if rule.applies(run) for key in rule.keys}

@@ -220,7 +220,7 @@ def _open(work: Path, rows: int, width: int, cuts: Sequence[Rows]) -> tuple[np.m
                     digest.update(values[batch].data)
                 if digest.hexdigest() == done.get("values"):
                     return values, int(done["batches"]), digest
-        logger.warning("the unfinished features in %s are damaged: computing them anew", work)
+        logger.warning("the unfinished features in %s are damaged: computing them again", work)
     work.mkdir(parents=True, exist_ok=True)
     values = np.lib.format.open_memmap(work / _FEATURES, mode="w+", dtype=np.float32, shape=(rows, width))
     if hasattr(os, "posix_fallocate"):  # else a full disk would kill the process in the middle of a write

@@ -76,7 +76,7 @@ def learns(strategy: str, encoder_is_trained: bool) -> bool:
     Raises
     ------
     InputError
-        There is no such strategy.
+        The strategy does not exist.
     """
     changed = PREDICTIONS | EMBEDDINGS if encoder_is_trained else PREDICTIONS
     return not changed.isdisjoint(plugins.load("strategies", strategy).NEEDS)

@@ -64,7 +64,7 @@ def first_strategy(settings: config.Select) -> str:
     Raises
     ------
     InputError
-        There is no such strategy.
+        The strategy does not exist.
     """
     if settings.first is not None:
         return settings.first
@@ -78,7 +78,7 @@ def strategies_of(settings: config.Select) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        There is no such strategy.
+        The strategy does not exist.
     """
     return (settings.strategy, first_strategy(settings)) if settings.rounds > 1 else (settings.strategy,)
 
@@ -91,7 +91,7 @@ def code_hashes(settings: config.Select) -> dict[str, str]:
     Raises
     ------
     InputError
-        There is no such strategy.
+        The strategy does not exist.
     """
     codes: dict[str, str] = {}
     for key, name in zip(("strategy", "first"), strategies_of(settings), strict=False):

@@ -59,7 +59,7 @@ def link_tree(source: Path, target: Path) -> None:
     """Hard-link a folder's files into another folder; copy them where the file system has no hard links.
 
     Where a manifest vouches for them, in the folder or in the one above, only the files that it names are linked, with
-    the hashes that it gives: they are not taken anew.
+    the hashes that it gives: they are not taken again.
     """
     known = _vouched(source)
     names = [file.relative_to(source).as_posix() for file in files_in(source)] if known is None else known

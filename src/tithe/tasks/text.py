@@ -224,8 +224,8 @@ def open(run: config.Run) -> Task:
     Raises
     ------
     InputError
-        There is no such encoder, its tokenizer has no words, `max_length` is more than its positions, or its attention
-        is not available here.
+        The encoder does not exist, its tokenizer has no words, `max_length` is more than its positions, or its
+        attention is not available here.
     """
     settings = run.model
     source = encoders.find(settings.encoder)

@@ -56,7 +56,7 @@ class Journal:
             if line.get(_SEAL) != _seal(number, log):
                 raise InputError(
                     f"line {number + 1} of {self._file} was edited or damaged, or is of an earlier version: restore it "
-                    f"or delete {self._file.parent} to search anew"
+                    f"or delete {self._file.parent} to search again"
                 )
             yield log
 

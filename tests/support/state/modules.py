@@ -11,7 +11,7 @@ from support.state.kind import ABSENT, Kind, Values
 
 
 def _modules() -> Values:
-    # transformers loads itself anew when it is first asked for a model.
+    # transformers reloads itself when it is first asked for a model.
     return {name: module for name, module in sys.modules.items() if name != "transformers"}
 
 
