@@ -15,7 +15,7 @@ from support.environment import isolate  # noqa: E402
 
 isolate(os.environ)  # before any library reads it
 
-from support import state  # noqa: E402
+from support import figures, state  # noqa: E402
 from support.state import logs  # noqa: E402
 from support.texts import FILLER, TOPICS, make_texts, write_rows  # noqa: E402
 
@@ -30,6 +30,20 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What fixtures of a wider scope compute goes to a cache of its own too: they run before those of a test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TITHE_CACHE", str(tmp_path_factory.mktemp("session-cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def blank_figures() -> Iterator[None]:
+    """Runs leave blank pictures: drawing ten of them is two thirds of a tiny run. See `real_figures`."""
+    with figures.blank():
+        yield
+
+
+@pytest.fixture(scope="module")
+def real_figures() -> Iterator[None]:
+    """The pictures of a module that looks at them are drawn: `pytestmark = pytest.mark.usefixtures(...)`."""
+    with figures.real():
         yield
 
 

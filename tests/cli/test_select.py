@@ -14,6 +14,8 @@ from PIL import Image
 from support.pages import Page
 from tithe import plugins, storage
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 Settings = Callable[..., dict[str, Any]]
 Tithe = Callable[..., tuple[Any, str, list[str]]]
 ELEVEN = plugins.names("strategies")

@@ -13,6 +13,8 @@ from tithe import storage
 from tithe.compare import Comparison, compare_runs
 from tithe.compare import page as comparison_page
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 RUN_KEYS = [
     *("home", "name", "finished", "config_differences", "score", "best_val_score", "test_score", "test_interval_95"),
     *("epochs", "steps", "rows_seen", "stopped_early", "texts_cut", "best_epoch", "seconds", "seconds_per_epoch"),

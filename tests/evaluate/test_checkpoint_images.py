@@ -22,6 +22,8 @@ from tithe.imaging import degradations
 from tithe.metrics import authenticity
 from tithe.report import authenticity_figures
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 Tithe = Callable[..., tuple[Any, str, list[str]]]
 
 

@@ -17,6 +17,8 @@ from tithe.data import LabelMap
 from tithe.evaluate import classification
 from tithe.report import classification_figures
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 HOSTILE = "<script>alert(1)</script>"
 SIX = np.array([0, 0, 0, 1, 1, 1])
 SIX_PROBS = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6], [0.2, 0.8], [0.6, 0.4]])

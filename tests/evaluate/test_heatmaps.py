@@ -15,6 +15,8 @@ from torch import nn
 from tithe.errors import InputError
 from tithe.evaluate import heatmaps
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 Array = np.ndarray[Any, np.dtype[Any]]
 Images = torch.Tensor
 

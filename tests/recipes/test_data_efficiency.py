@@ -21,6 +21,8 @@ from support.paths import ROOT
 from support.texts import make_texts, write_rows
 from tithe import config, plugins, storage
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 PROJECT = ROOT / "recipes" / "data_efficiency"
 STRATEGIES = plugins.names("strategies")
 PICTURES = {f"{name}.png" for name in ("confusion_matrix", "confusion_matrix_normalized", "roc_curve", "pr_curve")}

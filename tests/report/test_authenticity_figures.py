@@ -15,6 +15,8 @@ from tithe.metrics.calibration import calibrate
 from tithe.report import authenticity_figures
 from tithe.report.palette import BAND, FAKE, REAL
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 HOSTILE = ["_gan", "$x_1$", "a very long name of a generator", "сеть"]
 
 

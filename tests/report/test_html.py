@@ -22,6 +22,8 @@ from tithe.report import palette
 from tithe.report.canvas import canvas, png
 from tithe.report.html import Cell, Image, Table, render
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 SOURCE = Path(tithe.__file__).parent
 
 

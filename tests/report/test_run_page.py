@@ -13,6 +13,8 @@ from support.texts import make_texts, write_rows
 from tithe import config, pipeline, storage
 from tithe.report import run_page
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 
 @pytest.fixture
 def trained(settings: Callable[..., dict[str, object]], tmp_path: Path) -> Callable[..., tuple[Path, Page]]:

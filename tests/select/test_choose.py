@@ -13,6 +13,8 @@ from PIL import Image
 from tithe import config, data, pipeline, storage
 from tithe.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 Settings = Callable[..., dict[str, Any]]
 
 

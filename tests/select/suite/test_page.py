@@ -13,6 +13,8 @@ from support.suites import trial
 from tithe.select.suite import standings
 from tithe.select.suite.page import write_page
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 ACCURACIES = {
     "random": [0.70, 0.71, 0.72],
     HOSTILE: [0.80, 0.82, 0.81],
