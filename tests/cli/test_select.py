@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from support.pages import Page
+from support.texts import make_texts
 from tithe import plugins, storage
 
 pytestmark = pytest.mark.usefixtures("real_figures")
@@ -61,6 +63,12 @@ def test_the_command_writes_what_each_strategy_keeps(
         (["--strategy", "el2n", "--option", "drop=1"], "unknown key 'drop' in select.options of el2n"),
         (["--budget", "0.001"], "fewer than the 2 that 2 classes need"),
         (["--explain", "120"], "row 120 is not among the 120 rows"),
+        (["--balance", "equal"], "balance = 'equal' should be"),
+        (["--floor", "-1"], "floor = -1 should be greater than or equal to 0"),
+        (["--rounds", "2"], "select.rounds 2 with random"),
+        (["--strategy", "ifd", "--language-model", "./nowhere"], "nowhere"),
+        (["--option", "weight"], "--option 'weight' is not key=value: write for example --option weight=0.3"),
+        (["--set", "select.bugdet=0.5"], "unknown key 'select.bugdet' in tithe select and --set: did you mean 'budget'?"),
         (["--out", "picks.json"], "--out picks.json is not a .parquet file: write for example --out picks.parquet"),
     ],
 )
@@ -146,9 +154,58 @@ def test_an_option_for_a_file_is_refused_for_a_config(
     assert err == [f"error: {option} {value} is for a data file: pass --set {key} with a config"]
 
 
-def test_a_setting_of_a_config_is_refused_for_a_file(rows: Path, tmp_path: Path, tithe: Tithe) -> None:
-    code, _, err = tithe("select", rows, "--out", tmp_path / "picks.parquet", "--set", "select.rounds=2")
-    assert code == 2 and err[0].startswith("error: --set select.rounds=2 is for a config")
+# ---- settings for a data file
+
+# Options, and the settings of the selection that are recorded; `qdit_lite` reads what the model of a round predicts.
+SETTINGS: list[tuple[list[str], dict[str, Any]]] = [
+    (["--balance", "uniform", "--floor", "3"], {"balance": "uniform", "floor": 3, "rounds": 1, "seed": 0}),
+    (["--set", "select.balance=none", "--set", "select.floor=0"], {"balance": "none", "floor": 0}),
+    (["--set", "seed=5"], {"seed": 5}),
+    (["--set", "seed=5", "--seed", "2"], {"seed": 2}),
+    (["--set", "select.floor=2", "--floor", "3"], {"floor": 3}),
+    (["--strategy", "qdit_lite", "--rounds", "2"], {"rounds": 2}),
+    (["--strategy", "qdit_lite", "--set", "select.options.weight=0.2"], {"options": {}}),
+    (["--set", "select.strategy=qdit_lite", "--set", "select.options.weight=0.2"], {"options": {"weight": 0.2}}),
+]
+
+
+@pytest.mark.parametrize(("more", "expected"), SETTINGS, ids=[" ".join(more) for more, _ in SETTINGS])
+def test_settings_of_a_selection_from_a_file(
+    more: list[str], expected: dict[str, Any], rows: Path, tiny_bert: Path, tmp_path: Path, tithe: Tithe
+) -> None:
+    asked = ["select", rows, "--out", tmp_path / "picks.parquet", "--encoder", tiny_bert, "--max-length", 32, *more]
+    code, _, err = tithe(*asked)
+    assert code == 0, err
+    found = storage.read_json(tmp_path / "picks.json")
+    assert {name: {**found["settings"], "seed": found["seed"]}[name] for name in expected} == expected
+    assert len(found["rounds"]) == expected.get("rounds", 1)
+
+
+def test_a_setting_that_a_selection_from_a_file_does_not_use_is_named(
+    rows: Path, tiny_bert: Path, tmp_path: Path, tithe: Tithe
+) -> None:
+    asked = ["select", rows, "--out", tmp_path / "picks.parquet", "--encoder", tiny_bert, "--strategy", "all"]
+    code, _, err = tithe(*asked, "--max-length", 32, "--floor", "2", "--set", "data.test_ratio=0.3")
+    assert code == 0, err
+    assert "--floor 2 has no effect: strategy all takes every row" in err
+    assert f"data.test_ratio 0.3 has no effect: all rows of {rows} are in the pool" in "\n".join(err)
+    assert storage.read_json(tmp_path / "picks.json")["rows"] == 120
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_picks_hold_text_and_label_on_request(numbers: bool, tiny_bert: Path, tmp_path: Path, tithe: Tithe) -> None:
+    texts, labels = make_texts(30)
+    classes = [7 if label == "sport" else 11 for label in labels] if numbers else labels
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"review": [f" {text}" for text in texts], "stars": classes}), path)
+    columns = ["--text-column", "review", "--label-column", "stars"]
+    asked = ["select", path, "--out", tmp_path / "picks.parquet", "--encoder", tiny_bert, "--with-rows"]
+    code, _, err = tithe(*asked, *columns, "--max-length", 32)
+    assert code == 0, err
+    table = pq.read_table(tmp_path / "picks.parquet")
+    assert table.column_names == ["id", "rank", "score", "round", "text", "label"]
+    for row in table.to_pylist():
+        assert (row["text"], row["label"]) == (texts[row["id"]], classes[row["id"]])
 
 
 def test_a_setting_that_the_strategy_does_not_use_is_named(settings: Settings, tmp_path: Path, tithe: Tithe) -> None:
@@ -179,9 +236,13 @@ def test_a_suite_takes_the_budget_of_its_config_and_names_what_it_does_not_use(
 
 def test_the_command_ends_with_a_table(rows: Path, tiny_bert: Path, tmp_path: Path, tithe: Tithe) -> None:
     asked = ["suite", rows, "--strategies", "k_center,el2n", "--seeds", "0,1", "--budgets", "0.2", "--max-length", 32]
-    code, said, err = tithe(*asked, "--encoder", tiny_bert, "--out", tmp_path / "suite")
+    code, said, err = tithe(*asked, "--encoder", tiny_bert, "--out", tmp_path / "suite", "--option", "drop_hardest=0.2")
     assert code == 0, err
     found = storage.read_json(tmp_path / "suite/suite.json")
+    assert {line["strategy"]: line["options"] for line in found["standings"] if line["options"]} == {
+        "el2n": {"drop_hardest": 0.2}
+    }
+    assert "Options: el2n drop_hardest 0.2." in said
     assert {line["strategy"] for line in found["standings"]} == {"all", "random", "k_center", "el2n"}
     assert "as many optimizer steps as on all rows" in said and "k_center 20 %" in said
     assert (tmp_path / "suite/suite.md").read_text().startswith("| strategy")

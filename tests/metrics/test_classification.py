@@ -71,38 +71,6 @@ def test_log_loss_known_answers() -> None:
     assert metrics.log_loss(np.array([1]), np.array([[1, 0]], np.float32)) == pytest.approx(-np.log(1e-12))
 
 
-# ---- AUC
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_areas_of_two_classes_are_those_of_the_second(seed: int) -> None:
-    y_true, probs = draw(2, [0, 1], seed=seed)
-    assert metrics.auc(y_true, probs) == {
-        "auc_roc": pytest.approx(reference.roc_auc_score(y_true, probs[:, 1])),
-        "auc_pr": pytest.approx(reference.average_precision_score(y_true, probs[:, 1])),
-    }
-
-
-def test_areas_of_more_classes_are_the_mean_of_one_against_the_rest() -> None:
-    y_true, probs = draw(5, [0, 1, 2, 3, 4])
-    found = metrics.auc(y_true, probs)
-    assert found["auc_roc"] == pytest.approx(reference.roc_auc_score(y_true, probs, multi_class="ovr"))
-    assert found["auc_pr"] == pytest.approx(reference.average_precision_score(np.eye(5)[y_true], probs))
-
-
-def test_areas_leave_absent_classes_out() -> None:
-    y_true, probs = draw(5, [0, 2])
-    expected = np.mean([reference.roc_auc_score(y_true == c, probs[:, c]) for c in (0, 2)])
-    assert metrics.auc(y_true, probs)["auc_roc"] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("classes", [2, 5])
-@pytest.mark.parametrize("only", [0, 1])
-def test_areas_of_one_class_are_none(classes: int, only: int) -> None:
-    y_true, probs = draw(classes, [only])
-    assert metrics.auc(y_true, probs) == {"auc_roc": None, "auc_pr": None}
-
-
 # ---- calibration
 
 
@@ -157,6 +125,22 @@ def test_bootstrap_intervals_hold_the_point_and_are_seeded() -> None:
         assert low < point[name] < high
     assert found == metrics.bootstrap(y_true, probs, seed=1, draws=300)
     assert found != metrics.bootstrap(y_true, probs, seed=2, draws=300)
+
+
+@pytest.mark.parametrize(("classes", "present"), SHAPES)
+def test_bootstrap_draws_the_scores_of_the_summary(classes: int, present: list[int]) -> None:
+    y_true, probs = draw(classes, present, rows=30)
+    rng = np.random.default_rng([4, 0xB007])
+    drawn = []
+    for _ in range(20):
+        pick = rng.integers(0, 30, 30)
+        scores = metrics.summary(y_true[pick], probs[pick])
+        drawn.append((scores["accuracy"], scores["f1"]))
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+    assert metrics.bootstrap(y_true, probs, seed=4, draws=20) == {
+        "accuracy": [low[0], high[0]],
+        "f1": [low[1], high[1]],
+    }
 
 
 def test_bootstrap_has_the_width_of_the_binomial() -> None:

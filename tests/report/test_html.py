@@ -30,15 +30,15 @@ SOURCE = Path(tithe.__file__).parent
 def suite_page(**values: Any) -> str:
     """The smallest of the pages, with values of its own where they are given."""
     picture = Image(png(canvas(1, 1)[0]), "nothing")
-    usual = {"title": "t", "about": "a", "accuracy": picture, "standings": Table(("name", "n"), [("x", 1)])}
-    usual |= {"notes": [], "steps": 20}
+    usual = {"title": "t", "about": "a", "figures": [picture], "standings": Table(("name", "n"), [("x", 1)])}
+    usual |= {"notes": [], "options": "", "steps": 20}
     return render("suite.html", **{**usual, "tested": 0, "better": [], "worse": [], "equal_steps": True, **values})
 
 
 def test_every_kind_of_value_is_escaped() -> None:
     image = Image(png(canvas(1, 1)[0]), HOSTILE)
     table = Table((HOSTILE, "n"), [(HOSTILE, Cell(HOSTILE, look=HOSTILE, dot=HOSTILE))])
-    page = suite_page(title=HOSTILE, about=HOSTILE, accuracy=image, standings=table, better=[HOSTILE], notes=[HOSTILE])
+    page = suite_page(title=HOSTILE, about=HOSTILE, figures=[image], standings=table, better=[HOSTILE], notes=[HOSTILE])
     assert "<script" not in page
     read = Page(page)
     assert read.rows == [[HOSTILE, "n"], [HOSTILE, HOSTILE]] and read.images[0]["alt"] == HOSTILE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -82,9 +82,26 @@ def select(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the strategy's random draws; the config's when unset, else 0.")
     ] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(help="How classes share the budget: stratified, uniform or none; stratified when unset."),
+    ] = None,
+    floor: Annotated[
+        int | None, typer.Option(help="Rows that each class gets before anything is scored; 1 when unset.")
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(help="Rounds that share the budget; a model trained on the rows so far scores the rest."),
+    ] = None,
+    language_model: Annotated[
+        str | None, typer.Option(help="Causal model, a folder or .gguf, for perplexity and ifd; n-grams when unset.")
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Option of the strategy; repeatable.")
     ] = None,
+    with_rows: Annotated[
+        bool, typer.Option("--with-rows", help="Also write the text and the label of each chosen row.")
+    ] = False,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     encoder: Encoder = None,
@@ -98,18 +115,20 @@ def select(
 ) -> None:
     """Select rows with a strategy; a config's own `select` section and seed count where no option overrides them."""
     from tithe import select
-    from tithe.config.files import override
 
     _check_out(source, out)
-    given = {"strategy": strategy, "budget": budget, "seed": seed}
-    options = dict(override(text) for text in option or ())
+    given = {
+        **{"strategy": strategy, "budget": budget, "seed": seed, "balance": balance, "floor": floor},
+        **{"rounds": rounds, "language_model": language_model},
+    }
+    options = _options(option)
     of_file = _FileOptions(text_column, label_column, encoder, max_length)
     with quiet_libraries():
         result = _select_rows(source, of_file, settings or (), given, options)
-        if budget is not None and result.settings.strategy == "all":
-            typer.echo(f"--budget {budget} has no effect: strategy all takes every row", err=True)
+        if result.settings.strategy == "all":
+            _warn_of_choice(given)
         reasons = [select.explain_row(result, row) for row in explain or ()]
-        select.save(out, result)
+        select.save(out, result, with_rows)
     if as_json:
         print_json({**select.summary(result), "reasons": reasons})
         return
@@ -129,10 +148,46 @@ def _select_rows(
         of_file.refuse()
         run = config.load(source, settings)
         return select.select_from_config(run, select.overridden(run.select, given, options, "tithe select"))
-    if settings:
-        raise InputError(f"--set {settings[0]} is for a config, and {source} is a data file: leave it out")
-    chosen = select.overridden(config.Select(seed=0), given, options, "tithe select")
-    return select.select_from_file(source, chosen, of_file.columns, **of_file.model)
+    run = _file_config(source, of_file, settings, "tithe select")
+    chosen = select.overridden(run.select, given, options, "tithe select")
+    if chosen.seed is None:
+        chosen = chosen.model_copy(update={"seed": run.seed})
+    return select.select_from_all(run, chosen)
+
+
+def _warn_of_choice(given: Mapping[str, Any]) -> None:
+    """Name the options that a strategy which takes every row has no use for."""
+    for name, value in given.items():
+        if value is not None and name not in ("strategy", "seed"):
+            typer.echo(f"--{name.replace('_', '-')} {value} has no effect: strategy all takes every row", err=True)
+
+
+def _options(texts: Sequence[str] | None) -> dict[str, Any]:
+    """Return options of strategies given as `key=value`.
+
+    Raises
+    ------
+    InputError
+        One of them is not.
+    """
+    from tithe.config.files import override
+
+    for text in texts or ():
+        if not text.partition("=")[1]:
+            raise InputError(f"--option '{text}' is not key=value: write for example --option weight=0.3")
+    return dict(override(text) for text in texts or ())
+
+
+def _file_config(source: Path, of_file: _FileOptions, settings: Sequence[str], command: str, **data: float) -> Run:
+    """Return the config of a head on a frozen encoder for a data file, with settings of its own for `data`."""
+    from tithe import config
+
+    raw = {
+        "data": {"path": str(source), **data, **of_file.columns},
+        "model": {**of_file.model, "freeze": "all"},
+        "train": {"epochs": 5, "batch_size": 32, "learning_rate": 1e-3},
+    }
+    return config.parse(raw, settings, source=command)
 
 
 def _check_out(source: Path, out: Path) -> None:
@@ -168,6 +223,12 @@ def suite(
         bool, typer.Option(help="Train every trial for the same number of optimizer steps, or of epochs.")
     ] = True,
     processes: Annotated[int, typer.Option(min=1, help="Trials run in parallel.")] = 1,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[STRATEGY.]KEY=VALUE", help="Option of one strategy, or of each that has it; repeatable."
+        ),
+    ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     encoder: Encoder = None,
@@ -188,7 +249,7 @@ def suite(
     own_budget = str((base.select or config.Select()).budget)
     shares, seed_list = _numbers(budgets or own_budget, "--budgets", float), _numbers(seeds, "--seeds", int)
     with quiet_libraries():
-        results = run_suite(base, Grid(names, shares, seed_list, equal_steps), out, processes)
+        results = run_suite(base, Grid(names, shares, seed_list, equal_steps, _options(option)), out, processes)
     lines = standings.compute_standings(results)
     table = standings.text(lines, equal_steps)
     cautions = standings.notes(lines)
@@ -214,10 +275,7 @@ def _suite_config(source: Path, of_file: _FileOptions, settings: Sequence[str]) 
     if is_config_file(source):
         of_file.refuse()
         return config.load(source, settings)
-    model = {**of_file.model, "freeze": "all"}
-    train = {"epochs": 5, "batch_size": 32, "learning_rate": 1e-3}
-    raw = {"data": {"path": str(source), "test_ratio": 0.2, **of_file.columns}, "model": model, "train": train}
-    return config.parse(raw, settings, source="tithe suite")
+    return _file_config(source, of_file, settings, "tithe suite", test_ratio=0.2)
 
 
 def _numbers(text: str, option: str, kind: type[Any]) -> list[Any]:

@@ -15,11 +15,13 @@ from tithe import metrics, storage
 from tithe.arrays import Array
 from tithe.data import LabelMap
 from tithe.models.examples import Labelled
-from tithe.report import classification_figures
+from tithe.report import class_curves, classification_figures
 from tithe.storage import run_files
 
 
-def scores(y_true_N: Array, probs_NC: Array, names: Sequence[str], seed: int) -> dict[str, Any]:
+def scores(
+    y_true_N: Array, probs_NC: Array, ranking: metrics.OneVsRest, names: Sequence[str], seed: int
+) -> dict[str, Any]:
     """Return every metric of a report: summary, areas, calibration, intervals, per class, confusion matrix."""
     matrix_CC = metrics.confusion(y_true_N, probs_NC.argmax(axis=1), len(names))
     columns = metrics.per_class(matrix_CC)
@@ -30,7 +32,7 @@ def scores(y_true_N: Array, probs_NC: Array, names: Sequence[str], seed: int) ->
     return {
         "rows": len(y_true_N),
         **metrics.summary(y_true_N, probs_NC),
-        **metrics.auc(y_true_N, probs_NC),
+        **ranking.means(),
         "calibration_error": metrics.calibration_error(y_true_N, probs_NC),
         "interval_95": metrics.bootstrap(y_true_N, probs_NC, seed),
         "per_class": table,
@@ -42,7 +44,8 @@ def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed:
     """Write `metrics.json`, `per_class.csv`, `predictions.parquet` and the figures; return the metrics."""
     names = [str(name) for name in labels.names]
     y_true_N = rows.labels
-    result = scores(y_true_N, probs_NC, names, seed)
+    ranking = metrics.one_vs_rest(y_true_N, probs_NC)
+    result = scores(y_true_N, probs_NC, ranking, names, seed)
     storage.write_json(folder / run_files.METRICS, result)
     write_table(folder / run_files.PER_CLASS, result["per_class"])
     _write_predictions(folder / run_files.PREDICTIONS, rows, probs_NC, names)
@@ -51,8 +54,8 @@ def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed:
     classification_figures.confusion_matrix(
         folder / "confusion_matrix_normalized.png", matrix_CC, names, normalised=True
     )
-    classification_figures.roc_curve(folder / "roc_curve.png", y_true_N, probs_NC, names)
-    classification_figures.pr_curve(folder / "pr_curve.png", y_true_N, probs_NC, names)
+    class_curves.roc(folder / "roc_curve.png", y_true_N, probs_NC, ranking, names)
+    class_curves.pr(folder / "pr_curve.png", y_true_N, probs_NC, ranking, names)
     classification_figures.reliability(folder / "reliability.png", y_true_N, probs_NC)
     return result
 

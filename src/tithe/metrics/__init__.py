@@ -5,7 +5,6 @@ from __future__ import annotations
 from tithe.metrics.classification import (
     DIRECTION,
     Reliability,
-    auc,
     better,
     bootstrap,
     calibration_error,
@@ -15,16 +14,18 @@ from tithe.metrics.classification import (
     reliability,
     summary,
 )
+from tithe.metrics.one_vs_rest import OneVsRest, one_vs_rest
 
 __all__ = [
     "DIRECTION",
+    "OneVsRest",
     "Reliability",
-    "auc",
     "better",
     "bootstrap",
     "calibration_error",
     "confusion",
     "log_loss",
+    "one_vs_rest",
     "per_class",
     "reliability",
     "summary",

@@ -72,27 +72,6 @@ def _from_confusion(matrix_CC: Array) -> dict[str, float]:
     return scores
 
 
-def auc(y_true_N: Array, probs_NC: Array) -> dict[str, float | None]:
-    """Return AUC-ROC and AUC-PR (average precision).
-
-    With two classes, the second is the positive one. With more, the mean over the classes that have both positive
-    and negative rows. None where no class has both.
-    """
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    classes = probs_NC.shape[1]
-    roc, pr = [], []
-    for c in [1] if classes == 2 else range(classes):
-        is_c_N = y_true_N == c
-        if is_c_N.any() and not is_c_N.all():
-            roc.append(roc_auc_score(is_c_N, probs_NC[:, c]))
-            pr.append(average_precision_score(is_c_N, probs_NC[:, c]))
-    return {
-        "auc_roc": float(np.mean(roc)) if roc else None,
-        "auc_pr": float(np.mean(pr)) if pr else None,
-    }
-
-
 class Reliability(NamedTuple):
     """Equal-width bins of confidence, each array of shape (B,)."""
 
@@ -126,7 +105,15 @@ def bootstrap(y_true_N: Array, probs_NC: Array, seed: int, draws: int = 1000) ->
     values = []
     for _ in range(draws):
         pick_N = rng.integers(0, len(y_true_N), len(y_true_N))
-        scores = _from_confusion(confusion(y_true_N[pick_N], pred_N[pick_N], classes))
-        values.append((scores["accuracy"], scores["f1"]))
+        values.append(_accuracy_and_f1(y_true_N[pick_N], pred_N[pick_N], classes))
     low, high = np.percentile(values, [2.5, 97.5], axis=0)
     return {"accuracy": [float(low[0]), float(high[0])], "f1": [float(low[1]), float(high[1])]}
+
+
+def _accuracy_and_f1(y_true_N: Array, y_pred_N: Array, classes: int) -> tuple[float, float]:
+    """Return the two scores of `summary` without a confusion matrix, which grows with the square of the classes."""
+    true_C, pred_C = (np.bincount(y_N, minlength=classes) for y_N in (y_true_N, y_pred_N))
+    hits_C = np.bincount(y_true_N[y_true_N == y_pred_N], minlength=classes)
+    either_C = true_C + pred_C
+    f1_C = 2 * hits_C / np.maximum(either_C, 1)
+    return float(hits_C.sum() / len(y_true_N)), float(f1_C[either_C > 0].mean())

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tithe import storage
 from tithe.data.text import truncation
 from tithe.metrics.authenticity import MACRO
@@ -43,6 +45,7 @@ _AUTHENTICITY = {
 }
 _GENERATOR = {"auc": "AUC", "ap_fake": "AP", "eer": "EER", "tpr_at_fpr_5": "caught at 5 % FPR"}
 _AUTHENTICITY_FIGURES = ("scores", "roc_by_generator", "calibration")
+_CONFUSED_PAIRS = 10  # listed where the confusion matrix has no numbers
 _UNTESTED = (
     "No rows were held out for a test: the validation rows chose the best epoch, so these scores are a little high."
 )
@@ -72,6 +75,7 @@ def _contents(home: Path) -> dict[str, object]:
         "learning": read_image(home / run_files.LEARNING_CURVES, "loss and validation scores by step"),
         "figures": _images(home / part, classification_figures.PICTURES),
         "authenticity": _authenticity(home / part, result[part].get("authenticity")),
+        "confused": _confused(result[part]),
         "classes": _classes(result[part]["per_class"]),
         "data": [*_row_counts(data), *_properties(data)],
         "class_sizes": _class_sizes(data["classes"]),
@@ -113,6 +117,19 @@ def _classes(per_class: Sequence[Json]) -> Table:
     worst_first = sorted(per_class, key=lambda row: float(row["f1"]))
     rows = [[row[key] for key in ("class", "precision", "recall", "f1", "rows")] for row in worst_first]
     return Table(("class, worst first", "precision", "recall", "F1", "rows"), rows)
+
+
+def _confused(scores: Json) -> Table | None:
+    """Return the pairs of classes confused most often; None if there are none, or the matrix itself has numbers."""
+    names = [row["class"] for row in scores["per_class"]]
+    if len(names) <= classification_figures.NUMBERED_CLASSES:
+        return None
+    matrix_CC = np.array(scores["confusion_matrix"])
+    wrong_CC = matrix_CC - np.diag(np.diag(matrix_CC))
+    places = np.argsort(-wrong_CC, axis=None, kind="stable")[:_CONFUSED_PAIRS]
+    pairs = [divmod(int(place), len(names)) for place in places if wrong_CC.flat[place]]
+    rows = [(names[t], names[p], int(wrong_CC[t, p]), float(wrong_CC[t, p] / matrix_CC[t].sum())) for t, p in pairs]
+    return Table(("class", "predicted as", "rows", "share of the class"), rows) if rows else None
 
 
 def _class_sizes(counts: Mapping[str, int]) -> Table:

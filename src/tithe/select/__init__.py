@@ -6,6 +6,7 @@ from tithe.select.choose import (
     SelectionResult,
     choose_rows,
     explain_row,
+    select_from_all,
     select_from_config,
     select_from_file,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "explain_row",
     "overridden",
     "save",
+    "select_from_all",
     "select_from_config",
     "select_from_file",
     "summary",

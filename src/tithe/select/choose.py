@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tithe import config, plugins, storage
-from tithe.data import Splits, load_unsplit
+from tithe.config import unused
+from tithe.data import Dataset, LabelMap, Splits, load_unsplit
 from tithe.models.features import Features
 from tithe.select.explain import explain
 from tithe.select.pool import Pool
@@ -27,6 +28,13 @@ from tithe.train.setup import Setup, open_setup
 
 logger = logging.getLogger("tithe")
 
+_SPLITS = (
+    "data.val_ratio",
+    "data.test_ratio",
+    "data.upsample",
+    "data.downsample",
+)  # without effect if nothing is split
+
 
 @dataclass(frozen=True)
 class SelectionResult:
@@ -34,8 +42,10 @@ class SelectionResult:
 
     Attributes
     ----------
-    names
-        Names of the classes.
+    labels
+        The classes.
+    data
+        The rows of the pool, in its order.
     seconds
         Time to compute the signals, also if they are from the cache, and time of the choice itself.
     rounds
@@ -48,10 +58,16 @@ class SelectionResult:
     selection: Selection
     settings: config.Select
     seed: int
-    names: tuple[str, ...]
+    labels: LabelMap
+    data: Dataset
     seconds: dict[str, float]
     rounds: tuple[dict[str, Any], ...]
     code: dict[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return tuple(map(str, self.labels.names))
 
 
 def choose_rows(setup: Setup, settings: config.Select) -> SelectionResult:
@@ -81,8 +97,8 @@ def choose_rows(setup: Setup, settings: config.Select) -> SelectionResult:
     seconds = {"signals": round(cost, 3), "choice": round(time.monotonic() - started, 3)}
     share = f"{len(selection)} of {len(pool)} training rows"
     logger.info("%s chose %s in %.1f s", plugins.short_name(settings.strategy), share, sum(seconds.values()))
-    names = tuple(map(str, inputs.labels.names))
-    return SelectionResult(pool, selection, settings, inputs.seed, names, seconds, tuple(journal.rounds), code)
+    rows = inputs.labels, inputs.data
+    return SelectionResult(pool, selection, settings, inputs.seed, *rows, seconds, tuple(journal.rounds), code)
 
 
 @dataclass
@@ -137,7 +153,19 @@ def select_from_file(
         The file, the encoder or the settings are invalid.
     """
     model = {"encoder": encoder, "max_length": max_length, "freeze": "all"}
-    run = config.parse({"data": {"path": str(path), **columns}, "model": model})
+    return select_from_all(config.parse({"data": {"path": str(path), **columns}, "model": model}), settings)
+
+
+def select_from_all(run: config.Run, settings: config.Select) -> SelectionResult:
+    """Select from all usable rows of a config's data.
+
+    Raises
+    ------
+    InputError
+        The data, the encoder or the settings are invalid.
+    """
+    for key, value in unused.changed(run, _SPLITS):
+        logger.warning("%s %s has no effect: all rows of %s are in the pool", key, value, run.data.path)
     return _select(run, settings, lambda task: load_unsplit(task.run.data))
 
 

@@ -17,6 +17,7 @@ from tithe.select.pool import Pool
 _ALL, _CHOSEN = PALE, VERMILION
 _MOST_POINTS = 20000
 _NAMED_CLASSES = 8  # beyond these, names would overlap
+_BARS = 60  # classes; beyond these, bars would be thinner than a line, and slow
 
 
 def draw(path: Path, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
@@ -58,7 +59,10 @@ def _classes(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
         (0.2, "chosen", pool.labels[rows], _CHOSEN),
     ):
         share_C = np.bincount(labels, minlength=classes) / len(labels)
-        axes.bar(np.arange(classes) + offset, share_C, width=0.4, color=color, label=name)
+        if classes <= _BARS:
+            axes.bar(np.arange(classes) + offset, share_C, width=0.4, color=color, label=name)
+        else:
+            axes.stairs(share_C, np.arange(classes + 1) - 0.5, fill=name == "pool", color=color, label=name)
     set_title(axes, "share of each class")
     if classes <= _NAMED_CLASSES:
         axes.set_xticks(range(classes), [short_name(name) for name in names])

@@ -16,18 +16,23 @@ from tithe.select.map import draw
 from tithe.storage import run_files
 
 
-def save(file: Path, result: SelectionResult) -> None:
+def save(file: Path, result: SelectionResult, with_rows: bool = False) -> None:
     """Write the chosen rows as Parquet, and the summary (.json) and the map (.png) under the same name.
 
-    `id` is the position in the data file; the row of `rank` 0 was chosen first.
+    `id` is the position in the data file; the row of `rank` 0 was chosen first. With rows, `text` is the cleaned text
+    and `label` the class, so that the file can be trained on.
     """
     selection = result.selection
-    table = pa.table({
+    columns: dict[str, Any] = {
         "id": result.pool.ids[selection.rows],
         "rank": selection.rank,
         "score": selection.score,
         "round": selection.round,
-    })  # fmt: skip
+    }
+    if with_rows:
+        chosen = result.data.take(selection.rows)
+        columns |= {"text": chosen.inputs(), "label": [result.labels.names[label] for label in chosen.labels]}
+    table = pa.table(columns)
     table = table.replace_schema_metadata({"tithe": json.dumps(summary(result))})
     with storage.atomic_file(file) as temporary:
         pq.write_table(table, temporary)

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from support.pages import HOSTILE, Page
 from support.suites import trial
+from tithe.report.palette import VERMILION
 from tithe.select.suite import standings
-from tithe.select.suite.page import write_page
+from tithe.select.suite.page import draw_budgets, write_page
 
 pytestmark = pytest.mark.usefixtures("real_figures")
 
@@ -51,8 +53,57 @@ def test_the_page_escapes_names(tmp_path: Path, lines: list[dict[str, Any]]) -> 
 
 def test_the_page_names_what_differs_from_random_beyond_chance(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
     text = " ".join(written(tmp_path, lines).text.split())
-    assert f"Better than random beyond chance: {HOSTILE} 10 %. Worse: k_center 10 %. Of 3 comparisons" in text
-    assert "0.2 would seem to differ by luck alone" in text
+    assert f"Better than random beyond chance: {HOSTILE} 10 %. Worse: k_center 10 %. The p of each" in text
+    assert "corrected for all 3 by Holm's method" in text and "0.2 of them would seem to differ by luck alone" in text
+
+
+def test_a_p_that_the_correction_raises_to_five_percent_is_chance(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
+    for line in lines:
+        if line["strategy"] == HOSTILE:
+            line["against_random"] |= {"p": 0.03, "p_holm": 0.06}
+    text = " ".join(written(tmp_path, lines).text.split())
+    assert "Better than random beyond chance: none. Worse: k_center 10 %." in text
+
+
+def test_several_budgets_are_drawn_against_the_accuracy(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
+    assert len(written(tmp_path, lines).images) == 1 and not (tmp_path / "suite_budgets.png").exists()
+    more = [{**line, "budget": 0.3} for line in lines if line["strategy"] != "all"]
+    page = written(tmp_path, [*lines, *more])
+    assert [image["alt"] for image in page.images] == [
+        "accuracy of each strategy",
+        "accuracy of each strategy by budget",
+    ]
+    with Image.open(tmp_path / "suite_budgets.png") as picture:
+        assert picture.format == "PNG" and picture.width > 900
+
+
+def test_the_figure_of_budgets_has_each_strategy_and_its_intervals(
+    monkeypatch: pytest.MonkeyPatch, lines: list[dict[str, Any]]
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr("tithe.select.suite.page.png", lambda figure: drawn.append(figure) or b"")
+    draw_budgets(sorted([*lines, {**lines[0], "budget": 0.3}], key=lambda line: line["budget"]))
+    axes, (legend,) = drawn[0].axes[0], drawn[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == ["all rows", *sorted(ACCURACIES)]
+    bars = {bar.get_label(): bar for bar in axes.containers}
+    for line in lines:
+        if line["strategy"] != "all":
+            points, _, (segments,) = bars[line["strategy"]]
+            mean, half = line["accuracy"]["mean"], line["accuracy"]["half_width"]
+            assert points.get_ydata()[0] == pytest.approx(mean)
+            assert segments.get_segments()[0][:, 1] == pytest.approx([mean - half, mean + half])
+    colors = [bar[0].get_color() for bar in axes.containers]
+    assert len(set(colors)) == 4 and bars["random"][0].get_color() == VERMILION
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["10 %", "30 %"]
+
+
+def test_the_page_names_the_options_of_strategies(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
+    assert "Options:" not in written(tmp_path, lines).text
+    for line in lines:
+        if line["strategy"] == "el2n":
+            line["options"] = {"drop_hardest": 0.2}
+    assert "Options: el2n drop_hardest 0.2." in written(tmp_path, lines).text
+    assert "Options: el2n drop_hardest 0.2." in standings.text(lines, True)
 
 
 @pytest.mark.parametrize("equal_steps", [True, False])

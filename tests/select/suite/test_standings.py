@@ -21,7 +21,7 @@ def test_standings_are_students() -> None:
         trial("random", s, a) for s, a in enumerate(rival)
     ]
     lines = {line["strategy"]: line for line in standings.compute_standings(results)}
-    assert list(lines) == ["all", "k_center", "random"]
+    assert list(lines) == ["k_center", "random", "all"]
     line = lines["k_center"]
     half = 4.302653 * np.std(own, ddof=1) / 3**0.5
     assert line["accuracy"]["mean"] == pytest.approx(0.82) and line["accuracy"]["half_width"] == pytest.approx(
@@ -30,12 +30,58 @@ def test_standings_are_students() -> None:
     assert line["share_of_all"] == pytest.approx(0.82 / 0.9)
     assert line["against_random"]["difference"] == pytest.approx(0.02)
     assert line["against_random"]["p"] == pytest.approx(stats.ttest_rel(own, rival).pvalue)
+    assert line["against_random"]["p_holm"] == line["against_random"]["p"], "a single test"
     assert lines["random"]["against_random"] is None
     single = standings.compute_standings([trial("all", 0, 0.9, 1.0), trial("el2n", 0, 0.7), trial("random", 0, 0.8)])
     assert {line["strategy"]: line["accuracy"]["half_width"] for line in single} == dict.fromkeys(
         ("all", "random", "el2n")
     )
     assert "±" not in standings.text(single, True).splitlines()[2]
+
+
+def test_lines_are_sorted_by_budget_and_then_by_accuracy() -> None:
+    results = [trial("all", 0, 0.5, budget=1.0)]
+    for budget, random, own in ((0.3, 0.7, 0.8), (0.05, 0.9, 0.6), (0.1, 0.6, 0.7)):
+        results += [trial("random", 0, random, budget), trial("k_center", 0, own, budget)]
+    order = [(line["budget"], line["strategy"]) for line in standings.compute_standings(results)]
+    assert order == [
+        *[(0.05, "random"), (0.05, "k_center"), (0.1, "k_center"), (0.1, "random")],
+        *[(0.3, "k_center"), (0.3, "random"), (1.0, "all")],
+    ]
+
+
+# p-values, and Holm's: the smallest times their number, the next times one less, never below the one before, at most 1.
+HOLM = [
+    ([], []),
+    ([0.03], [0.03]),
+    ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+    ([0.02, 0.02, 0.9], [0.06, 0.06, 0.9]),
+    ([0.6, 0.7], [1.0, 1.0]),
+]
+
+
+@pytest.mark.parametrize(("p_values", "corrected"), HOLM)
+def test_holm_known_answers(p_values: list[float], corrected: list[float]) -> None:
+    assert standings.holm(p_values) == pytest.approx(corrected)
+
+
+def test_p_is_corrected_for_all_budgets_and_shown_beside_the_raw_one() -> None:
+    gains = {
+        ("k_center", 0.1): [0.10, 0.11, 0.12],
+        ("el2n", 0.1): [0.0, 0.01, 0.03],
+        ("k_center", 0.3): [0.1, 0.12, 0.1],
+    }
+    results = [trial("random", seed, 0.5, budget) for budget in (0.1, 0.3) for seed in range(3)]
+    results += [trial(name, s, 0.5 + g, budget) for (name, budget), row in gains.items() for s, g in enumerate(row)]
+    lines = standings.compute_standings(results)
+    tests = [line["against_random"] for line in lines if line["strategy"] != "random"]
+    assert [test["p_holm"] for test in tests] == standings.holm([test["p"] for test in tests])
+    assert all(test["p_holm"] >= test["p"] for test in tests) and any(test["p_holm"] > test["p"] for test in tests)
+    p, corrected = standings.HEAD.index("p"), standings.HEAD.index("p, Holm")
+    for line in lines:
+        test, cells = line["against_random"], standings.cells(line)
+        shown = [f"{test['p']:.3f}", f"{test['p_holm']:.3f}"] if test else ["–", "–"]
+        assert [cells[p], cells[corrected]] == shown
 
 
 def lines_of(*strategies: str, steps: dict[str, int] | None = None) -> list[dict[str, Any]]:
@@ -54,7 +100,7 @@ def test_equal_steps_beside_all_and_random_have_nothing_against_them() -> None:
 def test_unequal_steps_are_noted_with_the_steps_of_each() -> None:
     lines = lines_of("all", "random", "k_center", steps={"random": 8, "k_center": 8})
     (note,) = standings.notes(lines)
-    assert "(all 80, random 10 % 8, k_center 10 % 8): part of any difference is the length of training" in note
+    assert "(random 10 % 8, k_center 10 % 8, all 80): part of any difference is the length of training" in note
     assert f"! {note}" in standings.text(lines, False).splitlines()
 
 

@@ -10,22 +10,40 @@ import numpy as np
 BASELINE, RIVAL = "all", "random"
 HEAD = (
     *("strategy", "rows", "steps", "accuracy", "macro F1", "worst class", "of all"),
-    *("against random", "p", "selection s", "training s"),
+    *("against random", "p", "p, Holm", "selection s", "training s"),
 )
 
 
 def compute_standings(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a record for each strategy and budget, the best accuracy first.
+    """Return a record for each strategy and budget, the smallest budget first, and in it the best accuracy.
 
     Intervals are Student's 95 % intervals over the seeds. The test is the paired t-test against `random` at the same
-    budget over the same seeds. With one seed there is neither.
+    budget over the same seeds. With one seed there is neither. `p_holm` is corrected for all tests of the suite.
     """
     groups: dict[tuple[str, float], dict[int, dict[str, Any]]] = {}
     for result in results:
         groups.setdefault((result["strategy"], result["budget"]), {})[result["seed"]] = result
     full = _values(next((g for (name, _), g in groups.items() if name == BASELINE), {}), "accuracy")
     lines = [_line(name, budget, group, groups, full) for (name, budget), group in groups.items()]
-    return sorted(lines, key=lambda line: -line["accuracy"]["mean"])
+    tests = [line["against_random"] for line in lines if is_tested(line)]
+    for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
+        test["p_holm"] = p
+    return sorted(lines, key=lambda line: (line["budget"], -line["accuracy"]["mean"]))
+
+
+def is_tested(line: dict[str, Any]) -> bool:
+    """Say whether a record was tested against `random`: several seeds, whose differences are not all equal."""
+    return line["against_random"] is not None and line["against_random"]["p"] is not None
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number (Holm 1979): below 5 %, each is so with all others taken together."""
+    p_K = np.asarray(p_values, dtype=np.float64)
+    order_K = np.argsort(p_K, kind="stable")
+    corrected_K = np.empty_like(p_K)
+    corrected_K[order_K] = np.maximum.accumulate(p_K[order_K] * np.arange(len(p_K), 0, -1))
+    corrected: list[float] = np.minimum(corrected_K, 1).tolist()
+    return corrected
 
 
 def _line(
@@ -41,6 +59,7 @@ def _line(
     return {
         "strategy": name,
         "budget": budget,
+        "options": next(iter(group.values())).get("options", {}),
         "seeds": len(group),
         "rows": next(iter(group.values()))["rows"],
         "steps": next(iter(group.values()))["steps"],
@@ -70,15 +89,15 @@ def interval(values: Sequence[float]) -> dict[str, float | None]:
 
 
 def _against(scores: dict[int, float], rival: dict[int, float]) -> dict[str, float | None] | None:
-    """Return the mean paired difference and the two-sided p-value of the paired t-test."""
+    """Return the mean paired difference and the two-sided p-value of the paired t-test, not corrected."""
     from scipy import stats
 
     gains = np.array([scores[seed] - rival[seed] for seed in scores if seed in rival])
     if len(gains) == 0 or scores == rival:
         return None
     if len(gains) < 2 or np.allclose(gains, gains[0]):
-        return {"difference": float(gains.mean()), "p": None}
-    return {"difference": float(gains.mean()), "p": float(stats.ttest_1samp(gains, 0.0).pvalue)}
+        return {"difference": float(gains.mean()), "p": None, "p_holm": None}
+    return {"difference": float(gains.mean()), "p": float(stats.ttest_1samp(gains, 0.0).pvalue), "p_holm": None}
 
 
 def text(lines: Sequence[dict[str, Any]], equal_steps: bool) -> str:
@@ -90,8 +109,10 @@ def text(lines: Sequence[dict[str, Any]], equal_steps: bool) -> str:
     rule = " | ".join("-" * width for width in widths)
     seeds = lines[0]["seeds"]
     note = (
-        f"{seeds} seed{'s' if seeds > 1 else ''}, {training}; mean ± 95 % interval over seeds; p of the paired t-test."
+        f"{seeds} seed{'s' if seeds > 1 else ''}, {training}; mean ± 95 % interval over seeds; p of the paired t-test, "
+        "and corrected for all tests of this table by Holm's method."
     )
+    note += f" Options: {own}." if (own := options_of(lines)) else ""
     cautions = "".join(f"\n! {caution}" for caution in notes(lines))
     return "\n".join([f"| {row} |" for row in [table[0], rule, *table[1:]]] + ["", note + cautions])
 
@@ -118,6 +139,12 @@ def notes(lines: Sequence[dict[str, Any]]) -> list[str]:
     return cautions
 
 
+def options_of(lines: Sequence[dict[str, Any]]) -> str:
+    """Return the options of strategies that have others than their defaults, in one line."""
+    own = {line["strategy"]: line["options"] for line in lines}
+    return "; ".join(f"{name} {key} {value}" for name, options in own.items() for key, value in options.items())
+
+
 def name_of(line: dict[str, Any]) -> str:
     """Return the display name of a record: the strategy and its budget, if it has one."""
     return BASELINE if line["strategy"] == BASELINE else f"{line['strategy']} {100 * line['budget']:g} %"
@@ -126,7 +153,6 @@ def name_of(line: dict[str, Any]) -> str:
 def cells(line: dict[str, Any]) -> list[str]:
     """Return the formatted cells of a record, one for each column of `HEAD`."""
     against = line["against_random"] or {}
-    p = against.get("p")
     return [
         name_of(line),
         str(line["rows"]),
@@ -136,7 +162,7 @@ def cells(line: dict[str, Any]) -> list[str]:
         f"{line['worst_class_accuracy']:.3f}",
         "–" if line["share_of_all"] is None else f"{100 * line['share_of_all']:.1f} %",
         f"{against['difference']:+.4f}" if against else "–",
-        "–" if p is None else f"{p:.3f}",
+        *("–" if (p := against.get(name)) is None else f"{p:.3f}" for name in ("p", "p_holm")),
         f"{line['selection_seconds']:.1f}",
         f"{line['train_seconds']:.1f}",
     ]

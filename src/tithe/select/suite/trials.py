@@ -8,8 +8,8 @@ import logging
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tithe.select.choose import choose_rows
 from tithe.select.outputs import summary
 from tithe.select.rounds import learns
 from tithe.select.settings import check_unedited, code_hashes, overridden, parse_options
+from tithe.select.suite.options import Options, by_strategy
 from tithe.tasks import open_checked
 from tithe.train import devices, optimizer, trainer
 from tithe.train.setup import Setup, open_setup
@@ -62,17 +63,24 @@ class Grid:
     ----------
     equal_steps
         Whether every trial gets as many optimizer steps as the baseline; otherwise as many epochs.
+    options
+        Of strategies, by `option` or `strategy.option`, over those of the config; see `options.by_strategy`.
     """
 
     strategies: Sequence[str]
     budgets: Sequence[float]
     seeds: Sequence[int]
     equal_steps: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def all_strategies(self) -> list[str]:
+        """The strategies, the two that are always included first."""
+        return list(dict.fromkeys(["all", "random", *self.strategies]))
 
     def trials(self) -> Iterator[Trial]:
         """Yield every combination, seed by seed."""
-        names = list(dict.fromkeys(["all", "random", *self.strategies]))
-        for seed, name in itertools.product(self.seeds, names):
+        for seed, name in itertools.product(self.seeds, self.all_strategies):
             for budget in [1.0] if name == "all" else self.budgets:
                 yield Trial(name, budget, seed)
 
@@ -93,15 +101,15 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     Raises
     ------
     InputError
-        A strategy, a budget or the config is invalid; nothing was run.
+        A strategy, an option, a budget or the config is invalid; nothing was run.
     Interrupted
         A signal requested a stop; finished trials are kept.
     """
-    trials = list(grid.trials())
-    strategies = tuple(dict.fromkeys(trial.strategy for trial in trials))
-    for name in strategies:
-        parse_options(plugins.load("strategies", name), _select(base, Trial(name, 0.1, 0)))
+    trials, strategies = list(grid.trials()), grid.all_strategies
     _refuse_namesakes(strategies)
+    suite = _Suite(*by_strategy(base, strategies, grid.options), grid.equal_steps)
+    for name in strategies:
+        parse_options(plugins.load("strategies", name), suite.settings(Trial(name, 0.1, 0)))
     if base.select and base.select.rounds > 1:
         at_once = ", ".join(plugins.short_name(name) for name in strategies if not _has_rounds(base, name))
         logger.info(
@@ -109,15 +117,15 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
         )
     for key, _ in unused.changed(base, _NOT_USED):
         logger.warning("%s of the config has no effect in a suite", key)
-    code = {trial: code_hashes(_select(base, trial)) for trial in trials}
-    files = {trial: out / TRIALS / f"{_file_name(base, trial, grid.equal_steps, code[trial])}.json" for trial in trials}
+    code = {trial: code_hashes(suite.settings(trial)) for trial in trials}
+    files = {trial: out / TRIALS / f"{suite.file_name(trial, code[trial])}.json" for trial in trials}
     done = {trial: result for trial in trials if (result := _finished(files[trial])) is not None}
     pending = [trial for trial in trials if trial not in done]
     if len(pending) < len(trials):
         logger.info("%d of %d trials are already done", len(trials) - len(pending), len(trials))
     with deferred() as stop, bar("trials", len(trials), "trials") as tick:
         tick(len(trials) - len(pending))
-        for trial, result in _results(_Suite(base, grid.equal_steps), pending, processes):
+        for trial, result in _results(suite, pending, processes):
             check_unedited(result, code[trial])
             storage.write_sealed(files[trial], result)
             done[trial] = result
@@ -148,25 +156,34 @@ def _describe(trial: Trial) -> dict[str, Any]:
     return {**asdict(trial), "strategy": plugins.short_name(trial.strategy)}
 
 
-def _file_name(base: config.Run, trial: Trial, equal_steps: bool, code: dict[str, str]) -> str:
-    settings = {key: value for key, value in config.dump(base).items() if key not in ("name", "out", "track", "seed")}
-    cache_key = [settings, _describe(trial), equal_steps, storage.sha256_file(Path(base.data.path))]
-    cache_key += [code] if code else []
-    return f"{plugins.short_name(trial.strategy)}-{trial.budget:g}-{trial.seed}-{storage.digest(cache_key)[:12]}"
-
-
 class _Suite:
     """Runs trials in this process, with one setup for all trials of a seed."""
 
-    def __init__(self, base: config.Run, equal_steps: bool) -> None:
-        self.base, self.equal_steps = base, equal_steps
+    def __init__(self, base: config.Run, options: Options, equal_steps: bool) -> None:
+        self.base, self.options, self.equal_steps = base, options, equal_steps
         self._setups: dict[int, Setup] = {}
+
+    def settings(self, trial: Trial) -> config.Select:
+        """Return the settings of a trial's selection."""
+        changes = {"strategy": trial.strategy, "budget": trial.budget}
+        once = {} if _has_rounds(self.base, trial.strategy) else {"rounds": 1}
+        own = self.options[plugins.short_name(trial.strategy)]
+        return overridden(self.base.select, {**changes, **once}, own, "suite")
+
+    def file_name(self, trial: Trial, code: dict[str, str]) -> str:
+        """Return the name of a trial's file: the same only for the same settings, data and strategy."""
+        base, name = self.base, plugins.short_name(trial.strategy)
+        dump = {key: value for key, value in config.dump(base).items() if key not in ("name", "out", "track", "seed")}
+        cache_key = [dump, _describe(trial), self.equal_steps, storage.sha256_file(Path(base.data.path))]
+        cache_key += [code] if code else []
+        cache_key += [{"options": self.options[name]}] if self.options[name] else []
+        return f"{name}-{trial.budget:g}-{trial.seed}-{storage.digest(cache_key)[:12]}"
 
     def run(self, trial: Trial) -> dict[str, Any]:
         """Select rows, train new weights on them, test."""
         if trial.seed not in self._setups:  # trials are ordered by seed, so one setup at a time is enough
             self._setups = {trial.seed: _open(self.base, trial.seed)}
-        return _run_trial(self._setups[trial.seed], _select(self.base, trial), trial, self.equal_steps)
+        return _run_trial(self._setups[trial.seed], self.settings(trial), trial, self.equal_steps)
 
 
 def _open(base: config.Run, seed: int) -> Setup:
@@ -181,7 +198,7 @@ def _results(suite: _Suite, trials: list[Trial], processes: int) -> Iterator[tup
         yield from ((trial, suite.run(trial)) for trial in trials)
         return
     threads = max(1, (os.cpu_count() or 1) // processes)
-    initializer = _start_worker, (suite.base, suite.equal_steps)
+    initializer = _start_worker, (suite.base, suite.options, suite.equal_steps)
     # Children read the variable when they load their libraries.
     with (
         storage.environment_variable("OMP_NUM_THREADS", str(threads)),
@@ -193,18 +210,12 @@ def _results(suite: _Suite, trials: list[Trial], processes: int) -> Iterator[tup
 _worker: list[_Suite] = []  # the suite of a worker process
 
 
-def _start_worker(base: config.Run, equal_steps: bool) -> None:
-    _worker.append(_Suite(base, equal_steps))
+def _start_worker(base: config.Run, options: Options, equal_steps: bool) -> None:
+    _worker.append(_Suite(base, options, equal_steps))
 
 
 def _run_in_worker(trial: Trial) -> dict[str, Any]:
     return _worker[0].run(trial)
-
-
-def _select(base: config.Run, trial: Trial) -> config.Select:
-    changes = {"strategy": trial.strategy, "budget": trial.budget}
-    once = {} if _has_rounds(base, trial.strategy) else {"rounds": 1}
-    return overridden(base.select, {**changes, **once}, {}, "suite")
 
 
 def _has_rounds(base: config.Run, strategy: str) -> bool:
@@ -221,6 +232,7 @@ def _run_trial(setup: Setup, settings: config.Select, trial: Trial, equal_steps:
     per_class = metrics.per_class(matrix_CC)
     return {
         **_describe(trial),
+        **({"options": settings.options} if settings.options else {}),
         **result.code,
         "rows": len(splits.train),
         "steps": steps,

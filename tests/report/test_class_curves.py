@@ -1,0 +1,42 @@
+"""Curves of few and of many classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from tithe import metrics
+from tithe.report import class_curves
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are drawn, instead of files."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(class_curves, "save", lambda figure, path: drawn.append(figure))
+    return drawn
+
+
+# Classes, and the curves of the figure: all, or the mean and the five worst, with the others or without them.
+@pytest.mark.parametrize(("classes", "curves"), [(2, 1), (8, 8), (9, 10), (60, 61), (61, 6)])
+def test_the_curves_that_are_drawn(classes: int, curves: int, figures: list[Figure], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    y_N, probs_NC = np.arange(3 * classes) % classes, rng.dirichlet(np.ones(classes), 3 * classes)
+    ranking = metrics.one_vs_rest(y_N, probs_NC)
+    names = [f"класс {c:02}" for c in range(classes)]
+    for draw, areas, chance in ((class_curves.roc, ranking.roc, 1), (class_curves.pr, ranking.pr, 0)):
+        draw(tmp_path, y_N, probs_NC, ranking, names)
+        (axes,) = figures[-1].axes
+        assert len(axes.lines) == curves + chance
+        if classes <= 8:
+            assert len(axes.get_legend().get_texts()) == curves
+            continue
+        (legend,) = figures[-1].legends
+        worst = np.argsort(areas.area_K)[:5]
+        assert [text.get_text() for text in legend.get_texts()] == [
+            *(f"{areas.area_K[c]:.3f}  {names[c]}" for c in worst),
+            f"{areas.area_K.mean():.3f}  mean of {classes} classes",
+        ]
