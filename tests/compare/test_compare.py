@@ -32,6 +32,12 @@ def test_settings_without_effect_are_no_factors(made: Path, copy: Make) -> None:
     assert "all alike" in comparison_page.text(found)
 
 
+def test_what_an_earlier_version_left_to_the_run_is_no_factor(made: Path, copy: Make) -> None:
+    home = copy("base", "earlier")
+    edit(home / "config.json", lambda c: c["model"].update(pooling="auto", attention="auto"))
+    assert compare_runs([made / "base", home]).factors == {} == compare_runs([home, made / "base"]).factors
+
+
 def test_a_setting_that_follows_from_another_is_shown_and_not_counted(made: Path, copy: Make) -> None:
     narrow, wide = copy("base", "narrow"), copy("base", "wide")
     for home, width in ((narrow, 64), (wide, 128)):

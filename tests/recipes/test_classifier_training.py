@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from support.paths import ROOT
+from support.readme import assert_rebuilds
 
 EXAMPLE = ROOT / "recipes/classifier_training/classifier_training.example.yaml"
 
@@ -45,3 +46,4 @@ def test_the_documented_example_runs_as_it_stands(tiny_bert: Path, rows: Path, t
     assert {"loss", "accuracy", "precision", "recall", "f1", "confusion_matrix"} <= set(scores)
     assert "best checkpoint  checkpoints/best" in done.stdout
     assert not (checkpoints / ".neptune").exists(), "nothing of Neptune is set"
+    assert_rebuilds(project / "README.md", "checkpoints", checkpoints, checkpoints / "best")

@@ -18,6 +18,7 @@ from PIL import Image
 
 from support import data_efficiency as documented_files
 from support.paths import ROOT
+from support.readme import assert_rebuilds
 from support.texts import make_texts, write_rows
 from tithe import config, plugins, storage
 
@@ -99,6 +100,8 @@ def test_the_documented_commands_run_as_written(project: Path, module: Module, d
     assert (project / "artifacts/results.md").read_text() == said
     with Image.open(project / "checkpoints/my_run/selection.png") as picture:
         assert picture.width > 400
+    home = project / "checkpoints/my_run"
+    assert_rebuilds(project / "README.md", "checkpoints/my_run", home, home / "best/model.pt")
 
 
 def test_an_unknown_data_set_is_one_line(module: Module) -> None:

@@ -21,8 +21,9 @@ import torch
 
 from support.paths import ROOT
 from support.photographs import final, history, train, twins, with_little_detector, without_pictures
+from support.readme import run_snippet
 from support.runs import wait_for
-from tithe import storage
+from tithe import predict, storage
 from tithe.train import devices
 
 SCRIPT = ROOT / "recipes/image_authenticity/scripts/train_script.py"
@@ -155,6 +156,14 @@ def test_a_run_leaves_the_documented_files_where_they_were_asked_for(killed: tup
     wanted = {"auc", "ap_real", "ap_fake", "eer", "tpr_at_fpr_1", "tpr_at_fpr_5", "tpr_at_fpr_10", "per_generator"}
     assert wanted <= found.keys()
     assert "report           checkpoints/report.html" in said and "Traceback" not in said
+
+
+def test_the_readme_opens_the_weights_without_the_rest_of_tithe(killed: tuple[Path, str]) -> None:
+    path = killed[0] / "checkpoints/best_model.pt"
+    found = run_snippet(SCRIPT.parents[1] / "README.md", "Detector", {'"checkpoints/best_model.pt"': repr(str(path))})
+    with torch.no_grad():
+        expected = predict.load(path).model({"images": found["images"]})
+    torch.testing.assert_close(found["logits"], expected)
 
 
 def test_mixed_precision_on_a_cpu_is_bf16_or_said_to_be_none(killed: tuple[Path, str]) -> None:

@@ -139,6 +139,19 @@ def test_another_config_does_not_go_on_with_it(change: dict[str, Any], stamped: 
     assert home(stamped(checkpoint={"resume": "auto"})) != left, "it is finished"
 
 
+@pytest.mark.parametrize(("asked", "is_same"), [("auto", True), ("cls", True), ("mean", False)])
+def test_what_a_run_decided_itself_is_no_other_config(
+    asked: str, is_same: bool, stamped: Settings, tmp_path: Path
+) -> None:
+    left = tmp_path / "runs/a-20250101-000000"
+    raw = stamped(checkpoint={"resume": "auto"})
+    written = config.dump(config.parse(raw))
+    written["model"] |= {"pooling": "cls", "attention": "sdpa"}  # as `config.json` has them
+    storage.write_json(left / "config.json", written)
+    raw["model"] = {**raw["model"], "pooling": asked}
+    assert (resolve(config.parse(raw)) == left) == is_same
+
+
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"model_type": "bert"}', '{"checkpoint": 5}'])
 def test_a_folder_that_is_no_run_of_ours_is_passed_over(content: str, stamped: Settings, tmp_path: Path) -> None:
     left = tmp_path / "runs/a-20250101-000000"

@@ -170,7 +170,7 @@ def long_config(settings: Settings, tmp_path: Path) -> Path:
     return tmp_path / "long.json"
 
 
-@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGUSR1, 138), (signal.SIGKILL, -9)])
 def test_a_real_signal_then_resume_equals_the_uninterrupted_run(
     signum: int, code: int, long_config: Path, tmp_path: Path
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import os
-import signal
 import time
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 import torch
 
 from support.points import Net, Points, settings, steps
+from tithe import interrupts
 from tithe.errors import InputError
 from tithe.models.examples import Batch
 from tithe.train import trainer
@@ -87,7 +87,7 @@ def test_a_step_says_how_long_it_waited_for_its_examples() -> None:
     assert all(step.data_wait_seconds >= 0.02 for step in steps(Net(), Slow(), epochs=1))
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", interrupts.STOPPING)
 def test_a_signal_to_the_whole_group_leaves_the_workers_at_work(signum: int) -> None:
     plan = Plan(None, 37, 4, 1, seed=0)
     others = multiprocessing.active_children()

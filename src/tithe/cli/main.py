@@ -7,13 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from tithe import __version__
 from tithe.cli.config import config_app
 from tithe.cli.data import data_app
+from tithe.cli.messages import Quiet, Verbose, log_to_stderr
 from tithe.cli.predict import predict_app
 from tithe.cli.runs import proof_app
 from tithe.cli.select import select_app
@@ -22,7 +23,8 @@ from tithe.cli.tune import tune_app
 from tithe.errors import Interrupted, TitheError
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Train classifiers on all of the data, or on the tenth of it that matters, and prove what was done.",
 )  # fmt: skip
 app.add_typer(train_app)
@@ -34,18 +36,41 @@ app.add_typer(proof_app)
 app.add_typer(config_app, name="config")
 
 
+_NAME, _COMPLETE = "tithe", "_TITHE_COMPLETE"
+
+
+def root_command() -> Any:
+    """Return the parser, every command of which has the options of `tithe` itself for messages."""
+    root = typer.main.get_command(app)
+    options = [option for option in root.params if option.name in ("quiet", "verbose")]
+    for command in _commands(root):
+        command.params += options
+    return root
+
+
+def _commands(group: Any) -> Iterator[Any]:
+    for command in group.commands.values():
+        if hasattr(command, "commands"):
+            yield from _commands(command)
+        else:
+            yield command
+
+
 def main() -> NoReturn:
     """Run the command line; every expected failure is one line on stderr and an exit code."""
-    with _log_to_stderr():
-        code = _run()
+    with log_to_stderr() as handler:
+        code = _run(handler)
     sys.exit(code)
 
 
-def _run() -> int:
-    """Run the command and return its exit code."""
+def _run(handler: logging.Handler | None) -> int:
+    """Run the command and return its exit code; `-q` and `-v` change what the handler of the log prints."""
+    command = root_command()
+    if _COMPLETE in os.environ:  # a shell asks for completions
+        command.main(prog_name=_NAME)
     try:
         # Not app(): typer would turn Ctrl-C and a closed pipe into its own exit codes.
-        with typer.main.get_command(app).make_context("tithe", sys.argv[1:]) as context:
+        with command.make_context(_NAME, sys.argv[1:], obj=handler) as context:
             context.command.invoke(context)
     except Interrupted as error:
         _print_error(str(error))
@@ -89,35 +114,15 @@ def _exit_code(error: Exception) -> int:
 
 
 def _print_error(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-@contextlib.contextmanager
-def _log_to_stderr() -> Iterator[None]:
-    """Print the log while the block runs, unless the caller's own handlers have it."""
-    logger = logging.getLogger("tithe")
-    level, own = logger.level, [] if logger.handlers else [_console()]
-    logger.setLevel(logging.DEBUG)
-    for handler in own:
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        for handler in own:
-            logger.removeHandler(handler)
-        logger.setLevel(level)
-
-
-def _console() -> logging.Handler:
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.INFO)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    return handler
+    with contextlib.suppress(BrokenPipeError):  # what read the messages has ended with the terminal
+        typer.echo(text, err=True)
 
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     if version:
         typer.echo(f"tithe {__version__}")

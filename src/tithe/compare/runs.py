@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from tithe import config, storage
 from tithe.arrays import Array
 from tithe.config import unused
+from tithe.config.schema import AUTO
 from tithe.errors import InputError
 from tithe.storage import freeze_proof, run_files
 
@@ -167,7 +168,7 @@ def _read_predictions(path: Path) -> dict[str, Array] | None:
 
 
 def _matters(key: str, flat: Mapping[str, Any]) -> bool:
-    if key in _IGNORED:
+    if key in _IGNORED or flat[key] == AUTO:  # earlier versions did not record what a run decided
         return False
     if key.startswith("select.") and key != "select.strategy" and flat.get("select.strategy") == "all":
         return False  # all rows need no budget

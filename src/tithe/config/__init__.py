@@ -132,11 +132,13 @@ def _resolve(
 
 def recognise(raw: Mapping[str, Any]) -> str | None:
     """Return the name of the documented format of a config, None for the native one."""
-    present = set(_flatten(raw))
+    present, native = set(_flatten(raw)), known_keys(Run)
 
     def score(model: type[BaseModel]) -> tuple[bool, int]:
-        keys = known_keys(model)
-        return required_keys(model) <= present, sum(key in keys for key in present)
+        keys, required = known_keys(model), required_keys(model)
+        # A format that requires nothing is complete if all keys are its own, and not all of them native ones too.
+        complete = required <= present if required else present <= keys and not present <= native
+        return complete, sum(key in keys for key in present)
 
     scores = {name: score(plugins.load("formats", name).Config) for name in plugins.names("formats")}
     best = max(scores, key=lambda name: scores[name], default=None)

@@ -109,6 +109,12 @@ def use_fast_kernels(model: nn.Module, attention: bool) -> None:
             return
 
 
+def attention_of(encoder: nn.Module) -> str:
+    """Return the attention that an encoder uses, as `model.attention` names it; `auto` if it has no such name."""
+    used = getattr(getattr(encoder, "config", None), "_attn_implementation", None)
+    return {NAME: "sdpa", "sdpa": "sdpa", "eager": "eager"}.get(str(used), "auto")
+
+
 def _register() -> None:
     from transformers import AttentionInterface
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface

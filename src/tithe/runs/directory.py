@@ -163,7 +163,7 @@ def _find_unfinished(run: config.Run, pattern: str) -> Path | None:
     parent, prefix = (Path(before), "") if before.endswith(("/", os.sep)) else (Path(before).parent, Path(before).name)
     for home in sorted(parent.glob(f"{glob.escape(prefix)}*{glob.escape(after)}"), reverse=True):
         unfinished = (home / CONFIG).is_file() and not (home / MANIFEST).exists()
-        if unfinished and _saved_config(home) == current and not _is_active(home):
+        if unfinished and _requested(_saved_config(home), current) == current and not _is_active(home):
             return home
     return None
 
@@ -174,6 +174,17 @@ def _saved_config(home: Path) -> dict[str, Any] | None:
         return _comparable(config.dump(config.parse(storage.read_json(home / CONFIG))))
     except (InputError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _requested(saved: dict[str, Any] | None, current: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a saved config with `auto` in place of what its run decided, wherever the current one says `auto`."""
+    if saved is None:
+        return None
+    undecided = {
+        part: {name: schema.AUTO for name in names if current[part][name] == schema.AUTO}
+        for part, names in schema.AUTOMATIC.items()
+    }
+    return {**saved, **{part: {**saved[part], **values} for part, values in undecided.items()}}
 
 
 def _comparable(values: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tithe.storage.run_files import LOG
 
 logger = logging.getLogger("tithe")
-# Step records go only to the file: on a console they would bury everything else.
+# Step records go to the file only, and to a console that asks for them: elsewhere they would bury everything else.
 step_logger = logging.getLogger("tithe.steps")
 step_logger.propagate = False
 step_logger.setLevel(logging.DEBUG)
@@ -55,9 +55,11 @@ def to_file(home: Path, earlier: logging.handlers.MemoryHandler) -> Iterator[Non
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Log only warnings: of several processes, only the main one logs in full."""
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    levels = {each: each.level for each in (logger, step_logger)}
+    for each in levels:
+        each.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for each, level in levels.items():
+            each.setLevel(level)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +23,8 @@ from tithe.interrupts import StopRequest, deferred
 from tithe.models import inference
 from tithe.models.examples import Examples
 from tithe.progress import Tick, bar
+from tithe.runs import step_log
+from tithe.runs.resolved import resolve
 from tithe.runs.resume import ResumePoint
 from tithe.runs.saving import Saver
 from tithe.storage import run_files
@@ -81,6 +85,10 @@ class Session:
     def _start(self) -> TrainState | None:
         return self.saver.start
 
+    @cached_property
+    def _resolved(self) -> dict[str, Any]:
+        return config.dump(resolve(self.setup, self._point))
+
     def create_home(self) -> None:
         """Create the run directory and write the files that are available before training."""
         if not self.is_main:
@@ -92,7 +100,7 @@ class Session:
             storage.write_lines(home / run_files.HISTORY, self._point.history(home))
             if self._point.best and self._point.best != self.saver.best_path:
                 store.copy(self._point.best, self.saver.best_path)
-        storage.write_json(home / run_files.CONFIG, config.dump(self.run))
+        storage.write_json(home / run_files.CONFIG, self._resolved)
         environment = {**storage.describe_environment(), "threads": torch.get_num_threads()}
         storage.write_json(home / run_files.ENVIRONMENT, environment)
         storage.write_json(home / run_files.DATA_REPORT, splits.report)
@@ -106,7 +114,7 @@ class Session:
         settings = mirror_settings(self.run.track) if self.is_main else {}
         step = self._start.progress["step"] if self._start else 0
         tracker = RunTracker(settings, self.home if self.is_main else None, self.run.name, step)
-        tracker.params(config.dump(self.run))
+        tracker.params(self._resolved)
         return tracker
 
     def train(self, tracker: RunTracker) -> float:
@@ -129,11 +137,12 @@ class Session:
             first, before = self._start.progress["step"], self._start.progress["seconds"]
         steps, total = self._fit()
         self._log_start(total)
-        with deferred() as stop, bar("training", total, "steps") as tick:
-            tick(first)
+        with deferred() as stop, bar("training", total, "steps") as progress:
+            progress(first)
             try:
                 for step in steps:
-                    tick(1)
+                    progress(1)
+                    progress.show(step_log.brief(step))
                     seconds = before + time.monotonic() - started
                     self.saver.step_log.log(step)
                     self.saver.save(step, seconds, last=step.step == total)

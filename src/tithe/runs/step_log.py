@@ -20,6 +20,15 @@ logger = logging.getLogger("tithe")
 _LONG_WAIT, _LARGE_SHARE = 10.0, 0.2
 
 
+def brief(step: Step) -> str:
+    """Return what is shown beside a progress bar."""
+    return f"loss {step.batch_loss:.4f} lr {_rates(step)}"
+
+
+def _rates(step: Step) -> str:
+    return ",".join(f"{lr:.3g}" for lr in dict.fromkeys(step.lr))
+
+
 class StepLog:
     """The log of one run's steps.
 
@@ -71,11 +80,10 @@ class StepLog:
         lrs = {f"lr_{i}": lr for i, lr in enumerate(step.lr)}
         norm = {} if step.grad_norm is None else {"grad_norm": step.grad_norm}
         tracker.log("train", step.step, epoch=step.epoch, batch_loss=step.batch_loss, **lrs, **norm, **means)
-        rates = ",".join(f"{lr:.3g}" for lr in dict.fromkeys(step.lr))
         memory = f" gpu_mem {torch.cuda.max_memory_allocated() / 2**20:.0f}MB" if self._on_gpu else ""
-        step_logger.debug(
+        step_logger.info(
             "epoch %d step %d batch_loss %.4f lr %s opt_steps %d%s",
-            *(step.epoch, step.batches, step.batch_loss, rates, step.step, memory),
+            *(step.epoch, step.batches, step.batch_loss, _rates(step), step.step, memory),
         )
 
     def _epoch_means(self, step: Step) -> dict[str, float]:

@@ -14,7 +14,7 @@ from types import ModuleType
 import torch
 from numpy.random import get_state
 
-from tithe import plugins
+from tithe import interrupts, plugins
 
 
 def open_member(family: str, given: str | Path | ModuleType) -> tuple[str, ModuleType]:
@@ -44,7 +44,7 @@ def open_member(family: str, given: str | Path | ModuleType) -> tuple[str, Modul
 def untouched(name: str) -> Iterator[None]:
     """Assert that a block leaves alone what belongs to the whole process.
 
-    That is the global random generators, the handlers of SIGINT and SIGTERM, the current folder and its files.
+    That is the global random generators, the handlers of the signals that stop a run, the current folder and its files.
     """
     before = _process_state()
     yield
@@ -57,6 +57,6 @@ def _process_state() -> dict[str, object]:
         "Python's global random generator": random.getstate(),
         "NumPy's global random generator": pickle.dumps(get_state()),  # noqa: NPY002  it is read, not drawn from
         "torch's global random generator": torch.get_rng_state().tolist(),
-        "the handler of SIGINT or SIGTERM": [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)],
+        "the handler of a signal that stops a run": [signal.getsignal(each) for each in interrupts.STOPPING],
         "the current folder": (Path.cwd(), sorted(Path.cwd().iterdir())),
     }

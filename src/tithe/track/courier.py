@@ -16,7 +16,6 @@ import itertools
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -25,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol
 
-from tithe import plugins
+from tithe import interrupts, plugins
 
 # Records that may queue for a slow server; when there are more, the run continues without the tracker.
 MAX_QUEUED = 100_000
@@ -157,7 +156,7 @@ def main() -> None:
         home, settings, name = inbox.get()
         remote: Remote = plugins.load("trackers", tracker).connect(Path(home), settings, name)
         # A batch system signals every process of a job, but this one must wait for the run's final status.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        interrupts.ignore()
         _deliver(inbox, remote)
     except Exception as error:
         _exit(output_fd, str(error) or type(error).__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch.utils.data import DataLoader
 
+from tithe import interrupts
 from tithe.arrays import Rows
 from tithe.errors import InputError
 from tithe.models.examples import Batch, Examples, Varied
@@ -108,8 +108,7 @@ def timed(items: Iterator[Collated]) -> Iterator[tuple[float, Collated]]:
 
 def _ignore_signals(worker: int) -> None:
     """Ignore signals to the process group in a worker: the training process saves first, and then stops the workers."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, signal.SIG_IGN)
+    interrupts.ignore()
 
 
 def _unchanged(item: Collated) -> Collated:

@@ -15,6 +15,7 @@ from support import finetune_pipeline as documented_files
 from support.finetune_pipeline import TRAIN, Read, history
 from support.keys import shown, shows
 from support.paths import ROOT
+from support.readme import assert_rebuilds, run_snippet
 from tithe import config, data, pipeline, predict, storage
 from tithe.config.explain import known_keys
 from tithe.config.formats import finetune_pipeline
@@ -46,6 +47,11 @@ def test_a_run_leaves_every_documented_file_in_a_folder_of_its_own(finished: Out
     encoder = {k.removeprefix("encoder.") for k in torch.load(home / "best_model.pt") if k.startswith("encoder.")}
     assert encoder == set(AutoModel.from_pretrained(finished_model(home)).state_dict())
     assert AutoTokenizer.from_pretrained(home / "tokenizer")("goal")["input_ids"]
+    assert_rebuilds(PROJECT / "README.md", "finetune_pipeline/artifacts/<time>", home, home)
+    shown = {"finetune_pipeline/artifacts/<time>": str(home)}
+    checked = run_snippet(PROJECT / "README_FREEZE_PROOF.md", "freeze_proof.json", shown)
+    assert checked["checked"] == [name for name in checked["weights"] if name.startswith("encoder.")]
+    assert "auto" not in (home / "config.json").read_text()
 
 
 def finished_model(home: Path) -> str:

@@ -62,7 +62,7 @@ BROKEN: dict[str, tuple[dict[str, str], type[Exception], str]] = {
     "a signal taken": (
         {"open": "signal.signal(signal.SIGTERM, signal.SIG_IGN)"},
         AssertionError,
-        "changed the handler of SIGINT or SIGTERM",
+        "changed the handler of a signal that stops a run",
     ),
     "a stray file in the run directory": (
         {"open": "(home / 'log.txt').touch()"},

@@ -11,12 +11,26 @@ from pydantic import Field, model_validator
 from tithe.config import Count, Positive, Ratio, Section, Seed, Select
 from tithe.config.unused import Rule
 
+_PREPARED = "finetune_pipeline/data/combined_processed"
+
 
 class _Paths(Section):
-    base_model_dir: str = Field(description="folder of the encoder and its tokenizer, or a hub name")
-    dataset_path: str = Field(description="combined_dataset.json")
-    label_mapping_path: str | None = Field(None, description="output_to_symbol.json; null: labels are used as they are")
+    base_model_dir: str = Field(
+        "finetune_pipeline/base_models/mmBERT-base",
+        description="folder of the encoder and its tokenizer, or a hub name",
+    )
+    dataset_path: str = Field(f"{_PREPARED}/combined_dataset.json", description="combined_dataset.json")
+    label_mapping_path: str | None = Field(
+        f"{_PREPARED}/output_to_symbol.json",
+        description="output_to_symbol.json; null, or unset beside another dataset_path: labels are used as they are",
+    )
     output_dir: str = Field("finetune_pipeline/artifacts", description="parent folder of the run directories")
+
+    @property
+    def mapping(self) -> str | None:
+        """The mapping of the data set: the documented one belongs to no other data set."""
+        is_own = {"dataset_path", "label_mapping_path"} & self.model_fields_set == {"dataset_path"}
+        return None if is_own else self.label_mapping_path
 
 
 class _Data(Section):
@@ -59,7 +73,7 @@ class _Training(Section):
 class Config(Section):
     """The documented file, key by key."""
 
-    paths: _Paths
+    paths: _Paths = _Paths()
     data: _Data = _Data()
     model: _Model = _Model()
     training: _Training = _Training()
@@ -92,7 +106,7 @@ def translate(config: Config, file: Path) -> dict[str, Any]:
             "reader": "json_parts" if paths.dataset_path.endswith(".json") else None,
             "text_column": "input",
             "label_column": "output",
-            "label_mapping": str(root / paths.label_mapping_path) if paths.label_mapping_path else None,
+            "label_mapping": str(root / paths.mapping) if paths.mapping else None,
             "val_ratio": data.val_ratio,
             "test_ratio": round(max(0.0, 1 - data.train_ratio - data.val_ratio), 9),
             "num_workers": training.num_workers,

@@ -7,6 +7,7 @@ import itertools
 import logging
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,12 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from tithe import config, metrics, plugins, storage
+from tithe import config, interrupts, metrics, plugins, storage
 from tithe.arrays import Array, Rows
 from tithe.config import unused
 from tithe.data import Splits
 from tithe.errors import InputError, Interrupted
-from tithe.interrupts import deferred
 from tithe.models import features, inference
 from tithe.progress import bar
 from tithe.select.choose import choose_rows
@@ -123,7 +123,7 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     pending = [trial for trial in trials if trial not in done]
     if len(pending) < len(trials):
         logger.info("%d of %d trials are already done", len(trials) - len(pending), len(trials))
-    with deferred() as stop, bar("trials", len(trials), "trials") as tick:
+    with interrupts.deferred() as stop, bar("trials", len(trials), "trials") as tick:
         tick(len(trials) - len(pending))
         for trial, result in _results(suite, pending, processes):
             check_unedited(result, code[trial])
@@ -211,6 +211,8 @@ _worker: list[_Suite] = []  # the suite of a worker process
 
 
 def _start_worker(base: config.Run, options: Options, equal_steps: bool) -> None:
+    # A signal to the process group is for the parent, which ends its workers with SIGTERM.
+    interrupts.ignore(each for each in interrupts.STOPPING if each != signal.SIGTERM)
     _worker.append(_Suite(base, options, equal_steps))
 
 
