@@ -68,7 +68,10 @@ def test_the_command_writes_what_each_strategy_keeps(
         (["--rounds", "2"], "select.rounds 2 with random"),
         (["--strategy", "ifd", "--language-model", "./nowhere"], "nowhere"),
         (["--option", "weight"], "--option 'weight' is not key=value: write for example --option weight=0.3"),
-        (["--set", "select.bugdet=0.5"], "unknown key 'select.bugdet' in tithe select and --set: did you mean 'budget'?"),
+        (
+            ["--set", "select.bugdet=0.5"],
+            "unknown key 'select.bugdet' in tithe select and --set: did you mean 'budget'?",
+        ),
         (["--out", "picks.json"], "--out picks.json is not a .parquet file: write for example --out picks.parquet"),
     ],
 )

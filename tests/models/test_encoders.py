@@ -83,10 +83,10 @@ def not_cached(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
 
 
 def encoder_decoder(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
-    from transformers import T5Config
+    from transformers import BartConfig
 
-    home = copied(tiny_bert, tmp_path / "t5")
-    T5Config(d_model=32, num_layers=1, num_heads=2, d_ff=32).save_pretrained(home)
+    home = copied(tiny_bert, tmp_path / "bart")
+    BartConfig(d_model=32, encoder_layers=1, decoder_layers=1).save_pretrained(home)
     return {"encoder": str(home)}
 
 

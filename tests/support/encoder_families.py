@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import transformers
 from torch import nn
 
+from support import tokenizers
 from tithe.models import encoders, kernels
 from tithe.models.classifier import Classifier
 
@@ -48,6 +50,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
         {**_RELATIVE, "position_buckets": 8, "norm_rel_ebd": "layer_norm", "share_att_key": True},
     ),
     "deberta_v2_convolution": ("DebertaV2Config", {**_RELATIVE, "conv_kernel_size": 3, "embedding_size": 8}),
+    "deberta_relative": ("DebertaConfig", {**_RELATIVE, "position_biased_input": False}),
+    "deberta_v2_relative": (
+        "DebertaV2Config",
+        {**_RELATIVE, "position_buckets": 8, "position_biased_input": False},
+    ),
     "distilbert": (
         "DistilBertConfig",
         {"vocab_size": VOCABULARY, "dim": 16, "n_layers": DEPTH, "n_heads": 2, "hidden_dim": 32},
@@ -61,7 +68,10 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "fnet": ("FNetConfig", _SIZES),
     "funnel": (
         "FunnelConfig",
-        {"vocab_size": VOCABULARY, "block_sizes": [1] * DEPTH, "d_model": 16, "n_head": 2, "d_head": 8, "d_inner": 32},
+        {
+            **{"vocab_size": VOCABULARY, "block_sizes": [1] * DEPTH, "d_model": 16, "n_head": 2, "d_head": 8},
+            **{"d_inner": 32, "architectures": ["FunnelModel"]},
+        },
     ),
     "gemma": ("GemmaConfig", _GROUPED),
     "gemma3": ("Gemma3TextConfig", _GROUPED),
@@ -94,6 +104,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "nystromformer": ("NystromformerConfig", {**_SIZES, "segment_means_seq_len": 8, "num_landmarks": 8}),
     "openai": ("OpenAIGPTConfig", _GPT),
     "opt": ("OPTConfig", {**_SIZES, "ffn_dim": 32, "word_embed_proj_dim": 16}),
+    "opt_projected": ("OPTConfig", {**_SIZES, "ffn_dim": 32, "word_embed_proj_dim": 8}),
     "qwen2": ("Qwen2Config", {**_SIZES, "num_key_value_heads": 1}),
     "qwen3": ("Qwen3Config", _GROUPED),
     "rembert": ("RemBertConfig", {**_SIZES, "input_embedding_size": 8}),
@@ -130,26 +141,22 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-# Built by their class: `AutoModel` would build the decoder too, or asks for the name of the class; and a pooler that
-# is always called stays.
-_ENCODERS = {
-    "funnel": "FunnelModel",
-    "funnel_of_longer_blocks": "FunnelModel",
-    "layoutlm": "LayoutLMModel",
-    "squeezebert": "SqueezeBertModel",
-    "t5": "T5EncoderModel",
-    "umt5": "UMT5EncoderModel",
-}
+def configuration_of(name: str) -> Any:
+    kind, settings = {**FAMILIES, **REFUSED}[name]
+    return getattr(transformers, kind)(**settings)
+
+
+def saved(name: str, folder: Path) -> Path:
+    """The folder of such an encoder, with weights by the global generator and a tokenizer of English words."""
+    encoders.build(configuration_of(name), None, "auto").save_pretrained(folder)
+    tokenizers.words().save_pretrained(folder)
+    return folder
 
 
 def built(name: str) -> Classifier:
     """A classifier with random weights by the global generator, not frozen."""
-    kind, settings = {**FAMILIES, **REFUSED}[name]
-    configuration = getattr(transformers, kind)(**settings)
-    if name in _ENCODERS:
-        encoder = getattr(transformers, _ENCODERS[name])(configuration)
-    else:
-        encoder = encoders.build(configuration, None, "auto")
-    model = Classifier(encoder, "mean", nn.Linear(configuration.hidden_size, 2))
+    configuration = configuration_of(name)
+    width = getattr(configuration, "word_embed_proj_dim", configuration.hidden_size)
+    model = Classifier(encoders.build(configuration, None, "auto"), "mean", nn.Linear(width, 2))
     kernels.use_fast_kernels(model, attention=True)
     return model

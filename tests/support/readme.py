@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from tithe import predict
 
@@ -19,15 +20,15 @@ def run_snippet(readme: Path, contains: str, replaced: dict[str, str]) -> dict[s
         assert code.count(shown) == 1, f"{readme} does not show {shown}"
         code = code.replace(shown, real)
     variables: dict[str, Any] = {}
-    exec(code, variables)
+    with torch.random.fork_rng(devices=[]):  # models are built by the global generator
+        exec(code, variables)
     return variables
 
 
 def assert_rebuilds(readme: Path, shown: str, run: Path, checkpoint: Path) -> None:
     """Assert that the snippet gives, without tithe, the logits that tithe gives for the same texts."""
-    texts = {
-        '"a text", "another, longer text"': '"goal team", "суп goal orbit rocket goal"'
-    }  # words of the tiny tokenizers
+    words = '"goal team", "суп goal orbit rocket goal"'  # of the tiny tokenizers
+    texts = {'"a text", "another, longer text"': words}
     found = run_snippet(readme, "AutoModel", {f'"{shown}"': repr(str(run)), **texts})
     model = predict.load(checkpoint).exactly()
     expected_NC = model.outputs(model.task.examples(found["texts"]), 1)

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from tithe import config, storage
 from tithe.errors import InputError
-from tithe.models import vocabulary
+from tithe.models import skeleton, vocabulary
 
 logger = logging.getLogger("tithe")
 
@@ -51,40 +50,40 @@ def open_parts(encoder: str | Path, tokenizer: str | Path, name: str) -> tuple[A
     Raises
     ------
     InputError
-        One of them can't be loaded, or the tokenizer has no words.
+        One of them can't be loaded, needs code of its own, or is a Git LFS pointer; or the tokenizer has no words.
     """
     from transformers import AutoConfig
 
+    storage.refuse_pointers(*files(Path(encoder)), *files(Path(tokenizer)))
     try:
-        configuration = AutoConfig.from_pretrained(encoder)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"model.encoder '{name}' can't be opened: {_first_line(error)}") from None
+        configuration = AutoConfig.from_pretrained(encoder, trust_remote_code=False)
+    except Exception as error:  # of wrong values, the library raises nothing narrower
+        raise InputError(f"model.encoder '{name}' can't be opened: {vocabulary.reason(error)}") from None
     return configuration, vocabulary.open_tokenizer(tokenizer, f"model.encoder '{name}'")
 
 
-def check(settings: config.Model, encoder: Any) -> None:
-    """Check the settings against the encoder's configuration, before its weights are loaded.
+def files(folder: Path) -> list[Path]:
+    """Return the files in a model's folder that are read: configuration, tokenizer, weights. A hub name has none."""
+    weights = ("*.safetensors",) if any(folder.glob("*.safetensors")) else ("pytorch_model*.bin",)
+    return sorted(path for pattern in ("*.json", "*.txt", "*.model", *weights) for path in folder.glob(pattern))
+
+
+def check(settings: config.Model, encoder: Any, tokenizer: Any) -> None:
+    """Check the settings and the tokenizer against the encoder's network, before its weights are loaded.
 
     Raises
     ------
     InputError
-        It is not an encoder, `max_length` is more than its positions, or its attention is not available here.
+        It is not an encoder, `max_length` is more than its positions, it does not embed all ids of the tokenizer, or
+        its attention is not available here.
     """
-    if getattr(encoder, "is_encoder_decoder", False):
-        raise InputError(f"model.encoder '{settings.encoder}' is an encoder-decoder: choose an encoder such as minilm")
+    name = settings.encoder
     if not isinstance(getattr(encoder, "hidden_size", None), int):
-        raise InputError(
-            f"model.encoder '{settings.encoder}' has no hidden_size in its config.json: choose a text encoder"
-        )
-    positions = getattr(encoder, "max_position_embeddings", None)
-    if isinstance(positions, int) and positions > 0:
-        # The RoBERTa family counts positions from the padding id + 1.
-        usable = positions - ((encoder.pad_token_id or 0) + 1 if "roberta" in encoder.model_type else 0)
-        if settings.max_length > usable:
-            raise InputError(
-                f"model.max_length {settings.max_length} is more than the {usable} positions of "
-                f"'{settings.encoder}': set it to {usable} or less"
-            )
+        raise InputError(f"model.encoder '{name}' has no hidden_size in its config.json: choose a text encoder")
+    network = skeleton.build(encoder, name)
+    if skeleton.has_decoder(network):
+        raise InputError(f"model.encoder '{name}' is an encoder-decoder: choose an encoder such as minilm")
+    skeleton.check_inputs(network, encoder, tokenizer, settings.max_length, f"model.encoder '{name}'")
     if settings.attention == "flash_attention_2":
         from transformers.utils.import_utils import is_flash_attn_2_available
 
@@ -133,28 +132,26 @@ def build(encoder: Any, source: str | None, attention: str) -> nn.Module:
     InputError
         The weights are missing, or the encoder has no such attention.
     """
-    from transformers import AutoModel
-
-    options = {} if attention == "auto" else {"attn_implementation": attention}
+    options = {"trust_remote_code": False, **({} if attention == "auto" else {"attn_implementation": attention})}
     try:
-        if source is None:
-            # Not the dtype in the configuration: the checkpoint's weights are float32.
-            model = AutoModel.from_config(encoder, dtype=torch.float32, **options)
-        else:
-            model, loading = AutoModel.from_pretrained(
-                source, config=encoder, dtype=torch.float32, output_loading_info=True, **options
-            )
-            if missing := sorted(name for name in loading["missing_keys"] if not name.startswith("pooler.")):
-                raise InputError(
-                    f"the weights in {source} lack {missing[0]} and {len(missing) - 1} more: pass matching files"
-                )
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"the encoder can't be loaded: {_first_line(error)}") from None
+        model, missing = _load(encoder, source, options)
+    except Exception as error:  # of damaged weights or wrong values, the libraries raise nothing narrower
+        raise InputError(f"the encoder can't be loaded: {vocabulary.reason(error)}") from None
+    if missing:
+        raise InputError(f"the weights in {source} lack {missing[0]} and {len(missing) - 1} more: pass matching files")
     if isinstance(getattr(model, "pooler", None), nn.Module):
-        model.pooler = None  # its output is not used: keep its weights out of the optimizer and the checkpoint
-    network: nn.Module = model
-    return network
+        # Its output is not used: keep its weights out of the optimizer and the checkpoint. Some call it in any case.
+        model.pooler = nn.Identity()
+    return model
 
 
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _load(encoder: Any, source: str | None, options: dict[str, Any]) -> tuple[nn.Module, list[str]]:
+    """Return the network, and the names of weights that its source lacks."""
+    loader = skeleton.network_class(encoder)
+    # Not the dtype in the configuration: the checkpoint's weights are float32.
+    if source is None:
+        return loader.from_config(encoder, dtype=torch.float32, **options), []
+    model, loading = loader.from_pretrained(
+        source, config=encoder, dtype=torch.float32, output_loading_info=True, **options
+    )
+    return model, sorted(name for name in loading["missing_keys"] if not name.startswith("pooler."))

@@ -126,9 +126,7 @@ def cached(
     Interrupted
         A signal requested a stop; finished batches are kept.
     """
-    settings = {**cache_key, "precision": str(accelerator.mixed_precision), "device": accelerator.device.type}
-    key = storage.digest([_VERSION, examples.fingerprint, settings])
-    folder = cache.place("features", key)
+    folder = _folder(examples, cache_key, accelerator)
     rows = np.arange(len(examples))
     folder.parent.mkdir(parents=True, exist_ok=True)
     # A second process, of this run or another one, waits and then reads the result.
@@ -138,6 +136,16 @@ def cached(
         elif not _compute(model, examples, folder, accelerator):
             return None
     return Features(np.load(folder / _FEATURES, mmap_mode="r"), rows, examples)
+
+
+def are_cached(examples: Encodable, cache_key: Mapping[str, str], accelerator: Accelerator) -> bool:
+    """Return whether `cached` would read features that are in the cache."""
+    return _folder(examples, cache_key, accelerator).is_dir()
+
+
+def _folder(examples: Encodable, cache_key: Mapping[str, str], accelerator: Accelerator) -> Path:
+    settings = {**cache_key, "precision": str(accelerator.mixed_precision), "device": accelerator.device.type}
+    return cache.place("features", storage.digest([_VERSION, examples.fingerprint, settings]))
 
 
 def computed(

@@ -15,9 +15,10 @@ from torch import nn
 from tithe import config
 from tithe.checkpoints.state import TrainState
 from tithe.errors import InputError
-from tithe.models import features, freeze
+from tithe.models import features, freeze, trial_pass
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Encodable, Examples
+from tithe.models.tokens import TextExamples
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ def build(
 
     Raises
     ------
+    InputError
+        The network can't be run as training would run it; see `trial_pass.run`.
     Interrupted
         A signal requested a stop; finished features are kept.
     """
@@ -119,9 +122,12 @@ def build(
     has_proof = run.model.freeze != "none" or run.checkpoint.single_files
     proof = freeze.Proof.begin(model, run.model.freeze) if has_proof else None
     network = Network(model, model, proof, encoder_key, is_frozen)
-    if not (is_frozen and run.train.cache_features):
+    if not (isinstance(model, Classifier) and isinstance(examples, TextExamples)):
         return network, examples
-    if isinstance(model, Classifier) and isinstance(examples, Encodable):
+    on_features = is_frozen and run.train.cache_features
+    if not (on_features and features.are_cached(examples, network.cache_key, accelerator)):
+        trial_pass.run(model, examples, run.model.max_length, accelerator)
+    if on_features:
         cached = features.cached(model, examples, network.cache_key, accelerator)
         if cached is not None:
             return dataclasses.replace(network, trainable=features.Probe(model.head)), cached

@@ -8,8 +8,9 @@ import logging
 import numpy as np
 import torch
 
+from tithe.arrays import Array
 from tithe.errors import InputError
-from tithe.models import inference
+from tithe.models import inference, vocabulary
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Examples
 
@@ -21,11 +22,13 @@ SHORT_AND_LONG = ("a b", "a text that is much longer than the one beside it")
 _ROUNDING, _NO_MASK = 1e-4, 0.2
 
 
-def check(model: Classifier, examples: Examples, encoder: str, is_trained: bool) -> None:
+def check(model: Classifier, examples: Examples, encoder: str, is_trained: bool) -> int:
     """Refuse to train an encoder that ignores the attention mask; warn of one that follows it in part.
 
     Parameters
     ----------
+    model
+        Any head will do: it is not run.
     examples
         Two texts, the second one longer, such as `SHORT_AND_LONG`.
     encoder
@@ -33,14 +36,20 @@ def check(model: Classifier, examples: Examples, encoder: str, is_trained: bool)
     is_trained
         Whether the model is from a checkpoint: it can still be used, so this is only a warning.
 
+    Returns
+    -------
+    Width D of the encoder's states. It is not always `hidden_size`: OPT may project them.
+
     Raises
     ------
     InputError
         See above, or the encoder can't be run on texts.
     """
-    change, name = _change_beside(model, examples), type(model.encoder).__name__
+    name = type(model.encoder).__name__
+    alone_D, beside_D = _alone_and_beside(model, examples)
+    change = float(np.abs(alone_D - beside_D).max() / max(np.abs(alone_D).max(), np.finfo(np.float32).tiny))
     if change <= _ROUNDING:
-        return
+        return len(alone_D)
     if change > _NO_MASK and not is_trained:
         raise InputError(
             f"model.encoder '{encoder}': {name} ignores the attention mask, so that the answer to a text would depend "
@@ -50,10 +59,11 @@ def check(model: Classifier, examples: Examples, encoder: str, is_trained: bool)
     logger.warning(
         "%s %s: the answer to a text depends on longer ones in its batch, and with --exact on none", name, how
     )
+    return len(alone_D)
 
 
-def _change_beside(model: Classifier, examples: Examples) -> float:
-    """Return how much the first example's state changes beside the second, relative to its largest value.
+def _alone_and_beside(model: Classifier, examples: Examples) -> tuple[Array, Array]:
+    """Return the first example's state alone, and beside the second, each of shape (D,).
 
     The model and the random numbers stay as they are.
     """
@@ -62,7 +72,7 @@ def _change_beside(model: Classifier, examples: Examples) -> float:
     try:
         with torch.random.fork_rng(devices=[]):
             alone_D, beside_D = (inference.one_batch(twin, twin.embed, examples, np.arange(n))[0] for n in (1, 2))
-    except (AttributeError, IndexError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        name, reason = type(model.encoder).__name__, str(error).strip().partition("\n")[0]
+    except Exception as error:  # whatever an encoder raises
+        name, reason = type(model.encoder).__name__, vocabulary.reason(error)
         raise InputError(f"{name} can't be run on texts ({reason}): choose another encoder") from None
-    return float(np.abs(alone_D - beside_D).max() / max(np.abs(alone_D).max(), np.finfo(np.float32).tiny))
+    return alone_D, beside_D

@@ -43,18 +43,32 @@ def open_tokenizer(folder: str | Path, model: str, **how: str) -> PreTrainedToke
     from transformers import AutoTokenizer
 
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **how)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **how)
     except Exception as error:  # of a damaged file, the library raises nothing narrower
-        reason = str(error).strip().partition("\n")[0]
         missing = Path(folder).is_dir() and not how and not Path(folder, _TOKENIZER).is_file()
         where = f" ({_TOKENIZER} missing from {folder})" if missing else ""
-        raise InputError(f"{model} can't be opened: its tokenizer: {reason}{where}") from None
+        raise InputError(f"{model} can't be opened: its tokenizer: {reason(error)}{where}") from None
     if len(tokenizer) <= _SMALL and not any(_are_words(tokenizer.get_vocab(), tokenizer.all_special_tokens)):
         raise InputError(
             f"{model}: its tokenizer has {len(tokenizer)} special tokens and no words, so that 100 % of the tokens of "
             f"every text are unknown{_cause_and_cure(tokenizer, Path(folder, *how.values()))}"
         )
     return tokenizer
+
+
+def reason(error: Exception) -> str:
+    """Return what a library says of a failure, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if any("trust_remote_code" in line for line in lines):
+        return "it needs Python code from its own folder, which tithe does not run: choose one without"
+    if isinstance(error, LookupError) or not lines:
+        return " ".join([type(error).__name__, *lines[:1]])
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+
+
+def largest_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the largest token id that a tokenizer may give, added tokens and padding included."""
+    return max(len(tokenizer) - 1, tokenizer.pad_token_id or 0, *tokenizer.added_tokens_decoder)
 
 
 def sample(texts: int) -> Rows:

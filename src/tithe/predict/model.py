@@ -21,7 +21,7 @@ from tithe.checkpoints.state import STATE
 from tithe.data import Label, LabelMap
 from tithe.errors import InputError
 from tithe.metrics.calibration import Calibration
-from tithe.models import features, freeze, inference, network
+from tithe.models import features, freeze, inference, network, padding, trial_pass
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch, Encodable, Examples
 from tithe.progress import Tick
@@ -188,6 +188,8 @@ def load(path: str | Path, device: str = "auto") -> TrainedModel:
     task = module.restore(run, folder, progress["made_of"]["model"]) if has_encoder else module.open(run)
     accelerator = devices.accelerator(device, run.train.precision)
     model = task.build(len(labels), run.seed)
+    if accelerator.mixed_precision != "no" and isinstance(model, Classifier):
+        accelerator = _running(model, task, accelerator)
     if single and not any(name.startswith("head.") for name in weights):
         raise InputError(f"{single} has no weights of a complete classifier: pass {single.parent / run_files.BEST}")
     if task.source:
@@ -197,6 +199,15 @@ def load(path: str | Path, device: str = "auto") -> TrainedModel:
     except RuntimeError:
         raise InputError(f"{single or folder} has no weights of this classifier: pass {folder}") from None
     return TrainedModel(model.to(accelerator.device).eval(), task, labels, run, progress, accelerator, folder)
+
+
+def _running(model: Classifier, task: Task, accelerator: Accelerator) -> Accelerator:
+    """Return the accelerator, or one in float32 where the model can't be run in its precision, as its run did."""
+    batch = task.examples(padding.SHORT_AND_LONG).collate(np.arange(2))
+    with torch.no_grad():
+        if trial_pass.failure(model, batch, accelerator.autocast, accelerator.device) is None:
+            return accelerator
+    return devices.accelerator(accelerator.device.type, "no")
 
 
 def _is_replaced(folder: Path) -> bool:

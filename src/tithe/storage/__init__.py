@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tithe.storage.cache import cache_dir
 from tithe.storage.environment import describe_environment, dotenv, environment_variable
-from tithe.storage.files import atomic_file, copy_file, flatten, read_json, write_json, write_text
+from tithe.storage.files import atomic_file, copy_file, flatten, read_json, refuse_pointers, write_json, write_text
 from tithe.storage.folders import (
     MANIFEST,
     atomic_folder,
@@ -50,6 +50,7 @@ __all__ = [
     "recorded",
     "recording",
     "recover",
+    "refuse_pointers",
     "sha256_file",
     "unlisted_files",
     "write_json",

@@ -14,6 +14,7 @@ from tithe.errors import InputError
 from tithe.storage.recording import note
 
 ASIDE = ".partial-"
+_POINTER = b"version https://git-lfs."  # how a file of Git LFS begins that names the real one by its hash
 
 
 def sync(path: Path) -> None:
@@ -71,6 +72,22 @@ def read_json(path: Path) -> Any:
         raise InputError(f"no file {path}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not JSON: {error}") from None
+
+
+def refuse_pointers(*paths: Path) -> None:
+    """Refuse files of a Git clone that only name the large files in their place.
+
+    Raises
+    ------
+    InputError
+        One of the files is a pointer of Git LFS; missing files are not.
+    """
+    for path in paths:
+        if path.is_file():
+            with path.open("rb") as file:
+                if file.read(len(_POINTER)) == _POINTER:
+                    where = path.absolute().parent
+                    raise InputError(f"{path} is a Git LFS pointer, not the file itself: run 'git lfs pull' in {where}")
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from tithe import config, data, metrics, storage
@@ -91,13 +92,18 @@ class Text:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             encoder = encoders.build(self.encoder, self.source, self.settings.attention)
-            head = classifier.head(self.settings, self.encoder.hidden_size, classes)
-        model = Classifier(encoder, self.pooling, head)
+            model = Classifier(encoder, self.pooling, nn.Identity())
+            model.head = classifier.head(self.settings, self._width(model), classes)
         kernels.use_fast_kernels(model, attention=self.settings.attention == "auto")
-        if self.settings.attention != "flash_attention_2":  # it runs on a GPU alone, and needs a mask
-            padding.check(model, self.examples(padding.SHORT_AND_LONG), self.settings.encoder, self.source is None)
         freeze.freeze(model, self.settings.freeze)
         return model
+
+    def _width(self, model: Classifier) -> int:
+        if self.settings.attention == "flash_attention_2":  # it runs on a GPU alone, and needs a mask
+            return int(self.encoder.hidden_size)
+        return padding.check(
+            model, self.examples(padding.SHORT_AND_LONG), self.settings.encoder, is_trained=self.source is None
+        )
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what a checkpoint must match to be loaded."""
@@ -230,7 +236,7 @@ def open(run: config.Run) -> Task:
     settings = run.model
     source = encoders.find(settings.encoder)
     encoder, tokenizer = encoders.open_parts(source, source, settings.encoder)
-    encoders.check(settings, encoder)
+    encoders.check(settings, encoder, tokenizer)
     if settings.encoder_dropout is not None:
         encoder = encoders.with_dropout(encoder, settings.encoder_dropout)
     return Text(run, encoder, tokenizer, source, encoders.pooling(settings.pooling, source, encoder))

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from accelerate import Accelerator
+from torch import nn
 
 from tithe import config
 from tithe.arrays import Rows
@@ -14,8 +15,10 @@ from tithe.data.text import truncation
 from tithe.models import network
 from tithe.models.examples import Examples, Truncated
 from tithe.models.network import Network
+from tithe.models.trial_pass import PrecisionError
 from tithe.progress import bar
 from tithe.tasks import Task
+from tithe.train import devices
 
 logger = logging.getLogger("tithe")
 
@@ -73,7 +76,8 @@ class Setup:
 def open_setup(task: Task, splits: Splits, accelerator: Accelerator) -> Setup:
     """Encode all rows and build the network; a frozen encoder's features are computed, or read from the cache.
 
-    The main process of a run encodes first, and fills the cache for the others.
+    The main process of a run encodes first, and fills the cache for the others. The setup's accelerator is another one
+    than the given one if the network can't be run in its precision.
 
     Raises
     ------
@@ -86,8 +90,23 @@ def open_setup(task: Task, splits: Splits, accelerator: Accelerator) -> Setup:
     with accelerator.main_process_first():
         encoded, splits = encode(task, splits)
     model = task.build(max(2, len(splits.labels)), task.run.seed)
-    built, examples = network.build(task.run, model, task.encoder_key(), encoded, accelerator)
+    built, examples, accelerator = _networked(task, model, encoded, accelerator)
     return Setup(task, splits, encoded, examples, built, accelerator, splits.fingerprint)
+
+
+def _networked(
+    task: Task, model: nn.Module, encoded: Examples, accelerator: Accelerator
+) -> tuple[Network, Examples, Accelerator]:
+    """Return the network and its inputs, in float32 where the precision is automatic and the network can't use it."""
+    settings, key = task.run.train, task.encoder_key()
+    try:
+        return *network.build(task.run, model, key, encoded, accelerator), accelerator
+    except PrecisionError as error:
+        if settings.precision != "auto":
+            raise
+        logger.warning("%s: training in float32", error.problem)
+    accelerator = devices.accelerator(settings.device, "no", settings.careful_scaling)
+    return *network.build(task.run, model, key, encoded, accelerator), accelerator
 
 
 def encode(task: Task, splits: Splits) -> tuple[Examples, Splits]:

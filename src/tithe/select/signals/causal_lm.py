@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch.nn import functional as F
 
-from tithe import plugins
+from tithe import plugins, storage
 from tithe.arrays import Array, Rows
 from tithe.errors import InputError
-from tithe.models import vocabulary
+from tithe.models import encoders, skeleton, vocabulary
 
 if TYPE_CHECKING:  # slow to import
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -64,21 +62,18 @@ def open_model(path: str | Path, max_length: int = 512, device: str | torch.devi
 
     path = Path(path).expanduser()
     folder, how = _place(path)
+    storage.refuse_pointers(path, *encoders.files(folder))
     tokenizer = vocabulary.open_tokenizer(folder, f"the language model {path}", **how)
+    options = {"dtype": torch.float32, "output_loading_info": True, "trust_remote_code": False, **how}
     try:
         loader: Any = AutoModelForCausalLM  # its declared type does not include output_loading_info
         with torch.random.fork_rng(devices=[]):  # weights that are not in the file would be the caller's random numbers
-            model, loading = loader.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **how)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError, struct.error) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise InputError(f"the language model {path} can't be opened: {reason}") from None
+            model, loading = loader.from_pretrained(folder, **options)
+    except Exception as error:  # of a damaged file, the libraries raise nothing narrower
+        raise InputError(f"the language model {path} can't be opened: {vocabulary.reason(error)}") from None
     if missing := sorted(loading["missing_keys"]):
         raise InputError(f"{path} lacks {missing[0]}, so it is no causal language model: choose one, such as GPT-2")
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if isinstance(positions, int) and max_length > positions:
-        raise InputError(
-            f"max_length {max_length} is more than the {positions} positions of {path}: set it to {positions} or less"
-        )
+    skeleton.check_inputs(model, model.config, tokenizer, max_length, f"the language model {path}")
     return LanguageModel(model.to(device).eval(), tokenizer, max_length)
 
 
