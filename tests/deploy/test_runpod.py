@@ -16,8 +16,9 @@ import pytest
 
 from support.paths import ROOT
 from support.runs import wait_for
-from support.texts import make_texts, write_rows
+from support.texts import make_texts
 from tithe import config, pipeline, storage
+from tithe.fetch import downloads
 
 SCRIPT = ROOT / "deploy/runpod/start.sh"
 # A Python that notes with which environment the training was started, and becomes the real one.
@@ -45,10 +46,10 @@ Start = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture
 def volume(tmp_path: Path) -> Path:
     """An empty volume, on which the data set `reviews` is fetched already, small."""
-    folder = tmp_path / "volume"
-    (folder / "cache/datasets").mkdir(parents=True)
-    write_rows(folder / "cache/datasets/reviews.parquet", *make_texts(60))
-    return folder
+    folder = tmp_path / "volume/cache/datasets"
+    folder.mkdir(parents=True)
+    downloads.put(folder / "reviews.parquet", [list(zip(*make_texts(60), strict=True))], {"source": "a test"})
+    return tmp_path / "volume"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ KEPT = {
     *("LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TITHE_DATA"),
 }
 KEPT_PREFIXES = ("LC_", "PYTHON", "PYTEST_", "COVERAGE_", "COV_", "CUDA_", "NVIDIA_")
-SET = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+SET = {"HF_HUB_OFFLINE": "1", "PIP_NO_INDEX": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def isolate(environment: MutableMapping[str, str]) -> None:
