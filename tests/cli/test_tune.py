@@ -38,7 +38,9 @@ def test_the_command_prints_a_table_and_writes_a_config_that_trains(
     assert code == 0, err
     recorded = json.loads(out)
     assert recorded["trials"] == account["trials"] and recorded["trained"]["home"] == raw["out"]
-    assert config.load(tmp_path / "run/config.json").model_copy(update={"track": found.track}) == found
+    trained = config.load(tmp_path / "run/config.json")
+    decided = trained.model.model_copy(update={"pooling": "auto", "attention": "auto"})
+    assert trained.model_copy(update={"track": found.track, "model": decided}) == found
 
 
 @pytest.mark.parametrize("more, says", [(["--trials", 0], "--trials"), (["--set", "tune.epochs=0"], "tune.epochs = 0")])
