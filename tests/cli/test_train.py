@@ -124,3 +124,13 @@ def test_a_second_training_run_is_the_first_again(trained: Trained, run: Run, tm
     assert result.code == 0
     assert one["training"]["final_weights_sha256"] == two["training"]["final_weights_sha256"]
     assert one["test"] == two["test"]
+
+
+def test_messages_about_a_documented_config_have_its_own_keys(run: Run, tmp_path: Path) -> None:
+    raw: dict[str, object] = {"paths": {"dataset_path": str(tmp_path / "no.json"), "base_model_dir": "./nowhere"}}
+    raw["training"] = {"mixed_precision": "no"}
+    file = write_config(tmp_path / "train_config.json", raw)
+    for command in (("train", file), ("tune", file), ("config", "check", file)):
+        assert_refused(run(*command), "'python finetune_pipeline/scripts/preprocess_data.py' makes one from raw parts")
+    (tmp_path / "no.json").write_text('[{"input": "one", "output": "x"}]')
+    assert_refused(run("train", file), "paths.base_model_dir: no folder nowhere")

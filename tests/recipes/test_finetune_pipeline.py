@@ -39,7 +39,7 @@ def command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_documented_commands_run_as_written(project: Path) -> None:
     missing = command(project, "finetune_pipeline/scripts/train.py")
-    assert missing.returncode == 2 and "'tithe prepare' makes one" in missing.stderr
+    assert missing.returncode == 2 and "preprocess_data.py' makes one" in missing.stderr
     done = command(project, "finetune_pipeline/scripts/preprocess_data.py")
     assert done.returncode == 0, done.stderr
     combined = project / "finetune_pipeline/data/combined_processed"

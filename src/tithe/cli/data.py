@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,12 +29,17 @@ def fetch(
     text_column: Annotated[str | None, typer.Option(help="Column of the texts, for a hub data set.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the classes, for a hub data set.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for a copy; only the cache when unset.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Download a data set as Parquet (text, label) and print its path."""
     from tithe.fetch import catalog, downloads, hub
 
     path = catalog.fetch(name, hub.DatasetRequest(subset, split, text_column, label_column))
-    typer.echo(downloads.copy(path, out) if out else path)
+    path = downloads.copy(path, out) if out else path
+    if as_json:
+        print_json({"path": str(path)})
+        return
+    typer.echo(path)
 
 
 @data_app.command(epilog="Example: tithe prepare data/raw --out data/combined_processed")
@@ -43,11 +49,16 @@ def prepare(
     skip_wrong: Annotated[
         bool, typer.Option("--skip-wrong", help="Skip invalid records, and list them in rejected.jsonl.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Merge raw JSON parts into one data set with symbols for classes."""
     from tithe.data.text.merge_parts import merge
 
     merged = merge(raw, out, skip_wrong)
+    if as_json:
+        files = {name: str(getattr(merged, name)) for name in ("dataset", "mapping", "parquet")}
+        print_json({**asdict(merged), **files})
+        return
     for part, count in merged.parts.items():
         typer.echo(f"{count:>9}  {part}")
     typer.echo(f"{merged.records:>9}  records of {len(merged.classes)} classes in {merged.dataset}")

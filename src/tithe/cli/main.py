@@ -14,7 +14,7 @@ import typer
 from tithe import __version__
 from tithe.cli.config import config_app
 from tithe.cli.data import data_app
-from tithe.cli.messages import Quiet, Verbose, log_to_stderr
+from tithe.cli.messages import OUT_OF_MEMORY, Quiet, Verbose, log_to_stderr
 from tithe.cli.predict import predict_app
 from tithe.cli.runs import proof_app
 from tithe.cli.select import select_app
@@ -84,7 +84,7 @@ def _run(handler: logging.Handler | None) -> int:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  the reader has closed the pipe
     except MemoryError:
-        _print_error("error: out of memory: lower train.batch_size or model.max_length")
+        _print_error(f"error: {OUT_OF_MEMORY}")
         return 1
     except OSError as error:
         _print_error(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")

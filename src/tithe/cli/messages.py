@@ -1,18 +1,23 @@
-"""What the commands write to stderr: the log, as much of it as `-q` and `-v` ask for."""
+"""What the commands write to stderr: the log, as much as `-q` and `-v` ask for; settings as the config names them."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tithe.errors import TitheError
 from tithe.runs.log import step_logger
 
 logger = logging.getLogger("tithe")
+
+OUT_OF_MEMORY = "out of memory: lower train.batch_size or model.max_length"
 
 
 @contextlib.contextmanager
@@ -41,6 +46,39 @@ def _console() -> logging.Handler:
     handler.setLevel(logging.INFO)
     handler.setFormatter(logging.Formatter("%(message)s"))
     return handler
+
+
+def in_own_names(command: Callable[..., None]) -> Callable[..., None]:
+    """Let the errors and the log of a command name settings as the config does that it is called with."""
+
+    @functools.wraps(command)
+    def call(**values: object) -> None:
+        with _own_names(Path(str(values.get("config_file", values.get("source"))))):
+            command(**values)
+
+    return call
+
+
+@contextlib.contextmanager
+def _own_names(file: Path) -> Iterator[None]:
+    from tithe.config.own_names import OwnNames  # slow to import
+
+    names = OwnNames(file)
+
+    def rename(record: logging.LogRecord) -> bool:
+        record.msg, record.args = names(record.getMessage()), ()
+        return True
+
+    logger.addFilter(rename)
+    try:
+        yield
+    except TitheError as error:
+        error.args = (names(str(error)),)
+        raise
+    except MemoryError:
+        raise TitheError(names(OUT_OF_MEMORY)) from None
+    finally:
+        logger.removeFilter(rename)
 
 
 def _be_quiet(context: typer.Context, wanted: bool) -> None:

@@ -16,6 +16,7 @@ from tithe import storage
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML or JSON, native or in a recipe format.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting; repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]
+AlwaysJson = Annotated[bool, typer.Option("--json", expose_value=False, help="Has no effect: the output is JSON.")]
 
 
 @contextlib.contextmanager

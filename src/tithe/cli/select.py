@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from tithe.cli.messages import in_own_names
 from tithe.cli.options import AsJson, Set, print_json, quiet_libraries
 from tithe.errors import InputError
 
@@ -62,6 +63,7 @@ class _FileOptions(NamedTuple):
 
 
 @select_app.command(epilog="Example: tithe select rows.parquet --strategy k_center --budget 0.1 --out picks.parquet")
+@in_own_names
 def select(
     source: Source,
     out: Annotated[
@@ -206,6 +208,7 @@ def _check_out(source: Path, out: Path) -> None:
 
 
 @select_app.command(epilog="Example: tithe suite rows.parquet --strategies k_center --seeds 0,1,2 --out suites/first")
+@in_own_names
 def suite(
     source: Source,
     out: Annotated[Path, typer.Option(help="Folder for suite.json, the table and the trials.")],

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tithe.cli.messages import in_own_names
 from tithe.cli.options import AsJson, ConfigFile, Set, print_json, quiet_libraries
 from tithe.storage import run_files
+
+if TYPE_CHECKING:  # slow to import
+    from tithe.runs.finish import Outcome
 
 train_app = typer.Typer(rich_markup_mode=None)
 
@@ -17,6 +21,7 @@ train_app = typer.Typer(rich_markup_mode=None)
 def quickstart(
     out: Annotated[Path | None, typer.Option(help="Run directory; runs/quickstart-TIME when unset.")] = None,
     settings: Set = None,
+    as_json: AsJson = False,
 ) -> None:
     """Fetch a small data set, train on it, evaluate, and predict one text."""
     from tithe import config, pipeline, predict
@@ -31,15 +36,19 @@ def quickstart(
             "train": {"epochs": 1, "batch_size": 16},
         }
         outcome = pipeline.train(config.parse(raw, settings or (), source="quickstart"))
-        print_scores(outcome.scores)
         text = "A quiet, clever film that stays with you long after the credits."
         prediction = predict.load(outcome.best).predict([text])[0]
-        typer.echo(f'\n"{text}"\n→ {prediction.label} ({prediction.probability:.0%})\n')
-        typer.echo(f"report      {outcome.home / run_files.REPORT}")
-        typer.echo(f"use it      tithe predict {outcome.best} 'your text'")
+    if as_json:
+        print_json({**_summary(outcome), "text": text, "label": prediction.label})
+        return
+    print_scores(outcome.scores)
+    typer.echo(f'\n"{text}"\n→ {prediction.label} ({prediction.probability:.0%})\n')
+    typer.echo(f"report      {outcome.home / run_files.REPORT}")
+    typer.echo(f"use it      tithe predict {outcome.best} 'your text'")
 
 
 @train_app.command(epilog="Example: tithe train config.yaml --set train.epochs=2 --out runs/first")
+@in_own_names
 def train(
     config_file: ConfigFile,
     settings: Set = None,
@@ -61,11 +70,15 @@ def train(
     with quiet_libraries():
         outcome = pipeline.train(run, overwrite)
     if as_json:
-        print_json({"home": str(outcome.home), "checkpoint": str(outcome.best), **outcome.scores})
+        print_json(_summary(outcome))
         return
     print_scores(outcome.scores)
     typer.echo(f"\nbest checkpoint  {outcome.best}\nreport           {outcome.home / run_files.REPORT}")
     typer.echo(f"final weights    sha256 {outcome.scores['training']['final_weights_sha256']}")
+
+
+def _summary(outcome: Outcome) -> dict[str, Any]:
+    return {"home": str(outcome.home), "checkpoint": str(outcome.best), **outcome.scores}
 
 
 def print_scores(parts: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tithe.cli.messages import in_own_names
 from tithe.cli.options import AsJson, ConfigFile, Set, print_json, quiet_libraries
 from tithe.storage import run_files
 
@@ -17,6 +18,7 @@ _COLUMNS = ("val_loss", "val_accuracy", "seconds")
 
 
 @tune_app.command(epilog="Example: tithe tune config.yaml --trials 25 --out runs/search --then-train")
+@in_own_names
 def tune(
     config_file: ConfigFile,
     trials: Annotated[int | None, typer.Option(min=1, help="Number of trials; from the config when unset.")] = None,

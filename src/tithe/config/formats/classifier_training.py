@@ -78,6 +78,29 @@ UNUSED = (
     Rule(("scheduler.num_cycles",), lambda config: config.scheduler.type == "linear", "scheduler.type is linear"),
 )
 
+# What messages call a setting or a command, and what it is called here.
+NAMES = {
+    "data.path": "data.parquet_path",
+    "model.encoder": "model_name",
+    "model.max_length": "training.max_seq_length",
+    "model.attention": "training.attention_implementation",
+    "train.epochs": "training.num_epochs",
+    "train.batch_size": "training.batch_size",
+    "train.accumulation_steps": "training.gradient_accumulation_steps",
+    "train.precision": "training.mixed_precision",
+    "train.clip_norm": "training.gradient_clip_val",
+    "train.label_smoothing": "training.label_smoothing",
+    "train.learning_rate": "optimizer.learning_rate",
+    "train.weight_decay": "optimizer.weight_decay",
+    "train.schedule": "scheduler.type",
+    "train.warmup_steps": "scheduler.warmup_steps",
+    "train.schedule_steps": "scheduler.num_training_steps",
+    "train.num_cycles": "scheduler.num_cycles",
+    "checkpoint.every_batches": "checkpointing.save_every_n_bathces",
+    "checkpoint.best_by": "checkpointing.save_best_by",
+    "checkpoint.resume": "training.resume_from",
+}
+
 
 def translate(config: Config, file: Path) -> dict[str, Any]:
     """Return the equivalent native settings.

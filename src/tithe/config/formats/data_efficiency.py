@@ -100,6 +100,44 @@ UNUSED = (
     ),
 )
 
+# What messages call a setting or a command, and what it is called here.
+NAMES = {
+    "data.path": "dataset_path",
+    "data.text_column": "text_column",
+    "data.label_column": "label_column",
+    "data.val_ratio": "val_ratio",
+    "data.test_ratio": "test_ratio",
+    "model.encoder": "model_name",
+    "model.max_length": "max_length",
+    "model.dropout": "dropout",
+    "set model.freeze to all or none": "set freeze_layers to all or 0",
+    "model.freeze": "freeze_layers",
+    "select.strategy": "strategy_name",
+    "select.options": "strategy_options",
+    "select.budget": "budget",
+    "select.rounds": "rounds",
+    "select.language_model": "language_model",
+    "train.epochs": "epochs",
+    "train.batch_size": "batch_size",
+    "train.accumulation_steps": "gradient_accumulation_steps",
+    "train.learning_rate": "learning_rate",
+    "train.encoder_learning_rate": "backbone_learning_rate",
+    "train.weight_decay": "weight_decay",
+    "train.betas": "betas",
+    "tune.trials": "tuning_n_iterations",
+    "tune.sample": "tuning_sample_size",
+    "tune.epochs": "warmup_epochs",
+    "tune.metric": "tuning_metric",
+    "tune.dropout": "dropout_range",
+    "tune.learning_rate": "lr_range",
+    "tune.encoder_learning_rate": "backbone_lr_range",
+    "tune.weight_decay": "weight_decay_options",
+    "tune.betas": "betas_options",
+    "checkpoint.best_by": "save_best_by",
+    "track.clearml": "use_clearml",
+    "pass the path of one": "'uv run download_dataset' downloads one",
+}
+
 
 def translate(config: Config, file: Path) -> dict[str, Any]:
     """Return the equivalent native settings.

@@ -87,6 +87,27 @@ UNUSED = (
     ),
 )
 
+# What messages call a setting or a command, and what it is called here.
+NAMES = {
+    "data.path": "paths.dataset_path",
+    "data.label_mapping": "paths.label_mapping_path",
+    "data.num_workers": "training.num_workers",
+    "model.encoder": "paths.base_model_dir",
+    "model.max_length": "data.max_length",
+    "set model.freeze to all or none": "set training.freeze_layers to 0, or training.freeze_backbone to true",
+    "model.freeze": "training.freeze_backbone",
+    "train.epochs": "training.epochs",
+    "train.batch_size": "training.batch_size",
+    "train.accumulation_steps": "training.gradient_accumulation_steps",
+    "train.learning_rate": "training.learning_rate",
+    "train.encoder_learning_rate": "training.encoder_learning_rate",
+    "train.weight_decay": "training.weight_decay",
+    "train.clip_norm": "training.max_grad_norm",
+    "train.precision": "training.mixed_precision",
+    "train.log_every_steps": "training.log_every_steps",
+    "'tithe prepare'": "'python finetune_pipeline/scripts/preprocess_data.py'",
+}
+
 
 def translate(config: Config, file: Path) -> dict[str, Any]:
     """Return the equivalent native settings.

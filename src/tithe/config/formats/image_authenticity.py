@@ -58,6 +58,39 @@ class Config(Section):
 
 UNUSED = (Rule(("min_lr",), lambda config: config.min_lr > config.lr, "it is above lr, which stays as it is"),)
 
+# What messages call a setting or a command, and what it is called here.
+NAMES = {
+    "data.path": "data_root",
+    "set data.reader to image_folder": "leave use_csv out",
+    "data.val_ratio": "val_ratio",
+    "data.test_ratio": "test_ratio",
+    "data.hold_out": "hold_out",
+    "data.num_workers": "num_workers",
+    "images.size": "img_size",
+    "images.crops": "crops",
+    "images.augment": "augment",
+    "images.regression_weight": "regression_weight",
+    "images.classification_weight": "classification_weight",
+    "images.ranking_weight": "ranking_weight",
+    "train.epochs": "epochs",
+    "train.batch_size": "batch_size",
+    "train.accumulation_steps": "gradient_accumulation_steps",
+    "train.learning_rate": "lr",
+    "train.weight_decay": "weight_decay",
+    "train.warmup_epochs": "warmup_epochs",
+    "train.min_learning_rate": "min_lr",
+    "set train.precision to no": "leave use_amp out",
+    "train.precision": "use_amp",
+    "train.validate_every": "validate_interval",
+    "train.patience": "early_stopping_patience",
+    "train.device": "device",
+    "checkpoint.epoch_files": "save_interval",
+    "checkpoint.resume": "resume",
+    "checkpoint.reset_lr": "reset_lr",
+    "checkpoint.reset_schedule": "reset_scheduler",
+    "track.tensorboard": "use_tensorboard",
+}
+
 
 def translate(config: Config, file: Path) -> dict[str, Any]:
     """Return the equivalent native settings. Relative paths are relative to the current folder."""
