@@ -70,6 +70,27 @@ def test_runs_of_the_same_name_are_told_apart(made: Path, copy: Make) -> None:
     assert [run.files.name for run in found.runs] == [f"{made.name}/base", "copies/base"]
 
 
+def test_a_run_in_a_folder_named_by_the_time_has_the_name_of_its_config(made: Path, copy: Make) -> None:
+    homes = [copy("lame", "20250101-000000"), copy("eager", "a-20250101-000001"), copy("eager", "a-20250101-000002-2")]
+    names = [run.files.name for run in compare_runs([made / "base", *homes]).runs]
+    assert names == ["base", "lame", "eager 20250101-000001", "eager 20250101-000002-2"]
+
+
+def test_settings_that_were_asked_for_are_shown_though_they_agree(made: Path) -> None:
+    found = compare_runs([made / "base", made / "seed"], ["train.learning_rate", "seed", "train.precision"])
+    assert found.columns == {"train.learning_rate": [5e-3, 5e-3], "seed": [0, 1], "train.precision": ["no", "no"]}
+    assert found.factors == {"seed": [0, 1]}
+    assert [label for label, _ in comparison_page.factor_rows(found)] == list(found.columns)
+    documented = compare_runs([made / "base", made / "eager"], ["training.epochs"])
+    assert documented.columns == {"training.epochs": documented.factors["train.epochs"]}
+    assert list(documented.settings) == [
+        "training.epochs",
+        *(key for key in documented.factors if key != "train.epochs"),
+    ]
+    with pytest.raises(InputError, match=r"no run has a setting 'train.learning': did you mean 'train.learning_rate'"):
+        compare_runs([made], ["train.learning"])
+
+
 @pytest.mark.parametrize(
     ("paths", "message"),
     [

@@ -24,7 +24,7 @@ RUN_KEYS = [
 
 def test_json_has_stable_keys_and_the_runs_own_numbers(made: Path) -> None:
     found = json.loads(json.dumps(compare_runs([made]).as_json(), allow_nan=False))
-    assert list(found) == ["runs", "factors", "notes"]
+    assert list(found) == ["runs", "factors", "columns", "notes"]
     assert all(list(run) == RUN_KEYS for run in found["runs"])
     assert all(list(note) == ["kind", "text", "runs"] for note in found["notes"])
     assert all(len(values) == len(found["runs"]) for values in found["factors"].values())
@@ -59,6 +59,16 @@ def test_few_runs_are_columns_and_many_are_rows(made: Path) -> None:
         assert len({len(line) for line in lines[:blank]}) == 1, "the columns are not aligned"
         notes = [i for i, line in enumerate(lines) if line.startswith("! ")]
         assert notes == list(range(notes[0], len(lines))), "the notes do not stand last"
+
+
+@pytest.mark.parametrize("count", [2, 5, 8])
+def test_no_table_is_wider_than_a_page(count: int, made: Path, copy: Make) -> None:
+    names = [copy("base", f"a_run_with_a_name_of_forty_characters_{n:03}") for n in range(count - 1)]
+    text = comparison_page.text(compare_runs([made / "eager", *names], ["data.path", "model.encoder"]))
+    table = text.partition("\n\n! ")[0].splitlines()
+    assert max(map(len, table)) <= 100
+    for n in range(count - 1):
+        assert f"forty_characters_{n:03}" in text.partition("\n\n! ")[0]
 
 
 def test_the_table_says_what_came_out(made: Path) -> None:
@@ -115,7 +125,7 @@ def written(comparison: Comparison, folder: Path) -> Page:
 
 def test_a_comparison_with_nothing_to_heed_says_so(made: Path, tmp_path: Path) -> None:
     found = compare_runs([made / "base", made / "lame"])
-    calm = Comparison(found.runs, found.factors, ())
+    calm = Comparison(found.runs, found.factors, {}, ())
     assert "Nothing speaks against this comparison" in written(calm, tmp_path).text
     assert "! " not in comparison_page.text(calm)
 

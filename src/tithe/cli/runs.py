@@ -13,36 +13,48 @@ from tithe.errors import InputError
 proof_app = typer.Typer(rich_markup_mode=None)
 
 
-@proof_app.command(epilog="Example: tithe compare runs/first runs/second --html compared.html")
+@proof_app.command(epilog="Example: tithe compare runs --baseline runs/first --column seed --csv compared.csv")
 def compare(
     runs: Annotated[
         list[Path], typer.Argument(help="Run directories, or a folder of them; the first is the baseline.")
     ],
+    baseline: Annotated[Path | None, typer.Option(help="Run that the others are compared with.")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="Setting to show even if it does not differ; repeatable.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write an HTML page with curves to this file.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write a table with a line for each run to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs: settings that differ, results, and whether differences are beyond chance."""
-    from tithe.compare import compare_runs, page
+    from tithe.compare import compare_runs, page, spreadsheet
 
-    compared = compare_runs(runs)
+    compared = compare_runs([*([baseline] if baseline else []), *runs], column or ())
     if html:
         page.write_page(compared, html)
+    if csv:
+        spreadsheet.write_csv(compared, csv)
     if as_json:
         print_json(compared.as_json())
         return
     typer.echo(page.text(compared))
     if html:
         typer.echo(f"\npage with curves  {html}")
+    if csv:
+        typer.echo(f"\ntable             {csv}")
 
 
 @proof_app.command(epilog="Example: tithe verify runs/first")
-def verify(run: Annotated[Path, typer.Argument(help="Run directory or checkpoint.")]) -> None:
+def verify(run: Annotated[Path, typer.Argument(help="Run directory or checkpoint.")], as_json: AsJson = False) -> None:
     """Recompute the hash of every file, and the freeze proof from the saved weights."""
     from tithe.runs.verify import verify_run
 
     with quiet_libraries():
-        for line in verify_run(run):
-            typer.echo(line)
+        lines = verify_run(run)
+    if as_json:
+        print_json({"run": str(run), "verified": lines})
+        return
+    typer.echo("\n".join(lines))
 
 
 @proof_app.command(epilog="Example: tithe doctor --cache")

@@ -13,7 +13,8 @@ from tithe.compare import cautions, significance
 from tithe.compare.effort import Effort, measure_effort
 from tithe.compare.runs import RunFiles, read_runs
 from tithe.compare.stability import Overfitting, Stability, measure_overfitting, measure_stability
-from tithe.errors import InputError
+from tithe.config.own_names import native_keys
+from tithe.errors import InputError, did_you_mean
 
 NO_EFFECT = "no effect"
 
@@ -113,35 +114,47 @@ class Comparison:
     ----------
     factors
         For every setting that differs, its value in each run; `NO_EFFECT` where a run does not use it.
+    columns
+        The same for settings that were asked for, whether they differ or not.
     notes
         Cautions, the most serious first.
     """
 
     runs: tuple[Compared, ...]
     factors: dict[str, list[Any]]
+    columns: dict[str, list[Any]]
     notes: tuple[cautions.Note, ...]
+
+    @property
+    def settings(self) -> dict[str, list[Any]]:
+        """The settings that were asked for, then those that differ; none under two names."""
+        asked = {native for key in self.columns for native in native_keys(key)}
+        return self.columns | {key: values for key, values in self.factors.items() if key not in asked}
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
         return {
             "runs": [run.as_json() for run in self.runs],
             "factors": self.factors,
+            "columns": self.columns,
             "notes": [{"kind": note.kind, "text": note.text, "runs": list(note.runs)} for note in self.notes],
         }
 
 
-def compare_runs(paths: Sequence[Path]) -> Comparison:
+def compare_runs(paths: Sequence[Path], columns: Sequence[str] = ()) -> Comparison:
     """Compare runs with the first of them.
 
     Parameters
     ----------
     paths
         Run directories, and folders that contain some; a run given twice counts once.
+    columns
+        Keys of settings to show even if they are the same in all runs: native ones, or of a documented format.
 
     Raises
     ------
     InputError
-        A path has no run, or there are fewer than two.
+        A path has no run, there are fewer than two, or no run has a setting of that key.
     """
     runs = read_runs(paths)
     if len(runs) < 2:
@@ -151,7 +164,7 @@ def compare_runs(paths: Sequence[Path]) -> Comparison:
     facts = [
         cautions.RunFacts(c.files, list(c.differing), c.effort, c.overfitting, c.difference, runs) for c in compared
     ]
-    return Comparison(compared, _factors(runs), tuple(cautions.notes(facts)))
+    return Comparison(compared, _factors(runs), _columns(runs, columns), tuple(cautions.notes(facts)))
 
 
 def _compared(first: RunFiles, files: RunFiles) -> Compared:
@@ -176,6 +189,17 @@ def _factors(runs: Sequence[RunFiles]) -> dict[str, list[Any]]:
     present = {key: [run[key] for run in settings if key in run] for key in keys}
     differ = [key for key, values in present.items() if any(value != values[0] for value in values)]
     return {key: [run.get(key, NO_EFFECT) for run in settings] for key in differ}
+
+
+def _columns(runs: Sequence[RunFiles], keys: Sequence[str]) -> dict[str, list[Any]]:
+    known = dict.fromkeys(key for run in runs for key in run.keys)
+    columns = {}
+    for key in keys:
+        native = next((name for name in (key, *native_keys(key)) if name in known), None)
+        if native is None:
+            raise InputError(f"no run has a setting '{key}'{did_you_mean(key, known)}")
+        columns[key] = [run.value(native) for run in runs]
+    return columns
 
 
 def _difference(first: RunFiles, files: RunFiles) -> significance.Difference | None:

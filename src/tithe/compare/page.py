@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 _MOST_COLUMNS = 5  # more runs than these are rows
 _LONGEST = 32
+_WIDTH = 100  # of a table in a terminal; a wider one is continued below
 _WIDEST_WINDOW = 101  # logged steps; a picture of a long run shows its course, not its every batch
 _PART = "  "  # before the name of a row that belongs to the one above it
 
@@ -43,14 +44,22 @@ def text(comparison: Comparison) -> str:
 
 
 def _aligned(names: Sequence[str], rows: Sequence[Row]) -> str:
-    head, *body = _turned([["", *names], *([label, *cells] for label, cells in rows)])
-    grid = [[cell.strip() for cell in head], *body]
-    widths = [max(len(line[column]) for line in grid) for column in range(len(head))]
-    lines = (
-        "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(cells))
-        for cells in (list(zip(line, widths, strict=True)) for line in grid)
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    """Return a table; if it is too wide, several below each other, each with the first column."""
+    shown = [_shortened(name) for name in names]
+    head, *body = _turned([["", *shown], *([label, *cells] for label, cells in rows)])
+    first, *columns = zip([cell.strip() for cell in head], *body, strict=True)
+    blocks: list[list[list[str]]] = []
+    for column in columns:
+        justified = _justified(column, str.rjust)
+        if not blocks or len("  ".join(line[0] for line in [*blocks[-1], justified])) > _WIDTH:
+            blocks.append([_justified(first, str.ljust)])
+        blocks[-1].append(justified)
+    return "\n\n".join("\n".join("  ".join(cells).rstrip() for cells in zip(*block, strict=True)) for block in blocks)
+
+
+def _justified(cells: Sequence[str], justify: Callable[[str, int], str]) -> list[str]:
+    width = max(map(len, cells))
+    return [justify(cell, width) for cell in cells]
 
 
 def _in_columns(runs: int) -> bool:
@@ -67,14 +76,17 @@ def factor_rows(comparison: Comparison) -> list[Row]:
     names = [str(run.files.config["name"]) for run in comparison.runs]
     shown = all(name in run.files.name for name, run in zip(names, comparison.runs, strict=True))
     named = [] if shown or len(set(names)) == 1 else [("config", names)]
-    return named + [(key, [_setting(value) for value in values]) for key, values in comparison.factors.items()]
+    return named + [(key, [_setting(value) for value in values]) for key, values in comparison.settings.items()]
 
 
 def _setting(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "unset", True: "yes", False: "no"}[value]
-    shown = f"{value:g}" if isinstance(value, float) else str(value)
-    return shown if len(shown) <= _LONGEST else f"…{shown[1 - _LONGEST :]}"
+    return _shortened(f"{value:g}" if isinstance(value, float) else str(value))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"…{text[1 - _LONGEST :]}"
 
 
 def result_rows(comparison: Comparison) -> list[Row]:
@@ -86,7 +98,10 @@ def result_rows(comparison: Comparison) -> list[Row]:
         (f"best validation {named}", lambda run: _score(run, "best_val_score", alike)),
         (f"test {named}", lambda run: _score(run, "test_score", alike)),
         (f"{_PART}95 %", lambda run: "{:.3f} to {:.3f}".format(*run.interval) if run.interval else MISSING),
-        (f"difference to {first.files.name}", lambda run: f"{d.value:+.4f}" if (d := run.difference) else MISSING),
+        (
+            f"difference to {_shortened(first.files.name)}",
+            lambda run: f"{d.value:+.4f}" if (d := run.difference) else MISSING,
+        ),
         (f"{_PART}95 %", lambda run: f"{d.low:+.3f} to {d.high:+.3f}" if (d := run.difference) else MISSING),
         (f"{_PART}beyond chance", lambda run: _verdict(run, first.files.score)),
         ("epochs", _epochs),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ _FILES = (
     *(run_files.CONFIG, run_files.ENVIRONMENT, run_files.DATA_REPORT, run_files.HISTORY, run_files.METRICS),
     *(run_files.SELECTION_SUMMARY, freeze_proof.FILE, _PREDICTIONS),
 )
+_TIME = re.compile(r"\d{8}-\d{6}(-\d+)?")  # as in the names of new run directories
 _CURE = "pass run directories, or a folder of them"
 
 # Settings that do not change results: names, paths, speed, logging. Data are compared by content instead.
@@ -42,7 +46,7 @@ class RunFiles:
     Attributes
     ----------
     name
-        The end of its path, long enough to be unique among the runs.
+        Unique among the runs: the name of its folder or, if that is a time, the name in its config; longer if needed.
     metrics, proof, predictions
         None if the run has none: it is unfinished, froze nothing, or held out no rows. Predictions are columns of
         test rows, sorted by `row`.
@@ -78,6 +82,15 @@ class RunFiles:
         """A description of the data that does not depend on the file's name, nor on what a run makes of them."""
         report = {key: value for key, value in self.data.items() if key not in ("file", "splits", "tokens")}
         return f"{self.data['rows_kept']} rows, {len(self.data['classes'])} classes, {storage.digest(report)[:8]}"
+
+    def value(self, key: str) -> Any:
+        """Return any setting by its dotted key, as the run resolved it; None if its config has none of it."""
+        return self.settings.get(key, self.keys.get(key))
+
+    @cached_property
+    def keys(self) -> dict[str, Any]:
+        """All settings by dotted key."""
+        return dict(storage.flatten(self.config))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -128,6 +141,23 @@ def _is_run(path: Path) -> bool:
 
 
 def _names(homes: Sequence[Path]) -> dict[Path, str]:
+    """Return unique names; of runs that share one, those in folders named by the time have the time as well."""
+    names = {home: _title(home) for home in homes}
+    names |= {home: f"{names[home]} {time[0]}" for home in _repeated(names) if (time := _TIME.search(home.name))}
+    return names | _ends(_repeated(names))
+
+
+def _title(home: Path) -> str:
+    settings = storage.read_json(home / run_files.CONFIG) if _TIME.search(home.name) else {}
+    return str(settings.get("name", home.name))
+
+
+def _repeated(names: Mapping[Path, str]) -> list[Path]:
+    counts = Counter(names.values())
+    return [home for home, name in names.items() if counts[name] > 1]
+
+
+def _ends(homes: Sequence[Path]) -> dict[Path, str]:
     """Return the shortest ends of the paths that are unique."""
     parts, names = 1, {home: home.name for home in homes}
     while len(set(names.values())) < len(homes):
