@@ -1,20 +1,36 @@
-"""The READMEs of the recipes in their two languages."""
+"""The READMEs of the recipes in their two languages, and the Russian page of log lines."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from support.paths import ROOT
 
-RUSSIAN = sorted((ROOT / "recipes").glob("*/README.ru.md"))
+RUSSIAN = sorted((ROOT / "recipes").glob("*/README*.ru.md"))
+LINES = re.findall(r"^\| `([^`]+)` \|", (ROOT / "docs/log.ru.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-@pytest.mark.parametrize("russian", RUSSIAN, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("russian", RUSSIAN, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_both_languages_show_the_same_code(russian: Path) -> None:
     def code(path: Path) -> list[str]:
         return re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
 
-    assert code(russian) == code(russian.with_name("README.md")) != []
+    assert code(russian) == code(russian.with_name(russian.name.replace(".ru", ""))) != []
+
+
+@cache
+def program() -> str:
+    """Return all code with its strings as they are printed: joined, and with … for each value."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "src/tithe").rglob("*.py")))
+    joined = re.sub(r'"\s*\n\s*f?"', "", code)
+    return re.sub(r"%(\.\d+)?[sdgf]|\{[^{}]*\}", "…", joined).replace("%%", "%")
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_program_writes_the_line_that_the_page_explains(line: str) -> None:
+    parts = [part.strip(" :") for part in line.split("…")]
+    assert [part for part in parts if len(part) > 3 and part not in program()] == []
