@@ -1,4 +1,7 @@
-"""Errors that a user can fix. Each message is one line: the value, the choices, the cure."""
+"""Errors that a user can fix. Each message is one line: the value, the choices, the cure.
+
+The mistakes of a config are found at once, and are a line each.
+"""
 
 from __future__ import annotations
 

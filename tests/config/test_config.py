@@ -65,6 +65,8 @@ def test_a_secret_is_masked_wherever_a_config_is_shown(load: Load, kind: str) ->
         f"{{password: {SECRET}}}",
         f"{{api_token: {SECRET}, project: 5}}",
         f"{{api_token: {SECRET}, api_token: {SECRET}}}",
+        f"{{api_token: !!int {SECRET}}}",
+        f"{{api_token: !!bool {SECRET}}}",
         f"[{SECRET}]",
         SECRET,
     ],

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from support.configs import BASE, Load, refusal
+from support.configs import BASE, DOCUMENTED, Load, refusal
 from tithe import config, plugins
+from tithe.config import aliases
 from tithe.config.explain import explain, known_keys
 from tithe.errors import InputError
 
@@ -59,6 +60,14 @@ REFUSED = [
     ("checkpoint: {every_batches: 0}", "checkpoint.every_batches = 0 should be greater than 0"),
     ("track: {neptune: {tags: one}}", "track.neptune.tags = 'one' should be a list"),
     ("track: {neptune: {tags: [1]}}", "track.neptune.tags"),
+    ("model: {freeze: top}", "model.freeze = 'top' should be 'none', 'all' or an integer"),
+    ("model: {freeze: -1}", "model.freeze = -1 should be 'none', 'all' or greater than 0"),
+    ("train: {betas: [0.9]}", "train.betas"),
+    ("train: {betas: [0.9, 0.99, 0.999]}", "train.betas = [0.9, 0.99, 0.999] should have at most 2 items"),
+    ("tune: {dropout: [0.5, 0.1]}", "tune.dropout = [0.5, 0.1] must be two numbers, the smaller first"),
+    ("select: {options: [1]}", "select.options = [1] should be a section of keys and values"),
+    (f"train: {{epochs: {10**30}}}", "should be less than or equal to 2147483647"),
+    (f"train: {{learning_rate: 1{'0' * 400}}}", "train.learning_rate = 1000"),
 ]
 
 REFUSED_DATA = [
@@ -74,6 +83,7 @@ REFUSED_DATA = [
         "val_ratio + test_ratio must be below 1, so that rows are left to train on",
     ),
     ("{path: a, num_workers: 1.5}", "data.num_workers = 1.5 should be an integer"),
+    ("{path: a, num_workers: 100000}", "data.num_workers = 100000 should be less than or equal to 256"),
     ("{path: a, upsample: 1}", "data.upsample = 1 should be a boolean"),
 ]
 
@@ -92,11 +102,61 @@ def test_a_missing_section_is_named(load: Load) -> None:
     assert refusal(load, "train: {epochs: 1}") == "run.yaml: 'data' is missing: set it"
 
 
-def test_the_other_mistakes_are_counted(load: Load) -> None:
-    assert refusal(load, BASE + "train: {epochs: 0, batch_size: 0, nope: 1}").endswith("(and 2 more)")
+def test_all_mistakes_are_found_at_once_a_line_each(load: Load) -> None:
+    with pytest.raises(InputError) as caught:
+        load(BASE + "train: {epochs: 0, schedule: step, lr: 1}\nsed: 1\n")
+    assert str(caught.value).splitlines() == [
+        "run.yaml: train.epochs = 0 should be greater than 0",
+        "run.yaml: train.schedule = 'step' should be 'linear', 'cosine' or 'constant'",
+        "unknown key 'train.lr' in run.yaml: did you mean 'learning_rate'?",
+        "unknown key 'sed' in run.yaml: did you mean 'seed'?",
+    ]
 
 
-@pytest.mark.parametrize("words", ["tuple", "String should", "Input should", "Value error", "pydantic"])
+def test_a_thousand_mistakes_are_twenty_lines_and_a_number(load: Load) -> None:
+    with pytest.raises(InputError) as caught:
+        load(BASE + "".join(f"key{i}: 1\n" for i in range(1000)))
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 21 and lines[-1] == "run.yaml: 980 more mistakes"
+
+
+# ---- what other tools call a setting: (the key, what the line must say)
+
+ALIASES = [
+    ("train: {lr: 1}", "'train.lr' in run.yaml: did you mean 'learning_rate'?"),
+    ("lr: 1", "'lr' in run.yaml: did you mean 'train.learning_rate'?"),
+    ("train: {batch: 1}", "did you mean 'batch_size'?"),
+    ("bs: 1", "did you mean 'train.batch_size'?"),
+    ("train: {per-device-train-batch-size: 8}", "did you mean 'batch_size'?"),
+    ("train: {max_len: 8}", "did you mean 'model.max_length'?"),
+    ("model: {max_seq_length: 8}", "did you mean 'max_length'?"),
+    ("train: {wd: 0.1}", "did you mean 'weight_decay'?"),
+    ("train: {num_epochs: 1}", "did you mean 'epochs'?"),
+    ("model: {model_name_or_path: x}", "did you mean 'encoder'?"),
+    ("tune: {n_trials: 3}", "did you mean 'trials'?"),
+    ("train: {fp16: true}", "did you mean 'precision'?"),
+    ("random_state: 1", "did you mean 'seed'?"),
+    ("output_dir: x", "did you mean 'out'?"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), ALIASES, ids=[text for text, _ in ALIASES])
+def test_a_key_of_another_tool_gets_ours(load: Load, text: str, says: str) -> None:
+    assert says in refusal(load, BASE + text)
+
+
+def test_an_alias_in_a_documented_file_is_a_key_of_that_file(load: Load) -> None:
+    assert "did you mean 'max_seq_length'?" in refusal(load, DOCUMENTED + "training: {max_len: 8}")
+
+
+def test_every_name_that_an_alias_stands_for_is_a_setting() -> None:
+    keys = {key.rpartition(".")[2] for model in models().values() for key in known_keys(model)}
+    assert {ours for group in aliases._OTHER_NAMES for ours in group} <= keys
+
+
+@pytest.mark.parametrize(
+    "words", ["tuple", "String should", "Input should", "Value error", "pydantic", "literal[", "int_", "dictionary"]
+)
 def test_no_message_speaks_the_library_s_language(load: Load, words: str) -> None:
     said = []
     for text, _ in REFUSED:

@@ -119,11 +119,14 @@ def test_the_limit_is_what_the_environment_says(
 WRONG = ["0", "-1", "many", "20GB", "nan", "inf", "-inf", "1e999"]
 
 
+@pytest.mark.parametrize("use", [cache.make_room, lambda: cache.place("data", "0" * 64)], ids=["room", "place"])
 @pytest.mark.parametrize("written", WRONG)
-def test_a_limit_that_is_none_is_one_line(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_that_is_none_is_one_line(
+    written: str, use: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TITHE_CACHE_GB", written)
     with pytest.raises(InputError) as error:
-        cache.make_room()
+        use()
     assert str(error.value) == f"TITHE_CACHE_GB={written} is not a size: set it to a number of gigabytes such as 20"
 
 

@@ -76,7 +76,8 @@ def _run(handler: logging.Handler | None) -> int:
         _print_error(str(error))
         return error.exit_code
     except TitheError as error:
-        _print_error(f"error: {error}")
+        for line in str(error).split("\n"):  # one, but for the mistakes of a config
+            _print_error(f"error: {line}")
         return error.exit_code
     except KeyboardInterrupt:
         _print_error("interrupted")
@@ -114,8 +115,9 @@ def _exit_code(error: Exception) -> int:
 
 
 def _print_error(text: str) -> None:
+    """Print an error; a value in it may be of any length, and what can be done is at the end."""
     with contextlib.suppress(BrokenPipeError):  # what read the messages has ended with the terminal
-        typer.echo(text, err=True)
+        typer.echo(text if len(text) <= 900 else f"{text[:600]} … {text[-200:]}", err=True)
 
 
 @app.callback(invoke_without_command=True)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from tithe import plugins
 from tithe.config import unused
-from tithe.config.explain import explain_error, known_keys, required_keys
+from tithe.config.explain import explain_mistakes, known_keys, required_keys
 from tithe.config.files import override, read
 from tithe.config.schema import (
     Checkpoint,
@@ -28,7 +28,7 @@ from tithe.config.schema import (
     Train,
     Tune,
 )
-from tithe.config.values import Count, Positive, Ratio, Section, Seed
+from tithe.config.values import Count, Positive, Ratio, Section, Seed, Workers
 from tithe.errors import InputError
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "Track",
     "Train",
     "Tune",
+    "Workers",
     "dump",
     "load",
     "parse",
@@ -75,7 +76,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Run:
     Raises
     ------
     InputError
-        The file or an override is not valid; one line names the first mistake.
+        The file or an override is not valid; the message has a line for each mistake.
     """
     path = Path(path)
     written, raw = read(path)
@@ -104,6 +105,8 @@ def _resolve(
     raw: Mapping[str, Any], overrides: Sequence[str], source: str, written: Mapping[str, Any], file: Path
 ) -> tuple[Run, list[str]]:
     """Return the `Run`, and a note for each setting of the file's format that has no effect; see `parse`."""
+    if not isinstance(raw, Mapping):
+        raise InputError(f"{source} contains no settings: a config is a mapping such as 'data: {{path: rows.parquet}}'")
     recipe = recognise(raw)
     notes: list[str] = []
     settings = [override(text) for text in overrides]
@@ -151,7 +154,7 @@ def section(model: type[S], raw: Mapping[str, Any], source: str) -> S:
     Raises
     ------
     InputError
-        A value is not valid; one line names the first mistake.
+        A value is not valid; the message has a line for each mistake.
     """
     return cast(S, _validate(model, raw, source, {}))
 
@@ -181,6 +184,4 @@ def _validate(model: type[BaseModel], raw: Mapping[str, Any], source: str, writt
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        first, *more = error.errors(include_url=False)
-        rest = f" (and {len(more)} more)" if more else ""
-        raise InputError(explain_error(model, cast(dict[str, Any], first), source, written) + rest) from None
+        raise InputError(explain_mistakes(model, error, source, written)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,12 @@ from typing import Any, cast
 from tithe import storage
 from tithe.errors import InputError
 
+# Bounds that no real config comes near: a file beyond them is something else.
+_MOST_BYTES, _MOST_VALUES, _MOST_LEVELS = 1 << 18, 100_000, 100
+_TAG = "tag:yaml.org,2002:"
+_TAGS = {"null", "bool", "int", "float", "str", "timestamp", "merge", "value", "seq", "map"}
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")
+
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a file's mapping as written, and with `${NAME}` replaced from `.env` files and the environment.
@@ -17,20 +24,28 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises
     ------
     InputError
-        No such file, not YAML or JSON, not a mapping, or a variable that is not set.
+        No such file, too large, not YAML or JSON, not a mapping, or a variable that is not set.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError):
-        raise InputError(
-            f"no config file {path} (seen from {Path.cwd()}): pass its full path, or change to its root folder"
-        ) from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file: pass a config in YAML or JSON") from None
-    value = _yaml(text, str(path))
+    value = _yaml(_text_of(path), str(path))
     if not isinstance(value, dict):
         raise InputError(f"{path} contains no settings: a config is a mapping such as 'data: {{path: rows.parquet}}'")
     return value, _interpolate(value, path)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:  # not all of it: it may be a data file, or a device
+            content = file.read(_MOST_BYTES + 1)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise InputError(
+            f"no config file {path} (seen from {Path.cwd()}): pass its full path, or change to its root folder"
+        ) from None
+    if len(content) > _MOST_BYTES:
+        raise InputError(f"{path} is larger than {_MOST_BYTES >> 10} KB: pass a file of settings, in YAML or JSON")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file in UTF-8: pass a config in YAML or JSON, saved as UTF-8") from None
 
 
 _TRAINING_KEYS = re.compile(r'"(data|paths)"\s*:\s*\{|"(strategy_name|data_root)"\s*:')
@@ -52,8 +67,18 @@ def _yaml(text: str, source: str) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+    if _bracket_depth(text) > _MOST_LEVELS:  # the parser's time grows with the square of it
+        raise InputError(f"{source} is nested too deeply: a config has a few levels of sections")
+    yaml = YAML(typ="safe", pure=True)
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        node = yaml.compose(text)
+        if node is None:
+            return None
+        if _expanded_size(node, {}) > _MOST_VALUES:
+            raise InputError(
+                f"{source} has more than {_MOST_VALUES} values: remove YAML aliases that repeat others, or themselves"
+            )
+        return yaml.constructor.construct_document(node)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -62,6 +87,49 @@ def _yaml(text: str, source: str) -> Any:
         raise InputError(f"{source} is not YAML{where}: {problem}") from None
     except YAMLError as error:
         raise InputError(f"{source} is not YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise InputError(f"{source} is nested too deeply: a config has a few levels of sections") from None
+    except (ValueError, LookupError, TypeError) as error:  # a number that Python can't hold, `!!bool maybe`
+        # What follows the colon, and the text of other errors, is the value: it may be a token.
+        reason = str(error).partition(":")[0] if isinstance(error, ValueError) else "it does not fit its tag"
+        raise InputError(f"{source} has a value that can't be read ({reason}): write it in another way") from None
+
+
+def _bracket_depth(text: str) -> int:
+    steps = (1 if bracket in "[{" else -1 for bracket in re.findall(r"[\[\]{}]", text))
+    return max(itertools.accumulate(steps, initial=0))
+
+
+def _expanded_size(node: Any, sizes: dict[int, int]) -> int:
+    """Return how many values a node is after the expansion of its aliases; too many if it contains itself.
+
+    Nothing is expanded yet: ten short lines of aliases can be a billion values.
+
+    Raises
+    ------
+    ConstructorError
+        A value has a tag that is not a config's, or a character that no file name or text can have.
+    """
+    if id(node) not in sizes:
+        _check_node(node)
+        sizes[id(node)] = _MOST_VALUES + 1  # found again inside itself, it has no end
+        parts = [] if isinstance(node.value, str) else node.value
+        children = (child for part in parts for child in (part if isinstance(part, tuple) else (part,)))
+        sizes[id(node)] = 1 + sum(_expanded_size(child, sizes) for child in children)
+    return sizes[id(node)]
+
+
+def _check_node(node: Any) -> None:
+    from ruamel.yaml.constructor import ConstructorError
+
+    tag = str(node.tag).removeprefix(_TAG)
+    if tag not in _TAGS:
+        raise ConstructorError(problem=f"the tag '{tag}' is not supported: remove it", problem_mark=node.start_mark)
+    if tag == "timestamp":
+        node.tag = f"{_TAG}str"  # a date is text, as it was written
+    if isinstance(node.value, str) and _UNUSABLE.search(node.value):
+        problem = "NUL, or half of a character, in a text: remove it"
+        raise ConstructorError(problem=problem, problem_mark=node.start_mark)
 
 
 def override(text: str) -> tuple[str, Any]:
@@ -96,7 +164,4 @@ def _interpolate(raw: dict[str, Any], path: Path) -> dict[str, Any]:
             return [walk(item) for item in value]
         return re.sub(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}", fill, value) if isinstance(value, str) else value
 
-    try:
-        return cast(dict[str, Any], walk(raw))
-    except RecursionError:
-        raise InputError(f"{path.name} contains itself: remove the YAML alias that refers to its own anchor") from None
+    return cast(dict[str, Any], walk(raw))

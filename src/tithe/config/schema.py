@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from tithe.config.values import Betas, Choices, Count, Decay, Positive, Range, Ratio, RatioRange, Section, Seed
+from tithe.config.values import Betas, Choices, Count, Decay, Positive, Range, Ratio, RatioRange, Section, Seed, Workers
 from tithe.storage import run_files
 
 
@@ -26,7 +26,7 @@ class Data(Section):
     upsample: bool = Field(False, description="repeat training rows of small classes up to the largest")
     downsample: bool = Field(False, description="drop training rows of large classes down to the smallest")
     class_weights: bool = Field(False, description="weight the training loss by inverse class frequency")
-    num_workers: Count = Field(0, description="processes that collate batches ahead of training")
+    num_workers: Workers = Field(0, description="processes that collate batches ahead of training")
     hold_out: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         (), description="generators whose images are used only for the test; for images"
     )
@@ -47,7 +47,7 @@ class Model(Section):
         description="how token states become one vector; auto: as in the encoder's own configuration, else mean",
     )
     head: Literal["linear", "mlp"] = Field("linear", description="classifier on the pooled vector")
-    hidden_dim: Positive = Field(256, description="width of the mlp head")
+    hidden_dim: Annotated[int, Field(gt=0, le=65536)] = Field(256, description="width of the mlp head")
     dropout: Ratio = Field(0.1, description="dropout before the head's layers")
     encoder_dropout: Ratio | None = Field(
         None, description="dropout inside the encoder; as in the encoder's own configuration when unset"
@@ -67,7 +67,9 @@ class Images(Section):
     mode: Literal["fast", "full"] = Field(
         "fast", description="fast: perceptual and traces; full: perceptual, spectral, statistical and attention"
     )
-    size: Annotated[int, Field(ge=8)] = Field(256, description="side of the crops, pixels; images are never resized")
+    size: Annotated[int, Field(ge=8, le=4096)] = Field(
+        256, description="side of the crops, pixels; images are never resized"
+    )
     crops: Positive = Field(4, description="crops of an image whose scores are averaged in evaluation")
     augment: Literal["none", "flips", "all"] = Field(
         "all",
@@ -117,7 +119,7 @@ class Select(Section):
     )
     floor: Count = Field(1, description="rows that each class gets before anything is scored")
     seed: Seed | None = Field(None, description="seed of the strategy's random draws; the run's seed when unset")
-    folds: Annotated[int, Field(ge=2)] = Field(
+    folds: Annotated[int, Field(ge=2, le=1000)] = Field(
         5, description="cross-validation folds, for signals from models that were not trained on the row"
     )
     proxy_runs: Positive = Field(10, description="short proxy runs whose errors are averaged")

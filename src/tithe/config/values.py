@@ -6,9 +6,13 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+# The product of two such numbers, as of epochs and steps, is within the 64 bits of torch and NumPy.
+LARGEST = 2**31 - 1
+
 Ratio = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0, le=LARGEST)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Workers = Annotated[int, Field(ge=0, le=256)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 T = TypeVar("T")
 Choices = Annotated[tuple[T, ...], Field(strict=False, min_length=1)]

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tithe import config, plugins
-from tithe.config.explain import explain_error
+from tithe.config.explain import explain_mistakes
 from tithe.errors import InputError
 
 PREDICTIONS = frozenset({"probs", "proxy_probs"})  # signals of a model: between rounds, of the one trained before
@@ -54,8 +54,7 @@ def parse_options(strategy: ModuleType, settings: config.Select) -> config.Secti
     try:
         return model.model_validate(dict(settings.options))
     except ValidationError as error:
-        first = dict(error.errors(include_url=False)[0])
-        raise InputError(explain_error(model, first, f"select.options of {name}", {})) from None
+        raise InputError(explain_mistakes(model, error, f"select.options of {name}")) from None
 
 
 def first_strategy(settings: config.Select) -> str:

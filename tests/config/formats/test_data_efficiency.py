@@ -158,7 +158,7 @@ def test_every_key_is_tested() -> None:
         ({"dropout_range": [0.1]}, "dropout_range"),
         ({"budget": 1.5}, "budget = 1.5 should be less than or equal to 1"),
         ({"budget": 0.001}, "fewer than the 2 that 2 classes need"),
-        ({"run_name": "../elsewhere"}, "run_name = '../elsewhere' should match pattern"),
+        ({"run_name": "../elsewhere"}, "run_name = '../elsewhere' should have letters, digits"),
         ({"strategy_options": {"weight": 1}}, "unknown key 'weight' in select.options of k_center"),
         ({"dataset_path": "data/nowhere.parquet"}, "no data file data/nowhere.parquet"),
         ({"max_length": 65}, "max_length 65 is more than the 64 positions"),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tithe.config import Count, Neptune, Positive, Ratio, Section, Seed, Select
+from tithe.config import Count, Neptune, Positive, Ratio, Section, Seed, Select, Workers
 from tithe.config.unused import Rule
 
 
@@ -15,7 +15,7 @@ class _Data(Section):
     parquet_path: str = Field(description="labelled Parquet file (CSV and JSONL work too)")
     val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation")
     test_ratio: Ratio = Field(0.0, description="share of rows held out for the test; an addition, off by default")
-    num_workers: Count = Field(0, description="worker processes of the data loaders")
+    num_workers: Workers = Field(0, description="worker processes of the data loaders")
     upsample: bool = Field(False, description="repeat rows of small classes")
     downsample: bool = Field(False, description="drop rows of large classes")
 

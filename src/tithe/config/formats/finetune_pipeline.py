@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tithe.config import Count, Positive, Ratio, Section, Seed, Select
+from tithe.config import Count, Positive, Ratio, Section, Seed, Select, Workers
 from tithe.config.unused import Rule
 
 _PREPARED = "finetune_pipeline/data/combined_processed"
@@ -47,7 +47,7 @@ class _Data(Section):
 
 
 class _Model(Section):
-    hidden_dim: Positive = Field(256, description="width of the head's hidden layer")
+    hidden_dim: Annotated[int, Field(gt=0, le=65536)] = Field(256, description="width of the head's hidden layer")
     dropout: Ratio = Field(0.1, description="dropout in the head")
 
 
@@ -55,7 +55,7 @@ class _Training(Section):
     epochs: Positive = Field(3, description="passes over the training rows")
     batch_size: Positive = Field(1, description="rows per micro-batch")
     gradient_accumulation_steps: Positive = Field(8, description="batches per optimizer step")
-    num_workers: Count = Field(0, description="worker processes of the data loaders")
+    num_workers: Workers = Field(0, description="worker processes of the data loaders")
     learning_rate: float = Field(1e-3, gt=0, description="learning rate of the head")
     encoder_learning_rate: float = Field(5e-6, gt=0, description="learning rate of the encoder, if not frozen")
     weight_decay: float = Field(0.01, ge=0, description="decay of matrices")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from tithe.config.unused import Rule
-from tithe.config.values import Count, Positive, Ratio, Section, Seed
+from tithe.config.values import Count, Positive, Ratio, Section, Seed, Workers
 
 
 class Config(Section):
@@ -19,7 +19,7 @@ class Config(Section):
     epochs: Positive = Field(50, description="passes over the training images; when resuming: additional passes")
     batch_size: Positive = Field(16, description="images per micro-batch")
     lr: float = Field(0.0000125, gt=0, description="peak learning rate; 2e-4 works far better from scratch")
-    img_size: Annotated[int, Field(ge=8)] = Field(256, description="side of the crops, pixels")
+    img_size: Annotated[int, Field(ge=8, le=4096)] = Field(256, description="side of the crops, pixels")
     use_amp: bool = Field(False, description="mixed precision: fp16 on a GPU, bf16 on a CPU that supports it")
     fast_mode: bool = Field(False, description="perceptual and auxiliary branch, 2.5 M parameters; the default")
     full_mode: bool = Field(False, description="perceptual, spectral and statistical branch, 5 M parameters")
@@ -27,7 +27,7 @@ class Config(Section):
     classification_weight: float = Field(0.3, ge=0, description="weight of the cross-entropy of real and fake")
     ranking_weight: float = Field(0.2, ge=0, description="weight of the ranking loss, real above fake")
     output_dir: str = Field("./checkpoints", description="folder of the checkpoints, logs and results")
-    num_workers: Count = Field(0, description="processes that read images ahead of training")
+    num_workers: Workers = Field(0, description="processes that read images ahead of training")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
     resume: str | None = Field(None, description="checkpoint file to resume from, or auto: where this run was stopped")
     reset_lr: bool = Field(False, description="when resuming: use lr instead of the checkpoint's")
