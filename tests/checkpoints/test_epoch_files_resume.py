@@ -146,7 +146,7 @@ BAD: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (flip, {}, "has changed): pass another checkpoint"),
     (lambda path: path.write_bytes(b""), {}, "can't be read (File is not a zip file)"),
     (lambda path: path.write_text("no model"), {}, "can't be read (File is not a zip file)"),
-    (bomb, {}, "can't be read (Weights only load failed."),
+    (bomb, {}, "can't be read (it holds Python objects, which are never loaded)"),
     (lack, {}, "no intact checkpoint in"),
     (lambda path: path.unlink(), {}, "no checkpoint at"),
     (cut, {"reset_lr": True}, "can't be read"),

@@ -143,7 +143,7 @@ def test_a_copy_of_a_file_of_weights_alone_is_no_checkpoint(home: Path, tmp_path
     alone = shutil.copyfile(home / "best_model.pt", tmp_path / "best_model.pt")
     with pytest.raises(InputError) as caught:
         predict.load(alone)
-    assert "no intact checkpoint" in str(caught.value) and "\n" not in str(caught.value)
+    assert "has no checkpoint beside it" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_score_does_not_depend_on_its_batch(model: predict.TrainedModel, folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +25,11 @@ _KEYS = (
     *("epoch", "global_step", "model_state_dict", "optimizer_state_dict", "scheduler_state_dict"),
     *("scaler_state_dict", "best_val_loss", "train_history", "val_history"),
 )
-_DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, OSError, zipfile.BadZipFile)
+# Settings of the run that wrote a file, which the run that continues from it needs.
+_TRAIN = {
+    *("epochs", "accumulation_steps", "learning_rate", "encoder_learning_rate", "min_learning_rate"),
+    *("schedule", "schedule_from", "schedule_steps", "schedule_epochs", "warmup_steps", "warmup_epochs"),
+}
 NO_BEST = {"score": None, "step": None, "epoch": None}
 Records = list[dict[str, Any]]
 
@@ -160,9 +163,10 @@ def read(path: Path) -> EpochFile:
         It is damaged, or is not such a file.
     """
     content = _open(path)
-    if missing := [key for key in _KEYS if key not in content]:
+    held = content if isinstance(content, Mapping) else {}
+    if missing := [key for key in _KEYS if key not in held]:
         raise InputError(f"{path} lacks {', '.join(missing)}: pass a file such as {LATEST}")
-    return EpochFile(path, content)
+    return _opened(path, held)
 
 
 def read_if_one(path: Path) -> EpochFile | None:
@@ -175,7 +179,23 @@ def read_if_one(path: Path) -> EpochFile | None:
     """
     content = _open(path)
     is_one = isinstance(content, Mapping) and set(_KEYS) <= set(content)
-    return EpochFile(path, content) if is_one else None
+    return _opened(path, content) if is_one else None
+
+
+def _opened(path: Path, content: Mapping[str, Any]) -> EpochFile:
+    """Return a file with the documented keys, which other tools may write too, if it is one of tithe."""
+    numbers, mappings, lists = _KEYS[:2], _KEYS[2:5], _KEYS[7:]
+    is_ours = (
+        all(isinstance(content[key], int) for key in numbers)
+        and all(isinstance(content[key], Mapping) for key in mappings)
+        and all(isinstance(content[key], list) for key in lists)
+        and set(content["scheduler_state_dict"].get("config") or ()) >= _TRAIN
+    )
+    if not is_ours:
+        raise InputError(
+            f"{path} has the keys of {LATEST} with other content, as of another tool: pass a file that tithe wrote"
+        )
+    return EpochFile(path, content)
 
 
 def _open(path: Path) -> Any:
@@ -190,13 +210,10 @@ def _open(path: Path) -> Any:
     """
     is_vouched = path.name in storage.listed_files(path.parent)
     changed = is_vouched and storage.changed_files(path.parent, [path.name])
-    try:
-        if changed or not is_vouched:
+    if changed or not is_vouched:
+        with tensors.explained(path):
             _check_sums(path)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except _DAMAGE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} can't be read ({reason}): pass another checkpoint") from None
+    content = tensors.read(path)
     if changed:
         raise InputError(f"{path} is not the file that its run wrote: restore it, or pass another checkpoint")
     return content

@@ -26,6 +26,11 @@ def is_checkpoint(folder: Path) -> bool:
     return (folder / STATE).is_file() or (folder / MODEL).is_file()
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Return whether a folder is a checkpoint, or has some in it, intact or not."""
+    return is_checkpoint(folder) or bool(all_in(folder) or all_in(folder / run_files.CHECKPOINTS))
+
+
 def find(path: Path) -> Path:
     """Return the checkpoint to resume from: the path itself, or the newest intact one in it or in its parent folder.
 
@@ -38,8 +43,7 @@ def find(path: Path) -> Path:
     """
     if not path.exists():
         raise InputError(f"no checkpoint at {path} (seen from {Path.cwd()}): pass a checkpoint or a folder of them")
-    if path.is_file():
-        path = path.parent
+    given, path = path, path.parent if path.is_file() else path
     if is_checkpoint(path):
         if not (bad := store.damaged_files(path)):
             return path
@@ -48,8 +52,17 @@ def find(path: Path) -> Path:
     else:
         intact = newest_intact(path) or newest_intact(path / run_files.CHECKPOINTS)
     if intact is None:
-        raise InputError(f"no intact checkpoint in {path}: start a new run, or pass another folder")
+        raise InputError(f"{_foreign(given)}no intact checkpoint in {path}: start a new run, or pass another folder")
     return intact
+
+
+def _foreign(path: Path) -> str:
+    """Return what a path is that is no checkpoint of tithe, for an error; nothing if that can't be said."""
+    if path.is_file():
+        return f"{path} is not a file of a checkpoint of tithe: "
+    if ((path / "config.json").is_file() and any(path.glob("*.safetensors"))) or any(path.glob("pytorch_model*.bin")):
+        return f"{path} is a Hugging Face model, to train from as model.encoder: "
+    return ""
 
 
 def newest_intact(folder: Path, exclude: Path | None = None) -> Path | None:
@@ -108,7 +121,7 @@ def step_of(folder: Path) -> tuple[int, bool]:
     """Return a sort key: the step; of two checkpoints at one step, the periodic one sorts later."""
     try:
         step = int(json.loads((folder / STATE).read_text(encoding="utf-8"))["step"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         digits = folder.name.removeprefix(PERIODIC)
         step = int(digits) if digits.isdecimal() else -1
     return step, folder.name != BEST

@@ -18,6 +18,13 @@ logger = logging.getLogger("tithe")
 
 # Every checkpoint has these files.
 _ALWAYS = {STATE, *(f"{part}.pt" for part in ("model", "optimizer", "scheduler", "rng"))}
+# What `state.json` has at least, whatever the run.
+_PROGRESS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("step", "epoch", "step_in_epoch", "batches", "waited"), int),
+    **dict.fromkeys(("best", "config", "made_of"), dict),
+    "seconds": (int, float),
+}
+_BEST = {"score", "step", "epoch"}
 _CURE = "'--resume auto' trains it again from a checkpoint before it"
 
 
@@ -89,8 +96,9 @@ def best_weights(folder: Path, best: Mapping[str, Any]) -> dict[str, Any]:
 def weights(folder: Path) -> dict[str, Any]:
     """Return the weights to predict with: the averaged ones if there are any, and those of a frozen encoder."""
     averaged = folder / EMA
-    trained = _load_part(averaged if averaged.exists() else folder / MODEL) or {}
-    return {**(_load_part(folder / ENCODER) or {}), **trained}
+    trained = tensors.load(averaged if averaged.exists() else folder / MODEL, mmap=False)
+    encoder = folder / ENCODER
+    return {**(tensors.load(encoder, mmap=False) if encoder.exists() else {}), **trained}
 
 
 def extend(folder: Path, encoder: Mapping[str, torch.Tensor], files: Iterable[Path]) -> None:
@@ -113,13 +121,26 @@ def copy(source: Path, target: Path) -> None:
 
 
 def progress(folder: Path) -> dict[str, Any]:
-    """Return the content of `state.json`, without loading any weights."""
+    """Return the content of `state.json`, without loading any weights.
+
+    Raises
+    ------
+    InputError
+        It is not that of a run.
+    """
     value: dict[str, Any] = storage.read_json(folder / STATE)
+    is_ours = isinstance(value, dict) and all(isinstance(value.get(key), kind) for key, kind in _PROGRESS.items())
+    if not is_ours or not value["best"].keys() >= _BEST or not isinstance(value["made_of"].get("model"), dict):
+        raise InputError(
+            f"{folder / STATE} is not one that this version of tithe writes: pass a checkpoint of this version"
+        )
     return value
 
 
 def _load_part(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
-    value: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    value = tensors.read(path, mmap=False)
+    if not isinstance(value, dict):
+        raise InputError(f"{path} is not one that tithe writes: pass another checkpoint")
     return value

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import pickle
+import re
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,25 +37,62 @@ def save(path: Path, state: Mapping[str, torch.Tensor]) -> None:
         torch.save({name: tensor.detach().cpu() for name, tensor in state.items()}, file)
 
 
-def load(path: Path) -> dict[str, torch.Tensor]:
-    """Read a file of weights without a copy in memory; nothing in it is executed.
+def load(path: Path, mmap: bool = True) -> dict[str, torch.Tensor]:
+    """Return the weights in a file; see `read`.
 
     Raises
     ------
     InputError
         It is missing, or is not a file of weights.
     """
-    try:
-        state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except FileNotFoundError:
-        raise InputError(
-            f"no file of weights {path}: pass a run directory, a checkpoint or a file of weights"
-        ) from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise InputError(f"{path} contains no weights: {str(error).splitlines()[0]}") from None
+    state: dict[str, torch.Tensor] = read(path, mmap)
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InputError(f"{path} contains no weights: pass a file of named tensors, such as best_model.pt")
     return state
+
+
+def read(path: Path, mmap: bool = True) -> Any:
+    """Return the content of any file that torch has saved; nothing in it is executed.
+
+    Parameters
+    ----------
+    mmap
+        Read the tensors from the file when they are used.
+
+    Raises
+    ------
+    InputError
+        It is missing or damaged, is another file, or holds other objects than tensors and plain values.
+    """
+    if not path.is_file():
+        raise InputError(f"no file of weights {path}: pass a run directory, a checkpoint or a file of weights")
+    with explained(path), warnings.catch_warnings(action="ignore"):  # torch's advice for files of other kinds
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn a failed read into a one-line error.
+
+    Raises
+    ------
+    InputError
+        Reading failed, in whatever way: other bytes can make the reader fail with any exception.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise InputError(f"{path} can't be read ({_reason(error)}): pass another checkpoint") from None
+
+
+def _reason(error: Exception) -> str:
+    message = str(error)
+    if isinstance(error, pickle.UnpicklingError):
+        is_object = re.search("(?i)unsupported (global|class)", message)
+        return "it holds Python objects, which are never loaded" if is_object else "it is not a file of tensors"
+    if "mmap can only be used" in message:
+        return "it is not a file of tensors, or was saved by a torch before 1.6"
+    return (message.splitlines() or [type(error).__name__])[0]
 
 
 @contextlib.contextmanager

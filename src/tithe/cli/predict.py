@@ -70,7 +70,7 @@ def predict(
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Texts or images per batch; as in the run's own evaluation when unset."),
+        typer.Option(min=1, max=1 << 20, help="Texts or images per batch; as in the run's own evaluation when unset."),
     ] = None,
     exact: Exact = False,
     as_json: AsJson = False,

@@ -172,10 +172,10 @@ def _read(home: Path, name: str) -> RunFiles:
     return RunFiles(
         home,
         name,
-        storage.read_json(home / run_files.CONFIG),
-        storage.read_json(home / run_files.ENVIRONMENT),
-        storage.read_json(home / run_files.DATA_REPORT),
-        storage.read_lines(home / run_files.HISTORY),
+        _object(home / run_files.CONFIG, "data", "model", "train", "checkpoint", "seed"),
+        _object(home / run_files.ENVIRONMENT, "packages"),
+        _object(home / run_files.DATA_REPORT, "rows_kept", "classes"),
+        _history(home / run_files.HISTORY),
         _read_if_exists(home / run_files.METRICS),
         _read_if_exists(home / freeze_proof.FILE),
         _read_predictions(home / _PREDICTIONS),
@@ -183,7 +183,25 @@ def _read(home: Path, name: str) -> RunFiles:
 
 
 def _read_if_exists(path: Path) -> dict[str, Any] | None:
-    return dict(storage.read_json(path)) if path.exists() else None
+    return _object(path) if path.exists() else None
+
+
+def _object(path: Path, *keys: str) -> dict[str, Any]:
+    """Return the object in a JSON file of a run, which has these keys at least."""
+    value = storage.read_json(path)
+    if not isinstance(value, dict) or not value.keys() >= set(keys):
+        raise InputError(f"{path} is not one that a run of tithe wrote: restore it, or leave {path.parent} out")
+    return value
+
+
+def _history(path: Path) -> list[dict[str, Any]]:
+    records = storage.read_lines(path)
+    for number, record in enumerate(records, start=1):
+        if not isinstance(record.get("step"), int) or "kind" not in record:
+            raise InputError(
+                f"line {number} of {path} is not a record of a run: restore it, or leave {path.parent} out"
+            )
+    return records
 
 
 def _read_predictions(path: Path) -> dict[str, Array] | None:

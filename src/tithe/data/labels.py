@@ -184,8 +184,9 @@ class LabelMap:
             The file is missing, is not a label map, or its hash does not match.
         """
         saved = storage.read_json(path)
-        if not isinstance(saved, dict) or not isinstance(saved.get("names"), list):
-            raise InputError(f"{path} is not a label map: it needs the keys names and sha256")
+        names = saved.get("names") if isinstance(saved, dict) else None
+        if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
+            raise InputError(f"{path} is not a label map: it needs names, a list of texts or whole numbers, and sha256")
         labels = cls(tuple(saved["names"]))
         if labels.hash != saved.get("sha256"):
             raise InputError(f"{path} was edited: its sha256 does not match its names; restore the original")

@@ -65,10 +65,12 @@ class Calibration:
         Raises
         ------
         InputError
-            The keys are not those of a calibration.
+            The keys are not those of a calibration, or a value is not a finite number.
         """
         if saved.keys() != (names := {field.name for field in fields(cls)}):
             raise InputError(f"a calibration has {', '.join(sorted(names))}, not {', '.join(sorted(saved))}")
+        if not all(isinstance(value, int | float) and math.isfinite(value) for value in saved.values()):
+            raise InputError(f"a calibration has numbers, not {', '.join(map(repr, saved.values()))}")
         return cls(**saved)
 
 

@@ -33,6 +33,7 @@ logger = logging.getLogger("tithe")
 
 # Part of every key: increase it when the same encoder and inputs would give other features.
 _VERSION = 1
+_STATES = "the encoder's states"
 _FEATURES, _DONE = "features.npy", ".done"
 _SECONDS_BETWEEN_SYNCS = 1.0
 # Most rows of a batch, and most rows times longest row, by whether there is a GPU: small batches fit into a CPU's
@@ -125,6 +126,8 @@ def cached(
     ------
     Interrupted
         A signal requested a stop; finished batches are kept.
+    TitheError
+        A state is not finite.
     """
     folder = _folder(examples, cache_key, accelerator)
     rows = np.arange(len(examples))
@@ -154,6 +157,7 @@ def computed(
     """Return the features of examples, kept in memory, and equal to those of `cached` unless a batch size is given."""
     cuts = _batches(examples, accelerator, batch_size)
     values_ND = inference.forward(model, model.embed, examples, cuts, accelerator.autocast)
+    inference.finite(values_ND, _STATES)
     return Features(values_ND, np.arange(len(examples)), examples)
 
 
@@ -195,7 +199,7 @@ def _compute(model: Classifier, examples: Encodable, folder: Path, accelerator: 
         synced = time.monotonic()
         for i, rows in enumerate(cuts[done:], start=done + 1):
             states = inference.one_batch(model, model.embed, examples, rows, accelerator.autocast)
-            values[rows] = states
+            values[rows] = inference.finite(states, _STATES)
             digest.update(np.ascontiguousarray(states, values.dtype).data)
             tick(len(rows))
             if stop.signum or time.monotonic() - synced > _SECONDS_BETWEEN_SYNCS:

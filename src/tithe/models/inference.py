@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from tithe.arrays import Array, Rows
+from tithe.errors import TitheError
 from tithe.models.examples import Batch, Examples
 
 Autocast = Callable[[], AbstractContextManager[Any]]
@@ -100,6 +101,22 @@ def of_batch(
         inputs = {name: tensor.to(device) for name, tensor in batch.items()}
         with autocast():
             values: Array = function(inputs).float().cpu().numpy()
+    return values
+
+
+def finite(values: Array, what: str) -> Array:
+    """Return values of rows, shape (N, …), if all are finite: NaN would become predictions, scores and choices.
+
+    Raises
+    ------
+    TitheError
+        A value is NaN or infinite.
+    """
+    if len(bad := np.flatnonzero(~np.isfinite(values).all(axis=tuple(range(1, values.ndim))))):
+        raise TitheError(
+            f"{what} for {len(bad)} of {len(values)} inputs are not finite, the first is number {bad[0]}: the weights "
+            "are damaged, or bf16 or fp16 overflows, which --exact and train.precision no avoid"
+        )
     return values
 
 

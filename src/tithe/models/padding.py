@@ -48,6 +48,10 @@ def check(model: Classifier, examples: Examples, encoder: str, is_trained: bool)
     name = type(model.encoder).__name__
     alone_D, beside_D = _alone_and_beside(model, examples)
     change = float(np.abs(alone_D - beside_D).max() / max(np.abs(alone_D).max(), np.finfo(np.float32).tiny))
+    if not np.isfinite(change):
+        raise InputError(
+            f"model.encoder '{encoder}': its states are NaN or infinite, as of damaged weights: choose another encoder"
+        )
     if change <= _ROUNDING:
         return len(alone_D)
     if change > _NO_MASK and not is_trained:

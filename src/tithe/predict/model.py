@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -105,6 +105,11 @@ class TrainedModel:
             That of the run's own evaluation when unset; another one affects the last digits.
         tick
             Called with the number of rows of each finished batch.
+
+        Raises
+        ------
+        TitheError
+            An output is not finite.
         """
         at_once, reader = batch_size or self.rows_at_once, self.model
         if self._is_on_features:
@@ -112,7 +117,8 @@ class TrainedModel:
             if not isinstance(examples, features.Features):
                 examples = features.computed(self.model, examples, self.accelerator, batch_size)
             reader = features.Probe(self.model.head)
-        return inference.logits(reader, examples, at_once, autocast=self._autocast, tick=tick)
+        outputs = inference.logits(reader, examples, at_once, autocast=self._autocast, tick=tick)
+        return inference.finite(outputs, "the network's outputs")
 
     def probabilities(
         self, examples: Examples, batch_size: int | None = None, tick: Tick = lambda rows: None
@@ -123,6 +129,7 @@ class TrainedModel:
     def batch_probabilities(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the class probabilities of one batch, shape (B, C)."""
         values_BC = inference.of_batch(self.model, self.model, batch, self._autocast)
+        inference.finite(values_BC, "the network's outputs")
         return self.task.probabilities(values_BC)
 
     @cached_property
@@ -172,17 +179,23 @@ def load(path: str | Path, device: str = "auto") -> TrainedModel:
     Raises
     ------
     InputError
-        There is no checkpoint, it is incomplete, or its encoder is missing or has changed.
+        There is no checkpoint, it is incomplete or not one of this version, its weights are NaN, or its encoder is
+        missing or has changed.
     """
     path = Path(path)
     single = locate.single_file(path)
+    weights = locate.load_single_file(single) if single else None
+    if single and path == single and not locate.has_checkpoint(path.parent):
+        raise InputError(f"{single} has no checkpoint beside it, which says what model it is of: pass a run directory")
     folder = locate.find_best(path.parent if path == single else path)
     if _is_replaced(folder):
         raise InputError(f"{folder} is not the checkpoint that its run wrote: restore it, or pass another one")
     progress = store.progress(folder)
     run = config.parse(progress["config"], source=str(folder / STATE))
     labels = LabelMap.load(folder / run_files.LABELS)
-    weights = locate.load_single_file(single) if single else store.weights(folder)
+    if weights is None:
+        weights = store.weights(folder)
+    _refuse_nan(weights, single or folder)
     has_encoder = any(name.startswith("encoder.") for name in weights)
     module = tasks.find(run.task)
     task = module.restore(run, folder, progress["made_of"]["model"]) if has_encoder else module.open(run)
@@ -221,6 +234,12 @@ def _is_replaced(folder: Path) -> bool:
             if is_covered and storage.changed_files(home, [name]):
                 return True
     return False
+
+
+def _refuse_nan(weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    for name, value in weights.items():
+        if value.is_floating_point() and value.isnan().any():
+            raise InputError(f"the weights {name} in {path} are NaN: pass a checkpoint from before that")
 
 
 def _check_encoder(model: nn.Module, task: Task, made_of: dict[str, Any]) -> None:

@@ -33,7 +33,13 @@ def place(kind: str, key: str, state: str = "") -> Path:
     """Return the folder of an entry, which may not exist, and mark it as in use by this process.
 
     `state` is a suffix for the name of an unfinished entry.
+
+    Raises
+    ------
+    InputError
+        As `limit`: before anything is computed for the entry, not after it.
     """
+    limit()
     path = cache_dir() / kind / f"{key[:32]}{state}"
     _in_use.add(path)
     return path

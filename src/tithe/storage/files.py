@@ -70,7 +70,9 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"no file {path}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise InputError(f"{path} is not JSON of tithe: its brackets are nested too deeply") from None
+    except ValueError as error:  # bad JSON, bad UTF-8, a number with thousands of digits
         raise InputError(f"{path} is not JSON: {error}") from None
 
 

@@ -108,7 +108,7 @@ def read_manifest(folder: Path) -> dict[str, str] | None:
     """Return the entries of a folder's manifest; None if it is missing or none."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     is_one = isinstance(manifest, dict) and all(isinstance(value, str) for value in manifest.values())
     return manifest if is_one else None

@@ -84,7 +84,7 @@ def read_lines(path: Path, size: int | None = None) -> list[dict[str, Any]]:
 def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         record = json.loads(line)
-    except ValueError:  # bad JSON or bad UTF-8
+    except (ValueError, RecursionError):  # bad JSON, bad UTF-8, brackets beyond all measure
         record = None
     if not isinstance(record, dict):
         raise InputError(f"{path} is damaged: line {number} is not a record; restore the file, or delete it")

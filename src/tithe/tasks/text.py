@@ -19,6 +19,7 @@ from tithe.checkpoints.state import CONFIGURATION, TOKENIZER
 from tithe.config import unused
 from tithe.data import Dataset, splits
 from tithe.data.clean import clean_text
+from tithe.errors import InputError
 from tithe.models import classifier, encoders, freeze, inference, kernels, padding, tokens, vocabulary
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch
@@ -243,7 +244,15 @@ def open(run: config.Run) -> Task:
 
 
 def restore(run: config.Run, folder: Path, fingerprint: Mapping[str, Any]) -> Task:
-    """Return the task of a checkpoint from the files of `Text.save` and the checkpoint's fingerprint."""
+    """Return the task of a checkpoint from the files of `Text.save` and the checkpoint's fingerprint.
+
+    Raises
+    ------
+    InputError
+        One of them is missing, or is not one of this version.
+    """
+    if fingerprint.get("pooling") not in ("cls", "mean"):
+        raise InputError(f"{folder} does not say how its encoder's states were pooled: train again with this version")
     encoder, tokenizer = encoders.open_parts(folder / CONFIGURATION, folder / TOKENIZER, str(folder))
     return Text(run, encoder, tokenizer, None, fingerprint["pooling"])
 

@@ -60,11 +60,17 @@ def accelerator(device: str = "auto", mixed_precision: str = "no", careful_scali
     Raises
     ------
     InputError
-        The device is not available.
+        The device is not available, or a variable of the launcher has a wrong value.
     """
     _check(device)
     AcceleratorState._reset_state()
-    state = PartialState(cpu=device == "cpu")
+    try:
+        state = PartialState(cpu=device == "cpu")
+    except ValueError as error:
+        raise InputError(
+            f"a variable of the launcher is wrong ({error}): start with torchrun or accelerate launch, or unset RANK, "
+            "LOCAL_RANK, WORLD_SIZE and ACCELERATE_*"
+        ) from None
     if state.device.type == "cpu":
         memory.keep_memory()
     decided = precision(mixed_precision, state.device)
