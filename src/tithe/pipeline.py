@@ -14,7 +14,7 @@ from tithe.runs import directory, log, resume
 from tithe.runs.finish import Outcome, finish
 from tithe.runs.resume import ResumePoint
 from tithe.runs.session import Session
-from tithe.select.rounds import check_rounds
+from tithe.select.rounds import check_budget, check_rounds
 from tithe.select.settings import check_unedited, parse_options
 from tithe.select.signals.gather import warn_unused
 from tithe.storage import run_files
@@ -147,6 +147,8 @@ def prepare(
     fingerprint = resume.fingerprint(task, splits.labels, splits.fingerprint)
     if point:
         point.check(fingerprint)
+    if task.run.select:
+        check_budget(splits.pool_labels, task.run.select)
     setup = open_setup(task, splits, accelerator)
     if point:
         point.check(setup.network.fingerprint)

@@ -9,6 +9,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,15 @@ def test_every_strategy_is_trained_and_what_is_done_is_not_done_again(
     assert again.returncode == 0 and "training with random" in again.stderr
     assert again.stderr.count("is already trained") == len(STRATEGIES) - 1
     assert (project / "artifacts/results.md").read_text() == table
+
+
+def test_the_documented_installation_has_what_the_documented_configs_need() -> None:
+    files = sorted((PROJECT / "configs").glob("train_config_*.json"))
+    runs = [config.load(file) for file in files]
+    needed = {"minilm"} | ({"tune"} if any(run.tune for run in runs) else set())
+    (dependency,) = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    assert needed == {"minilm", "tune"}
+    extras = dependency.removeprefix("tithe[").removesuffix("]")
+    assert needed == set(extras.split(","))
+    for name in ("README.md", "README.ru.md"):
+        assert f"'../..[{extras}]'" in (PROJECT / name).read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -225,7 +226,7 @@ def suite(
     equal_steps: Annotated[
         bool, typer.Option(help="Train every trial for the same number of optimizer steps, or of epochs.")
     ] = True,
-    processes: Annotated[int, typer.Option(min=1, help="Trials run in parallel.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, max=256, help="Trials run in parallel.")] = 1,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -251,6 +252,8 @@ def suite(
     ]
     own_budget = str((base.select or config.Select()).budget)
     shares, seed_list = _numbers(budgets or own_budget, "--budgets", float), _numbers(seeds, "--seeds", int)
+    for number in seed_list:
+        config.section(config.Select, {"seed": number}, "--seeds")
     with quiet_libraries():
         results = run_suite(base, Grid(names, shares, seed_list, equal_steps, _options(option)), out, processes)
     lines = standings.compute_standings(results)
@@ -282,7 +285,7 @@ def _suite_config(source: Path, of_file: _FileOptions, settings: Sequence[str]) 
 
 
 def _numbers(text: str, option: str, kind: type[Any]) -> list[Any]:
-    try:
-        return [kind(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise InputError(f"{option} {text} is not a list of numbers: write for example {option} 0,1") from None
+    with contextlib.suppress(ValueError):
+        if numbers := [kind(part) for part in text.split(",") if part.strip()]:
+            return numbers
+    raise InputError(f"{option} {text} is not a list of numbers: write for example {option} 0,1")

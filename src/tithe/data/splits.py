@@ -130,6 +130,11 @@ class Splits:
         return replace(self, train=train[balanced], report=report)
 
     @property
+    def pool_labels(self) -> Rows:
+        """Class indices of the training rows before balancing, from which a strategy selects; shape (N,)."""
+        return self.rows.labels[self.split.train]
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the training and validation rows and their source."""
         return storage.digest_bytes(self.rows.source.encode(), self.train.tobytes(), self.val.tobytes())

@@ -17,7 +17,7 @@ from tithe.models.features import Features
 from tithe.select.explain import explain
 from tithe.select.pool import Pool
 from tithe.select.rescore import rescore_with_model
-from tithe.select.rounds import History, check_rounds, choose_round, strategy_of
+from tithe.select.rounds import History, check_budget, check_rounds, choose_round, strategy_of
 from tithe.select.selection import Selection
 from tithe.select.settings import check_unedited, code_hashes, fingerprint, parse_options
 from tithe.select.signals.gather import SignalInputs, compute_signals, warn_unused
@@ -186,7 +186,9 @@ def _select(run: config.Run, settings: config.Select, load: Callable[[Task], Spl
     warn_unused(settings)
     accelerator = devices.accelerator(run.train.device, run.train.precision)
     task = open_checked(run)
-    setup = open_setup(task, load(task), accelerator)
+    splits = load(task)
+    check_budget(splits.pool_labels, settings)
+    setup = open_setup(task, splits, accelerator)
     result = choose_rows(setup, settings)
     if isinstance(setup.examples, Features):  # already computed: so the map can be drawn for any strategy
         embeddings = setup.examples.values[setup.splits.split.train]

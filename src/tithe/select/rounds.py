@@ -9,7 +9,7 @@ import numpy as np
 from tithe import config, plugins
 from tithe.arrays import Array, Rows
 from tithe.errors import InputError
-from tithe.select.budget import budget_rows
+from tithe.select.budget import budget_rows, quotas
 from tithe.select.pool import Pool
 from tithe.select.selection import Selection, select
 from tithe.select.settings import PREDICTIONS, first_strategy, strategies_of
@@ -68,6 +68,29 @@ def totals(rows: int, settings: config.Select) -> list[int]:
     if settings.rounds > count:
         raise InputError(f"select.rounds {settings.rounds} is more than the {count} rows of the budget: lower it")
     return [count * (number + 1) // settings.rounds for number in range(settings.rounds)]
+
+
+def check_budget(labels_N: Rows, settings: config.Select) -> None:
+    """Check that a budget gives each class its floor in every round, before anything is computed for the choice.
+
+    Parameters
+    ----------
+    labels_N
+        Class indices of the rows to choose from, shape (N,).
+
+    Raises
+    ------
+    InputError
+        It is too small.
+    """
+    if settings.strategy == "all":
+        return
+    first, *_ = totals(len(labels_N), settings)  # later rounds have more rows
+    try:
+        quotas(labels_N, first, settings.balance, settings.floor)
+    except InputError as error:
+        where = f"select.rounds {settings.rounds}, in the first of them: " if settings.rounds > 1 else ""
+        raise InputError(f"{where}{error}") from None
 
 
 def learns(strategy: str, encoder_is_trained: bool) -> bool:

@@ -25,7 +25,7 @@ from tithe.models import features, inference
 from tithe.progress import bar
 from tithe.select.choose import choose_rows
 from tithe.select.outputs import summary
-from tithe.select.rounds import learns
+from tithe.select.rounds import check_budget, learns
 from tithe.select.settings import check_unedited, code_hashes, overridden, parse_options
 from tithe.select.suite.options import Options, by_strategy
 from tithe.tasks import open_checked
@@ -73,6 +73,12 @@ class Grid:
     equal_steps: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse a budget or seed given twice: its trials would make differences look more certain than they are."""
+        for name, values in (("budgets", self.budgets), ("seeds", self.seeds)):
+            if twice := [value for value in values if values.count(value) > 1]:
+                raise InputError(f"{name} {', '.join(map(str, values))}: write {twice[0]} once")
+
     @property
     def all_strategies(self) -> list[str]:
         """The strategies, the two that are always included first."""
@@ -101,7 +107,7 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     Raises
     ------
     InputError
-        A strategy, an option, a budget or the config is invalid; nothing was run.
+        A strategy, an option, a budget or the config is invalid, or there are no test rows; nothing was run.
     Interrupted
         A signal requested a stop; finished trials are kept.
     """
@@ -123,6 +129,7 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     pending = [trial for trial in trials if trial not in done]
     if len(pending) < len(trials):
         logger.info("%d of %d trials are already done", len(trials) - len(pending), len(trials))
+    _check_rows(suite, pending)
     with interrupts.deferred() as stop, bar("trials", len(trials), "trials") as tick:
         tick(len(trials) - len(pending))
         for trial, result in _results(suite, pending, processes):
@@ -133,6 +140,22 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
             if stop.signum:
                 raise Interrupted(stop.signum, f"stopped; finished trials are in {out}: run again to continue")
     return [done[trial] for trial in trials]
+
+
+def _check_rows(suite: _Suite, trials: Sequence[Trial]) -> None:
+    """Check that there are rows to test on, and that every budget is large enough, before any trial is trained.
+
+    Raises
+    ------
+    InputError
+        They are not.
+    """
+    for seed, of_seed in itertools.groupby(trials, key=lambda trial: trial.seed):
+        splits = open_checked(suite.base.model_copy(update={"seed": seed})).load()
+        if not len(splits.test):
+            raise InputError("a suite compares strategies on test rows: set data.test_ratio above 0")
+        for trial in of_seed:
+            check_budget(splits.pool_labels, suite.settings(trial))
 
 
 def _finished(file: Path) -> dict[str, Any] | None:
