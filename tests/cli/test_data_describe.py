@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def test_describing_with_an_encoder_counts_the_tokens_that_training_would_cut(tr
 
 def test_describing_with_an_encoder_needs_texts_and_a_tokenizer(trained: Trained, run: Run, tmp_path: Path) -> None:
     raw = json.loads(trained.config.read_text())
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/a.png").touch()
     assert_refused(run("describe", tmp_path, "--encoder", raw["model"]["encoder"]), "leave it out for images")
     home = copied(Path(raw["model"]["encoder"]), tmp_path / "encoder")
     for path in home.glob("tokenizer*"):
@@ -59,9 +62,35 @@ def test_describing_images_tells_their_sizes_and_formats(run: Run, tmp_path: Pat
     assert "near-duplicates: " in result.out and "classes predicted from the file format alone: AUC " in result.out
 
 
-@pytest.mark.parametrize("option", ["--text-column", "--label-column"])
-def test_a_column_of_texts_is_refused_for_images(option: str, run: Run, tmp_path: Path) -> None:
-    assert_refused(run("describe", tmp_path, option, "review"), "are for texts: leave them out for images")
+@pytest.mark.parametrize("option", ["--text-column", "--label-column", "--validation", "--test", "--split-column"])
+def test_an_option_for_texts_is_refused_for_images(option: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    assert_refused(run("describe", tmp_path, option, "review"), f"{option} review is for texts: leave it out for")
+
+
+def test_a_folder_of_parts_is_described_as_texts(run: Run, tmp_path: Path) -> None:
+    for number in range(2):
+        texts = [f"text {number} {i}" for i in range(20)]
+        write_rows(tmp_path / f"part-{number}.parquet", texts, ["a", "b"] * 10)
+    for path in (tmp_path, tmp_path / "*.parquet"):
+        result = run("describe", path)
+        assert result.code == 0, result.err
+        assert result.out.startswith(f"{path.name}: 40 rows read, 40 kept\nwords per text: mean 3.0")
+    (tmp_path / "a.png").touch()
+    assert_refused(run("describe", tmp_path), "has both images and data files: pass --images, or a pattern such as")
+    (tmp_path / "labels.csv").write_text("path,label\na.png,real\n")
+    listed = run("describe", tmp_path)
+    assert listed.code == 2 and "no usable image among 1" in listed.err
+
+
+def test_describing_given_splits_shows_them(run: Run, tmp_path: Path) -> None:
+    lines = [f"{i % 2}|хлеб {i // 2}|test" for i in range(6)] + [f"{i % 2}|соль {i}|train" for i in range(24)]
+    options = ["--delimiter", "|", "--encoding", "cp1251", "--column-names", "label,text,part"]
+    (tmp_path / "rows.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode("cp1251")))
+    result = run("describe", tmp_path / "rows.csv.gz", *options, "--split-column", "part")
+    assert result.code == 0, result.err
+    given = "given: train 24, test 6, 3 of them repeat a text of it"
+    assert f"split: train 22, validation 2, test 6 ({given})" in result.out.splitlines(), result.out
 
 
 def test_describing_counts_what_is_left_out(run: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,21 @@ def test_an_evaluation_is_a_file_that_options_may_change(
     path = write_rows(tmp_path / "other.parquet", *make_texts(5, seed=9))
     whole = run("evaluate", "--config", write_config(file, {**asked, "dataset_path": str(path)}), "--json")
     assert json.loads(whole.out)["data"]["rows"] == 10 and (tmp_path / "kept/again/data/roc_curve.png").is_file()
+
+
+def test_another_file_may_be_written_in_another_way(trained: Trained, run: Run, tmp_path: Path) -> None:
+    texts, labels = make_texts(5, seed=9)
+    lines = [f"{label}|{text}" for text, label in zip(texts, labels, strict=True)]
+    (tmp_path / "rows.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode("utf-16")))
+    layout = ["--delimiter", "|", "--encoding", "utf-16", "--column-names", "label,text"]
+    evaluated = ["evaluate", "-c", trained.best, "--data", tmp_path / "rows.csv.gz", "--out", tmp_path / "out"]
+    result = run(*evaluated, *layout, "--json")
+    assert result.code == 0 and json.loads(result.out)["data"]["rows"] == 10, result.err
+    predicted = run("predict", trained.best, "--input", tmp_path / "rows.csv.gz", *layout, "--json")
+    assert [json.loads(line)["text"] for line in predicted.out.splitlines()] == texts
+    assert_refused(run(*evaluated), "is not UTF-8")
+    assert_refused(run("evaluate", "-c", trained.best, *layout), "are for a labelled file: pass one with --data")
+    assert_refused(run("predict", trained.best, "a text", *layout), "are for a file: pass one with --input")
 
 
 @pytest.mark.parametrize("how", ["option", "file"])

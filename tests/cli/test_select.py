@@ -15,6 +15,7 @@ from PIL import Image
 from support.pages import Page
 from support.texts import make_texts
 from tithe import plugins, storage
+from tithe.cli.select import _FileOptions, _suite_config
 
 pytestmark = pytest.mark.usefixtures("real_figures")
 
@@ -221,6 +222,16 @@ def test_a_setting_that_the_strategy_does_not_use_is_named(settings: Settings, t
 
 
 # ---- the suite
+
+
+@pytest.mark.parametrize(("settings", "share"), [([], 0.2), (["data.test_ratio=0.3"], 0.3), (["data.test=t.csv"], 0.1)])
+def test_a_suite_holds_rows_out_where_the_data_have_no_test_split(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: list[str], share: float
+) -> None:
+    (tmp_path / "t.csv").write_text("text,label\n")
+    monkeypatch.chdir(tmp_path)
+    found = _suite_config(rows, _FileOptions(None, None, None, None), settings)
+    assert found.data.test_ratio == share
 
 
 def test_a_suite_takes_the_budget_of_its_config_and_names_what_it_does_not_use(

@@ -33,6 +33,8 @@ USELESS = [
     ("train.schedule_epochs=5", ["train.schedule_steps=50"], "train.schedule_steps is set"),
     ("train.warmup_epochs=1", ["train.warmup_steps=5"], "train.warmup_steps is set"),
     ("train.careful_scaling=true", ["train.precision=bf16"], "only train.precision fp16 scales the loss"),
+    ("data.val_ratio=0.2", ["data.validation=v.csv"], "data.validation is set"),
+    ("data.test_ratio=0.2", ["data.test=t.csv"], "data.test is set"),
     ("data.class_weights=true", ["data.upsample=true"], "give all classes the same size, and so the same weight"),
     ("data.class_weights=true", ["data.downsample=true"], "give all classes the same size, and so the same weight"),
     ("images.margin=0.5", ["images.ranking_weight=0"], "images.ranking_weight is 0"),

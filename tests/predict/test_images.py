@@ -74,6 +74,12 @@ def score_by_hand(model: predict.TrainedModel, path: Path) -> float:
 # ---- a folder
 
 
+@pytest.mark.parametrize("more", [{"text_column": "review"}, {"layout": config.Layout(delimiter=";")}])
+def test_options_for_files_of_texts_are_refused(home: Path, root: Path, more: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"--text-column, --delimiter, .* are for texts: leave them out"):
+        predict.predict_stream(home / "best_model.pt", None, predict.TextInput(root / "real", **more), None)
+
+
 def test_the_batch_size_of_the_command_is_that_of_images_too(
     home: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,7 +91,7 @@ def test_the_batch_size_of_the_command_is_that_of_images_too(
         return real(self, batch)
 
     monkeypatch.setattr(predict.TrainedModel, "batch_probabilities", spy)
-    rows, _ = predict.predict_stream(home / "best_model.pt", None, root / "real", "text", 3)
+    rows, _ = predict.predict_stream(home / "best_model.pt", None, predict.TextInput(root / "real"), 3)
     count = len(list(rows))
     assert sum(sizes) == count > 3 and sizes[0] == max(sizes) == 3
 
@@ -240,4 +246,4 @@ def test_a_text_checkpoint_has_no_use_for_a_folder(
     texts = pipeline.train(config.parse(settings(train={"epochs": 1}))).best
     code, out, err = tithe("predict", texts, "--input", folder)
     assert code == 2 and out == "" and len(err) == 1
-    assert err[0].endswith("is a folder, and the checkpoint classifies texts: pass a file of texts")
+    assert "is a folder without Parquet, CSV, JSONL or JSON files, and the checkpoint classifies texts: pass" in err[0]

@@ -87,7 +87,7 @@ def test_the_same_texts_have_the_same_predictions(
         path = write_rows(tmp_path / f"{part}.parquet", texts, labels)
         other = predicted(evaluated(home, tmp_path / "other", dataset_path=str(path)), "data")
         assert other.drop_columns("row").equals(own.drop_columns("row"))
-        stream, _ = predict.predict_stream(home, None, path, "text", None)
+        stream, _ = predict.predict_stream(home, None, predict.TextInput(path), None)
         assert [row["probability"] for row in stream] == own["probability"].to_pylist()
 
 
@@ -118,7 +118,7 @@ def test_a_file_has_the_same_predictions_with_and_without_labels(
     path = write_rows(tmp_path / "other.parquet", texts, labels)
     found = predicted(evaluated(home, tmp_path / "found", dataset_path=str(path)), "data")["probability"].to_pylist()
     assert probabilities(home, texts) == found
-    stream, _ = predict.predict_stream(home, None, path, "text", None)
+    stream, _ = predict.predict_stream(home, None, predict.TextInput(path), None)
     assert [row["probability"] for row in stream] == found
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tithe.cli.options import AsJson, print_json, quiet_libraries
+from tithe.cli.options import (
+    AsJson,
+    ColumnNames,
+    Delimiter,
+    Encoding,
+    layout,
+    print_json,
+    quiet_libraries,
+)
 from tithe.errors import InputError
 
 if TYPE_CHECKING:  # slow to import
@@ -69,9 +77,19 @@ def prepare(
 
 @data_app.command(epilog="Example: tithe describe rows.parquet --json, or tithe describe photographs/")
 def describe(
-    file: Annotated[Path, typer.Argument(help="Parquet, CSV or JSONL file of texts, or folder of images.")],
+    file: Annotated[
+        Path, typer.Argument(help="Parquet, CSV or JSONL file of texts, folder or pattern of them, folder of images.")
+    ],
     text_column: Annotated[str | None, typer.Option(help="Column of the texts; text when unset.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the classes; label when unset.")] = None,
+    validation: Annotated[str | None, typer.Option(help="The same, of the rows of the validation split.")] = None,
+    test: Annotated[str | None, typer.Option(help="The same, of the rows of the test split.")] = None,
+    split_column: Annotated[
+        str | None, typer.Option(help="Column that says of each row whether it is train, validation or test.")
+    ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    column_names: ColumnNames = None,
     images: Annotated[bool, typer.Option("--images", help="The file is a CSV that lists images.")] = False,
     encoder: Annotated[
         str | None, typer.Option(help="Encoder whose tokenizer counts tokens, to show what max_length cuts off.")
@@ -81,17 +99,23 @@ def describe(
 ) -> None:
     """Show the result of cleaning and splitting data, without training."""
     from tithe import config
-    from tithe.data.images import load_images
+    from tithe.data.images import kind_of_folder, load_images
 
-    if images or file.is_dir():
+    of_texts = {
+        **{"text_column": text_column, "label_column": label_column, "validation": validation, "test": test},
+        "split_column": split_column,
+    }
+    given = {key: value for key, value in of_texts.items() if value is not None}
+    written = {"path": str(file), **layout(delimiter, encoding, column_names)}
+    if images or (file.is_dir() and kind_of_folder(file) == "images"):
         if encoder:
             raise InputError("--encoder counts the tokens of texts: leave it out for images")
-        if text_column or label_column:
-            raise InputError("--text-column and --label-column are for texts: leave them out for images")
-        splits, print_report = load_images(config.Data(path=str(file)), config.Images(), seed=0), _print_images
+        for key, value in given.items():
+            raise InputError(f"--{key.replace('_', '-')} {value} is for texts: leave it out for images")
+        settings = config.section(config.Data, written, "tithe describe")
+        splits, print_report = load_images(settings, config.Images(), seed=0), _print_images
     else:
-        text, label = text_column or "text", label_column or "label"
-        settings = config.Data(path=str(file), text_column=text, label_column=label)
+        settings = config.section(config.Data, {**written, **given}, "tithe describe")
         splits, print_report = _load_texts(settings, encoder, max_length), _print_texts
     if as_json:
         print_json(splits.report)
@@ -102,10 +126,20 @@ def describe(
         typer.echo(f"  dropped as {reason}: {count}")
     print_report(report)
     parts = report["splits"]
-    typer.echo(f"split: train {parts['train']}, validation {parts['val']}, test {parts['test']} (default settings)")
+    origin = "default settings"
+    if given_parts := parts.get("given"):
+        origin = f"given: {', '.join(_of_given(name, counts) for name, counts in given_parts.items())}"
+    typer.echo(f"split: train {parts['train']}, validation {parts['val']}, test {parts['test']} ({origin})")
+    if untrained := parts.get("not_in_training"):
+        typer.echo(f"classes without training rows: {', '.join(untrained)}")
     if small := parts["too_small_to_split"]:
         typer.echo(f"too small to split, only in train: {', '.join(small)}")
     typer.echo(f"list of dropped rows: {splits.dropped}")
+
+
+def _of_given(name: str, counts: Mapping[str, int]) -> str:
+    repeated = f", {counts['repeated']} of them repeat a text of it" if counts["repeated"] else ""
+    return f"{name} {counts['rows']}{repeated}"
 
 
 def _load_texts(settings: Data, encoder: str | None, max_length: int) -> Splits:

@@ -15,8 +15,20 @@ from tithe import storage
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML or JSON, native or in a recipe format.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting; repeatable.")]
+Delimiter = Annotated[str | None, typer.Option(help="Character between the fields of CSV, or tab.")]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of CSV or plain text, such as cp1251; UTF-8 when unset.")]
+ColumnNames = Annotated[
+    str | None, typer.Option(metavar="NAME,NAME", help="Names of the columns of CSV without a header line.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]
 AlwaysJson = Annotated[bool, typer.Option("--json", expose_value=False, help="Has no effect: the output is JSON.")]
+
+
+def layout(delimiter: str | None, encoding: str | None, column_names: str | None) -> dict[str, Any]:
+    """Return the options on how a file is written, as settings of `data`; those that are given."""
+    names = column_names.split(",") if column_names is not None else None
+    given = {"delimiter": delimiter, "encoding": encoding, "column_names": names}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 @contextlib.contextmanager

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from tithe.cli.options import AsJson, Set, print_json, quiet_libraries
+from tithe.cli.options import (
+    AsJson,
+    ColumnNames,
+    Delimiter,
+    Encoding,
+    Set,
+    layout,
+    print_json,
+    quiet_libraries,
+)
 from tithe.cli.train import print_scores
 from tithe.errors import InputError
 
@@ -30,6 +39,9 @@ def evaluate(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Labelled file; the run's own splits when unset.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for metrics and figures; artifacts/NAME when unset.")] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    column_names: ColumnNames = None,
     exact: Exact = False,
     settings: Set = None,
     as_json: AsJson = False,
@@ -38,7 +50,8 @@ def evaluate(
     from tithe import predict
     from tithe.evaluate.checkpoint import evaluate_checkpoint, read_settings
 
-    options = {"checkpoint_path": checkpoint, "dataset_path": data}
+    paths = {"checkpoint_path": checkpoint, "dataset_path": data}
+    options = {key: str(path) for key, path in paths.items() if path} | layout(delimiter, encoding, column_names)
     if out and any(setting.startswith(("artifacts_dir=", "name=")) for setting in settings or ()):
         raise InputError(f"--out {out} is the folder: leave out --set name and --set artifacts_dir, or --out")
     evaluation = read_settings(config_file, [*(settings or ()), *(["exact=true"] if exact else [])], options)
@@ -60,7 +73,8 @@ def predict(
         list[str] | None, typer.Argument(help="Texts, or images and folders; lines of standard input when unset.")
     ] = None,
     source: Annotated[
-        Path | None, typer.Option("--input", "-i", help="Parquet, CSV, JSONL or plain text file; a folder of images.")
+        Path | None,
+        typer.Option("--input", "-i", help="Parquet, CSV, JSONL or plain text; a folder or pattern of them; images."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Parquet, CSV, JSON or JSONL file to write.")
@@ -68,6 +82,9 @@ def predict(
     text_column: Annotated[
         str | None, typer.Option(help="Column of the texts in the input file; text when unset.")
     ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    column_names: ColumnNames = None,
     batch_size: Annotated[
         int | None,
         typer.Option(min=1, max=1 << 20, help="Texts or images per batch; as in the run's own evaluation when unset."),
@@ -76,20 +93,25 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Classify texts, with the probability of every class; or score images, real or fake."""
-    from tithe import predict
+    from tithe import config, predict
+    from tithe.predict.stream import is_lines
 
     if texts and source:
         raise InputError("pass texts or --input, not both")
     if exact and batch_size:
         raise InputError("--exact predicts one input at a time: leave --batch-size out")
-    if text_column and (source is None or source.is_dir() or source.suffix.lower() == ".txt"):
+    if text_column and (source is None or is_lines(source)):
         raise InputError(f"--text-column {text_column} is for a table: pass a Parquet, CSV or JSONL file with --input")
     if output and as_json:
         typer.echo("--json has no effect: the predictions go to --output", err=True)
     if source and output and source.resolve() == output.resolve():
         raise InputError(f"--output {output} would overwrite the input: choose another name")
+    written = config.section(config.Layout, layout(delimiter, encoding, column_names), "tithe predict")
+    if source is None and written != config.Layout():
+        raise InputError("--delimiter, --encoding and --column-names are for a file: pass one with --input")
+    given = predict.TextInput(source, text_column or "text", written) if source else None
     with quiet_libraries():
-        rows, as_line = predict.predict_stream(checkpoint, texts, source, text_column or "text", batch_size, exact)
+        rows, as_line = predict.predict_stream(checkpoint, texts, given, batch_size, exact)
         if output:
             count = predict.write(output, rows)
             typer.echo(f"{count} predictions in {output}", err=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # slow to import
 select_app = typer.Typer(rich_markup_mode=None)
 
 Source = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Labelled file, or a config to select among its training rows.")
+    Path, typer.Argument(metavar="DATA", help="Labelled file, folder of its parts, or a config: its training rows.")
 ]
 Encoder = Annotated[str | None, typer.Option(help="Encoder of the embeddings, if DATA is a file; minilm when unset.")]
 MaxLength = Annotated[
@@ -277,11 +277,13 @@ def _suite_config(source: Path, of_file: _FileOptions, settings: Sequence[str]) 
     """Return the config of a suite's trials: the given one, or that of a head on a frozen encoder for a data file."""
     from tithe import config
     from tithe.config.files import is_config_file
+    from tithe.data import gives_test
 
     if is_config_file(source):
         of_file.refuse()
         return config.load(source, settings)
-    return _file_config(source, of_file, settings, "tithe suite", test_ratio=0.2)
+    base = _file_config(source, of_file, settings, "tithe suite")
+    return base if gives_test(base.data) else _file_config(source, of_file, settings, "tithe suite", test_ratio=0.2)
 
 
 def _numbers(text: str, option: str, kind: type[Any]) -> list[Any]:

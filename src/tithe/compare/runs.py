@@ -33,6 +33,7 @@ _CURE = "pass run directories, or a folder of them"
 # Settings that do not change results: names, paths, speed, logging. Data are compared by content instead.
 _IGNORED = {
     *("name", "out", "data.path", "data.reader", "data.label_mapping", "data.num_workers"),
+    *("data.validation", "data.test", "data.delimiter", "data.encoding", "data.column_names"),
     *("train.log_every_steps", "train.device", "train.cache_features"),
 }
 _IGNORED_SECTIONS = ("checkpoint.", "track.")

@@ -12,12 +12,12 @@ from pydantic import BaseModel, ValidationError
 
 from tithe import plugins
 from tithe.config import unused
+from tithe.config.data import Data, Layout
 from tithe.config.explain import explain_mistakes, known_keys, required_keys
 from tithe.config.files import override, read
 from tithe.config.schema import (
     Checkpoint,
     ClearML,
-    Data,
     Images,
     MLflow,
     Model,
@@ -37,6 +37,7 @@ __all__ = [
     "Count",
     "Data",
     "Images",
+    "Layout",
     "MLflow",
     "Model",
     "Neptune",

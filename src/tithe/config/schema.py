@@ -7,35 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from tithe.config.values import Betas, Choices, Count, Decay, Positive, Range, Ratio, RatioRange, Section, Seed, Workers
+from tithe.config.data import Data
+from tithe.config.values import Betas, Choices, Count, Decay, Positive, Range, Ratio, RatioRange, Section, Seed
 from tithe.storage import run_files
-
-
-class Data(Section):
-    """Where the labelled rows are and how they are cleaned, split and balanced."""
-
-    path: str = Field(description="data file")
-    reader: str | None = Field(None, description="reader of the file or images; by suffix or layout when unset")
-    text_column: str = Field("text", description="column of the inputs")
-    label_column: str = Field("label", description="column of the classes, strings or numbers")
-    label_mapping: str | None = Field(
-        None, description="JSON file of {class: symbol}, for data whose labels were replaced by symbols"
-    )
-    val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation")
-    test_ratio: Ratio = Field(0.1, description="share of rows held out for the test; 0 for none")
-    upsample: bool = Field(False, description="repeat training rows of small classes up to the largest")
-    downsample: bool = Field(False, description="drop training rows of large classes down to the smallest")
-    class_weights: bool = Field(False, description="weight the training loss by inverse class frequency")
-    num_workers: Workers = Field(0, description="processes that collate batches ahead of training")
-    hold_out: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        (), description="generators whose images are used only for the test; for images"
-    )
-
-    @model_validator(mode="after")
-    def _leaves_training_rows(self) -> Data:
-        if self.val_ratio + self.test_ratio >= 1:
-            raise ValueError("val_ratio + test_ratio must be below 1, so that rows are left to train on")
-        return self
 
 
 class Model(Section):

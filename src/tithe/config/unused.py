@@ -106,6 +106,8 @@ RUN: tuple[Rule, ...] = (
         lambda run: run.train.precision in ("no", "bf16"),
         "only train.precision fp16 scales the loss",
     ),
+    Rule(("data.val_ratio",), lambda run: run.data.validation is not None, "data.validation is set"),
+    Rule(("data.test_ratio",), lambda run: run.data.test is not None, "data.test is set"),
     Rule(
         ("data.class_weights",),
         lambda run: run.data.upsample or run.data.downsample,

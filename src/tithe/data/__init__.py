@@ -5,8 +5,10 @@ from __future__ import annotations
 from tithe.data.balance import class_weights
 from tithe.data.dataset import Dataset
 from tithe.data.labels import Label, LabelMap
+from tithe.data.sources import find_reader
 from tithe.data.splits import Split, Splits, stratified
-from tithe.data.text.ingest import find_reader, ingest, symbols_of
+from tithe.data.text.ingest import ingest, symbols_of
+from tithe.data.text.input_files import find_sources, gives_test
 from tithe.data.text.load import load, load_unsplit
 
 __all__ = [
@@ -17,6 +19,8 @@ __all__ = [
     "Splits",
     "class_weights",
     "find_reader",
+    "find_sources",
+    "gives_test",
     "ingest",
     "load",
     "load_unsplit",

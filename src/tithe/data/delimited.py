@@ -6,12 +6,12 @@ import contextlib
 import csv
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TextIO
 
-from tithe.data import unclosed_quotes
+from tithe import config
+from tithe.data import compressed, unclosed_quotes
 from tithe.data.readers import Unreadable
 from tithe.data.unclosed_quotes import SUSPICIOUS
 from tithe.errors import InputError
@@ -24,25 +24,24 @@ _DELIMITERS = ",;\t"
 _NO_DELIMITER = "\uffff"
 _HEADER_LINES = 10
 _SAMPLE = 100_000
+_PLAIN = config.Layout()
 
 Row = list[str] | Unreadable
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Table]:
-    """Open a table whose first line has the names of its columns.
+def opened(path: Path, layout: config.Layout = _PLAIN) -> Iterator[Table]:
+    """Open a table; its first line has the names of its columns, unless the layout has them.
 
     Raises
     ------
     InputError
-        In the block too: the file is not UTF-8, or not CSV.
+        In the block too: the file has another encoding, is not CSV, or a compressed file is damaged.
     """
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield Table(path, file)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 (byte {error.start}): convert it, for example with iconv") from None
+        with compressed.opened_text(path, layout.encoding) as file:
+            yield Table(path, file, layout)
     except csv.Error as error:
         raise InputError(f"{path} is not CSV: {error}") from None
 
@@ -55,15 +54,20 @@ class Table:
     header
         Names of the columns; none for an empty file.
     delimiter
-        The one of comma, semicolon and tab that gives the header most fields; quotes are respected.
+        That of the layout, or the one of comma, semicolon and tab that gives the header most fields; quotes are
+        respected.
     """
 
-    def __init__(self, path: Path, file: TextIO) -> None:
+    def __init__(self, path: Path, file: Iterator[str], layout: config.Layout) -> None:
         lines = list(itertools.islice(file, _HEADER_LINES))
-        self.header, self.delimiter, self._skipped = _header(lines)
-        self._path = path
-        file.seek(0)
-        self._lines = _Lines(itertools.islice(file, self._skipped, None))
+        self._path, self._layout = path, layout
+        if layout.column_names:
+            self.header, self._skipped = list(layout.column_names), 0
+            self.delimiter = _delimiter_of(path, lines, layout)
+        else:
+            self.header, mark, self._skipped = _header(lines, layout.delimiter or _DELIMITERS)
+            self.delimiter = mark if layout.delimiter or len(self.header) > 1 else _NO_DELIMITER
+        self._lines = _Lines(itertools.chain(lines[self._skipped :], file))
 
     def rows(self) -> Iterator[tuple[int, Row]]:
         """Yield the number of a row's first line, from 1 for the first of the file, and its fields.
@@ -117,8 +121,9 @@ class Table:
     @cached_property
     def _usual_values(self) -> list[set[str]]:
         """The values of the columns that have few, in rows of one line."""
-        with self._path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            return unclosed_quotes.usual_values(_rows_of_one_line(file, self.delimiter), len(self.header))
+        with compressed.opened_text(self._path, self._layout.encoding, errors="replace") as file:
+            rows = _rows_of_one_line(file, self.delimiter, has_header=self._skipped > 0)
+            return unclosed_quotes.usual_values(rows, len(self.header))
 
 
 class _Lines:
@@ -151,15 +156,26 @@ class _Lines:
         self.ended = True
 
 
-def _header(lines: Sequence[str]) -> tuple[list[str], str, int]:
+def _header(lines: Sequence[str], delimiters: str) -> tuple[list[str], str, int]:
     """Return the fields of the header, their delimiter, and the number of lines that it takes."""
     for count in range(1, len(lines) + 1):
-        if found := [(f, mark, count) for mark in _DELIMITERS if (f := _strictly(lines[:count], mark))]:
+        if found := [(f, mark, count) for mark in delimiters if (f := _strictly(lines[:count], mark))]:
             break
     else:
-        found = [(next(csv.reader(lines[:1], delimiter=mark), []), mark, 1) for mark in _DELIMITERS]
-    fields, mark, count = max(found, key=lambda one: len(one[0]))
-    return fields, mark if len(fields) > 1 else _NO_DELIMITER, count
+        found = [(next(csv.reader(lines[:1], delimiter=mark), []), mark, 1) for mark in delimiters]
+    return max(found, key=lambda one: len(one[0]))
+
+
+def _delimiter_of(path: Path, lines: Sequence[str], layout: config.Layout) -> str:
+    """Return the delimiter that gives the first row of a file without a header a field for each name."""
+    names = layout.column_names or ()
+    if len(names) == 1 and not layout.delimiter:
+        return _NO_DELIMITER
+    widths = {mark: len(_header(lines, mark)[0]) for mark in layout.delimiter or _DELIMITERS}
+    if len(names) not in widths.values():
+        counts = f"{max(widths.values())} fields in its first line, and data.column_names {len(names)} names"
+        raise InputError(f"{path} has {counts}: name every column, or set data.delimiter")
+    return next(mark for mark, width in widths.items() if width == len(names))
 
 
 def _strictly(lines: Sequence[str], delimiter: str) -> list[str] | None:
@@ -170,9 +186,10 @@ def _strictly(lines: Sequence[str], delimiter: str) -> list[str] | None:
         return None
 
 
-def _rows_of_one_line(file: TextIO, delimiter: str) -> Iterator[list[str]]:
+def _rows_of_one_line(file: Iterable[str], delimiter: str, has_header: bool) -> Iterator[list[str]]:
     reader = csv.reader(file, delimiter=delimiter)
-    next(reader, None)  # the header
+    if has_header:
+        next(reader, None)
     before = reader.line_num
     for fields in itertools.islice(reader, _SAMPLE):
         if reader.line_num == before + 1:

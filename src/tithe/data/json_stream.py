@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from tithe.data import compressed
 from tithe.errors import InputError
 
-SUFFIX = ".json"
+SUFFIXES = compressed.forms(".json")
 _CHUNK = 1 << 20
 # The longest token that parses differently when cut off: -Infinity, an escape, the exponent of a number.
 _MARGIN = 16
@@ -22,12 +23,18 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def parts(path: Path) -> list[Path]:
-    """Return the JSON files of a folder, sorted by name; for a file, the file itself."""
+    """Return the JSON files of a folder, sorted by name; for a file, the file itself.
+
+    Raises
+    ------
+    InputError
+        A file is there both plain and compressed.
+    """
     if not path.is_dir():
         return [path]
     # Hidden files are unfinished temporary files, or belong to the system.
-    files = (p for p in path.iterdir() if p.suffix.lower() == SUFFIX and not p.name.startswith(".") and p.is_file())
-    return sorted(files, key=lambda part: part.name)
+    visible = (p for p in path.iterdir() if not p.name.startswith(".") and p.is_file())
+    return compressed.in_order(p for p in visible if compressed.suffix_of(p) in SUFFIXES)
 
 
 def values(path: Path) -> Iterator[object]:
@@ -41,7 +48,7 @@ def values(path: Path) -> Iterator[object]:
     InputError
         The file is not JSON; the message names the line and the column, or the byte that is not UTF-8.
     """
-    with path.open("rb") as file:
+    with compressed.opened(path) as file:
         window = _Window(path, file)
         yield from _elements(window) if window.peek() == "[" else _sequence(window)
 
@@ -93,9 +100,8 @@ class _Window:
         self.text, self.at, self.ended = "", 0, False
         self._path, self._file = path, file
         self._line = self._column = 1
-        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
-            file.seek(0)
-        self._bytes = file.tell()
+        beginning = file.read(len(codecs.BOM_UTF8))  # a compressed file can't be read from its beginning again
+        self._bytes, self._ahead = (len(beginning), b"") if beginning == codecs.BOM_UTF8 else (0, beginning)
         self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def peek(self) -> str:
@@ -147,7 +153,7 @@ class _Window:
         self._line, self._column = self._place(self.at)
         self.text, self.at = self.text[self.at :], 0
         # At least doubling the text, so that a huge value is parsed a few times, not once per chunk.
-        data = self._file.read(max(_CHUNK, len(self.text)))
+        data, self._ahead = self._ahead + self._file.read(max(_CHUNK, len(self.text))), b""
         self._bytes += len(data)
         self.ended = not data
         try:

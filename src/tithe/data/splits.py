@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from tithe import config, storage
 from tithe.arrays import Rows
 from tithe.data.balance import resample
+from tithe.data.clean import clean_text
 from tithe.data.dataset import Dataset
 from tithe.data.labels import LabelMap
+
+Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = get_args(Part)
+_PARTS: dict[str, Part] = {
+    **{"train": "train", "test": "test"},
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+}
+
+
+def part_of(name: str) -> Part | None:
+    """Return the split that a name means; None for other names."""
+    return _PARTS.get(clean_text(name).lower())
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from tithe import config
+from tithe.config.data import ColumnNames, Delimiter, Encoding
 from tithe.config.files import override, read
-from tithe.data import Dataset
+from tithe.data import Dataset, sources
 from tithe.errors import InputError
 from tithe.evaluate import classification
 from tithe.evaluate.results import write_results
@@ -35,13 +36,22 @@ class Evaluation(config.Section):
         ("validation", "test"), description="which of the run's own rows"
     )
     artifacts_dir: str = Field("artifacts", description="folder in which each evaluation gets its own folder")
+    delimiter: Delimiter = None
+    encoding: Encoding = "utf-8"
+    column_names: ColumnNames = None
     exact: bool = Field(False, description="one row at a time in float32; as the run's own evaluation when unset")
     name: Annotated[str, Field(pattern=r"^\w[\w.\-]*$")] | None = Field(
         None, description="folder of this evaluation; the name of the run when unset"
     )
 
+    @property
+    def layout(self) -> config.Layout | None:
+        """How the labelled file is written; None where no setting says so."""
+        given = {key: value for key, value in self if key in config.Layout.model_fields}
+        return config.Layout(**given) if given.keys() & self.model_fields_set else None
 
-def read_settings(file: Path | None, overrides: Sequence[str], options: Mapping[str, Path | None]) -> Evaluation:
+
+def read_settings(file: Path | None, overrides: Sequence[str], options: Mapping[str, Any]) -> Evaluation:
     """Read the settings of an evaluation: a file, overridden by `key=value` settings, then by other options.
 
     Raises
@@ -51,11 +61,13 @@ def read_settings(file: Path | None, overrides: Sequence[str], options: Mapping[
     """
     raw = read(file)[1] if file else {}
     raw |= dict(map(override, overrides))
-    raw |= {key: str(path) for key, path in options.items() if path}
+    raw |= options
     if "checkpoint_path" not in raw:
         where = f"checkpoint_path in {file.name}" if file else "--config FILE"
         raise InputError(f"no checkpoint to evaluate: pass -c CHECKPOINT, or {where}")
     settings = config.section(Evaluation, raw, file.name if file else "tithe evaluate")
+    if settings.layout and not settings.dataset_path:
+        raise InputError("delimiter, encoding and column_names are for a labelled file: pass one with --data")
     if settings.dataset_path and "splits" in settings.model_fields_set:
         logger.warning("splits has no effect: all rows of %s are evaluated", settings.dataset_path)
     return settings
@@ -99,13 +111,13 @@ def _line(part: str, settings: Evaluation, result: Mapping[str, Any]) -> dict[st
 def _parts(trained: TrainedModel, settings: Evaluation) -> dict[str, Examples]:
     """Return the examples of each part, as `TrainedModel.inputs` gives them."""
     if settings.dataset_path is not None:
-        task = trained.task.with_data(Path(settings.dataset_path))
+        task = trained.task.with_data(Path(settings.dataset_path), settings.layout)
         dataset, labels = task.load_labelled()
         codes_C = trained.labels.encode(labels.names)
         labelled = Dataset(dataset.table, dataset.rows, codes_C[dataset.labels], dataset.source)
         return {"data": trained.inputs(task.encode(labelled))}
     path = trained.run.data.path
-    if not Path(path).exists():
+    if not Path(path).exists() and not sources.is_pattern(Path(path)):
         raise InputError(f"the run's training data {path} do not exist: pass a labelled file with --data")
     splits = trained.task.load()
     trained.labels.check_same(splits.labels, path)

@@ -7,13 +7,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tithe import plugins
+from tithe import config, plugins
+from tithe.data import compressed, sources
 from tithe.data.clean import clean_text, why_not_text
-from tithe.data.readers import Unreadable
+from tithe.data.readers import Pair, Unreadable
+from tithe.data.sources import Source
 from tithe.data.text import truncation
-from tithe.data.text.ingest import find_reader
 from tithe.errors import InputError
 from tithe.models.examples import Truncated
 from tithe.predict.model import Prediction, TrainedModel, load
@@ -24,12 +25,22 @@ logger = logging.getLogger("tithe")
 # Texts of one pass: those of a file up to this size have the batches of an evaluation of the file.
 _TEXTS_IN_MEMORY = 1 << 14
 _EXCERPT = 80
+_LINES = compressed.forms(".txt")
 
 
-def read_texts(inputs: list[str] | None, source: Path | None, text_column: str) -> Iterator[str]:
+class TextInput(NamedTuple):
+    """Files of texts to predict: a path as `sources.find` takes it, the column of the texts, how they are written."""
+
+    path: Path
+    text_column: str = "text"
+    layout: config.Layout = config.Layout()
+
+
+def read_texts(inputs: list[str] | None, source: TextInput | None) -> Iterator[str]:
     """Yield the given texts, the texts of a file, or the lines of standard input.
 
     A missing text in a file is replaced by an empty one, so that predictions and rows stay aligned; a warning says so.
+    fastText's labels on a line of a text file are not part of its text.
 
     Raises
     ------
@@ -42,20 +53,34 @@ def read_texts(inputs: list[str] | None, source: Path | None, text_column: str) 
         if sys.stdin.isatty():
             raise InputError("no text: give one after the checkpoint, or --input FILE, or lines on standard input")
         yield from (line.rstrip("\n") for line in sys.stdin)
-    elif source.suffix.lower() == ".txt":
-        if not source.is_file():
-            raise InputError(f"no input file {source}")
-        with source.open(encoding="utf-8", errors="replace") as file:
-            yield from (line.rstrip("\n") for line in file)
+    elif is_lines(source.path):
+        if not source.path.is_file():
+            raise InputError(f"no input file {source.path}")
+        with compressed.opened_text(source.path, source.layout.encoding, errors="replace") as file:
+            text_of = plugins.load("readers", "fasttext").text_of
+            yield from (text_of(line.rstrip("\r\n")) for line in file)
+    elif source.path.is_dir() and not sources.has_parts(source.path):  # plain text among pictures is a note
+        cure = f"pass a file of texts, or a pattern such as '{source.path}/*.txt'"
+        problem = f"is a folder without {sources.FORMATS}, and the checkpoint classifies texts"
+        raise InputError(f"{source.path} {problem}: {cure}")
     else:
-        yield from _texts_of_rows(source, text_column)
+        yield from _texts_of_rows(sources.find(source.path, None, source.layout), source.text_column)
 
 
-def _texts_of_rows(source: Path, text_column: str) -> Iterator[str]:
-    reader = plugins.load("readers", find_reader(source, None))
-    _check(source, (text for rows in reader.read(source, text_column, None) for text, _ in rows))
-    for rows in reader.read(source, text_column, None):
-        yield from ("" if why_not_text(text) else text for text, _ in rows)
+def is_lines(path: Path) -> bool:
+    """Return whether a file has a text on every line, and no columns."""
+    return compressed.suffix_of(path) in _LINES and not sources.is_pattern(path)
+
+
+def _texts_of_rows(source: Source, text_column: str) -> Iterator[str]:
+    _check(source.path, (text for rows in _rows(source, text_column) for text, _ in rows))
+    for rows in _rows(source, text_column):
+        yield from (text if isinstance(text, str) and not why_not_text(text) else "" for text, _ in rows)
+
+
+def _rows(source: Source, text_column: str) -> Iterator[list[Pair]]:
+    for file in source.files:
+        yield from source.read(file, text_column, None)
 
 
 def _check(source: Path, texts: Iterator[object]) -> None:
@@ -78,8 +103,7 @@ def _check(source: Path, texts: Iterator[object]) -> None:
 def predict_stream(
     checkpoint: Path,
     inputs: list[str] | None,
-    source: Path | None,
-    text_column: str,
+    source: TextInput | None,
     batch_size: int | None,
     exact: bool = False,
 ) -> tuple[Rows, Callable[[dict[str, Any]], str]]:
@@ -91,21 +115,21 @@ def predict_stream(
     Raises
     ------
     InputError
-        The checkpoint or the input does not exist.
+        The checkpoint or the input does not exist, or options of texts are given for images.
     """
-    stream = None if inputs is not None or (source and source.is_dir()) else read_texts(inputs, source, text_column)
     model = load(checkpoint).exactly() if exact else load(checkpoint)
     if model.run.task != "image":
-        if source and source.is_dir():
-            raise InputError(f"{source} is a folder, and the checkpoint classifies texts: pass a file of texts")
-        predictions = _predict_texts(model, stream or iter(inputs or []), batch_size)
+        stream = iter(inputs) if inputs is not None else read_texts(None, source)
+        predictions = _predict_texts(model, stream, batch_size)
         return ({"text": text, **prediction._asdict()} for text, prediction in predictions), _text_line
     from tithe.predict.images import score_images  # it needs the extra `image`
 
-    sources = [Path(path) for path in inputs or []] or ([source] if source else [])
-    if not sources:
+    if source and source != TextInput(source.path):
+        raise InputError("--text-column, --delimiter, --encoding and --column-names are for texts: leave them out")
+    paths = [Path(path) for path in inputs or []] or ([source.path] if source else [])
+    if not paths:
         raise InputError("no images: give files or folders after the checkpoint, or --input FOLDER")
-    return (score._asdict() for score in score_images(model, sources, batch_size or model.rows_at_once)), _image_line
+    return (score._asdict() for score in score_images(model, paths, batch_size or model.rows_at_once)), _image_line
 
 
 def _text_line(row: dict[str, Any]) -> str:

@@ -172,6 +172,12 @@ def _row_counts(data: Json) -> Iterator[Fact]:
         yield f"dropped: {reason}", count
     for part, name in _PARTS.items():
         yield f"{name} rows", splits[part]
+    for part, counts in splits.get("given", {}).items():
+        yield f"{part} rows of the data's own split", counts["rows"]
+        if counts["repeated"]:
+            yield f"{part} rows that repeat a text of that split", counts["repeated"]
+    if untrained := splits.get("not_in_training"):
+        yield "classes without training rows", ", ".join(untrained)
     if "train_selected" in splits:
         yield "training rows selected", splits["train_selected"]
     if splits["train_after_balancing"] != splits.get("train_selected", splits["train"]):

@@ -28,10 +28,9 @@ from tithe.tasks.protocol import Criterion, Task
 # Least product of steps and learning rate, and a good rate. On unseen generators, 320 steps gave an AUC near 0.6 at a
 # rate of 1.25e-5, and of 0.95 at 2e-4.
 _LEAST_WAY, _GOOD_RATE = 0.02, 2e-4
-_FOR_TEXTS = (
-    *("select", "model", "data.text_column", "data.label_column", "data.label_mapping"),
-    *("train.label_smoothing", "tune.dropout", "tune.dropout_of"),
-)
+_TEXT_DATA = ("text_column", "label_column", "label_mapping", "validation", "test", "split_column")
+_TEXT_TRAINING = ("train.label_smoothing", "tune.dropout", "tune.dropout_of")
+_FOR_TEXTS = ("select", "model", *(f"data.{key}" for key in _TEXT_DATA), *_TEXT_TRAINING)
 
 
 @dataclass(frozen=True)
@@ -173,9 +172,10 @@ class Image:
         """Return the config's photographs, checked and split; see `images.load_images`."""
         return images.load_images(self.run.data, self.settings, self.run.seed)
 
-    def with_data(self, path: Path) -> Image:
+    def with_data(self, path: Path, layout: config.Layout | None = None) -> Image:
         """Return the same task on other labelled photographs."""
-        return Image(self.run.model_copy(update={"data": config.Data(path=str(path))}))
+        written = (layout or (self.run.data.layout if path.is_file() else config.Layout())).model_dump()
+        return Image(self.run.model_copy(update={"data": config.Data(path=str(path), **written)}))
 
     def load_labelled(self) -> tuple[Dataset, LabelMap]:
         """Return every usable photograph of the config's gallery; see `images.ingest`."""
@@ -263,7 +263,7 @@ class Image:
 
 def check(run: config.Run) -> None:
     """Check a config's data settings before any data is read."""
-    images.find_gallery(Path(run.data.path), run.data.reader)
+    images.open_gallery(Path(run.data.path), run.data.reader, run.data.layout)
     if run.data.class_weights:
         raise InputError("data.class_weights is for texts: set data.upsample to balance images")
     unused.refuse(run, _FOR_TEXTS, "texts", "images")

@@ -54,8 +54,8 @@ class Task(Protocol):
         """Return every usable row of the config's data, and their classes."""
         ...
 
-    def with_data(self, path: Path) -> Task:
-        """Return the same task on other labelled data."""
+    def with_data(self, path: Path, layout: config.Layout | None = None) -> Task:
+        """Return the same task on other labelled data; the layout is that of the config, where it fits, when unset."""
         ...
 
     def encode(self, dataset: Dataset, tick: Tick = ...) -> Examples:

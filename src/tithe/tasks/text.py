@@ -17,7 +17,7 @@ from tithe import config, data, metrics, storage
 from tithe.arrays import Array, Rows
 from tithe.checkpoints.state import CONFIGURATION, TOKENIZER
 from tithe.config import unused
-from tithe.data import Dataset, splits
+from tithe.data import Dataset, sources, splits
 from tithe.data.clean import clean_text
 from tithe.errors import InputError
 from tithe.models import classifier, encoders, freeze, inference, kernels, padding, tokens, vocabulary
@@ -68,10 +68,12 @@ class Text:
         """Return the config's rows, cleaned and split; see `data.load`."""
         return data.load(self.run.data, self.run.seed)
 
-    def with_data(self, path: Path) -> Text:
+    def with_data(self, path: Path, layout: config.Layout | None = None) -> Text:
         """Return the same task on another labelled file with the same columns."""
         own = self.run.data
-        other = config.Data(path=str(path), text_column=own.text_column, label_column=own.label_column)
+        written = layout or (own.layout if sources.fits(path, own.layout) else config.Layout())
+        columns: dict[str, Any] = {"text_column": own.text_column, "label_column": own.label_column}
+        other = config.Data(path=str(path), **columns, **written.model_dump())
         return replace(self, run=self.run.model_copy(update={"data": other}))
 
     def load_labelled(self) -> tuple[Dataset, data.LabelMap]:
@@ -221,7 +223,7 @@ class Text:
 def check(run: config.Run) -> None:
     """Check a config's data settings before any data is read; see `data.load`."""
     unused.refuse(run, ("images", "data.hold_out"), "images", "texts")
-    data.find_reader(Path(run.data.path), run.data.reader)
+    data.find_sources(run.data)
     data.symbols_of(run.data)
 
 

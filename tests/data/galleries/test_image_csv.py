@@ -154,7 +154,7 @@ WRONG_LISTS = {
     ),
     "a score in words": ([HEAD, "a.png,real,high,"], "line 2: score 'high' is invalid"),
     "no number": ([HEAD, "a.png,real,nan,"], "line 2: score 'nan' is invalid"),
-    "a split": ([HEAD, "a.png,real,,dev"], "line 2: split 'dev' is invalid: write train, val, test"),
+    "a split": ([HEAD, "a.png,real,,dev-1"], "line 2: split 'dev-1' is invalid: write train, val, test"),
     "out of the folder": ([HEAD, "../a.png,real,,"], "line 2: '../a.png' leads out of"),
     "out by a detour": ([HEAD, "a/../../b.png,real,,"], "line 2: 'a/../../b.png' leads out of"),
     "out by a root": ([HEAD, "/etc/a.png,real,,"], "line 2: '/etc/a.png' leads out of"),

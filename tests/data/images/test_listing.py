@@ -2,7 +2,8 @@
 
 import pytest
 
-from tithe.data.images.listing import class_of, part_of
+from tithe.data.images.listing import class_of
+from tithe.data.splits import part_of
 
 NAMES = {
     "real": 1,

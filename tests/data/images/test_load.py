@@ -57,6 +57,15 @@ def test_what_a_person_should_know_of_a_list_is_in_the_report_and_the_log(
     assert found.report["remarks"] == remarks and set(remarks) < set(caplog.messages)
 
 
+@pytest.mark.parametrize("what", ["the list", "the images"])
+def test_what_git_lfs_has_not_fetched_is_said(tmp_path: Path, what: str) -> None:
+    path = listed(tmp_path, [{"path": f"{i}.png", "label": i % 2} for i in range(4)])
+    for file in tmp_path.glob("*.csv" if what == "the list" else "*.png"):
+        file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(InputError, match=rf"{'labels.csv' if what == 'the list' else 'png'} is a Git LFS pointer"):
+        load(path)
+
+
 # ---- sets that can't be split, as data
 
 

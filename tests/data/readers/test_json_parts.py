@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_folder_is_read_in_order(folder: Path) -> None:
     reader = plugins.load("readers", "json_parts")
-    assert reader.SUFFIXES == (".json",)
+    assert reader.SUFFIXES == (".json", ".json.gz", ".json.zst")
     assert reader.parts(folder) == [folder / "part_1.json", folder / "part_2.json"]
     assert pairs(folder) == [("хлеб", "кухня"), ("goal", 3), ("moon", 2.5), ("cup", ["sport"])]
     assert pairs(folder / "part_2.json") == [("moon", 2.5), ("cup", ["sport"])]

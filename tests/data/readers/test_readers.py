@@ -14,7 +14,8 @@ from tithe import plugins
 from tithe.testing import check_reader
 
 
-@pytest.mark.parametrize("name", plugins.names("readers"))
+# A line of fastText holds no line break, and its columns have no names.
+@pytest.mark.parametrize("name", sorted(set(plugins.names("readers")) - {"fasttext"}))
 def test_every_reader_keeps_the_contract(name: str) -> None:
     check_reader(name, WRITERS[name.removesuffix("_parts")])
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from support.texts import make_texts, write_rows
 from tithe import config, storage
 from tithe.select.suite.trials import Grid, run_suite
 
@@ -47,6 +48,23 @@ def test_trials_in_processes_are_the_same(base: config.Run, tmp_path: Path) -> N
     )
     assert [r["rows_sha256"] for r in one] == [r["rows_sha256"] for r in two]
     assert [r["test"]["accuracy"] for r in one] == [r["test"]["accuracy"] for r in two]
+
+
+def test_a_suite_tests_on_the_given_split_and_selects_among_the_training_rows(
+    base: config.Run, tmp_path: Path, rows: Path
+) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/train.parquet").write_bytes(rows.read_bytes())
+    texts, labels = make_texts(10, classes=3, seed=5)  # a class that has no training rows
+    write_rows(tmp_path / "parts/test.parquet", texts, labels)
+    run = base.model_copy(update={"data": config.Data(path=str(tmp_path / "parts"))})
+    results = run_suite(run, Grid(["el2n"], [0.25], [0, 1]), tmp_path / "suite")
+    assert {result["strategy"] for result in results} == {"all", "random", "el2n"}
+    assert len({result["split_sha256"] for result in results}) == 2  # validation is drawn by the seed
+    files = len(list((tmp_path / "suite/trials").iterdir()))
+    write_rows(tmp_path / "parts/test.parquet", texts[:-1], labels[:-1])
+    run_suite(run, Grid(["el2n"], [0.25], [0]), tmp_path / "suite")
+    assert len(list((tmp_path / "suite/trials").iterdir())) == files + 3  # other data, other trials
 
 
 def edited(trials: list[Path]) -> None:

@@ -6,23 +6,22 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from tithe.data import delimited
+from tithe import config, storage
+from tithe.data import compressed, delimited
 from tithe.data.clean import clean_text
 from tithe.data.images.listing import (
     CLASSES,
     FAKE,
-    PARTS,
     REAL,
     UNKNOWN,
     Listed,
     Listing,
-    Part,
     Skipped,
     class_of,
-    part_of,
 )
 from tithe.data.labels import normalise
 from tithe.data.readers import Unreadable
+from tithe.data.splits import PARTS, Part, part_of
 from tithe.errors import InputError
 
 _COLUMNS = {
@@ -37,9 +36,11 @@ _COLUMNS = {
 }
 _REQUIRED = ("path", "label")
 _NUMBERS = {1: REAL, "true": REAL, 0: FAKE, "false": FAKE}
-_SUFFIXES = (".csv", ".tsv")
-_SINGLE = ("labels.csv", "data.csv", "metadata.csv")
-_SPLITS = {f"{part}.csv": part for part in PARTS}
+_SUFFIXES = compressed.forms(".csv", ".tsv")
+_SINGLE = compressed.forms("labels.csv", "data.csv", "metadata.csv")
+_SPLITS = {name: part for part in PARTS for name in compressed.forms(f"{part}.csv")}
+_PLAIN = config.Layout()
+LAYOUT = ("delimiter", "encoding", "column_names")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 Row = Mapping[str, str]
@@ -48,10 +49,10 @@ Row = Mapping[str, str]
 def claims(path: Path) -> int:
     """Return how well this gallery fits a path: 2 for a CSV file, or a folder with a file of a known name, else 0."""
     names = (*_SINGLE, *_SPLITS)
-    return 2 * (path.suffix.lower() in _SUFFIXES or any((path / name).is_file() for name in names))
+    return 2 * (compressed.suffix_of(path) in _SUFFIXES or any((path / name).is_file() for name in names))
 
 
-def listing(path: Path) -> Listing:
+def listing(path: Path, layout: config.Layout = _PLAIN) -> Listing:
     """List every line of a CSV file, or of the list in a folder, in file order.
 
     In a folder the list is `labels.csv`, `data.csv` or `metadata.csv`; or `train.csv`, `val.csv` and `test.csv`,
@@ -64,13 +65,14 @@ def listing(path: Path) -> Listing:
     Raises
     ------
     InputError
-        No list or more than one, a required column is missing, a path leads out of the folder, or a value is not
-        valid in its column.
+        No list or more than one, a list that is a pointer of Git LFS, a required column is missing, a path leads out of
+        the folder, or a value is not valid in its column.
     """
     entries: list[Listed | Skipped] = []
     remarks: list[str] = []
     for file, part in _lists(path).items():
-        read = _read(file, part)
+        storage.refuse_pointers(file)
+        read = _read(file, part, layout)
         entries += read.entries
         remarks += read.remarks
     if not entries:
@@ -86,16 +88,16 @@ def _lists(path: Path) -> dict[Path, Part | None]:
     if len(single) + bool(by_split) != 1:
         names = ", ".join(file.name for file in single | by_split)
         problem = f"more than one list ({names})" if single else "no list"
-        raise InputError(
-            f"{path} has {problem}: pass one CSV, or a folder with one of {', '.join((*_SINGLE, *_SPLITS))}"
-        )
+        choices = ", ".join(name for name in (*_SINGLE, *_SPLITS) if name.endswith(".csv"))
+        raise InputError(f"{path} has {problem}: pass one CSV, or a folder with one of {choices}")
+    compressed.in_order(by_split)  # each of them once, plain or compressed
     return single or by_split
 
 
-def _read(file: Path, part: Part | None) -> Listing:
+def _read(file: Path, part: Part | None, layout: config.Layout) -> Listing:
     numbered: list[Listed] = []
     entries: list[Listed | Skipped] = []
-    with delimited.opened(file) as table:
+    with delimited.opened(file, layout) as table:
         columns = _columns(file, table.header)
         if part:
             columns.pop("split", None)

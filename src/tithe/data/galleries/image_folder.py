@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tithe.data.clean import clean_text
-from tithe.data.images.listing import UNKNOWN, Listed, Listing, Skipped, class_of, part_of
+from tithe.data.images.listing import UNKNOWN, Listed, Listing, Skipped, class_of
 from tithe.data.labels import storable
+from tithe.data.splits import part_of
 from tithe.errors import InputError
 
 _LAYOUTS = "[split/]real|fake, [split/]generator/[kind/]0_real|1_fake or generator/train|val/nature|ai"
@@ -42,6 +43,11 @@ def listing(path: Path) -> Listing:
     if not any(isinstance(entry, Listed) for entry in entries):
         raise InputError(f"{path} has no folder of real or fake images: {_CURE}")
     return Listing(entries)
+
+
+def has_pictures(folder: Path) -> bool:
+    """Return whether a folder, or one below it, has a file with the suffix of an image."""
+    return any(_IMAGE.fullmatch(file) for file in _files(folder))
 
 
 def _entry(root: Path, file: str) -> Listed | Skipped:

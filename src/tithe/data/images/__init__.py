@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tithe.data.images.load import find_gallery, ingest, load_images, root
+from tithe.data.images.load import find_gallery, ingest, kind_of_folder, load_images, open_gallery, root
 
 __all__ = [
     "find_gallery",
     "ingest",
+    "kind_of_folder",
     "load_images",
+    "open_gallery",
     "root",
 ]

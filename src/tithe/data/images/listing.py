@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 from tithe.data.clean import clean_text
-
-Part = Literal["train", "val", "test"]
-PARTS: tuple[Part, ...] = get_args(Part)
+from tithe.data.splits import Part
 
 FAKE, REAL = 0, 1
 CLASSES = ("fake", "real")
 UNKNOWN = "unknown"
 
 _CLASS = re.compile(r"(?:\d+_)?(?:(real|nature)|fake|ai)")
-_PARTS: dict[str, Part] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -72,8 +69,3 @@ def class_of(name: str) -> int | None:
     """Return 1 for real, 0 for fake, None for other names; a number before the name is ignored, as in `0_real`."""
     match = _CLASS.fullmatch(clean_text(name).lower())
     return match and int(match[1] is not None)
-
-
-def part_of(name: str) -> Part | None:
-    """Return the split that a name means; None for other names."""
-    return _PARTS.get(clean_text(name).lower())

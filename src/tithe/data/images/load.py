@@ -5,21 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
 
 from tithe import config, plugins, storage
 from tithe.config import unused
+from tithe.data import readers, sources
 from tithe.data.balance import resample
 from tithe.data.dataset import Dataset
 from tithe.data.images import checks
-from tithe.data.images.listing import CLASSES, PARTS
+from tithe.data.images.listing import CLASSES
 from tithe.data.images.report import count_values, describe_files, describe_splits, warn
 from tithe.data.images.rows import SCHEMA, Sifted, drop, sift
 from tithe.data.images.splits import assign_splits
 from tithe.data.labels import LabelMap
-from tithe.data.splits import Split, Splits
+from tithe.data.splits import PARTS, Split, Splits
 from tithe.errors import InputError
 from tithe.storage import cache
 
@@ -58,6 +60,34 @@ def find_gallery(path: Path, name: str | None) -> str:
     return best
 
 
+def kind_of_folder(folder: Path) -> str:
+    """Return what a folder of data has: `images`, which a CSV in it may list, or else `texts`.
+
+    Raises
+    ------
+    InputError
+        It has both.
+    """
+    image_csv, image_folder = (plugins.load("galleries", name) for name in ("image_csv", "image_folder"))
+    has_pictures = image_folder.has_pictures(folder)
+    if has_pictures and not image_csv.claims(folder) and sources.has_parts(folder):
+        cure = f"pass --images, or a pattern such as '{folder}/*.parquet'"
+        raise InputError(f"{folder} has both images and data files: {cure}")
+    return "images" if has_pictures else "texts"
+
+
+def open_gallery(path: Path, name: str | None, layout: config.Layout) -> tuple[ModuleType, tuple[config.Layout, ...]]:
+    """Return the gallery that reads a path, and the layout in a tuple if it is of a kind that has one.
+
+    Raises
+    ------
+    InputError
+        As `find_gallery`, or a setting of the layout is given and the gallery does not read it.
+    """
+    gallery = plugins.load("galleries", find_gallery(path, name))
+    return gallery, readers.layout_of(gallery, layout, path)
+
+
 def ingest(settings: config.Data, images: config.Images) -> tuple[Dataset, LabelMap, Path]:
     """List, read and filter all images; the result is cached until a file changes.
 
@@ -73,15 +103,18 @@ def ingest(settings: config.Data, images: config.Images) -> tuple[Dataset, Label
         The gallery cannot be read, or has no usable image.
     """
     path = Path(settings.path)
-    gallery = find_gallery(path, settings.reader)
-    listing = plugins.load("galleries", gallery).listing(path)
+    gallery, layout = open_gallery(path, settings.reader, settings.layout)
+    listing = gallery.listing(path, *layout)
     stamps = [checks.stamp_of(root(path) / entry.path) for entry in listing.entries]
     fingerprint = [_VERSION, checks.VERSION, str(path.absolute()), images.max_pixels, listing, stamps]
     folder = cache.place("images", storage.digest(fingerprint))
     if not cache.is_whole(folder):
         logger.info("reading %d files of %s", len(stamps), path)
         with storage.atomic_folder(folder) as aside:
-            _write(path, sift(root(path), listing, stamps, images.max_pixels), listing.remarks, aside)
+            sifted = sift(root(path), listing, stamps, images.max_pixels)
+            if len(sifted.table) == 0:
+                storage.refuse_pointers(*(root(path) / entry.path for entry in listing.entries))
+            _write(path, sifted, listing.remarks, aside)
         cache.make_room()
     table = pa.ipc.open_file(pa.memory_map(str(folder / "rows.arrow"))).read_all()
     label_N = table.column("label").to_numpy()

@@ -12,8 +12,9 @@ import numpy as np
 from tithe.arrays import Array, Rows
 from tithe.data.dataset import Dataset
 from tithe.data.images import format_leak
-from tithe.data.images.listing import CLASSES, PARTS
+from tithe.data.images.listing import CLASSES
 from tithe.data.images.rows import Sifted
+from tithe.data.splits import PARTS
 
 logger = logging.getLogger("tithe")
 

@@ -11,7 +11,8 @@ from tithe.arrays import Array, Rows
 from tithe.data import grouping
 from tithe.data.clean import clean_text
 from tithe.data.dataset import Dataset
-from tithe.data.images.listing import CLASSES, FAKE, PARTS, REAL
+from tithe.data.images.listing import CLASSES, FAKE, REAL
+from tithe.data.splits import PARTS
 from tithe.errors import InputError, did_you_mean
 
 TRAIN, VAL, TEST = range(len(PARTS))

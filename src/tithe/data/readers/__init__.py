@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from types import ModuleType
 
-from tithe import plugins
+from tithe import config, plugins
+from tithe.config import unused
+from tithe.data import compressed
 from tithe.errors import InputError, did_you_mean
 
 # An input and its label, as they are in the file: cleaning comes later.
@@ -22,7 +25,7 @@ def claimed(path: Path) -> str:
     InputError
         None does, or two packages do.
     """
-    suffix, suffixes = path.suffix.lower(), set[str]()
+    suffix, suffixes = compressed.suffix_of(path), set[str]()
     for name, reader in plugins.own("readers"):
         suffixes |= set(reader.SUFFIXES)
         if suffix in reader.SUFFIXES:
@@ -34,9 +37,26 @@ def claimed(path: Path) -> str:
     if len(found) > 1:
         raise InputError(f"{path}: the readers {' and '.join(found)} both claim '{suffix}': set data.reader to one")
     if not found:
-        known = ", ".join(sorted(suffixes))
-        raise InputError(f"{path}: no reader for '{path.suffix}' files: use one of {known}, or set data.reader")
+        plain = ", ".join(sorted(one for one in suffixes if not compressed.codec_of(Path(f"rows{one}"))))
+        cure = f"use one of {plain} (of text also compressed, as .csv.gz), or set data.reader"
+        raise InputError(f"{path}: no reader for '{suffix}' files: {cure}")
     return found[0]
+
+
+def layout_of(reader: ModuleType, layout: config.Layout, path: Path) -> tuple[config.Layout, ...]:
+    """Return the layout in a tuple, to be passed on, if the reader takes one: `LAYOUT` names what it reads of it.
+
+    Raises
+    ------
+    InputError
+        A setting of the layout is given, and this reader does not read it.
+    """
+    own = getattr(reader, "LAYOUT", ())
+    for key, value in unused.changed(layout, type(layout).model_fields):
+        if key not in own:
+            shown = ",".join(value) if isinstance(value, tuple) else value
+            raise InputError(f"data.{key} '{shown}' is not for a file such as {path}: leave it out")
+    return (layout,) if own else ()
 
 
 def check(path: Path, text_column: str, label_column: str | None, found: Collection[str], kind: str = "column") -> None:

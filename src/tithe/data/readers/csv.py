@@ -1,27 +1,44 @@
-"""CSV and TSV with a header; a row with the wrong number of fields or an unclosed quote is counted as unreadable."""
+"""CSV and TSV; a row with the wrong number of fields or an unclosed quote is counted as unreadable."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from tithe.data import delimited
+from tithe import config
+from tithe.data import compressed, delimited
 from tithe.data.readers import Pair, Unreadable, check, lists
 
-SUFFIXES = (".csv", ".tsv")
+SUFFIXES = compressed.forms(".csv", ".tsv")
+LAYOUT = ("delimiter", "encoding", "column_names")
+_PLAIN = config.Layout()
 
 
-def read(path: Path, text_column: str, label_column: str | None) -> Iterator[list[Pair]]:
+def read(
+    path: Path, text_column: str, label_column: str | None, layout: config.Layout = _PLAIN
+) -> Iterator[list[Pair]]:
     """Yield lists of (input, label) in file order.
 
     Raises
     ------
     InputError
-        The file is empty, not UTF-8 or not CSV, or a column is missing or ambiguous.
+        The file is empty, of another encoding or not CSV, or a column is missing or ambiguous.
     """
-    with delimited.opened(path) as table:
+    with delimited.opened(path, layout) as table:
         check(path, text_column, label_column, table.header)
         yield from lists(_pairs(table, text_column, label_column))
+
+
+def columns(path: Path, layout: config.Layout = _PLAIN) -> list[str]:
+    """Return the names of the columns.
+
+    Raises
+    ------
+    InputError
+        As `read`.
+    """
+    with delimited.opened(path, layout) as table:
+        return table.header
 
 
 def _pairs(table: delimited.Table, text_column: str, label_column: str | None) -> Iterator[Pair]:

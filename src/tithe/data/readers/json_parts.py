@@ -9,7 +9,7 @@ from tithe.data import json_stream
 from tithe.data.readers import Pair, Unreadable, lists, pairs_of_objects
 from tithe.errors import InputError
 
-SUFFIXES = (json_stream.SUFFIX,)
+SUFFIXES = json_stream.SUFFIXES
 parts = json_stream.parts
 _EXCERPT = 200
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from tithe.data import compressed
 from tithe.data.readers import Pair, Unreadable, lists, pairs_of_objects
 
-SUFFIXES = (".jsonl", ".ndjson")
+SUFFIXES = compressed.forms(".jsonl", ".ndjson")
 
 
 def read(path: Path, text_column: str, label_column: str | None) -> Iterator[list[Pair]]:
@@ -17,9 +18,9 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
     Raises
     ------
     InputError
-        No line has the text or the label column.
+        No line has the text or the label column, or a compressed file is damaged.
     """
-    with path.open("rb") as file:
+    with compressed.opened(path) as file:
         yield from lists(pairs_of_objects(path, map(_value, file), text_column, label_column))
 
 

@@ -32,12 +32,8 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
         The file is not Parquet or is damaged, a column is missing or ambiguous, or the text column is neither text nor
         bytes.
     """
-    try:
-        file = pq.ParquetFile(path, memory_map=True)
+    with _opened(path) as file:
         schema = file.schema_arrow
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
-    with file:
         check(path, text_column, label_column, schema.names)
         kind = schema.field(text_column).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
@@ -51,6 +47,27 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
                 yield list(zip(texts, labels, strict=True))
         except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+
+
+def columns(path: Path) -> list[str]:
+    """Return the names of the columns.
+
+    Raises
+    ------
+    InputError
+        The file is not Parquet.
+    """
+    with _opened(path) as file:
+        return list(file.schema_arrow.names)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        file = pq.ParquetFile(path, memory_map=True)
+        _ = file.schema_arrow
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
+    return file
 
 
 def _text(value: object) -> object:

@@ -1,7 +1,8 @@
-"""Read a file of any format into cleaned, labelled rows in the cache, and record every dropped row."""
+"""Read files of any format into cleaned, labelled rows in the cache, and record every dropped row."""
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import logging
 from collections import Counter
@@ -14,10 +15,15 @@ import numpy as np
 import pyarrow as pa
 
 from tithe import config, plugins, storage
+from tithe.arrays import Rows
 from tithe.data import clean, delimited, readers
 from tithe.data.dataset import Dataset
 from tithe.data.duplicates import find_duplicates
 from tithe.data.labels import VERSION, Label, LabelMap, look_alike, normalise, storable
+from tithe.data.readers import Pair
+from tithe.data.sources import File
+from tithe.data.text import given_splits, input_files
+from tithe.data.text.input_files import Found
 from tithe.errors import InputError
 from tithe.storage import cache
 
@@ -29,12 +35,16 @@ _EXCERPT = 80
 
 @dataclass
 class _Ingestion:
-    """Kept and dropped rows, collected while a file is read.
+    """Kept and dropped rows, collected while files are read.
 
     Attributes
     ----------
+    parts
+        Positions in `PARTS`, or −1 where the data have no splits.
     classes
         The class of each symbol, by its normalised text; empty where the file has the class names.
+    starts, files
+        Where each file begins, and its name, if there are several.
     """
 
     dropped: list[dict[str, object]] = field(default_factory=list)
@@ -42,9 +52,12 @@ class _Ingestion:
     keys: list[bytes] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
     words: list[int] = field(default_factory=list)
+    parts: list[int] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     read: int = 0
     classes: dict[str, str] = field(default_factory=dict)
+    starts: list[int] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
 
     def label(self, raw: object) -> tuple[Label | None, str]:
         """Return a row's class, or None and the reason: it has none, or a symbol that is not in the mapping."""
@@ -54,64 +67,45 @@ class _Ingestion:
         return self.classes.get(str(label)), "unknown_symbol"
 
     def drop(self, row: int, reason: str, value: object, **more: object) -> None:
-        line: dict[str, object] = {}
+        file = self.files[bisect.bisect_right(self.starts, row) - 1] if self.files else ""
+        line: dict[str, object] = {"file": file} if file else {}
         if isinstance(value, readers.Unreadable):
-            self.unreadable.append(value.place(row))
-            line = {"line": value.line} if value.line else {}
+            self.unreadable.append(f"{value.place(row)} of {file}" if file else value.place(row))
+            line |= {"line": value.line} if value.line else {}
         excerpt = {"text": storable(value[:_EXCERPT])} if isinstance(value, str) else {}
         self.dropped.append({"row": row, "reason": reason, **line, **more, **excerpt})
 
 
-def find_reader(path: Path, name: str | None) -> str:
-    """Return the reader of a file: the named one, or the one that claims its suffix.
-
-    Raises
-    ------
-    InputError
-        The file does not exist, or no reader claims it.
-    """
-    if not path.exists():
-        cure = "'tithe prepare' makes one from raw parts" if path.suffix == ".json" else "pass the path of one"
-        raise InputError(f"no data file {path} (seen from {Path.cwd()}): {cure}")
-    if path.is_dir():
-        folder_readers = [reader for reader, module in plugins.each("readers") if hasattr(module, "parts")]
-        if name not in folder_readers:
-            names = ", ".join(folder_readers)
-            raise InputError(f"{path} is a folder: pass a file, or set data.reader to one of {names}")
-    name = name or readers.claimed(path)
-    plugins.load("readers", name)
-    return name
-
-
 def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
-    """Read, clean and index a file; the result is cached by content and columns.
+    """Read, clean and index files; the result is cached by content and columns.
 
     Returns
     -------
     dataset, labels, folder
-        The kept rows; their label map; the cache folder with `report.json` and `dropped.jsonl`.
+        The kept rows; their label map; the cache folder with `report.json` and `dropped.jsonl`, and if the data have
+        splits `parts.npy`: the position in `PARTS` of each kept row.
 
     Raises
     ------
     InputError
-        The file cannot be read, a column is missing, or no row is usable.
+        A file cannot be read, a column is missing, or no row is usable.
     """
-    path = Path(data.path)
-    reader = find_reader(path, data.reader)
+    found = input_files.find_sources(data)
     symbols = symbols_of(data)
-    parts = plugins.load("readers", reader).parts(path) if path.is_dir() else [path]
-    content = [storage.sha256_file(part) for part in parts]
-    cache_key = [content, reader, data.text_column, data.label_column, clean.VERSION, symbols]
+    own, reader = found[0][0], found[0][0].reader
+    cache_key = [own.key, reader, data.text_column, data.label_column, clean.VERSION, symbols]
     if code := plugins.sha256("readers", reader):  # of a reader from another package
         cache_key.append(code)
+    if more := input_files.more_of_key(data, found):
+        cache_key.append(more)
     source = storage.digest(cache_key)
     # The versions of these rules are not part of the source: a dataset's fingerprint has its rows and label codes, so
     # it changes only where a new rule reads this file differently, and runs on other files can still be resumed.
     folder = cache.place("data", storage.digest([source, VERSION, delimited.VERSION]))
     if not cache.is_whole(folder):
-        logger.info("reading and cleaning %s", path)
+        logger.info("reading and cleaning %s", ", ".join(str(one.path) for one, _ in found))
         with storage.atomic_folder(folder) as aside:
-            _write(path, reader, data, {str(normalise(symbol)): name for name, symbol in symbols.items()}, aside)
+            _write(found, data, {str(normalise(symbol)): name for name, symbol in symbols.items()}, aside)
         cache.make_room()
     labels = LabelMap.load(folder / "labels.json")
     kept = np.load(folder / "kept.npy")
@@ -137,10 +131,11 @@ def symbols_of(data: config.Data) -> dict[str, str]:
     return dict(mapping)
 
 
-def _write(path: Path, reader: str, data: config.Data, classes: dict[str, str], folder: Path) -> None:
+def _write(found: Found, data: config.Data, classes: dict[str, str], folder: Path) -> None:
+    path = found[0][0].path
     ingestion = _Ingestion(classes=classes)
     with pa.ipc.new_file(str(folder / "rows.arrow"), _SCHEMA) as sink:
-        for batch in _cleaned(path, reader, data, ingestion):
+        for batch in _cleaned(found, data, ingestion):
             sink.write_batch(batch)
     if places := ingestion.unreadable:
         logger.warning(
@@ -150,9 +145,9 @@ def _write(path: Path, reader: str, data: config.Data, classes: dict[str, str], 
         raise InputError(f"{path}: {_nothing_left(ingestion)}")
     labels = LabelMap.of(ingestion.labels)
     codes_N = labels.encode(ingestion.labels)
-    keep, duplicate, conflict = find_duplicates(np.array(ingestion.keys), codes_N)
+    keep, drops = _without_copies(ingestion, codes_N)
     table = pa.ipc.open_file(pa.memory_map(str(folder / "rows.arrow"))).read_all()
-    for reason, rows in (("duplicate", duplicate), ("conflict", conflict)):
+    for reason, rows in drops.items():
         for row, text in zip(rows, table.column("input").take(pa.array(rows)).to_pylist(), strict=True):
             ingestion.drop(ingestion.ids[row], reason, text, label=ingestion.labels[row])
     if len(keep) == 0:
@@ -165,31 +160,54 @@ def _write(path: Path, reader: str, data: config.Data, classes: dict[str, str], 
     storage.write_lines(folder / "dropped.jsonl", sorted(ingestion.dropped, key=lambda d: int(str(d["row"]))))
     content = storage.digest_bytes(*(ingestion.keys[row] for row in keep), codes_N.tobytes())
     report = _report(path, ingestion, labels, codes_N, np.array(ingestion.words)[keep])
+    if (part_N := np.array(ingestion.parts)[keep]).min() >= 0:
+        np.save(folder / "parts.npy", part_N)
+        report["given"] = given_splits.report(part_N, np.array(ingestion.keys)[keep])
     storage.write_json(folder / "report.json", {**report, "rows_sha256": content})
 
 
-def _cleaned(path: Path, reader: str, data: config.Data, ingestion: _Ingestion) -> Iterator[pa.RecordBatch]:
-    for rows in plugins.load("readers", reader).read(path, data.text_column, data.label_column):
-        ids: list[int] = []
-        texts: list[str] = []
-        for row, (value, raw) in enumerate(rows, start=ingestion.read):
-            try:
-                label, why_not = ingestion.label(raw)
-            except InputError as error:
-                raise InputError(f"{path}, row {row}: {error} (data.label_column)") from None
-            problem = clean.why_not_text(value)
-            if problem or label is None:
-                ingestion.drop(row, problem or why_not, value)
-                continue
-            text = clean.clean_text(value)
-            ids.append(row)
-            texts.append(text)
-            ingestion.labels.append(label)
-            ingestion.words.append(text.count(" ") + 1)
-            ingestion.keys.append(hashlib.blake2b(text.encode(), digest_size=16).digest())
-        ingestion.read += len(rows)
-        ingestion.ids += ids
-        yield pa.record_batch([pa.array(ids, pa.int64()), pa.array(texts, pa.large_string())], schema=_SCHEMA)
+def _without_copies(ingestion: _Ingestion, codes_N: Rows) -> tuple[Rows, dict[str, Rows]]:
+    """Return the rows to keep, and those to drop by reason."""
+    keys_N, part_N = np.array(ingestion.keys), np.array(ingestion.parts)
+    if part_N.min() >= 0:
+        return given_splits.sift(keys_N, codes_N, part_N)
+    keep, duplicate, conflict = find_duplicates(keys_N, codes_N)
+    return keep, {"duplicate": duplicate, "conflict": conflict}
+
+
+def _cleaned(found: Found, data: config.Data, ingestion: _Ingestion) -> Iterator[pa.RecordBatch]:
+    several = sum(len(source.files) for source, _ in found) > 1
+    for source, part in found:
+        for file in source.files:
+            if several:
+                ingestion.starts.append(ingestion.read)
+                ingestion.files.append(file.path.name)
+            for rows, parts in input_files.with_parts(source, file, part or file.part, data):
+                yield _kept(file, rows, parts, ingestion)
+
+
+def _kept(file: File, rows: list[Pair], parts: list[int | None], ingestion: _Ingestion) -> pa.RecordBatch:
+    ids: list[int] = []
+    texts: list[str] = []
+    for row, ((value, raw), part) in enumerate(zip(rows, parts, strict=True), start=ingestion.read):
+        try:
+            label, why_not = ingestion.label(raw)
+        except InputError as error:
+            raise InputError(f"{file.path}, row {row}: {error} (data.label_column)") from None
+        problem = clean.why_not_text(value)
+        if problem or label is None or part is None:
+            ingestion.drop(row, problem or (why_not if label is None else "unknown_split"), value)
+            continue
+        text = clean.clean_text(str(value))  # it is one: anything else is a problem
+        ids.append(row)
+        texts.append(text)
+        ingestion.labels.append(label)
+        ingestion.parts.append(part)
+        ingestion.words.append(text.count(" ") + 1)
+        ingestion.keys.append(hashlib.blake2b(text.encode(), digest_size=16).digest())
+    ingestion.read += len(rows)
+    ingestion.ids += ids
+    return pa.record_batch([pa.array(ids, pa.int64()), pa.array(texts, pa.large_string())], schema=_SCHEMA)
 
 
 def _nothing_left(ingestion: _Ingestion) -> str:
@@ -217,7 +235,7 @@ def _report(
 ) -> dict[str, object]:
     sizes = dict(zip(labels.names, np.bincount(codes_N, minlength=len(labels)).tolist(), strict=True))
     return {
-        "file": path.name,
+        "file": path.name or path.resolve().name,
         "rows_read": ingestion.read,
         "rows_kept": len(codes_N),
         "dropped": dict(Counter(str(drop["reason"]) for drop in ingestion.dropped).most_common()),

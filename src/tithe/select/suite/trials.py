@@ -19,7 +19,7 @@ import numpy as np
 from tithe import config, interrupts, metrics, plugins, storage
 from tithe.arrays import Array, Rows
 from tithe.config import unused
-from tithe.data import Splits
+from tithe.data import Splits, find_sources
 from tithe.errors import InputError, Interrupted
 from tithe.models import features, inference
 from tithe.progress import bar
@@ -197,7 +197,8 @@ class _Suite:
         """Return the name of a trial's file: the same only for the same settings, data and strategy."""
         base, name = self.base, plugins.short_name(trial.strategy)
         dump = {key: value for key, value in config.dump(base).items() if key not in ("name", "out", "track", "seed")}
-        cache_key = [dump, _describe(trial), self.equal_steps, storage.sha256_file(Path(base.data.path))]
+        content = [key for source, _ in find_sources(base.data) for key in source.key]
+        cache_key = [dump, _describe(trial), self.equal_steps, *content]
         cache_key += [code] if code else []
         cache_key += [{"options": self.options[name]}] if self.options[name] else []
         return f"{name}-{trial.budget:g}-{trial.seed}-{storage.digest(cache_key)[:12]}"
