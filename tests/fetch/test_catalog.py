@@ -147,7 +147,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         catalog.fetch("zzz")
 
 
-def rows_of(name: str, *files: bytes) -> list[tuple[str, str]]:
+def rows_of(name: str, *files: bytes) -> list[tuple[str, ...]]:
     return list(catalog.SOURCES[name].rows(list(files)))
 
 
@@ -178,8 +178,9 @@ def test_imdb_reviews_lose_their_line_breaks() -> None:
 def test_reuters_files_have_three_header_lines_and_maybe_blank_ones(name: str, blank: str) -> None:
     head = f"Category\tText\nd\tstring\nclass\t\n{blank}"
     train, test = f"{head}earn\tprofit up \nship\ta port 'closed\n", f'{head}earn\tthe "net loss\n'
-    found = [(text.strip(), label) for text, label in rows_of(name, train.encode(), test.encode())]
-    assert found == [("profit up", "earn"), ("a port 'closed", "ship"), ('the "net loss', "earn")]
+    found = [(text.strip(), *more) for text, *more in rows_of(name, train.encode(), test.encode())]
+    first = [("profit up", "earn", "train"), ("a port 'closed", "ship", "train")]
+    assert found == [*first, ('the "net loss', "earn", "test")]
 
 
 def test_clothing_reviews_are_labelled_by_their_fit() -> None:

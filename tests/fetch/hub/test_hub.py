@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from support.hub import BIG, REPO, Hub, card, parquet, refused, rows
@@ -48,6 +51,26 @@ def test_all_splits_with_classes_become_one_table(online: Hub, caplog: pytest.Lo
     for said in ("licence mit", hashlib.sha256(train).hexdigest(), origin["sha256"], "4 rows without a class left out"):
         assert said in caplog.text
     assert data.ingest(Data(path=str(path)))[1].names == ("neg", "pos")
+    assert pq.read_table(path).column("split").to_pylist() == ["train"] * 4 + ["test"]
+    assert "official splits are in the column 'split': set data.split_column=split" in caplog.text
+
+
+def test_the_official_test_split_of_a_fetched_data_set_is_kept(online: Hub) -> None:
+    half = [f"film {i}" for i in range(20)]
+    train = parquet({"text": [*half, "both"], "label": [0, 1] * 10 + [1]}, ["neg", "pos"])
+    test = parquet({"text": ["both", "last"], "label": [1, 0]}, ["neg", "pos"])
+    online.put({"plain/test-00000-of-00001.parquet": test, "plain/train-00000-of-00001.parquet": train})
+    found = data.load(Data(path=str(catalog.fetch(REPO)), split_column="split"), 0)
+    assert found.rows.take(found.test).inputs() == ["both", "last"]
+    assert found.report["dropped"] == {"in_test": 1} and len(found.train) + len(found.val) == 20
+
+
+@pytest.mark.parametrize("name", ["data/train.jsonl.gz", "data/train.csv.zst"])
+def test_compressed_files_of_a_hub_are_read(name: str, online: Hub) -> None:
+    line = b'{"text": "a goal", "label": "sport"}\n' if ".jsonl" in name else b"text,label\na goal,sport\n"
+    pack = gzip.compress if name.endswith(".gz") else lambda content: pa.Codec("zstd").compress(content, asbytes=True)
+    online.put({name: pack(line), "data/README.txt": b"__label__x notes"})
+    assert rows(catalog.fetch(REPO)) == [("a goal", "sport")]
 
 
 def test_the_second_time_nobody_is_asked(online: Hub) -> None:
@@ -70,7 +93,7 @@ def test_a_split_or_other_columns_are_tables_of_their_own(online: Hub) -> None:
 
 
 def test_what_is_no_table_is_read_as_the_hub_has_converted_it(online: Hub) -> None:
-    online.put({"README.md": card(license="cc0"), "films.py": b"", "train.csv.gz": b""})
+    online.put({"README.md": card(license="cc0"), "films.py": b"", "train.xml.gz": b""})
     online.put({"default/train/0000.parquet": parquet({"text": ["a"], "label": [1]})}, revision=CONVERTED)
     path = catalog.fetch(REPO)
     assert rows(path) == [("a", "1")]

@@ -1,9 +1,9 @@
-"""Data sets of a Hugging Face hub, each as one Parquet file with the columns text and label.
+"""Data sets of a Hugging Face hub, each as one Parquet file with the columns text and label, and often split.
 
 Only Parquet, CSV, JSONL and JSON files of a repository are read, or the Parquet files that the hub has converted from
 another format. This needs only `huggingface_hub`, which comes with transformers, and never runs code of a repository.
-All splits are combined, since tithe makes its own, with no text in two of them. Rows without a class (an unlabelled
-split, the hidden labels of a competition) are left out and counted.
+Splits are combined; the column `split` says which one a row is of, if there are several. Rows without a class (an
+unlabelled split, the hidden labels of a competition) are left out and counted.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def fetch(repo: str, request: DatasetRequest) -> Path:
             "licence": licence,
         }
         origin |= {"files": {}, "left_out": {}}
-        downloads.put(path, _rows(source, request, origin), origin)
+        splits = {part.split for part in source.parts}
+        downloads.put(path, _rows(source, request, origin), origin, [downloads.SPLIT] if len(splits) > 1 else [])
+    downloads.name_splits(path)
     return path
 
 
@@ -121,8 +123,9 @@ def _find(repo: str, request: DatasetRequest) -> _Source:
     return _Source(listing, card, subset, layout.filter_split(repo, parts, request.split))
 
 
-def _rows(source: _Source, request: DatasetRequest, origin: dict[str, Any]) -> Iterator[list[tuple[str | None, str]]]:
+def _rows(source: _Source, request: DatasetRequest, origin: dict[str, Any]) -> Iterator[downloads.Rows]:
     repo, selected, total = source.listing.repo, None, 0
+    has_splits = len({part.split for part in source.parts}) > 1
     left_out: Counter[str] = Counter()
     for split, name in source.parts:
         path = files.download(source.listing, name)
@@ -132,7 +135,7 @@ def _rows(source: _Source, request: DatasetRequest, origin: dict[str, Any]) -> I
         before = total
         for rows in columns.rows(path, selected, left_out):
             total += len(rows)
-            yield rows
+            yield [(*row, split) for row in rows] if has_splits else rows
         origin["files"][name] = storage.sha256_file(path)
         logger.info("%s (%s): %d rows, sha256 %s", name, split, total - before, origin["files"][name])
         for reason, count in left_out.items():

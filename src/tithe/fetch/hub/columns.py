@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tithe import data, plugins
-from tithe.data import delimited, json_stream
+from tithe.data import compressed, json_stream
 from tithe.data.labels import normalise, storable
 from tithe.data.readers import Unreadable
 from tithe.errors import InputError
@@ -94,10 +94,9 @@ def _class(raw: object, names: Sequence[str]) -> str | None:
 
 def _columns(path: Path) -> dict[str, bool]:
     """Return the columns of a file, and whether each may contain texts; only Parquet has types that rule it out."""
-    suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv"):
-        with delimited.opened(path) as table:
-            return dict.fromkeys(table.header, True)
+    suffix = compressed.suffix_of(path)
+    if suffix in (csv := plugins.load("readers", "csv")).SUFFIXES:
+        return dict.fromkeys(csv.columns(path), True)
     if suffix not in (".parquet", ".pq"):
         first_row = next(json_stream.values(path), None)
         return dict.fromkeys(first_row, True) if isinstance(first_row, dict) else {}

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from tithe import plugins
+from tithe.data import compressed
 from tithe.errors import InputError, did_you_mean
 
 DEFAULT = "default"
@@ -73,9 +74,10 @@ def filter_split(repo: str, files: list[Part], split: str | None) -> list[Part]:
 
 def readable(files: tuple[str, ...]) -> tuple[str, ...]:
     """Return the files that a reader claims; only Parquet files if there are any: the others repeat their rows."""
-    suffixes = {suffix for _, reader in plugins.each("readers") for suffix in reader.SUFFIXES}
+    # Text files are licences and notes more often than fastText.
+    suffixes = {s for name, reader in plugins.each("readers") if name != "fasttext" for s in reader.SUFFIXES}
     paths = [PurePosixPath(file) for file in files]
-    data = [p for p in paths if p.suffix.lower() in suffixes and p.name not in _DESCRIPTIONS]
+    data = [p for p in paths if compressed.suffix_of(p) in suffixes and p.name not in _DESCRIPTIONS]
     visible = [p for p in data if not any(part.startswith(".") for part in p.parts)]
     return tuple(str(p) for p in ([p for p in visible if p.suffix.lower() == _PARQUET] or visible))
 
