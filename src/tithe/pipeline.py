@@ -83,6 +83,7 @@ def check(run: config.Run) -> Task:
     InputError
         The first mistake.
     """
+    directory.check_folders(run)
     task = tasks.open_checked(run)
     if run.select:
         parse_options(plugins.load("strategies", run.select.strategy), run.select)

@@ -180,9 +180,9 @@ def test_a_directory_in_which_a_run_is_under_way_is_taken(stamped: Settings, tmp
     accelerator = devices.accelerator("cpu")
     with exclusive(left, accelerator):
         assert resolve(config.parse(stamped(checkpoint={"resume": "auto"}))) != left
-        with pytest.raises(InputError, match="another run is active in") as caught:
+        with pytest.raises(InputError, match="another run, search or suite is under way in") as caught:
             run({**stamped(), "out": str(left)})
-        assert "\n" not in str(caught.value) and sorted(p.name for p in left.iterdir()) == ["config.json"]
+        assert "\n" not in str(caught.value) and sorted(p.name for p in left.iterdir()) == [".lock", "config.json"]
     assert resolve(config.parse(stamped(checkpoint={"resume": "auto"}))) == left
 
 

@@ -9,3 +9,7 @@ class Stopped(Exception):
 
 def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob(".partial*")]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tithe.checkpoints.locate import BEST, PERIODIC, all_in, is_checkpoint, step_of
+from tithe import storage
+from tithe.checkpoints.locate import BEST, PERIODIC, all_in, is_checkpoint, remnants, step_of
 from tithe.checkpoints.state import TrainState
 from tithe.checkpoints.store import damaged_files, save
+
+logger = logging.getLogger("tithe")
 
 
 @dataclass
@@ -40,7 +43,7 @@ class Keeper:
             self.own = [p for p in self.own if p != path] + [path]
         if len(self.own) > self.keep and not damaged_files(path):
             for old in self.own[: -self.keep]:
-                shutil.rmtree(old, ignore_errors=True)
+                storage.remove(old)
             self.own = self.own[-self.keep :]
         return path
 
@@ -55,6 +58,15 @@ class Keeper:
         if path.parent.resolve() == self.folder.resolve():
             position = step_of(path)
             self.own = [p for p in all_in(self.folder) if p.name != BEST and step_of(p) <= position]
+
+    def clear_remnants(self, path: Path) -> None:
+        """Remove what interrupted deletions have left of checkpoints before the one that this run resumes from."""
+        if path.parent.resolve() == self.folder.resolve():
+            for left in remnants(self.folder):
+                if left != path and step_of(left) < step_of(path):
+                    logger.info("removing %s, which was partly deleted", left)
+                    storage.remove(left)
+            self.adopt(path)
 
     def newest(self) -> Path | None:
         """Return the last checkpoint that this run can resume from."""

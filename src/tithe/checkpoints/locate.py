@@ -117,6 +117,11 @@ def all_in(folder: Path) -> list[Path]:
     return [p for p in names if is_checkpoint(p)]
 
 
+def remnants(folder: Path) -> list[Path]:
+    """Return what interrupted deletions have left of the periodic checkpoints in a folder."""
+    return [path for path in sorted(folder.glob(f"{PERIODIC}*")) if path.is_dir() and store.is_remnant(path)]
+
+
 def step_of(folder: Path) -> tuple[int, bool]:
     """Return a sort key: the step; of two checkpoints at one step, the periodic one sorts later."""
     try:

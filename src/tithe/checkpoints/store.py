@@ -11,8 +11,9 @@ import torch
 
 from tithe import storage
 from tithe.checkpoints import tensors
-from tithe.checkpoints.state import EMA, ENCODER, MODEL, STATE, TENSORS, TrainState
+from tithe.checkpoints.state import CONFIGURATION, EMA, ENCODER, MODEL, STATE, TENSORS, TOKENIZER, TrainState
 from tithe.errors import InputError, TitheError
+from tithe.storage import run_files
 
 logger = logging.getLogger("tithe")
 
@@ -25,6 +26,11 @@ _PROGRESS: dict[str, type | tuple[type, ...]] = {
     "seconds": (int, float),
 }
 _BEST = {"score", "step", "epoch"}
+# It has no files and folders but these.
+_PARTS = {
+    *(STATE, ENCODER, CONFIGURATION, TOKENIZER, run_files.LABELS, run_files.CALIBRATION, storage.MANIFEST),
+    *(f"{part}.pt" for part in TENSORS),
+}
 _CURE = "'--resume auto' trains it again from a checkpoint before it"
 
 
@@ -57,6 +63,13 @@ def damaged_files(folder: Path) -> list[str]:
     """
     missing = _ALWAYS - storage.listed_files(folder).keys()
     return sorted({*storage.broken_files(folder), *missing})
+
+
+def is_remnant(folder: Path) -> bool:
+    """Return whether a folder is what an interrupted deletion has left of a checkpoint: only some of its files."""
+    names = {path.name for path in folder.iterdir()}
+    whole = {*_ALWAYS, storage.MANIFEST, *storage.listed_files(folder)}
+    return names <= _PARTS and not all((folder / name).exists() for name in whole)
 
 
 def load(folder: Path) -> TrainState:

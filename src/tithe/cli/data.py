@@ -15,6 +15,7 @@ from tithe.cli.options import (
     Delimiter,
     Encoding,
     layout,
+    path,
     print_json,
     quiet_libraries,
 )
@@ -36,24 +37,27 @@ def fetch(
     split: Annotated[str | None, typer.Option(help="Split of a hub data set; all labelled ones when unset.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the texts, for a hub data set.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the classes, for a hub data set.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for a copy; only the cache when unset.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=path, help="Folder for a copy; only the cache when unset.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Download a data set as Parquet (text, label) and print its path."""
+    from tithe import storage
     from tithe.fetch import catalog, downloads, hub
 
-    path = catalog.fetch(name, hub.DatasetRequest(subset, split, text_column, label_column))
-    path = downloads.copy(path, out) if out else path
+    if out:
+        storage.check_writable_folder(out)
+    file = catalog.fetch(name, hub.DatasetRequest(subset, split, text_column, label_column))
+    file = downloads.copy(file, out) if out else file
     if as_json:
-        print_json({"path": str(path)})
+        print_json({"path": str(file)})
         return
-    typer.echo(path)
+    typer.echo(file)
 
 
 @data_app.command(epilog="Example: tithe prepare data/raw --out data/combined_processed")
 def prepare(
-    raw: Annotated[Path, typer.Argument(help="Folder of *.json parts, or a single part.")],
-    out: Annotated[Path, typer.Option(help="Folder for the merged data set and its mapping.")],
+    raw: Annotated[Path, typer.Argument(parser=path, help="Folder of *.json parts, or a single part.")],
+    out: Annotated[Path, typer.Option(parser=path, help="Folder for the merged data set and its mapping.")],
     skip_wrong: Annotated[
         bool, typer.Option("--skip-wrong", help="Skip invalid records, and list them in rejected.jsonl.")
     ] = False,
@@ -78,7 +82,10 @@ def prepare(
 @data_app.command(epilog="Example: tithe describe rows.parquet --json, or tithe describe photographs/")
 def describe(
     file: Annotated[
-        Path, typer.Argument(help="Parquet, CSV or JSONL file of texts, folder or pattern of them, folder of images.")
+        Path,
+        typer.Argument(
+            parser=path, help="Parquet, CSV or JSONL file of texts, folder or pattern of them, folder of images."
+        ),
     ],
     text_column: Annotated[str | None, typer.Option(help="Column of the texts; text when unset.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the classes; label when unset.")] = None,

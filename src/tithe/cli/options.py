@@ -12,8 +12,25 @@ from typing import Annotated, Any
 import typer
 
 from tithe import storage
+from tithe.errors import InputError
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML or JSON, native or in a recipe format.")]
+
+def path(text: str) -> Path:
+    """Parse a path of the command line: every option and argument that takes one has `parser=path`.
+
+    Raises
+    ------
+    InputError
+        It is empty, as of an unset variable, or its home folder is unknown.
+    """
+    if not text:
+        raise InputError("a path on the command line is empty: leave the option out, or set the variable in it")
+    return Path(storage.expand_home(text))
+
+
+ConfigFile = Annotated[
+    Path, typer.Argument(metavar="CONFIG", parser=path, help="YAML or JSON, native or in a recipe format.")
+]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting; repeatable.")]
 Delimiter = Annotated[str | None, typer.Option(help="Character between the fields of CSV, or tab.")]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of CSV or plain text, such as cp1251; UTF-8 when unset.")]

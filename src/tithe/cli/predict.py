@@ -15,6 +15,7 @@ from tithe.cli.options import (
     Encoding,
     Set,
     layout,
+    path,
     print_json,
     quiet_libraries,
 )
@@ -31,14 +32,20 @@ Exact = Annotated[
 @predict_app.command(epilog="Example: tithe evaluate -c runs/first/checkpoints/best --out artifacts/first")
 def evaluate(
     checkpoint: Annotated[
-        Path | None, typer.Option("-c", "--checkpoint", help="Checkpoint, or a file inside one.")
+        Path | None, typer.Option("-c", "--checkpoint", parser=path, help="Checkpoint, or a file inside one.")
     ] = None,
     config_file: Annotated[
         Path | None,
-        typer.Option("--config", metavar="CONFIG", help="Read from a file; command-line options override it."),
+        typer.Option(
+            "--config", metavar="CONFIG", parser=path, help="Read from a file; command-line options override it."
+        ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Labelled file; the run's own splits when unset.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for metrics and figures; artifacts/NAME when unset.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(parser=path, help="Labelled file; the run's own splits when unset.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=path, help="Folder for metrics and figures; artifacts/NAME when unset.")
+    ] = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     column_names: ColumnNames = None,
@@ -47,7 +54,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a checkpoint on its validation and test rows, or on another file."""
-    from tithe import predict
+    from tithe import predict, storage
     from tithe.evaluate.checkpoint import evaluate_checkpoint, read_settings
 
     paths = {"checkpoint_path": checkpoint, "dataset_path": data}
@@ -56,8 +63,10 @@ def evaluate(
         raise InputError(f"--out {out} is the folder: leave out --set name and --set artifacts_dir, or --out")
     evaluation = read_settings(config_file, [*(settings or ()), *(["exact=true"] if exact else [])], options)
     with quiet_libraries():
+        storage.check_writable_folder(out or Path(evaluation.artifacts_dir))
         model = predict.load(evaluation.checkpoint_path)
         folder = out or Path(evaluation.artifacts_dir) / (evaluation.name or model.run.name)
+        storage.check_writable_folder(folder)
         results = evaluate_checkpoint(model, evaluation, folder)
     if as_json:
         print_json(results)
@@ -68,16 +77,20 @@ def evaluate(
 
 @predict_app.command(epilog="Example: tithe predict runs/first/checkpoints/best 'what a film'")
 def predict(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, folder of checkpoints, or a file inside one.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(parser=path, help="Checkpoint, folder of checkpoints, or a file inside one.")
+    ],
     texts: Annotated[
         list[str] | None, typer.Argument(help="Texts, or images and folders; lines of standard input when unset.")
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option("--input", "-i", help="Parquet, CSV, JSONL or plain text; a folder or pattern of them; images."),
+        typer.Option(
+            "--input", "-i", parser=path, help="Parquet, CSV, JSONL or plain text; a folder or pattern of them; images."
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Parquet, CSV, JSON or JSONL file to write.")
+        Path | None, typer.Option("--output", "-o", parser=path, help="Parquet, CSV, JSON or JSONL file to write.")
     ] = None,
     text_column: Annotated[
         str | None, typer.Option(help="Column of the texts in the input file; text when unset.")
@@ -106,6 +119,8 @@ def predict(
         typer.echo("--json has no effect: the predictions go to --output", err=True)
     if source and output and source.resolve() == output.resolve():
         raise InputError(f"--output {output} would overwrite the input: choose another name")
+    if output:
+        predict.check_output(output)
     written = config.section(config.Layout, layout(delimiter, encoding, column_names), "tithe predict")
     if source is None and written != config.Layout():
         raise InputError("--delimiter, --encoding and --column-names are for a file: pass one with --input")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tithe.cli.options import AsJson, print_json, quiet_libraries
+from tithe.cli.options import AsJson, path, print_json, quiet_libraries
 from tithe.errors import InputError
 
 proof_app = typer.Typer(rich_markup_mode=None)
@@ -16,19 +16,27 @@ proof_app = typer.Typer(rich_markup_mode=None)
 @proof_app.command(epilog="Example: tithe compare runs --baseline runs/first --column seed --csv compared.csv")
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(help="Run directories, or a folder of them; the first is the baseline.")
+        list[Path], typer.Argument(parser=path, help="Run directories, or a folder of them; the first is the baseline.")
     ],
-    baseline: Annotated[Path | None, typer.Option(help="Run that the others are compared with.")] = None,
+    baseline: Annotated[Path | None, typer.Option(parser=path, help="Run that the others are compared with.")] = None,
     column: Annotated[
         list[str] | None, typer.Option(metavar="KEY", help="Setting to show even if it does not differ; repeatable.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Also write an HTML page with curves to this file.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Also write a table with a line for each run to this file.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(parser=path, help="Also write an HTML page with curves to this file.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(parser=path, help="Also write a table with a line for each run to this file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs: settings that differ, results, and whether differences are beyond chance."""
+    from tithe import storage
     from tithe.compare import compare_runs, page, spreadsheet
 
+    for file in (html, csv):
+        if file:
+            storage.check_writable_file(file)
     compared = compare_runs([*([baseline] if baseline else []), *runs], column or ())
     if html:
         page.write_page(compared, html)
@@ -45,7 +53,9 @@ def compare(
 
 
 @proof_app.command(epilog="Example: tithe verify runs/first")
-def verify(run: Annotated[Path, typer.Argument(help="Run directory or checkpoint.")], as_json: AsJson = False) -> None:
+def verify(
+    run: Annotated[Path, typer.Argument(parser=path, help="Run directory or checkpoint.")], as_json: AsJson = False
+) -> None:
     """Recompute the hash of every file, and the freeze proof from the saved weights."""
     from tithe.runs.verify import verify_run
 

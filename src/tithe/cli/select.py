@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from tithe.cli.messages import in_own_names
-from tithe.cli.options import AsJson, Set, print_json, quiet_libraries
+from tithe.cli.options import AsJson, Set, path, print_json, quiet_libraries
 from tithe.errors import InputError
 
 if TYPE_CHECKING:  # slow to import
@@ -20,7 +20,10 @@ if TYPE_CHECKING:  # slow to import
 select_app = typer.Typer(rich_markup_mode=None)
 
 Source = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Labelled file, folder of its parts, or a config: its training rows.")
+    Path,
+    typer.Argument(
+        metavar="DATA", parser=path, help="Labelled file, folder of its parts, or a config: its training rows."
+    ),
 ]
 Encoder = Annotated[str | None, typer.Option(help="Encoder of the embeddings, if DATA is a file; minilm when unset.")]
 MaxLength = Annotated[
@@ -70,7 +73,8 @@ def select(
     out: Annotated[
         Path,
         typer.Option(
-            help="Parquet file for the chosen rows; a summary (.json) and a map (.png) are written next to it."
+            parser=path,
+            help="Parquet file for the chosen rows; a summary (.json) and a map (.png) are written next to it.",
         ),
     ],
     strategy: Annotated[
@@ -199,20 +203,24 @@ def _check_out(source: Path, out: Path) -> None:
     Raises
     ------
     InputError
-        Wrong suffix, or the data file has the name of an output file.
+        Wrong suffix, the data file has the name of an output file, or one can't be written.
     """
+    from tithe import storage
+
     if out.suffix != ".parquet":
         raise InputError(f"--out {out} is not a .parquet file: write for example --out {out.with_suffix('.parquet')}")
     written = {out.with_suffix(suffix).resolve() for suffix in (".parquet", ".json", ".png")}
     if source.resolve() in written:
         raise InputError(f"--out {out} would overwrite {source}: choose another name")
+    for file in sorted(written):
+        storage.check_writable_file(file)
 
 
 @select_app.command(epilog="Example: tithe suite rows.parquet --strategies k_center --seeds 0,1,2 --out suites/first")
 @in_own_names
 def suite(
     source: Source,
-    out: Annotated[Path, typer.Option(help="Folder for suite.json, the table and the trials.")],
+    out: Annotated[Path, typer.Option(parser=path, help="Folder for suite.json, the table and the trials.")],
     strategies: Annotated[
         str, typer.Option(help="Names, or paths of .py files, separated by commas; all strategies when unset.")
     ] = "",
@@ -247,25 +255,24 @@ def suite(
     from tithe.select.suite.trials import FILE, Grid, run_suite
 
     base = _suite_config(source, _FileOptions(text_column, label_column, encoder, max_length), settings or ())
-    names = [name.strip() for name in strategies.split(",") if name.strip()] or [
-        name for name, _ in plugins.each("strategies")
-    ]
+    given = [storage.expand_home(name.strip()) for name in strategies.split(",") if name.strip()]
+    names = given or [name for name, _ in plugins.each("strategies")]
     own_budget = str((base.select or config.Select()).budget)
     shares, seed_list = _numbers(budgets or own_budget, "--budgets", float), _numbers(seeds, "--seeds", int)
     for number in seed_list:
         config.section(config.Select, {"seed": number}, "--seeds")
-    with quiet_libraries():
+    with quiet_libraries(), storage.locked(out):
         results = run_suite(base, Grid(names, shares, seed_list, equal_steps, _options(option)), out, processes)
-    lines = standings.compute_standings(results)
-    table = standings.text(lines, equal_steps)
-    cautions = standings.notes(lines)
-    storage.write_json(
-        out / FILE, {"equal_steps": equal_steps, "notes": cautions, "standings": lines, "trials": results}
-    )
-    storage.write_text(out / "suite.md", table + "\n")
-    encoder_name, data_name = Path(base.model.encoder).name, Path(base.data.path).name
-    subtitle = f"{encoder_name} on {data_name}, {len(seed_list)} seeds, {len(results)} trials."
-    write_page(out, lines, equal_steps, subtitle)
+        lines = standings.compute_standings(results)
+        table = standings.text(lines, equal_steps)
+        cautions = standings.notes(lines)
+        storage.write_json(
+            out / FILE, {"equal_steps": equal_steps, "notes": cautions, "standings": lines, "trials": results}
+        )
+        storage.write_text(out / "suite.md", table + "\n")
+        encoder_name, data_name = Path(base.model.encoder).name, Path(base.data.path).name
+        subtitle = f"{encoder_name} on {data_name}, {len(seed_list)} seeds, {len(results)} trials."
+        write_page(out, lines, equal_steps, subtitle)
     if as_json:
         print_json(lines)
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tithe.cli.messages import in_own_names
-from tithe.cli.options import AsJson, ConfigFile, Set, print_json, quiet_libraries
+from tithe.cli.options import AsJson, ConfigFile, Set, path, print_json, quiet_libraries
 from tithe.storage import run_files
 
 if TYPE_CHECKING:  # slow to import
@@ -19,14 +19,18 @@ train_app = typer.Typer(rich_markup_mode=None)
 
 @train_app.command(epilog="Example: tithe quickstart")
 def quickstart(
-    out: Annotated[Path | None, typer.Option(help="Run directory; runs/quickstart-TIME when unset.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=path, help="Run directory; runs/quickstart-TIME when unset.")
+    ] = None,
     settings: Set = None,
     as_json: AsJson = False,
 ) -> None:
     """Fetch a small data set, train on it, evaluate, and predict one text."""
-    from tithe import config, pipeline, predict
+    from tithe import config, pipeline, predict, storage
     from tithe.fetch import catalog
 
+    if out:
+        storage.check_writable_folder(out)
     with quiet_libraries():
         raw = {
             "name": "quickstart",
@@ -52,8 +56,10 @@ def quickstart(
 def train(
     config_file: ConfigFile,
     settings: Set = None,
-    out: Annotated[Path | None, typer.Option(help="Run directory.")] = None,
-    resume: Annotated[str | None, typer.Option(help="Checkpoint, folder of checkpoints, or 'auto'.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=path, help="Run directory.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(parser=path, help="Checkpoint, folder of checkpoints, or 'auto'.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing run.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +70,7 @@ def train(
     if out:
         run = run.model_copy(update={"out": str(out)})
     if resume:
-        run = run.model_copy(update={"checkpoint": run.checkpoint.model_copy(update={"resume": resume})})
+        run = run.model_copy(update={"checkpoint": run.checkpoint.model_copy(update={"resume": str(resume)})})
     from tithe import pipeline
 
     with quiet_libraries():

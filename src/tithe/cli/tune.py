@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tithe.cli.messages import in_own_names
-from tithe.cli.options import AsJson, ConfigFile, Set, print_json, quiet_libraries
+from tithe.cli.options import AsJson, ConfigFile, Set, path, print_json, quiet_libraries
 from tithe.storage import run_files
 
 tune_app = typer.Typer(rich_markup_mode=None)
@@ -24,7 +24,10 @@ def tune(
     trials: Annotated[int | None, typer.Option(min=1, help="Number of trials; from the config when unset.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the search, may be shared by several processes; runs/NAME-tuning when unset."),
+        typer.Option(
+            parser=path,
+            help="Folder of the search, may be shared by several processes; runs/NAME-tuning when unset.",
+        ),
     ] = None,
     settings: Set = None,
     then_train: Annotated[
@@ -39,16 +42,21 @@ def tune(
     values = (run.tune or config.Tune()).model_dump() | ({"trials": trials} if trials else {})
     run = run.model_copy(update={"tune": config.section(config.Tune, values, "tithe tune")})
     from tithe import pipeline, storage
+    from tithe.runs import directory
     from tithe.train import devices
     from tithe.tune import search
 
     home = out or Path(f"runs/{run.name}-tuning")
     with quiet_libraries():
         accelerator = devices.accelerator(run.train.device, run.train.precision, run.train.careful_scaling)
-        result = search.search(pipeline.check(run), home, accelerator)
-        tuned = result.run.model_copy(update={"tune": None})
-        secret = {"track": {"neptune": {"api_token"}}}  # the mask would be read back as a token
-        storage.write_json(home / "tuned.json", tuned.model_dump(mode="json", exclude=secret))
+        task = pipeline.check(run)
+        if then_train:
+            directory.check_free(run)  # now, and not after the search
+        with storage.locked(home, shared=True):
+            result = search.search(task, home, accelerator)
+            tuned = result.run.model_copy(update={"tune": None})
+            secret = {"track": {"neptune": {"api_token"}}}  # the mask would be read back as a token
+            storage.write_json(home / "tuned.json", tuned.model_dump(mode="json", exclude=secret))
         outcome = pipeline.train(tuned) if then_train else None
     if as_json:
         trained = {"home": str(outcome.home), **outcome.scores} if outcome else None

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
-from tithe import plugins
+from tithe import plugins, storage
 from tithe.config import unused
 from tithe.config.data import Data, Layout
 from tithe.config.explain import explain_mistakes, known_keys, required_keys
@@ -79,7 +79,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Run:
     InputError
         The file or an override is not valid; the message has a line for each mistake.
     """
-    path = Path(path)
+    path = Path(storage.expand_home(str(path)))
     written, raw = read(path)
     run, notes = _resolve(raw, overrides, path.name, written, path)
     for note in notes:

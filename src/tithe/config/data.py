@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tithe.config.values import Ratio, Section, Workers
+from tithe.config.values import PathStr, Ratio, Section, Workers
 
 _TAB = ("tab", "\\t")  # as a command line can spell it
 _NEVER_DELIMITERS = '"\r\n\0'
@@ -64,11 +64,11 @@ class Layout(Section):
 class Data(Section):
     """Where the labelled rows are and how they are cleaned, split and balanced."""
 
-    path: str = Field(description="data file, or a folder or a pattern such as 'rows/*.parquet' of its parts")
-    validation: str | None = Field(
+    path: PathStr = Field(description="data file, or a folder or a pattern such as 'rows/*.parquet' of its parts")
+    validation: PathStr | None = Field(
         None, description="the same for rows that are the validation split, as they are; for texts"
     )
-    test: str | None = Field(None, description="the same for rows that are the test split, as they are; for texts")
+    test: PathStr | None = Field(None, description="the same for rows that are the test split, as they are; for texts")
     split_column: str | None = Field(
         None, description="column that says of each row whether it is train, validation or test; for texts"
     )
@@ -78,7 +78,7 @@ class Data(Section):
     column_names: ColumnNames = None
     text_column: str = Field("text", description="column of the inputs")
     label_column: str = Field("label", description="column of the classes, strings or numbers")
-    label_mapping: str | None = Field(
+    label_mapping: PathStr | None = Field(
         None, description="JSON file of {class: symbol}, for data whose labels were replaced by symbols"
     )
     val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation")

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from tithe.config.data import Data
-from tithe.config.values import Betas, Choices, Count, Decay, Positive, Range, Ratio, RatioRange, Section, Seed
+from tithe.config.values import Betas, Choices, Count, Decay, PathStr, Positive, Range, Ratio, RatioRange, Section, Seed
 from tithe.storage import run_files
 
 
 class Model(Section):
     """The encoder and the head on top of it."""
 
-    encoder: str = Field("minilm", description="'minilm' (installed as a package), a folder, or a hub name")
+    encoder: PathStr = Field("minilm", description="'minilm' (installed as a package), a folder, or a hub name")
     pooling: Literal["auto", "cls", "mean"] = Field(
         "auto",
         description="how token states become one vector; auto: as in the encoder's own configuration, else mean",
@@ -86,7 +86,9 @@ class Tune(Section):
 class Select(Section):
     """Selection: train on a part of the training rows, chosen by a strategy."""
 
-    strategy: str = Field("random", description="name of a strategy, or path of its .py file; 'all' takes every row")
+    strategy: PathStr = Field(
+        "random", description="name of a strategy, or path of its .py file; 'all' takes every row"
+    )
     budget: float = Field(0.1, gt=0, le=1, description="share of the training rows")
     balance: Literal["stratified", "uniform", "none"] = Field(
         "stratified", description="how the budget is divided among classes: by size, equally, or not at all"
@@ -97,13 +99,13 @@ class Select(Section):
         5, description="cross-validation folds, for signals from models that were not trained on the row"
     )
     proxy_runs: Positive = Field(10, description="short proxy runs whose errors are averaged")
-    language_model: str | None = Field(
+    language_model: PathStr | None = Field(
         None, description="causal model (folder or .gguf) for perplexity and ifd; a built-in n-gram model when unset"
     )
     rounds: Positive = Field(
         1, description="rounds that share the budget; after each, a model trained on the rows so far scores the rest"
     )
-    first: str | None = Field(
+    first: PathStr | None = Field(
         None,
         description="strategy of the first of several rounds, before there is a model; when unset the strategy itself, "
         "or random if it reads a model's probabilities",
@@ -152,11 +154,11 @@ class Train(Section):
 class Checkpoint(Section):
     """When checkpoints are saved, which are kept, and where a run resumes."""
 
-    dir: str = Field(run_files.CHECKPOINTS, description="folder of the checkpoints, inside the run directory")
+    dir: PathStr = Field(run_files.CHECKPOINTS, description="folder of the checkpoints, inside the run directory")
     every_batches: Positive | None = Field(None, description="batches between checkpoints; once per epoch when unset")
     keep: Positive = Field(2, description="periodic checkpoints to keep, in addition to the best one")
     best_by: Literal["loss", "accuracy", "f1"] = Field("f1", description="validation score of the best one")
-    resume: str | None = Field(
+    resume: PathStr | None = Field(
         None, description="checkpoint, or folder of checkpoints, to resume from; 'auto': this run's, if any"
     )
     epoch_files: Count = Field(
@@ -191,8 +193,8 @@ class Neptune(Section):
     experiment_name: str | None = Field(None, description="name of the run")
     run_id: str | None = Field(None, description="id of the run to continue")
     tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="tags of the run")
-    dependencies_path: str | None = Field(None, description="requirements file to upload")
-    env_path: str | None = Field(None, description="environment file to upload, its secrets masked")
+    dependencies_path: PathStr | None = Field(None, description="requirements file to upload")
+    env_path: PathStr | None = Field(None, description="environment file to upload, its secrets masked")
 
 
 class MLflow(Section):
@@ -216,7 +218,9 @@ class Track(Section):
     """Mirrors of the history; the local JSONL file is always written."""
 
     tensorboard: bool = Field(True, description="write TensorBoard event files")
-    tensorboard_dir: str = Field(run_files.TENSORBOARD, description="their folder, relative to the run directory")
+    tensorboard_dir: PathStr = Field(
+        run_files.TENSORBOARD, description="their folder: one in the run directory, or the full path of another"
+    )
     neptune: Neptune | None = Field(None, description="write a Neptune offline record")
     mlflow: MLflow | None = Field(None, description="log to an MLflow server")
     clearml: ClearML | None = Field(None, description="log to ClearML, or write its offline archive")
@@ -237,7 +241,7 @@ class Run(Section):
     name: str = Field("run", pattern=r"^[\w.\-]+$", description="name of the run and of its directory")
     task: str = Field("text", description="kind of the inputs")
     seed: Seed = Field(0, description="seed of the split, the head, the order of batches and dropout")
-    out: str | None = Field(
+    out: PathStr | None = Field(
         None, description="run directory; {time} in it becomes the start time; runs/NAME-{time} when unset"
     )
     data: Data
@@ -254,7 +258,7 @@ class Run(Section):
         """Check that the configured folders differ from each other and from the other files of a run."""
         checkpoints, events = PurePath(self.checkpoint.dir), PurePath(self.track.tensorboard_dir)
         for key, folder in (("checkpoint.dir", checkpoints), ("track.tensorboard_dir", events)):
-            if folder.parts and folder.parts[0] in set(run_files.FILES) - {run_files.TENSORBOARD}:
+            if folder.parts and folder.parts[0] in {*run_files.FILES, run_files.LOCK} - {run_files.TENSORBOARD}:
                 raise ValueError(f"{key} '{folder}' is a name that a run uses for other files: choose another name")
         if checkpoints.parts and checkpoints == events:
             raise ValueError(f"checkpoint.dir and track.tensorboard_dir are both '{events}': choose two names")

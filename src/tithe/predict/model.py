@@ -182,7 +182,7 @@ def load(path: str | Path, device: str = "auto") -> TrainedModel:
         There is no checkpoint, it is incomplete or not one of this version, its weights are NaN, or its encoder is
         missing or has changed.
     """
-    path = Path(path)
+    path = Path(storage.expand_home(str(path)))
     single = locate.single_file(path)
     weights = locate.load_single_file(single) if single else None
     if single and path == single and not locate.has_checkpoint(path.parent):

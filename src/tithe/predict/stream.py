@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tithe import config, plugins
+from tithe import config, plugins, storage
 from tithe.data import compressed, sources
 from tithe.data.clean import clean_text, why_not_text
 from tithe.data.readers import Pair, Unreadable
@@ -126,7 +126,7 @@ def predict_stream(
 
     if source and source != TextInput(source.path):
         raise InputError("--text-column, --delimiter, --encoding and --column-names are for texts: leave them out")
-    paths = [Path(path) for path in inputs or []] or ([source.path] if source else [])
+    paths = [Path(storage.expand_home(path)) for path in inputs or []] or ([source.path] if source else [])
     if not paths:
         raise InputError("no images: give files or folders after the checkpoint, or --input FOLDER")
     return (score._asdict() for score in score_images(model, paths, batch_size or model.rows_at_once)), _image_line

@@ -38,6 +38,18 @@ def chunks(stream: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield chunk
 
 
+def check_output(path: Path) -> None:
+    """Check that predictions can be written to a file.
+
+    Raises
+    ------
+    InputError
+        Unsupported suffix, or the file can't be written.
+    """
+    _writer(path)
+    storage.check_writable_file(path)
+
+
 def write(path: Path, rows: Rows) -> int:
     """Write predictions in the format of the path's suffix; return their number.
 
@@ -46,6 +58,12 @@ def write(path: Path, rows: Rows) -> int:
     InputError
         Unsupported suffix.
     """
+    write_rows = _writer(path)
+    with storage.atomic_file(path) as temporary:
+        return write_rows(temporary, map(_flatten, rows))
+
+
+def _writer(path: Path) -> Callable[[Path, Rows], int]:
     writers: dict[str, Callable[[Path, Rows], int]] = {
         ".jsonl": _jsonl,
         ".json": _json,
@@ -55,8 +73,7 @@ def write(path: Path, rows: Rows) -> int:
     suffix = path.suffix.lower()
     if suffix not in writers:
         raise InputError(f"can't write '{suffix}' files{did_you_mean(suffix, writers)}")
-    with storage.atomic_file(path) as temporary:
-        return writers[suffix](temporary, map(_flatten, rows))
+    return writers[suffix]
 
 
 def _flatten(row: dict[str, Any]) -> dict[str, Any]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import glob
 import logging
 import os
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
+from pathlib import Path, PurePath
 from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from filelock import FileLock, Timeout
 
 from tithe import config, storage
 from tithe.checkpoints import locate
@@ -61,25 +59,15 @@ def resolve(run: config.Run, epoch_file: EpochFile | None = None) -> Path:
 
 @contextmanager
 def exclusive(home: Path, accelerator: Accelerator) -> Iterator[None]:
-    """Lock a run directory while the block runs.
+    """Lock a run directory while the block runs; create it, unless nothing is written there.
 
     Raises
     ------
     InputError
-        Another run is active in the directory.
+        Another run, search or suite is under way in the directory, or it can't be written to.
     """
-    if not accelerator.is_main_process:
+    with storage.locked(home) if accelerator.is_main_process else nullcontext():
         yield
-        return
-    lock = _lock(home)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"another run is active in {home}: wait until it ends, or choose another directory") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def owned_files(run: config.Run, home: Path) -> list[Path]:
@@ -87,7 +75,7 @@ def owned_files(run: config.Run, home: Path) -> list[Path]:
     names = dict.fromkeys([*FILES, run.track.tensorboard_dir, *run.track.plugins])
     paths = [*(home / name for name in names), *locate.all_in(home / run.checkpoint.dir)]
     paths += home.glob(NUMBERED.format("*"))
-    return [path for path in paths if path.exists() and path.resolve().is_relative_to(home.resolve())]
+    return [path for path in paths if path.exists() and _is_inside(path, home)]
 
 
 def hashes(run: config.Run, home: Path) -> dict[str, str]:
@@ -117,44 +105,90 @@ def unlisted_files(run: config.Run, home: Path) -> list[str]:
     return storage.unlisted_files(home, [path for path in owned_files(run, home) if path not in unread])
 
 
+def check_folders(run: config.Run) -> None:
+    """Check that a run keeps its checkpoints in its directory, and its event files too unless they have a full path.
+
+    Raises
+    ------
+    InputError
+        A folder leads out of the directory.
+    """
+    checkpoints, events = PurePath(run.checkpoint.dir), PurePath(run.track.tensorboard_dir)
+    if checkpoints.is_absolute() or ".." in checkpoints.parts:
+        raise InputError(
+            f"checkpoint.dir '{checkpoints}' is outside the run directory: name a folder in it, or set out to another "
+            "run directory"
+        )
+    if ".." in events.parts and not events.is_absolute():
+        raise InputError(
+            f"track.tensorboard_dir '{events}' leads out of the run directory: name a folder in it, or write the full "
+            "path of another"
+        )
+
+
+def check_free(run: config.Run) -> None:
+    """Check, before a search for its settings, that a new run can have its directory.
+
+    Raises
+    ------
+    InputError
+        There is an earlier run, or the directory can't be written to.
+    """
+    if run.checkpoint.resume is None:
+        home = resolve(run)
+        storage.check_writable_folder(home)
+        refuse_earlier_run(run, home, overwrite=False)
+
+
 def refuse_earlier_run(run: config.Run, home: Path, overwrite: bool) -> None:
     """Refuse a directory that contains an earlier run, unless it may be overwritten.
 
     Raises
     ------
     InputError
-        There is an earlier run and `overwrite` is false.
+        There is an earlier run, and `overwrite` is false or the new run reads a part of it.
     """
-    if _has_run(run, home) and not overwrite:
+    if not _has_run(run, home):
+        return
+    if not overwrite:
         raise InputError(
             f"{home} contains an earlier run: resume it, choose another directory, or pass --overwrite to delete it"
         )
+    deleted = [path.resolve() for path in _earlier_files(run, home)]
+    for name in filter(None, (run.data.path, run.data.label_mapping, run.model.encoder)):
+        if any(Path(name).resolve().is_relative_to(path) for path in deleted):
+            raise InputError(f"--overwrite would delete {name}, which the run reads: choose another directory")
 
 
 def delete_earlier_run(run: config.Run, home: Path) -> None:
     """Delete an earlier run in the directory, if any; files that it did not write are kept."""
     if _has_run(run, home):
         logger.warning("deleting the earlier run in %s", home)
-        for path in owned_files(run, home):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        # What it is recognised by goes last: after a kill in between, the rest is not taken for something else.
+        last = [*_checkpoints(run, home), home / METRICS, home / CONFIG]
+        for path in sorted(_earlier_files(run, home), key=lambda path: last.index(path) if path in last else -1):
+            storage.remove(path)
 
 
 def _has_run(run: config.Run, home: Path) -> bool:
-    return (home / METRICS).exists() or bool(locate.all_in(home / run.checkpoint.dir))
+    return (home / METRICS).exists() or bool(_checkpoints(run, home))
 
 
-def _lock(home: Path) -> FileLock:
-    folder = storage.cache_dir() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{storage.digest(str(home.resolve()))[:32]}.lock")
+def _checkpoints(run: config.Run, home: Path) -> list[Path]:
+    """Return the checkpoints in a run directory: those of this run and of an earlier one with another folder."""
+    folders = dict.fromkeys(home / one.checkpoint.dir for one in (run, _saved_run(home) or run))
+    return [path for folder in folders for path in locate.all_in(folder)]
 
 
-def _is_active(home: Path) -> bool:
-    try:
-        with _lock(home).acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
+def _earlier_files(run: config.Run, home: Path) -> list[Path]:
+    """Return the files and folders that the run in a directory has written; see `owned_files`."""
+    earlier = _saved_run(home) or run
+    partial = [path for path in locate.remnants(home / earlier.checkpoint.dir) if _is_inside(path, home)]
+    return list(dict.fromkeys([*owned_files(earlier, home), *owned_files(run, home), *partial]))
+
+
+def _is_inside(path: Path, home: Path) -> bool:
+    return path.resolve().is_relative_to(home.resolve())
 
 
 def _find_unfinished(run: config.Run, pattern: str) -> Path | None:
@@ -163,23 +197,22 @@ def _find_unfinished(run: config.Run, pattern: str) -> Path | None:
     parent, prefix = (Path(before), "") if before.endswith(("/", os.sep)) else (Path(before).parent, Path(before).name)
     for home in sorted(parent.glob(f"{glob.escape(prefix)}*{glob.escape(after)}"), reverse=True):
         unfinished = (home / CONFIG).is_file() and not (home / MANIFEST).exists()
-        if unfinished and _requested(_saved_config(home), current) == current and not _is_active(home):
+        saved = _saved_run(home) if unfinished else None
+        if saved and _requested(_comparable(config.dump(saved)), current) == current and not storage.is_locked(home):
             return home
     return None
 
 
-def _saved_config(home: Path) -> dict[str, Any] | None:
+def _saved_run(home: Path) -> config.Run | None:
     """Return the config in a run directory; None if its `config.json` is missing or not a run's."""
     try:
-        return _comparable(config.dump(config.parse(storage.read_json(home / CONFIG))))
-    except (InputError, KeyError, TypeError, AttributeError):
+        return config.parse(storage.read_json(home / CONFIG))
+    except (InputError, OSError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _requested(saved: dict[str, Any] | None, current: dict[str, Any]) -> dict[str, Any] | None:
+def _requested(saved: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
     """Return a saved config with `auto` in place of what its run decided, wherever the current one says `auto`."""
-    if saved is None:
-        return None
     undecided = {
         part: {name: schema.AUTO for name in names if current[part][name] == schema.AUTO}
         for part, names in schema.AUTOMATIC.items()

@@ -192,8 +192,8 @@ def _find_checkpoint(run: config.Run, home: Path) -> ResumePoint | None:
     if resume is None:
         return None
     folder = home / run.checkpoint.dir
+    storage.recover(folder)
     if resume == "auto":
-        storage.recover(folder)
         return _newest_complete(locate.all_intact(folder), folder)
     start = locate.find(Path(resume))
     others = locate.all_intact(start.parent, exclude=start)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -76,7 +75,7 @@ class Saver:
         kept += [self.best_path] if self.best["step"] else []
         for path in locate.all_in(self.keeper.folder):
             if path not in kept:
-                shutil.rmtree(path)
+                storage.remove(path)
 
     def complete_epoch_files(self) -> None:
         """Write the files of the epoch to continue after: the run may have been killed before writing them."""

@@ -97,6 +97,7 @@ class Session:
         home.mkdir(parents=True, exist_ok=True)
         (home / run_files.MANIFEST).unlink(missing_ok=True)  # it marks a finished run
         if self._point:  # what was written after the checkpoint will be written again
+            self.saver.keeper.clear_remnants(self._point.path)
             storage.write_lines(home / run_files.HISTORY, self._point.history(home))
             if self._point.best and self._point.best != self.saver.best_path:
                 store.copy(self._point.best, self.saver.best_path)

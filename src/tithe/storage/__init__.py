@@ -14,12 +14,14 @@ from tithe.storage.folders import (
     link_tree,
     listed_files,
     read_manifest,
-    recover,
     unlisted_files,
     write_manifest,
 )
 from tithe.storage.hashing import digest, digest_bytes, sha256_file
 from tithe.storage.jsonl import Extent, JsonLines, begins_with, read_lines, write_lines
+from tithe.storage.leftovers import beside, recover, remove
+from tithe.storage.locks import is_locked, locked
+from tithe.storage.paths import check_writable_file, check_writable_folder, expand_home
 from tithe.storage.recording import recorded, recording
 from tithe.storage.sealed import read_sealed, write_sealed
 
@@ -30,19 +32,25 @@ __all__ = [
     "atomic_file",
     "atomic_folder",
     "begins_with",
+    "beside",
     "broken_files",
     "cache_dir",
     "changed_files",
+    "check_writable_file",
+    "check_writable_folder",
     "copy_file",
     "describe_environment",
     "digest",
     "digest_bytes",
     "dotenv",
     "environment_variable",
+    "expand_home",
     "files_in",
     "flatten",
+    "is_locked",
     "link_tree",
     "listed_files",
+    "locked",
     "read_json",
     "read_lines",
     "read_manifest",
@@ -51,6 +59,7 @@ __all__ = [
     "recording",
     "recover",
     "refuse_pointers",
+    "remove",
     "sha256_file",
     "unlisted_files",
     "write_json",

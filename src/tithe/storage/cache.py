@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tithe.errors import InputError
-from tithe.storage import folders
+from tithe.storage import folders, leftovers
+from tithe.storage.paths import expand_home
 
 # Computed kinds may be deleted to make room; fetched files (`datasets`) are deleted only on request.
 COMPUTED = ("data", "near", "images", "tokens", "features", "signals", "rounds", "batch")
@@ -32,7 +33,8 @@ class Entry(NamedTuple):
 def place(kind: str, key: str, state: str = "") -> Path:
     """Return the folder of an entry, which may not exist, and mark it as in use by this process.
 
-    `state` is a suffix for the name of an unfinished entry.
+    `state` is a suffix for the name of an unfinished entry. The first call for a kind removes what killed processes
+    have left.
 
     Raises
     ------
@@ -41,6 +43,7 @@ def place(kind: str, key: str, state: str = "") -> Path:
     """
     limit()
     path = cache_dir() / kind / f"{key[:32]}{state}"
+    leftovers.clear_once(path.parent)
     _in_use.add(path)
     return path
 
@@ -76,7 +79,7 @@ def entries() -> list[Entry]:
     now, listed = time.time(), []
     for kind in (*COMPUTED, FETCHED):
         for path in (cache_dir() / kind).glob("*"):
-            if path.suffix == ".lock":
+            if path.suffix == ".lock" or path.name.startswith(leftovers.ASIDE):
                 continue
             files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
             size = sum(p.stat().st_blocks * 512 for p in files)
@@ -99,7 +102,7 @@ def make_room(needed: int = 0) -> bool:
         if total + needed <= limit():
             break
         if entry.path not in _in_use:
-            _delete(entry.path)
+            leftovers.remove(entry.path)
             total -= entry.bytes
     root = cache_dir()
     root.mkdir(parents=True, exist_ok=True)
@@ -109,22 +112,24 @@ def make_room(needed: int = 0) -> bool:
 def clear(kinds: Collection[str] = COMPUTED) -> int:
     """Delete every entry of the given kinds; return the number of bytes freed."""
     freed = 0
+    for kind in kinds:
+        leftovers.recover(cache_dir() / kind)
     for entry in entries():
         if entry.kind in kinds:
-            _delete(entry.path)
+            leftovers.remove(entry.path)
             freed += entry.bytes
     return freed
 
 
-def _delete(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
 def cache_dir() -> Path:
-    """Return the folder of the cache: `$TITHE_CACHE`, else `tithe` under `$XDG_CACHE_HOME` or `~/.cache`."""
+    """Return the folder of the cache: `$TITHE_CACHE`, else `tithe` under `$XDG_CACHE_HOME` or `~/.cache`.
+
+    Raises
+    ------
+    InputError
+        None of them is set and the home folder is unknown.
+    """
     if own := os.environ.get("TITHE_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tithe"
+        return Path(expand_home(own))
+    parent = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(expand_home(parent, "set TITHE_CACHE to a folder for computed results")) / "tithe"

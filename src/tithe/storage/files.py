@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tithe.errors import InputError
+from tithe.storage.leftovers import beside
 from tithe.storage.recording import note
 
-ASIDE = ".partial-"
 _POINTER = b"version https://git-lfs."  # how a file of Git LFS begins that names the real one by its hash
 
 
@@ -29,16 +29,12 @@ def sync(path: Path) -> None:
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; if the block succeeds, fsync it and rename it to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
-    try:
+    with beside(path, Path.touch) as aside:
         yield aside
         sync(aside)
         note(path, content=aside)
         aside.replace(path)
         sync(path.parent)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,8 +9,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from tithe.storage.files import ASIDE, sync, write_json
+from tithe.storage.files import sync, write_json
 from tithe.storage.hashing import sha256_file
+from tithe.storage.leftovers import beside, moved_away
 from tithe.storage.recording import note, recording
 
 MANIFEST = "manifest.json"
@@ -24,11 +25,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     The manifest with every file's SHA-256 is written last: a folder without one, or with one that does not match,
     was interrupted. An earlier folder at `path` is kept until the new one is complete.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    try:
+    with beside(path, Path.mkdir) as aside:
         with recording(aside) as written:
             yield aside
             files = files_in(aside)
@@ -37,22 +34,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             names = {file.relative_to(aside).as_posix(): file for file in files}
             write_manifest(aside, {name: written.get(name) or sha256_file(file) for name, file in names.items()})
         sync(aside)
-        old = path.with_name(f"{ASIDE}old-{os.getpid()}-{path.name}")
-        if path.exists():
-            path.replace(old)
-        try:
-            aside.replace(path)
-        except BaseException as error:
-            if old.exists():
-                old.replace(path)
-            elif isinstance(error, OSError) and not broken_files(path):
+        with moved_away(path):
+            try:
+                aside.replace(path)
+            except OSError:
+                if broken_files(path):
+                    raise
                 return  # another process has just written the same folder
-            raise
-        note(path / MANIFEST)
-        sync(path.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+            note(path / MANIFEST)
+            sync(path.parent)
 
 
 def link_tree(source: Path, target: Path) -> None:
@@ -79,18 +69,6 @@ def _vouched(folder: Path) -> dict[str, str] | None:
         if (listed := read_manifest(home)) is not None:
             return {name.removeprefix(prefix): hash_ for name, hash_ in listed.items() if name.startswith(prefix)}
     return None
-
-
-def recover(folder: Path) -> None:
-    """Remove unfinished files of a killed process, and restore folders that it had moved away and not yet replaced."""
-    for leftover in folder.glob(f"{ASIDE}*"):
-        name = leftover.name.removeprefix(f"{ASIDE}old-").partition("-")[2]
-        if leftover.name.startswith(f"{ASIDE}old-") and not (folder / name).exists():
-            leftover.replace(folder / name)
-        elif leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
 
 
 def files_in(folder: Path) -> list[Path]:

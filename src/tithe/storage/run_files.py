@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tithe.storage import folders, freeze_proof
+from tithe.storage import folders, freeze_proof, locks
 
 # Inputs: the config, the machine, the classes and rows.
 CONFIG, ENVIRONMENT, LABELS = "config.json", "environment.json", "labels.json"
@@ -27,6 +27,9 @@ LATEST, EPOCH_HISTORY, NUMBERED = "latest_model.pt", "training_history.json", "c
 TENSORBOARD, NEPTUNE, MLFLOW, CLEARML = TRACKERS = "tensorboard", ".neptune", "mlflow.json", "clearml"
 # Default folder of the checkpoints.
 CHECKPOINTS = "checkpoints"
+
+# Of the process that writes the directory; a killed one may leave it. It is not a part of the run.
+LOCK = locks.LOCK
 
 # All names at the top level, except the checkpoints and the numbered files.
 FILES = (

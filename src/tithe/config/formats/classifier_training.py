@@ -9,10 +9,11 @@ from pydantic import Field
 
 from tithe.config import Count, Neptune, Positive, Ratio, Section, Seed, Select, Workers
 from tithe.config.unused import Rule
+from tithe.config.values import PathStr
 
 
 class _Data(Section):
-    parquet_path: str = Field(description="labelled Parquet file (CSV and JSONL work too)")
+    parquet_path: PathStr = Field(description="labelled Parquet file (CSV and JSONL work too)")
     val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation")
     test_ratio: Ratio = Field(0.0, description="share of rows held out for the test; an addition, off by default")
     num_workers: Workers = Field(0, description="worker processes of the data loaders")
@@ -34,7 +35,7 @@ class _Training(Section):
     gradient_clip_val: float | None = Field(1.0, ge=0, description="largest gradient norm; null or 0 for none")
     label_smoothing: Ratio = Field(0.0, description="share of the target spread over all classes")
     seed: Seed = Field(42, description="seed of the split, the head, the order of batches and dropout")
-    resume_from: str | None = Field(None, description="checkpoint, folder of checkpoints, or 'auto'")
+    resume_from: PathStr | None = Field(None, description="checkpoint, folder of checkpoints, or 'auto'")
 
 
 class _Optimizer(Section):
@@ -50,7 +51,7 @@ class _Scheduler(Section):
 
 
 class _Checkpointing(Section):
-    checkpoints_dir: str = Field("checkpoints", description="folder of the checkpoints and of all results")
+    checkpoints_dir: PathStr = Field("checkpoints", description="folder of the checkpoints and of all results")
     save_every_n_bathces: Positive | None = Field(None, description="spelled as documented; once per epoch when unset")
     save_best_by: Literal["loss", "accuracy", "f1"] = Field("f1", description="validation score of the best one")
 
@@ -64,7 +65,7 @@ class _Neptune(Neptune):
 class Config(Section):
     """The documented file, key by key."""
 
-    model_name: str = Field("minilm", description="path or Hugging Face name of the encoder")
+    model_name: PathStr = Field("minilm", description="path or Hugging Face name of the encoder")
     data: _Data
     training: _Training = _Training()
     optimizer: _Optimizer = _Optimizer()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from tithe.config.unused import Rule
-from tithe.config.values import Betas, Choices, Count, Decay, Positive, Range, Ratio, RatioRange, Section, Seed
+from tithe.config.values import Betas, Choices, Count, Decay, PathStr, Positive, Range, Ratio, RatioRange, Section, Seed
 
 _ALL = "all"
 
@@ -17,25 +17,25 @@ _ALL = "all"
 class Config(Section):
     """The documented file, key by key; keys that the document shows in examples only have the usual names."""
 
-    strategy_name: str = Field(description="strategy that selects the training rows; 'all' takes every row")
+    strategy_name: PathStr = Field(description="strategy that selects the training rows; 'all' takes every row")
     budget: float = Field(0.1, gt=0, le=1, description="share of the training rows; ignored by 'all'")
     rounds: Positive = Field(
         1, description="rounds that share the budget; after each, a model trained on the rows so far scores the rest"
     )
     strategy_options: dict[str, Any] = Field({}, description="the strategy's own settings")
-    language_model: str | None = Field(
+    language_model: PathStr | None = Field(
         None, description="causal model (folder or .gguf) for perplexity and ifd; a built-in n-gram model when unset"
     )
     run_name: Annotated[str, Field(pattern=r"^\w[\w.\-]*$")] | None = Field(
         None, description="folder of the run in checkpoints_dir; the name of the config file when unset"
     )
     seed: Seed = Field(42, description="seed of the split, the selection, the head, the order of batches and dropout")
-    dataset_path: str = Field("data/reviews.parquet", description="labelled Parquet, CSV or JSONL file")
+    dataset_path: PathStr = Field("data/reviews.parquet", description="labelled Parquet, CSV or JSONL file")
     text_column: str = Field("text", description="column of the inputs")
     label_column: str = Field("label", description="column of the classes")
     val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation")
     test_ratio: Ratio = Field(0.1, gt=0, description="share of rows held out for the test")
-    model_name: str = Field("minilm", description="encoder: 'minilm', a folder, or a hub name")
+    model_name: PathStr = Field("minilm", description="encoder: 'minilm', a folder, or a hub name")
     max_length: Positive = Field(256, description="tokens kept of each text")
     dropout: Ratio = Field(
         0.1, description="dropout of the model: before the classifier and, if it is set and trained, in the backbone"
@@ -55,8 +55,8 @@ class Config(Section):
     weight_decay: float = Field(0.01, ge=0, description="decay of matrices")
     betas: Betas = Field((0.9, 0.999), description="AdamW's betas")
     save_best_by: Literal["loss", "accuracy", "f1"] = Field("f1", description="validation score of the best checkpoint")
-    checkpoints_dir: str = Field("checkpoints", description="parent folder of the run directories")
-    log_dir: str = Field("runs", description="parent folder of the runs' TensorBoard folders")
+    checkpoints_dir: PathStr = Field("checkpoints", description="parent folder of the run directories")
+    log_dir: PathStr = Field("runs", description="parent folder of the runs' TensorBoard folders")
     enable_hyperparameter_tuning: bool = Field(False, description="search for better settings first; only with 'all'")
     warmup_epochs: Positive = Field(2, description="epochs of each trial of the search")
     tuning_n_iterations: Positive = Field(25, description="number of trials")

@@ -10,21 +10,22 @@ from pydantic import Field, model_validator
 
 from tithe.config import Count, Positive, Ratio, Section, Seed, Select, Workers
 from tithe.config.unused import Rule
+from tithe.config.values import PathStr
 
 _PREPARED = "finetune_pipeline/data/combined_processed"
 
 
 class _Paths(Section):
-    base_model_dir: str = Field(
+    base_model_dir: PathStr = Field(
         "finetune_pipeline/base_models/mmBERT-base",
         description="folder of the encoder and its tokenizer, or a hub name",
     )
-    dataset_path: str = Field(f"{_PREPARED}/combined_dataset.json", description="combined_dataset.json")
-    label_mapping_path: str | None = Field(
+    dataset_path: PathStr = Field(f"{_PREPARED}/combined_dataset.json", description="combined_dataset.json")
+    label_mapping_path: PathStr | None = Field(
         f"{_PREPARED}/output_to_symbol.json",
         description="output_to_symbol.json; null, or unset beside another dataset_path: labels are used as they are",
     )
-    output_dir: str = Field("finetune_pipeline/artifacts", description="parent folder of the run directories")
+    output_dir: PathStr = Field("finetune_pipeline/artifacts", description="parent folder of the run directories")
 
     @property
     def mapping(self) -> str | None:

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from tithe.config.unused import Rule
-from tithe.config.values import Count, Positive, Ratio, Section, Seed, Workers
+from tithe.config.values import Count, PathStr, Positive, Ratio, Section, Seed, Workers
 
 
 class Config(Section):
     """The documented flags, one key each; those below `device` and the resume flags are additions."""
 
-    data_root: str = Field(description="folder of the images, or the CSV that lists them")
+    data_root: PathStr = Field(description="folder of the images, or the CSV that lists them")
     use_csv: bool = Field(False, description="read the list of images from a CSV")
     epochs: Positive = Field(50, description="passes over the training images; when resuming: additional passes")
     batch_size: Positive = Field(16, description="images per micro-batch")
@@ -26,10 +26,12 @@ class Config(Section):
     regression_weight: float = Field(1.0, ge=0, description="weight of the squared error of the score")
     classification_weight: float = Field(0.3, ge=0, description="weight of the cross-entropy of real and fake")
     ranking_weight: float = Field(0.2, ge=0, description="weight of the ranking loss, real above fake")
-    output_dir: str = Field("./checkpoints", description="folder of the checkpoints, logs and results")
+    output_dir: PathStr = Field("./checkpoints", description="folder of the checkpoints, logs and results")
     num_workers: Workers = Field(0, description="processes that read images ahead of training")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")
-    resume: str | None = Field(None, description="checkpoint file to resume from, or auto: where this run was stopped")
+    resume: PathStr | None = Field(
+        None, description="checkpoint file to resume from, or auto: where this run was stopped"
+    )
     reset_lr: bool = Field(False, description="when resuming: use lr instead of the checkpoint's")
     reset_scheduler: bool = Field(False, description="when resuming: restart warmup and schedule")
     gradient_accumulation_steps: Positive = Field(1, description="batches per optimizer step")

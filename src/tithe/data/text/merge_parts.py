@@ -134,8 +134,7 @@ def merge(raw: Path, out: Path, skip_wrong: bool = False) -> Merged:
 def _parts(raw: Path, out: Path) -> list[Path]:
     if not raw.exists():
         raise InputError(f"no folder {raw} (seen from {Path.cwd()}): put {_EXPECTED} there")
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file: pass the path of an output folder")
+    storage.check_writable_folder(out)
     if raw.resolve() in (out.resolve(), (out / DATASET).resolve()):
         raise InputError(f"{raw} would be both read and written: pass another output folder")
     parts = json_stream.parts(raw)

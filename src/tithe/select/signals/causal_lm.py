@@ -60,7 +60,7 @@ def open_model(path: str | Path, max_length: int = 512, device: str | torch.devi
     """
     from transformers import AutoModelForCausalLM
 
-    path = Path(path).expanduser()
+    path = Path(path)
     folder, how = _place(path)
     storage.refuse_pointers(path, *encoders.files(folder))
     tokenizer = vocabulary.open_tokenizer(folder, f"the language model {path}", **how)

@@ -80,7 +80,7 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> Courier:
     """
     check(settings)
     variables = _dotenv()
-    offline = not _has_keys({**variables, **os.environ}) and not _client_config().exists()
+    offline = not _has_keys({**variables, **os.environ}) and not _has_client_config()
     if offline:
         logging.getLogger("tithe").info("clearml: no keys, so an archive is written to %s", home / CLEARML / "offline")
     return Courier("clearml", home, {**settings, "offline": offline}, name, variables)
@@ -181,8 +181,12 @@ def _dotenv() -> dict[str, str]:
     return {key: value for key, value in storage.dotenv(Path(".env")).items() if key.startswith("CLEARML_")}
 
 
-def _client_config() -> Path:
-    return Path(os.environ.get("CLEARML_CONFIG_FILE", "~/clearml.conf")).expanduser()
+def _has_client_config() -> bool:
+    file = os.environ.get("CLEARML_CONFIG_FILE", "~/clearml.conf")
+    try:
+        return Path(storage.expand_home(file)).exists()
+    except InputError:  # no home folder
+        return False
 
 
 def _has_keys(variables: Mapping[str, str]) -> bool:

@@ -201,7 +201,7 @@ def _source_files(settings: Mapping[str, Any], token: str | None) -> dict[str, s
 
 def _text(setting: str, file: str) -> str:
     """Read a text file, with user and password in its URLs masked."""
-    path = Path(file).expanduser()
+    path = Path(file)
     if not path.is_file():
         raise InputError(f"neptune.{setting}: no file '{file}': correct the path or remove the setting")
     try:
