@@ -6,6 +6,11 @@ import os
 import pty
 import subprocess
 import sys
+import types
+
+import pytest
+
+from tithe.progress import bar
 
 SCRIPT = """
 import logging, sys
@@ -59,3 +64,34 @@ def test_a_log_of_warnings_only_has_no_bar() -> None:
 def test_without_a_terminal_there_are_plain_lines() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT, "INFO"], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines() == ["line 0", "line 1", "line 2", "after"]
+
+
+def test_a_notebook_has_one_line_that_is_drawn_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = types.SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    with bar("train\x1b[2J", 4, "steps") as tick:
+        tick.show("loss 0.25")
+        tick(3)
+        tick(1)
+    err = capsys.readouterr().err
+    first, *_, last = err.removesuffix("\n").split("\r")[1:]
+    assert err.endswith("\n") and err.count("\n") == 1 and "\x1b" not in err
+    assert "0/4 steps" in first and "█" not in first
+    assert "4/4 steps" in last and "loss 0.25" in last and "░" not in last and "left" not in last
+
+
+def test_a_terminal_with_ipython_is_no_notebook(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: object()))
+    with bar("train", 4, "steps") as tick:
+        tick(4)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_process_without_standard_error_has_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with bar("train", 4, "steps") as tick:
+        tick(4)

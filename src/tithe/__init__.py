@@ -2,9 +2,12 @@
 
 The public face, loaded when first touched, so that `import tithe` costs nothing:
 
-- `train(run, overwrite=False)`: one run, from data to report (`tithe.pipeline.train`)
-- `load(checkpoint)`: a trained classifier with `predict(texts)` (`tithe.predict.load`)
-- `read_config(path, overrides)`: a config file as a `Run` (`tithe.config.load`)
+- `train(run, overwrite=False)`: one run, from data to report; `run` is a config: a file, a dict or a `Run`
+- `predict(checkpoint, inputs)`: a `Prediction` for each text, or each image
+- `load(checkpoint)`: a trained classifier, to predict more than once by its `predict(inputs)`
+- `evaluate(checkpoint, data=None)`: its scores on the rows that the run held out, or on a labelled file
+- `select(source, strategy, budget)`: the rows of a file, or of a config, that a strategy keeps
+- `read_config(source, overrides)`: a config as a `Run`
 """
 
 from __future__ import annotations
@@ -18,24 +21,28 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "train": "pipeline.train",
-    "load": "predict.load",
+    "predict": "predict.model.predict",
+    "load": "predict.model.load",
+    "evaluate": "evaluate.checkpoint.evaluate",
+    "select": "select.entry.select",
     "read_config": "config.load",
     "Run": "config.Run",
 }
-__all__ = ["Run", "__version__", "load", "read_config", "train"]
+__all__ = ["Run", "__version__", "evaluate", "load", "predict", "read_config", "select", "train"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'tithe' has no attribute '{name}'")
-    module, _, attribute = _PUBLIC[name].partition(".")
+    module, _, attribute = _PUBLIC[name].rpartition(".")
     return getattr(importlib.import_module(f"tithe.{module}"), attribute)
 
 
 class _Package(ModuleType):
     """Keeps `tithe.train` the function: importing the room of that name would put the room in its place.
 
-    The room is found by `from tithe.train import …`, which needs no attribute.
+    The room is found by `from tithe.train import …`, which needs no attribute. The same holds for predict, evaluate and
+    select.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

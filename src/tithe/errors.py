@@ -1,6 +1,7 @@
 """Errors that a user can fix. Each message is one line: the value, the choices, the cure.
 
-The mistakes of a config are found at once, and are a line each.
+The mistakes of a config are found at once, and are a line each: an `InputError` has an argument for each line. A line
+break within an argument is from a value, and no line of its own.
 """
 
 from __future__ import annotations
@@ -14,11 +15,24 @@ class TitheError(Exception):
 
     exit_code = 1
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, line by line."""
+        return (str(self),)
+
 
 class InputError(TitheError):
     """Wrong usage, configuration or input; the command line exits 2 and nothing was written."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, line by line."""
+        return tuple(map(str, self.args))
 
 
 class Interrupted(TitheError):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 
-from tithe import config, plugins, select, storage, tasks
+from tithe import config, plugins, storage, tasks
 from tithe.config.schema import SEARCHED
 from tithe.errors import InputError
 from tithe.runs import directory, log, resume
 from tithe.runs.finish import Outcome, finish
 from tithe.runs.resume import ResumePoint
 from tithe.runs.session import Session
+from tithe.select import outputs
+from tithe.select.choose import SelectionResult, choose_rows
 from tithe.select.rounds import check_budget, check_rounds
 from tithe.select.settings import check_unedited, parse_options
 from tithe.select.signals.gather import warn_unused
@@ -25,11 +30,13 @@ from tithe.train.setup import Setup, open_setup
 from tithe.tune import search, trials
 
 
-def train(run: config.Run, overwrite: bool = False) -> Outcome:
+def train(run: config.Run | Mapping[str, Any] | str | PathLike[str], overwrite: bool = False) -> Outcome:
     """Train, evaluate and report; or continue from a checkpoint of an earlier run.
 
     Parameters
     ----------
+    run
+        A config, or what `config.load` reads: the path of a file, or a dict.
     overwrite
         Whether to delete an earlier run in the run directory.
 
@@ -39,7 +46,13 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
         The config, the data or the checkpoint to resume is wrong; nothing was written.
     Interrupted
         A signal requested a stop; the state was saved.
+
+    Examples
+    --------
+    >>> outcome = tithe.train({"data": {"path": "rows.parquet"}, "train": {"epochs": 2}, "out": "runs/first"})
+    >>> outcome.scores["test"]["accuracy"], outcome.best
     """
+    run = config.load(run)
     started = time.monotonic()
     if overwrite and run.checkpoint.resume:
         raise InputError(
@@ -64,7 +77,7 @@ def train(run: config.Run, overwrite: bool = False) -> Outcome:
                     directory.delete_earlier_run(run, home)  # only now, when every check has passed
                 session.create_home()
                 if selection and session.is_main:
-                    select.write(home, selection)
+                    outputs.write(home, selection)
                 accelerator.wait_for_everyone()
                 logged = log.to_file(home, messages) if session.is_main else log.quiet()
                 with logged, session.tracker() as tracker:
@@ -133,9 +146,7 @@ def _restored(run: config.Run, point: ResumePoint) -> config.Run:
     return trials.with_values(run, searched)
 
 
-def prepare(
-    task: Task, point: ResumePoint | None, accelerator: Accelerator
-) -> tuple[Setup, select.SelectionResult | None]:
+def prepare(task: Task, point: ResumePoint | None, accelerator: Accelerator) -> tuple[Setup, SelectionResult | None]:
     """Load the data, build the network, and select training rows with the config's strategy.
 
     Raises
@@ -155,6 +166,6 @@ def prepare(
         point.check(setup.network.fingerprint)
     if task.run.select is None:
         return setup, None
-    selection = select.choose_rows(setup, task.run.select)
+    selection = choose_rows(setup, task.run.select)
     check_unedited(selection.code, fingerprint["select"])
     return setup.with_train_rows(selection.selection.rows), selection

@@ -1,4 +1,4 @@
-"""Progress display: a bar on a terminal, an occasional plain line in a log."""
+"""Progress display: a bar on a terminal or in a notebook, an occasional plain line in a log."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tithe.console import printable
+
 logger = logging.getLogger("tithe")
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_DRAWINGS, _WIDTH = 0.1, 30  # of a bar in a notebook
 Tick = Callable[[int], None]
 
 
@@ -23,7 +26,7 @@ class Bar:
     Attributes
     ----------
     show
-        Takes a note of a few words to be seen beside a bar on a terminal; a log has no place for it.
+        Takes a note of a few words to be seen beside a bar; a log has no place for it.
     """
 
     tick: Tick
@@ -40,13 +43,22 @@ def bar(label: str, total: int, unit: str) -> Iterator[Bar]:
 
     The yielded function takes the number of new items done.
     """
-    with _on_terminal(label, total, unit) if _has_bar() else _in_log(label, total, unit) as progress:
+    with _display()(printable(label), total, unit) as progress:
         yield progress
 
 
-def _has_bar() -> bool:
-    levels = [handler.level for handler in _writers()]
-    return sys.stderr.isatty() and min(levels, default=logging.INFO) <= logging.INFO
+def _display() -> Callable[[str, int, str], contextlib.AbstractContextManager[Bar]]:
+    if min((handler.level for handler in _writers()), default=logging.INFO) > logging.INFO:
+        return _in_log
+    if sys.stderr is not None and sys.stderr.isatty():
+        return _on_terminal
+    return _in_notebook if _is_notebook() else _in_log
+
+
+def _is_notebook() -> bool:
+    """Return whether IPython runs this process for a notebook: its shell then has a kernel."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
 
 
 def _writers() -> list[logging.StreamHandler[Any]]:
@@ -68,7 +80,7 @@ def _on_terminal(label: str, total: int, unit: str) -> Iterator[Bar]:
     from rich.table import Column
 
     columns = (
-        TextColumn("{task.description:<12}"),
+        TextColumn("{task.description:<12}", markup=False),
         BarColumn(bar_width=None, table_column=Column(max_width=40)),  # narrower where the note needs the place
         MofNCompleteColumn(),
         TextColumn(unit),
@@ -88,6 +100,45 @@ def _on_terminal(label: str, total: int, unit: str) -> Iterator[Bar]:
         finally:
             for handler in writers:
                 handler.setStream(plain)
+
+
+@contextlib.contextmanager
+def _in_notebook(label: str, total: int, unit: str) -> Iterator[Bar]:
+    """Redraw one line below the cell; a carriage return is all that every notebook understands."""
+    line = _Line(label, total, unit)
+    line.draw()
+    try:
+        yield Bar(line.tick, line.show)
+    finally:
+        line.draw()
+        sys.stderr.write("\n")
+
+
+class _Line:
+    """The bar of a notebook, which is one line of text."""
+
+    def __init__(self, label: str, total: int, unit: str) -> None:
+        self.label, self.total, self.unit, self.note = label, total, unit, ""
+        self.done, self.began, self.drawn, self.width = 0, time.monotonic(), 0.0, 0
+
+    def tick(self, more: int) -> None:
+        self.done += more
+        if time.monotonic() - self.drawn > _SECONDS_BETWEEN_DRAWINGS:
+            self.draw()
+
+    def show(self, note: str) -> None:
+        self.note = note
+
+    def draw(self) -> None:
+        self.drawn = time.monotonic()
+        share, seconds = min(1.0, self.done / self.total) if self.total else 1.0, self.drawn - self.began
+        filled = round(_WIDTH * share)
+        left = f"  {seconds / share - seconds:.0f} s left" if 0 < share < 1 else ""
+        counts = f"{self.done}/{self.total} {self.unit}  {seconds:.0f} s{left}  {self.note}"
+        text = f"{self.label:<12} {'█' * filled}{'░' * (_WIDTH - filled)} {counts}".rstrip()
+        sys.stderr.write(f"\r{text:<{self.width}}")  # covers what was drawn before
+        sys.stderr.flush()
+        self.width = len(text)
 
 
 @contextlib.contextmanager

@@ -11,9 +11,10 @@ import pytest
 
 from support.epoch_files import EPOCHS, KEYS, Train, at_call, at_step, factors, killed, opened, rates, same
 from support.photographs import STEPS, documented, final, history
-from tithe import pipeline, predict, storage
+from tithe import pipeline, storage
 from tithe.checkpoints import epoch_files, store
 from tithe.checkpoints.keeper import Keeper
+from tithe.predict import load
 from tithe.storage.run_files import CALIBRATION
 from tithe.train import optimizer
 
@@ -65,7 +66,7 @@ def test_the_best_file_has_the_lowest_validation_loss(whole: Path) -> None:
 
 
 def test_the_best_file_scores_what_its_epoch_scored(whole: Path) -> None:
-    model = predict.load(whole / "best_model.pt", device="cpu")
+    model = load(whole / "best_model.pt", device="cpu")
     splits = model.task.load()
     rows = model.task.encode(splits.rows.take(splits.val))
     scores = model.task.scores(rows.labels, model.outputs(rows))

@@ -13,9 +13,10 @@ import torch
 
 from support.epoch_files import FLAGS, KEYS, Train, at_step, factors, killed, opened, rates
 from support.photographs import documented, final, history
-from tithe import pipeline, predict, storage
+from tithe import pipeline, storage
 from tithe.checkpoints import epoch_files, locate
 from tithe.errors import InputError
+from tithe.predict import load
 
 pytestmark = pytest.mark.usefixtures("one_thread", "small")
 
@@ -183,7 +184,7 @@ def test_a_damaged_file_is_not_quietly_replaced_by_what_lies_beside_it(go: Train
     with pytest.raises(InputError, match=r"latest_model.pt can't be read"):
         go(resume=str(home / "latest_model.pt"))
     with pytest.raises(InputError, match=r"latest_model.pt can't be read"):
-        predict.load(home / "latest_model.pt")
+        load(home / "latest_model.pt")
     assert {path: path.stat().st_mtime_ns for path in home.rglob("*")} == before
 
 
@@ -210,7 +211,7 @@ def test_a_run_is_not_buried_but_by_wish(go: Train, whole: Path, root: Path, tmp
 def test_a_file_in_the_place_of_another_is_refused(go: Train, whole: Path, tmp_path: Path) -> None:
     home = shutil.copytree(whole, tmp_path / "run")
     shutil.copyfile(home / "checkpoint_epoch_2.pt", home / "latest_model.pt")
-    for use in (lambda path: go(resume=str(path)), predict.load):
+    for use in (lambda path: go(resume=str(path)), load):
         with pytest.raises(InputError, match=r"latest_model.pt is not the file that its run wrote"):
             use(home / "latest_model.pt")
 

@@ -16,11 +16,12 @@ from tithe.cli import main
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Call the command in this process, as the shell would."""
+    """Call the command in this process, as the shell would; standard input is closed if it is None."""
 
-    def call(*arguments: object, stdin: str = "") -> Result:
+    def call(*arguments: object, stdin: str | bytes | None = "") -> Result:
         monkeypatch.setattr(sys, "argv", ["tithe", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        content = io.BytesIO(stdin.encode() if isinstance(stdin, str) else stdin or b"")
+        monkeypatch.setattr(sys, "stdin", None if stdin is None else io.TextIOWrapper(content, encoding="utf-8"))
         capsys.readouterr()
         with pytest.raises(SystemExit) as exit_:
             main.main()

@@ -11,7 +11,7 @@ from support.command_line import Run, Settings, Trained, write_config
 from tithe.cli.main import _commands, root_command
 
 
-@pytest.mark.parametrize("command", _commands(root_command()), ids=lambda command: command.name)
+@pytest.mark.parametrize("command", list(_commands(root_command())), ids=lambda command: command.name)
 def test_every_command_has_it(command: object) -> None:
     assert "--json" in [name for option in command.params for name in option.opts]  # type: ignore[attr-defined]
 

@@ -31,12 +31,12 @@ def test_lines_of_standard_input_are_predicted_one_by_one(trained: Trained, run:
     assert result.code == 0
     found = [json.loads(line) for line in result.out.splitlines()]
     assert [row["text"] for row in found] == ["rocket orbit moon", "", "матч goal"]
-    assert set(found[0]["probabilities"]) == {"space", "sport"}
-    assert found[0]["probabilities"]["space"] == found[0]["probability"]
+    assert list(found[0]) == ["text", "label", "probability", "p_space", "p_sport"]
+    assert found[0]["p_space"] == found[0]["probability"]
     assert run("predict", trained.best, stdin="").out == ""
 
 
-@pytest.mark.parametrize("more", [["a text"], ["--input", "lines.txt"], ["--input", "."], []])
+@pytest.mark.parametrize("more", [["a text"], ["--input", "lines.txt"], ["--input", "lines.txt.gz"], []])
 def test_a_column_is_refused_where_there_is_no_table(more: list[str], trained: Trained, run: Run) -> None:
     says = "--text-column review is for a table: pass a Parquet, CSV or JSONL file with --input"
     assert_refused(run("predict", trained.best, *more, "--text-column", "review"), says)
@@ -84,7 +84,9 @@ def test_files_of_any_format_keep_their_rows_in_order(
     assert result.code == 0 and result.out == "" and "6 predictions in" in result.err
     rows = read_output(output)
     assert [row["text"] for row in rows] == INPUT
-    assert list(rows[0]) == ["text", "label", "probability", "p_space", "p_sport"]
+    kept = [] if source == ".txt" else ["n"]
+    assert list(rows[0]) == [*kept, "text", "label", "probability", "p_space", "p_sport"]
+    assert [int(row["n"]) for row in rows if kept] == list(range(6) if kept else [])
     for row in rows:
         probs = {name: float(row[f"p_{name}"]) for name in ("space", "sport")}
         assert sum(probs.values()) == pytest.approx(1)
@@ -190,7 +192,7 @@ def test_exact_predictions_do_not_depend_on_other_texts(trained: Trained, run: R
 def test_numeric_labels_come_back_as_numbers(numbers: Trained, run: Run, tmp_path: Path) -> None:
     row = json.loads(run("predict", numbers.best, "суп хлеб соль", "--json").out)
     assert row["label"] == 100 and isinstance(row["label"], int)
-    assert list(row["probabilities"]) == ["2", "10", "100"], "numbers are sorted as numbers"
+    assert list(row)[3:] == ["p_2", "p_10", "p_100"], "numbers are sorted as numbers"
     assert run("predict", numbers.best, "-o", tmp_path / "out.parquet", stdin="goal\n").code == 0
     table = pq.read_table(tmp_path / "out.parquet")
     assert pa.types.is_integer(table.schema.field("label").type)

@@ -16,10 +16,10 @@ from PIL import Image
 
 from support.detector_run import finished
 from support.photographs import train, twins, with_little_detector, without_pictures
-from tithe import predict
 from tithe.evaluate import robustness
 from tithe.imaging import degradations
 from tithe.metrics import authenticity
+from tithe.predict import TrainedModel, load
 from tithe.report import authenticity_figures
 
 pytestmark = pytest.mark.usefixtures("real_figures")
@@ -39,8 +39,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(home: Path) -> predict.TrainedModel:
-    return predict.load(home / "best_model.pt", device="cpu")
+def model(home: Path) -> TrainedModel:
+    return load(home / "best_model.pt", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def evaluated(home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     asked = Evaluation(checkpoint_path=str(home / "best_model.pt"), splits=("test",))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TITHE_CACHE", str(home.parent / "cache"))
-        return out / "test", evaluate_checkpoint(predict.load(home / "best_model.pt", "cpu"), asked, out)["test"]
+        return out / "test", evaluate_checkpoint(load(home / "best_model.pt", "cpu"), asked, out)["test"]
 
 
 def test_an_evaluation_tells_of_every_generator(evaluated: tuple[Path, dict[str, Any]], home: Path) -> None:
@@ -89,7 +89,7 @@ def test_every_picture_of_an_evaluation_is_one(evaluated: tuple[Path, dict[str, 
 
 
 def test_what_is_shown_as_wrong_was_judged_wrongly_as_it_is(
-    model: predict.TrainedModel, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: TrainedModel, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_pictures(monkeypatch)
     monkeypatch.setattr(robustness, "_SWEEP_IMAGES", 4)  # the sweep sees fewer images than there are

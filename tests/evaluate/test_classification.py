@@ -66,6 +66,7 @@ def test_written_numbers_are_the_known_ones(tmp_path: Path) -> None:
     assert rows[2] == {
         **{"row": 4, "label": "no", "predicted": "yes"},
         **{"probability": pytest.approx(0.7), "probability_of_label": pytest.approx(0.3)},
+        **{"p_no": pytest.approx(0.3), "p_yes": pytest.approx(0.7)},
     }
     for name in ("accuracy", "f1", "f1_weighted", "precision", "recall"):
         assert result[name] == pytest.approx(2 / 3)

@@ -16,9 +16,10 @@ import torch
 from support.encoders import copied, encoder_config, one_weight, other_order_of_words, the_last_bit_of_a_weight
 from support.features import predicted, unfinished
 from support.runs import run
-from tithe import predict, storage
+from tithe import storage
 from tithe.checkpoints import locate
 from tithe.errors import InputError
+from tithe.predict import load
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -49,7 +50,7 @@ def test_checkpoints_hold_the_head_alone_and_the_best_gets_the_encoder_at_the_en
         assert (folder / "encoder.pt").exists() is (folder.name == "best")
         assert not of_encoder(folder / "model.pt") and not storage.broken_files(folder)
     assert of_encoder(outcome.best / "encoder.pt") == {
-        name for name in predict.load(outcome.best).model.state_dict() if name.startswith("encoder.")
+        name for name in load(outcome.best).model.state_dict() if name.startswith("encoder.")
     }
 
 
@@ -67,7 +68,7 @@ def test_the_best_needs_nothing_of_its_origin(frozen: Settings, tmp_path: Path, 
     expected = predicted(outcome.home, "test")
     shutil.rmtree(home)
     shutil.rmtree(storage.cache_dir())
-    classifier = predict.load(outcome.home)
+    classifier = load(outcome.home)
     texts = pq.read_table(raw["data"]["path"])["text"].take(expected["row"]).to_pylist()
     found = classifier.predict(texts)
     assert [p.label for p in found] == expected["predicted"].to_pylist()
@@ -82,16 +83,16 @@ def test_a_checkpoint_of_an_unfinished_run_predicts_with_the_encoder_it_came_fro
 ) -> None:
     raw, home = with_own_encoder(frozen, tmp_path, tiny_bert, train={"learning_rate": 1e-2})
     newest = unfinished(raw, 14, monkeypatch)
-    found = predict.load(newest)
+    found = load(newest)
     head = torch.load(newest / "model.pt", weights_only=True)
     assert torch.equal(found.model.state_dict()["head.1.weight"], head["head.1.weight"])
     uncached = {**raw, "out": str(tmp_path / "uncached"), "train": {**raw["train"], "cache_features": False}}
-    other = predict.load(unfinished(uncached, 14, monkeypatch))
+    other = load(unfinished(uncached, 14, monkeypatch))
     shutil.rmtree(home)
     expected = [p.probability for p in other.predict(TEXTS)]
     assert [p.probability for p in found.predict(TEXTS)] == pytest.approx(expected, abs=1e-5)
     with pytest.raises(InputError, match="no folder") as error:
-        predict.load(newest)
+        load(newest)
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -116,7 +117,7 @@ def test_a_head_is_not_put_on_another_encoder(
     Path(changed["model"]["encoder"]).rename(home)
     with pytest.raises(InputError) as error:
         if use == "predict":
-            predict.load(newest)
+            load(newest)
         else:
             run({**raw, "checkpoint": {"resume": "auto"}})
     assert len(str(error.value).splitlines()) == 1

@@ -18,11 +18,11 @@ import torch
 from support.detector_run import finished
 from support.finished_runs import rehash
 from support.photographs import photograph, without_pictures
-from tithe import config, pipeline, predict
+from tithe import config, pipeline
 from tithe.errors import InputError
 from tithe.imaging import crops, decode
 from tithe.metrics.calibration import Calibration
-from tithe.predict import images, writers
+from tithe.predict import TextInput, TrainedModel, images, load, predict_stream, writers
 from tithe.predict.images import score_images
 
 Tithe = Callable[..., tuple[Any, str, list[str]]]
@@ -40,8 +40,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(home: Path) -> predict.TrainedModel:
-    return predict.load(home / "best_model.pt", device="cpu")
+def model(home: Path) -> TrainedModel:
+    return load(home / "best_model.pt", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ REASONS = {"cut.png": "truncated", "notes.txt": "not_an_image", "empty.jpg": "em
 NAMES = ["a.jpg", "b.png", "cut.png", "deeper/c.webp", "empty.jpg", "notes.txt", "small.bmp"]
 
 
-def score_by_hand(model: predict.TrainedModel, path: Path) -> float:
+def score_by_hand(model: TrainedModel, path: Path) -> float:
     """The mean score of four evenly laid crops, each seen alone."""
     pieces = crops.even(decode.read(path), 32, 4)
     with torch.inference_mode():
@@ -77,26 +77,26 @@ def score_by_hand(model: predict.TrainedModel, path: Path) -> float:
 @pytest.mark.parametrize("more", [{"text_column": "review"}, {"layout": config.Layout(delimiter=";")}])
 def test_options_for_files_of_texts_are_refused(home: Path, root: Path, more: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"--text-column, --delimiter, .* are for texts: leave them out"):
-        predict.predict_stream(home / "best_model.pt", None, predict.TextInput(root / "real", **more), None)
+        predict_stream(home / "best_model.pt", None, TextInput(root / "real", **more), None)
 
 
 def test_the_batch_size_of_the_command_is_that_of_images_too(
     home: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    real = predict.TrainedModel.batch_probabilities
+    real = TrainedModel.batch_probabilities
 
-    def spy(self: predict.TrainedModel, batch: Any) -> Any:
+    def spy(self: TrainedModel, batch: Any) -> Any:
         sizes.append(len(batch["images"]))
         return real(self, batch)
 
-    monkeypatch.setattr(predict.TrainedModel, "batch_probabilities", spy)
-    rows, _ = predict.predict_stream(home / "best_model.pt", None, predict.TextInput(root / "real"), 3)
+    monkeypatch.setattr(TrainedModel, "batch_probabilities", spy)
+    rows = predict_stream(home / "best_model.pt", None, TextInput(root / "real"), 3).rows
     count = len(list(rows))
     assert sum(sizes) == count > 3 and sizes[0] == max(sizes) == 3
 
 
-def test_every_file_of_a_folder_has_a_line_and_its_reason(model: predict.TrainedModel, folder: Path) -> None:
+def test_every_file_of_a_folder_has_a_line_and_its_reason(model: TrainedModel, folder: Path) -> None:
     lines = list(score_images(model, [folder], 3))
     assert [line.path for line in lines] == NAMES
     assert {line.path: line.reason for line in lines if line.reason} == REASONS
@@ -107,7 +107,7 @@ def test_every_file_of_a_folder_has_a_line_and_its_reason(model: predict.Trained
             assert line.score == pytest.approx(score_by_hand(model, folder / line.path), abs=1e-5)
 
 
-def test_a_verdict_follows_the_band_of_the_run(home: Path, model: predict.TrainedModel, folder: Path) -> None:
+def test_a_verdict_follows_the_band_of_the_run(home: Path, model: TrainedModel, folder: Path) -> None:
     recorded = json.loads((home / "calibration.json").read_text())
     assert json.loads((home / "best/calibration.json").read_text()) == recorded
     for line in score_images(model, [folder], 8):
@@ -119,46 +119,46 @@ def test_a_verdict_follows_the_band_of_the_run(home: Path, model: predict.Traine
 
 
 @pytest.mark.parametrize(("low", "high", "verdict"), [(0.0, 0.0, "real"), (1.0, 1.0, "fake"), (0.0, 1.0, "unsure")])
-def test_the_band_decides(model: predict.TrainedModel, folder: Path, low: float, high: float, verdict: str) -> None:
+def test_the_band_decides(model: TrainedModel, folder: Path, low: float, high: float, verdict: str) -> None:
     lines = images._score_batch(model, Calibration(1.0, 0.0, low, high, 0.05), ["x"], [decode.read(folder / "a.jpg")])
     assert [line.verdict for line in lines] == [verdict]
 
 
 def test_without_a_calibration_half_decides(home: Path, folder: Path) -> None:
-    bare = predict.load(next(home.glob("step_*")), device="cpu")
+    bare = load(next(home.glob("step_*")), device="cpu")
     lines = [line for line in score_images(bare, [folder], 8) if line.score is not None]
     assert all(line.probability is None for line in lines) and len(lines) == 4
     assert [line.verdict for line in lines] == ["real" if (line.score or 0) >= 0.5 else "fake" for line in lines]
 
 
-def test_a_calibration_is_that_of_its_weights_alone(home: Path, model: predict.TrainedModel, tmp_path: Path) -> None:
+def test_a_calibration_is_that_of_its_weights_alone(home: Path, model: TrainedModel, tmp_path: Path) -> None:
     assert model.calibration is not None
     copy = shutil.copytree(home, tmp_path / "run")
     content = torch.load(copy / "best_model.pt", weights_only=True)
     content["model_state_dict"]["head.1.bias"] += 1.0
     torch.save(content, copy / "checkpoint_epoch_7.pt")
-    other = predict.load(copy / "checkpoint_epoch_7.pt", "cpu")
+    other = load(copy / "checkpoint_epoch_7.pt", "cpu")
     assert other.folder == copy / "best" and other.calibration is None
     (copy / "best/calibration.json").write_text('{"slope": 1}')
     rehash(copy)
     with pytest.raises(InputError, match="a calibration has error, high, low, offset, slope, not slope"):
-        assert predict.load(copy / "best_model.pt", "cpu").calibration
+        assert load(copy / "best_model.pt", "cpu").calibration
 
 
 def test_a_copy_of_a_file_of_weights_alone_is_no_checkpoint(home: Path, tmp_path: Path) -> None:
     alone = shutil.copyfile(home / "best_model.pt", tmp_path / "best_model.pt")
     with pytest.raises(InputError) as caught:
-        predict.load(alone)
+        load(alone)
     assert "has no checkpoint beside it" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_score_does_not_depend_on_its_batch(model: predict.TrainedModel, folder: Path) -> None:
+def test_a_score_does_not_depend_on_its_batch(model: TrainedModel, folder: Path) -> None:
     one, many = ([line.score for line in score_images(model, [folder], size)] for size in (1, 100))
     assert [score is None for score in one] == [score is None for score in many]
     assert [s for s in one if s is not None] == pytest.approx([s for s in many if s is not None], abs=1e-5)
 
 
-def test_scoring_says_what_evaluation_said(model: predict.TrainedModel, home: Path, root: Path) -> None:
+def test_scoring_says_what_evaluation_said(model: TrainedModel, home: Path, root: Path) -> None:
     table = pq.read_table(home / "test/predictions.parquet").to_pydict()
     rows = [line.split(",")[0] for line in (root / "labels.csv").read_text().splitlines()[1:]]
     sources = [root / rows[row] for row in table["row"]]
@@ -167,7 +167,7 @@ def test_scoring_says_what_evaluation_said(model: predict.TrainedModel, home: Pa
     assert found == pytest.approx([p if label == "real" else 1 - p for label, p in recorded], abs=1e-5)
 
 
-def test_paths_are_told_as_they_were_given(model: predict.TrainedModel, folder: Path) -> None:
+def test_paths_are_told_as_they_were_given(model: TrainedModel, folder: Path) -> None:
     def names(*sources: Path) -> list[str]:
         return [line.path for line in score_images(model, sources, 8)]
 
@@ -213,9 +213,7 @@ def test_scores_are_written_in_every_format(
     assert [Path(row["path"]).name for row in rows] == ["0.png", "1.png", *(Path(name).name for name in NAMES)]
     assert list(rows[0]) == ["path", "score", "probability", "verdict", "reason"]
     assert [row["reason"] or None for row in rows[:3]] == ["empty_file", "empty_file", None]
-    assert float(rows[2]["score"]) == pytest.approx(
-        score_by_hand(predict.load(home, "cpu"), folder / "a.jpg"), abs=1e-5
-    )
+    assert float(rows[2]["score"]) == pytest.approx(score_by_hand(load(home, "cpu"), folder / "a.jpg"), abs=1e-5)
 
 
 BAD: list[tuple[list[str], str]] = [

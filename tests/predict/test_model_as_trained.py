@@ -13,8 +13,9 @@ import pytest
 from support.features import HIT, predicted, stored
 from support.photographs import train, twins, without_pictures
 from support.texts import make_texts, write_rows
-from tithe import config, pipeline, predict, storage
+from tithe import config, pipeline, storage
 from tithe.evaluate.checkpoint import Evaluation, evaluate_checkpoint
+from tithe.predict import TextInput, load, predict_stream
 from tithe.predict.images import score_images
 from tithe.storage import cache
 from tithe.train import devices
@@ -56,7 +57,7 @@ def trained(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def evaluated(home: Path, out: Path, **asked: Any) -> Path:
-    evaluate_checkpoint(predict.load(home, "cpu"), Evaluation(checkpoint_path=str(home), **asked), out)
+    evaluate_checkpoint(load(home, "cpu"), Evaluation(checkpoint_path=str(home), **asked), out)
     return out
 
 
@@ -69,7 +70,7 @@ def assert_same(found: Path, home: Path) -> None:
 
 
 def probabilities(home: Path, texts: list[str]) -> list[float]:
-    return [prediction.probability for prediction in predict.load(home, "cpu").predict(texts)]
+    return [prediction.probability for prediction in load(home, "cpu").predict(texts)]
 
 
 @each_precision
@@ -87,7 +88,7 @@ def test_the_same_texts_have_the_same_predictions(
         path = write_rows(tmp_path / f"{part}.parquet", texts, labels)
         other = predicted(evaluated(home, tmp_path / "other", dataset_path=str(path)), "data")
         assert other.drop_columns("row").equals(own.drop_columns("row"))
-        stream, _ = predict.predict_stream(home, None, predict.TextInput(path), None)
+        stream = predict_stream(home, None, TextInput(path), None).rows
         assert [row["probability"] for row in stream] == own["probability"].to_pylist()
 
 
@@ -118,13 +119,13 @@ def test_a_file_has_the_same_predictions_with_and_without_labels(
     path = write_rows(tmp_path / "other.parquet", texts, labels)
     found = predicted(evaluated(home, tmp_path / "found", dataset_path=str(path)), "data")["probability"].to_pylist()
     assert probabilities(home, texts) == found
-    stream, _ = predict.predict_stream(home, None, predict.TextInput(path), None)
+    stream = predict_stream(home, None, TextInput(path), None).rows
     assert [row["probability"] for row in stream] == found
 
 
 @each_precision
 def test_the_texts_of_a_run_have_its_features(precision: str, trained: Callable[..., Path]) -> None:
-    model = predict.load(trained(precision, ON_FEATURES["linear head"]), "cpu")
+    model = load(trained(precision, ON_FEATURES["linear head"]), "cpu")
     features = model.inputs(model.task.encode(model.task.load().rows))
     found = model.outputs(model.task.examples(TEXTS))
     assert np.array_equal(found, model.outputs(features))
@@ -159,7 +160,7 @@ def test_the_same_images_have_the_same_predictions(
     root, flags = twins(tmp_path / "set"), {"epochs": 1, "crops": crops, "test_ratio": 0.25, "val_ratio": 0.4}
     home = train(root, tmp_path / "run", f"train.precision={precision}", **flags).home
     found = evaluated(home, tmp_path / "found")
-    model = predict.load(home, "cpu")
+    model = load(home, "cpu")
     splits = model.task.load()
     for part, rows in zip(PARTS, (splits.val, splits.test), strict=True):
         own = predicted(home, part)

@@ -14,9 +14,10 @@ from support.detector_run import finished
 from support.encoders import copied
 from support.features import predicted
 from support.texts import make_texts, write_rows
-from tithe import config, pipeline, predict
+from tithe import config, pipeline
 from tithe.evaluate.checkpoint import Evaluation, evaluate_checkpoint
 from tithe.models import inference
+from tithe.predict import TrainedModel
 from tithe.predict.images import score_images
 from tithe.train import devices
 
@@ -40,11 +41,11 @@ def home(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, mon
     return pipeline.train(config.parse(raw)).home
 
 
-def answers(model: predict.TrainedModel, inputs: Sequence[str], **options: Any) -> list[tuple[float, ...]]:
+def answers(model: TrainedModel, inputs: Sequence[str], **options: Any) -> list[tuple[float, ...]]:
     return [tuple(p.probabilities.values()) for p in model.predict(inputs, exact=True, **options)]
 
 
-def assert_independent(model: predict.TrainedModel, inputs: list[str], others: list[str]) -> None:
+def assert_independent(model: TrainedModel, inputs: list[str], others: list[str]) -> None:
     """Every input has one answer: alone, in any order, in parts, in any batch size, and beside other inputs."""
     expected = answers(model, inputs)
     assert [answers(model, [text])[0] for text in inputs] == expected

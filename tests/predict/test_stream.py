@@ -4,15 +4,21 @@ import gzip
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from support.text_sets import WRITERS
 from tithe import config
 from tithe.errors import InputError
-from tithe.predict import TextInput, read_texts
+from tithe.predict.inputs import TextInput, open_inputs
 
 TEXTS = ["a film", "хлеб, соль", "", "the last"]
 ROWS = [(text, "cat") for text in TEXTS]
+
+
+def texts_of(source: TextInput) -> list[str]:
+    return [one.text for one in open_inputs(None, source).rows]
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -23,7 +29,7 @@ def test_every_format_in_one_file_or_in_parts(tmp_path: Path, kind: str, how: st
     WRITERS[kind](folder / f"part-1.{kind}", ROWS[2:])
     first = WRITERS[kind](folder / f"part-0.{kind}", ROWS[:2])
     path = {"file": first, "folder": folder, "pattern": folder / "part-?.*"}[how]
-    assert list(read_texts(None, TextInput(path))) == (TEXTS[:2] if how == "file" else TEXTS)
+    assert texts_of(TextInput(path)) == (TEXTS[:2] if how == "file" else TEXTS)
 
 
 LAYOUTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
@@ -46,10 +52,32 @@ def test_a_layout_is_read_as_given(tmp_path: Path, name: str) -> None:
     data = content.encode(encoding)
     (tmp_path / file).write_bytes(gzip.compress(data) if file.endswith(".gz") else data)
     layout = config.Layout(**settings, encoding=encoding)
-    assert list(read_texts(None, TextInput(tmp_path / file, "text", layout))) == TEXTS[:2]
+    assert texts_of(TextInput(tmp_path / file, "text", layout)) == TEXTS[:2]
 
 
 def test_a_damaged_archive_is_refused_before_the_first_text(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress(b'{"text": "a"}\n' * 100_000)[:-9])
     with pytest.raises(InputError, match=r"rows\.jsonl\.gz is not whole gzip"):
-        next(read_texts(None, TextInput(tmp_path / "rows.jsonl.gz")))
+        open_inputs(None, TextInput(tmp_path / "rows.jsonl.gz"))
+
+
+def test_other_columns_are_kept_over_all_parts_with_one_type(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [1], "text": ["a"], "n": [1], "x": [1]}), tmp_path / "part-0.parquet")
+    pq.write_table(pa.table({"x": ["y"], "text": ["b"], "n": [0.5], "id": [2]}), tmp_path / "part-1.parquet")
+    inputs = open_inputs(None, TextInput(tmp_path))
+    assert inputs.kept == pa.schema([("id", pa.int64()), ("n", pa.float64()), ("x", pa.string())])
+    assert [(one.text, *one.kept.values()) for one in inputs.rows] == [("a", 1, 1.0, "1"), ("b", 2, 0.5, "y")]
+    pq.write_table(pa.table({"id": [3], "text": ["c"], "x": ["z"]}), tmp_path / "part-2.parquet")
+    with pytest.raises(InputError, match=r"only one of part-0\.parquet and part-2\.parquet has the column 'n'"):
+        open_inputs(None, TextInput(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "jsonl.gz", "json.gz"])
+def test_other_columns_are_kept_in_every_layout_and_compression(tmp_path: Path, kind: str) -> None:
+    content, layout = '{"id": "7", "text": "хлеб", "note": "да"}\n'.encode(), config.Layout()
+    if kind.startswith("csv"):
+        layout = config.Layout(delimiter="|", column_names=("id", "text", "note"), encoding="cp1251")
+        content = "7|хлеб|да\n".encode("cp1251")
+    (tmp_path / f"rows.{kind}").write_bytes(gzip.compress(content) if kind.endswith("gz") else content)
+    [one] = open_inputs(None, TextInput(tmp_path / f"rows.{kind}", "text", layout)).rows
+    assert one == ("хлеб", {"id": "7", "note": "да"})

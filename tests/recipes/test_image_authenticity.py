@@ -23,7 +23,8 @@ from support.paths import ROOT
 from support.photographs import final, history, train, twins, with_little_detector, without_pictures
 from support.readme import run_snippet
 from support.runs import wait_for
-from tithe import predict, storage
+from tithe import storage
+from tithe.predict import load
 from tithe.train import devices
 
 SCRIPT = ROOT / "recipes/image_authenticity/scripts/train_script.py"
@@ -162,7 +163,7 @@ def test_the_readme_opens_the_weights_without_the_rest_of_tithe(killed: tuple[Pa
     path = killed[0] / "checkpoints/best_model.pt"
     found = run_snippet(SCRIPT.parents[1] / "README.md", "Detector", {'"checkpoints/best_model.pt"': repr(str(path))})
     with torch.no_grad():
-        expected = predict.load(path).model({"images": found["images"]})
+        expected = load(path).model({"images": found["images"]})
     torch.testing.assert_close(found["logits"], expected)
 
 

@@ -13,10 +13,11 @@ import torch
 
 from support.finished_runs import PROOF, Finished
 from support.texts import make_texts, write_rows
-from tithe import config, pipeline, predict, storage
+from tithe import config, pipeline, storage
 from tithe.checkpoints import store
 from tithe.errors import InputError
 from tithe.models import inference
+from tithe.predict import load
 from tithe.storage import run_files
 from tithe.tasks import text
 
@@ -70,7 +71,7 @@ def test_symbols_are_what_the_maps_name(settings: Callable[..., dict[str, Any]],
         model={"freeze": "all"},
     )
     home = pipeline.train(config.parse(raw)).home
-    names = [str(name) for name in predict.load(home).labels.names]
+    names = [str(name) for name in load(home).labels.names]
     symbols = {"sport": "A", "space": "B"}
     assert storage.read_json(home / run_files.LABEL_TO_ID) == {symbols[name]: i for i, name in enumerate(names)}
     assert storage.read_json(home / run_files.ID_TO_LABEL) == {str(i): symbols[name] for i, name in enumerate(names)}
@@ -96,7 +97,7 @@ def test_every_file_of_weights_predicts(kind: str, name: str, copy: Callable[[st
     wanted = weights or store.weights(home / "checkpoints/best")
     model.load_state_dict({**model.state_dict(), **wanted})
     expected = inference.softmax(inference.logits(model, task.examples(TEXTS)))
-    found = predict.load(home / name if name else home)
+    found = load(home / name if name else home)
     got = found.probabilities(found.task.examples(TEXTS))
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
     assert [p.label for p in found.predict(TEXTS)] == [["space", "sport"][i] for i in expected.argmax(axis=1)]
@@ -104,10 +105,10 @@ def test_every_file_of_weights_predicts(kind: str, name: str, copy: Callable[[st
 
 def test_single_files_need_nothing_of_their_origin(copy: Callable[[str], Path], finished: Finished) -> None:
     home = copy("single")
-    expected = predict.load(home).predict(TEXTS)
+    expected = load(home).predict(TEXTS)
     hidden = finished.encoder.rename(finished.encoder.with_name("hidden"))
     try:
-        assert predict.load(home).predict(TEXTS) == expected
+        assert load(home).predict(TEXTS) == expected
     finally:
         hidden.rename(finished.encoder)
 
@@ -115,7 +116,7 @@ def test_single_files_need_nothing_of_their_origin(copy: Callable[[str], Path], 
 @pytest.mark.parametrize("kind", ["single", "layers"])
 def test_a_head_alone_is_no_classifier(kind: str, finished: Finished) -> None:
     with pytest.raises(InputError) as error:
-        predict.load(finished.homes[kind] / run_files.HEAD)
+        load(finished.homes[kind] / run_files.HEAD)
     said = str(error.value)
     assert run_files.HEAD in said and "no weights of a complete classifier" in said and len(said.splitlines()) == 1
 
@@ -141,5 +142,5 @@ def test_a_file_that_holds_no_weights_is_one_line(damage: Callable[[Path], None]
     home = copy("single")
     damage(home / run_files.BEST)
     with pytest.raises(InputError) as error:
-        predict.load(home / run_files.BEST)
+        load(home / run_files.BEST)
     assert str(home / run_files.BEST) in str(error.value) and len(str(error.value).splitlines()) == 1

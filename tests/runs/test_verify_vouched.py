@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from support.finished_runs import Finished, fails, rehash
-from tithe import predict, storage
+from tithe import storage
 from tithe.checkpoints import store
 from tithe.errors import InputError
+from tithe.predict import load
 from tithe.runs import verify
 
 BEST = Path("checkpoints/best")
@@ -106,10 +107,10 @@ def test_what_no_manifest_vouches_for_is_named(change: str, copy: Copy) -> None:
     act(home)
     assert said in fails(home)
     if best_is_intact:
-        predict.load(home, "cpu")
+        load(home, "cpu")
         return
     with pytest.raises(InputError) as error:
-        predict.load(home, "cpu")
+        load(home, "cpu")
     assert "best" in str(error.value) and "\n" not in str(error.value)
 
 
@@ -119,25 +120,25 @@ def test_a_checkpoint_that_lacks_what_each_has_is_damaged(name: str, copy: Copy)
     left_out(home, BEST, name)
     assert name in fails(home / BEST)
     with pytest.raises(InputError, match="damaged"):
-        predict.load(home / BEST, "cpu")
+        load(home / BEST, "cpu")
 
 
 def test_the_best_weights_of_another_hand_are_not_predicted_with(copy: Copy) -> None:
     home = copy("plain")
     shutil.copyfile(home / BEST / "model.pt", home / "best_model.pt")
     with pytest.raises(InputError, match=r"best_model.pt is not in the manifest of its run"):
-        predict.load(home, "cpu")
+        load(home, "cpu")
 
 
 @pytest.mark.parametrize("name", ["best_model.pt", "final_model.pt"])
 def test_a_single_file_in_the_place_of_another_is_noticed(name: str, copy: Copy) -> None:
     home = copy("layers")
-    assert predict.load(home / name, "cpu")
+    assert load(home / name, "cpu")
     other = {"best_model.pt": "final_model.pt", "final_model.pt": "best_model.pt"}[name]
     content = (home / other).read_bytes()
     (home / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(InputError) as error:
-        predict.load(home / name, "cpu")
+        load(home / name, "cpu")
     assert name in str(error.value) and "\n" not in str(error.value)
 
 
@@ -150,7 +151,7 @@ def test_the_files_of_others_are_left_alone(copy: Copy) -> None:
     (home / BEST / ".DS_Store").write_text("a file browser's")
     (home / "tensorboard").mkdir()
     (home / "tensorboard/events").write_text("a tracker's")
-    assert verify.verify_run(home) and predict.load(home, "cpu")
+    assert verify.verify_run(home) and load(home, "cpu")
 
 
 def test_checkpoints_on_another_disk_are_used(finished: Finished, tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_checkpoints_on_another_disk_are_used(finished: Finished, tmp_path: Path
     shutil.copytree(finished.homes["plain"], home)
     manifest(home, lambda hashes: {k: v for k, v in hashes.items() if not k.startswith("checkpoints/")})
     behind_a_link(home, Path("checkpoints"))
-    assert verify.verify_run(home) and predict.load(home, "cpu")
+    assert verify.verify_run(home) and load(home, "cpu")
     (home / BEST / "optimizer.pt").write_bytes(b"")
     assert f"{home / BEST}/optimizer.pt" in fails(home)
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tithe import config, pipeline, storage, tasks
+from tithe.select import choose
 from tithe.select.rescore import Rescore, rescore_with_model
 from tithe.select.rounds import EMBEDDINGS
 from tithe.select.settings import PREDICTIONS
@@ -61,7 +62,7 @@ def test_a_choice_stopped_between_rounds_goes_on(
 
         return once
 
-    monkeypatch.setattr("tithe.select.choose.rescore_with_model", stopping)
+    monkeypatch.setattr(choose, "rescore_with_model", stopping)
     with pytest.raises(KeyboardInterrupt):
         pipeline.train(config.parse(raw))
     resumed = pipeline.train(config.parse(raw))

@@ -14,10 +14,11 @@ from support.damage import Scenario
 from support.photographs import Little, documented, twins
 from support.signals import asked_after
 from support.texts import make_texts, write_rows
-from tithe import compare, config, interrupts, pipeline, predict
+from tithe import compare, config, interrupts, pipeline
 from tithe.errors import Interrupted
 from tithe.evaluate.checkpoint import Evaluation, evaluate_checkpoint
 from tithe.models import tiny
+from tithe.predict import load
 from tithe.runs import verify
 from tithe.runs.finish import Outcome
 from tithe.select.suite.trials import Grid, run_suite
@@ -98,12 +99,12 @@ def _resume(raw_of: Callable[[Path], Raw]) -> Callable[[Path], object]:
 
 
 def _predict(folder: Path) -> object:
-    return [p.probabilities for p in predict.load(folder / "run").predict(TEXTS)]
+    return [p.probabilities for p in load(folder / "run").predict(TEXTS)]
 
 
 def _evaluate(folder: Path) -> object:
     with _quick():
-        return evaluate_checkpoint(predict.load(folder / "run"), Evaluation(checkpoint_path="run"), folder / "out")
+        return evaluate_checkpoint(load(folder / "run"), Evaluation(checkpoint_path="run"), folder / "out")
 
 
 def _verify(folder: Path) -> object:
@@ -194,7 +195,7 @@ def _resume_epoch_file(folder: Path) -> object:
 
 def _predict_images(folder: Path) -> object:
     with mock.patch.object(image, "Detector", Little):
-        model = predict.load(folder / "run")
+        model = load(folder / "run")
         return model.calibration, model.probabilities(model.task.encode(model.task.load().rows)).tolist()
 
 

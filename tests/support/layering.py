@@ -11,7 +11,7 @@ from support.paths import ROOT
 from tithe.plugins import FAMILIES
 
 SOURCE = Path(tithe.__file__).parent
-LINE = "errors plugins progress"  # how the layering line begins
+LINE = "errors console plugins progress"  # how the layering line begins
 TORCH_FROM = "‖"
 
 # Packages that may be imported at the top of a file, by the first room that may; inside functions, one room earlier

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tithe import predict
+from tithe.predict import load
 
 
 def run_snippet(readme: Path, contains: str, replaced: dict[str, str]) -> dict[str, Any]:
@@ -30,6 +30,6 @@ def assert_rebuilds(readme: Path, shown: str, run: Path, checkpoint: Path) -> No
     words = '"goal team", "суп goal orbit rocket goal"'  # of the tiny tokenizers
     texts = {'"a text", "another, longer text"': words}
     found = run_snippet(readme, "AutoModel", {f'"{shown}"': repr(str(run)), **texts})
-    model = predict.load(checkpoint).exactly()
+    model = load(checkpoint).exactly()
     expected_NC = model.outputs(model.task.examples(found["texts"]), 1)
     np.testing.assert_allclose(found["logits"].numpy(), expected_NC, rtol=0, atol=1e-5)

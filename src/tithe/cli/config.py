@@ -8,6 +8,7 @@ import typer
 
 from tithe.cli.messages import in_own_names
 from tithe.cli.options import AlwaysJson, AsJson, ConfigFile, Set, print_json
+from tithe.console import echo
 
 config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, show and explain configs.")
 
@@ -24,7 +25,7 @@ def config_check(config_file: ConfigFile, settings: Set = None, as_json: AsJson 
     if as_json:
         print_json({"config": str(config_file), "correct": True})
         return
-    typer.echo(f"{config_file}: correct")
+    echo(f"{config_file}: correct")
 
 
 @config_app.command("show", epilog="Example: tithe config show config.yaml --set train.epochs=2")
@@ -57,9 +58,9 @@ def config_explain(
     if as_json:
         print_json([dict(zip(("setting", "type", "default", "meaning"), each, strict=True)) for each in settings])
         return
-    typer.echo("| setting | type | default | meaning |\n|---|---|---|---|")
+    echo("| setting | type | default | meaning |\n|---|---|---|---|")
     for key, kind, default, meaning in settings:
-        typer.echo(f"| `{key}` | {kind.replace('|', '·')} | `{default}` | {meaning} |")
+        echo(f"| `{key}` | {kind.replace('|', '·')} | `{default}` | {meaning} |")
 
 
 def _config_model(recipe: str | None) -> Any:

@@ -19,6 +19,7 @@ from tithe.cli.options import (
     print_json,
     quiet_libraries,
 )
+from tithe.console import echo
 from tithe.errors import InputError
 
 if TYPE_CHECKING:  # slow to import
@@ -51,7 +52,7 @@ def fetch(
     if as_json:
         print_json({"path": str(file)})
         return
-    typer.echo(file)
+    echo(file)
 
 
 @data_app.command(epilog="Example: tithe prepare data/raw --out data/combined_processed")
@@ -72,11 +73,11 @@ def prepare(
         print_json({**asdict(merged), **files})
         return
     for part, count in merged.parts.items():
-        typer.echo(f"{count:>9}  {part}")
-    typer.echo(f"{merged.records:>9}  records of {len(merged.classes)} classes in {merged.dataset}")
+        echo(f"{count:>9}  {part}")
+    echo(f"{merged.records:>9}  records of {len(merged.classes)} classes in {merged.dataset}")
     if merged.wrong:
-        typer.echo(f"{merged.wrong:>9}  invalid records skipped, see {out / 'rejected.jsonl'}")
-    typer.echo(f"classes and their symbols in {merged.mapping}")
+        echo(f"{merged.wrong:>9}  invalid records skipped, see {out / 'rejected.jsonl'}")
+    echo(f"classes and their symbols in {merged.mapping}")
 
 
 @data_app.command(epilog="Example: tithe describe rows.parquet --json, or tithe describe photographs/")
@@ -128,20 +129,20 @@ def describe(
         print_json(splits.report)
         return
     report = splits.report
-    typer.echo(f"{file.name}: {report['rows_read']} rows read, {report['rows_kept']} kept")
+    echo(f"{file.name}: {report['rows_read']} rows read, {report['rows_kept']} kept")
     for reason, count in report["dropped"].items():
-        typer.echo(f"  dropped as {reason}: {count}")
+        echo(f"  dropped as {reason}: {count}")
     print_report(report)
     parts = report["splits"]
     origin = "default settings"
     if given_parts := parts.get("given"):
         origin = f"given: {', '.join(_of_given(name, counts) for name, counts in given_parts.items())}"
-    typer.echo(f"split: train {parts['train']}, validation {parts['val']}, test {parts['test']} ({origin})")
+    echo(f"split: train {parts['train']}, validation {parts['val']}, test {parts['test']} ({origin})")
     if untrained := parts.get("not_in_training"):
-        typer.echo(f"classes without training rows: {', '.join(untrained)}")
+        echo(f"classes without training rows: {', '.join(untrained)}")
     if small := parts["too_small_to_split"]:
-        typer.echo(f"too small to split, only in train: {', '.join(small)}")
-    typer.echo(f"list of dropped rows: {splits.dropped}")
+        echo(f"too small to split, only in train: {', '.join(small)}")
+    echo(f"list of dropped rows: {splits.dropped}")
 
 
 def _of_given(name: str, counts: Mapping[str, int]) -> str:
@@ -167,31 +168,29 @@ def _print_texts(report: Mapping[str, Any]) -> None:
     from tithe.data.text import truncation
 
     words = report["words"]
-    typer.echo(f"words per text: mean {words['mean']}, median {words['median']}, 95th percentile {words['p95']}")
+    echo(f"words per text: mean {words['mean']}, median {words['median']}, 95th percentile {words['p95']}")
     if "tokens" in report:
-        typer.echo(truncation.sentence(report["tokens"]))
+        echo(truncation.sentence(report["tokens"]))
     _print_classes(report)
     near, leaked = report["near_duplicates"], report["splits"]["near_copies_in_train"]
     groups = f"{near['groups']} groups ({near['of_different_classes']} of several classes)"
     copies = f"{leaked['val']} in validation, {leaked['test']} in test"
-    typer.echo(f"near-duplicates: {near['rows']} rows in {groups}; copies of training rows: {copies}")
+    echo(f"near-duplicates: {near['rows']} rows in {groups}; copies of training rows: {copies}")
 
 
 def _print_images(report: Mapping[str, Any]) -> None:
     for side, spread in report["sizes"].items():
-        typer.echo(f"{side}: from {spread['min']} to {spread['max']} pixels, median {spread['median']}")
+        echo(f"{side}: from {spread['min']} to {spread['max']} pixels, median {spread['median']}")
     _print_classes(report)
     for label, formats in report["formats"].items():
-        typer.echo(f"formats of {label}: {', '.join(f'{name} {count}' for name, count in formats.items())}")
+        echo(f"formats of {label}: {', '.join(f'{name} {count}' for name, count in formats.items())}")
     near, probe = report["near_duplicates"], report["splits"]["format_leak"]
-    typer.echo(f"near-duplicates: {near['images']} images in {near['groups']} groups, which splits keep together")
+    echo(f"near-duplicates: {near['images']} images in {near['groups']} groups, which splits keep together")
     if probe["auc"] is not None:
-        typer.echo(
-            f"classes predicted from the file format alone: AUC {probe['auc']} (chance: up to {probe['chance']})"
-        )
+        echo(f"classes predicted from the file format alone: AUC {probe['auc']} (chance: up to {probe['chance']})")
 
 
 def _print_classes(report: Mapping[str, Any]) -> None:
-    typer.echo(f"{len(report['classes'])} classes:")
+    echo(f"{len(report['classes'])} classes:")
     for label, count in sorted(report["classes"].items(), key=lambda item: -item[1]):
-        typer.echo(f"  {count:>8}  {label}")
+        echo(f"  {count:>8}  {label}")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from tithe import __version__
+from tithe import __version__, console
 from tithe.cli.config import config_app
 from tithe.cli.data import data_app
 from tithe.cli.messages import OUT_OF_MEMORY, Quiet, Verbose, log_to_stderr
@@ -58,6 +58,7 @@ def _commands(group: Any) -> Iterator[Any]:
 
 def main() -> NoReturn:
     """Run the command line; every expected failure is one line on stderr and an exit code."""
+    console.open_streams()
     with log_to_stderr() as handler:
         code = _run(handler)
     sys.exit(code)
@@ -76,18 +77,19 @@ def _run(handler: logging.Handler | None) -> int:
         _print_error(str(error))
         return error.exit_code
     except TitheError as error:
-        for line in str(error).split("\n"):  # one, but for the mistakes of a config
+        for line in error.lines:  # one, but for the mistakes of a config
             _print_error(f"error: {line}")
         return error.exit_code
     except KeyboardInterrupt:
         _print_error("interrupted")
         return 130
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  the reader has closed the pipe
+        console.close_broken_stdout()  # the reader has closed the pipe
     except MemoryError:
         _print_error(f"error: {OUT_OF_MEMORY}")
         return 1
     except OSError as error:
+        console.close_broken_stdout()
         _print_error(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
         return 1
     except Exception as error:
@@ -107,7 +109,7 @@ def _exit_code(error: Exception) -> int:
         raise error
     message = error.format_message()
     if type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(message)
+        console.echo(message)
         return 2
     context = getattr(error, "ctx", None)
     _print_error(f"error: {' '.join(message.split())}{f' (see {context.command_path} --help)' if context else ''}")
@@ -116,8 +118,9 @@ def _exit_code(error: Exception) -> int:
 
 def _print_error(text: str) -> None:
     """Print an error; a value in it may be of any length, and what can be done is at the end."""
-    with contextlib.suppress(BrokenPipeError):  # what read the messages has ended with the terminal
-        typer.echo(text if len(text) <= 900 else f"{text[:600]} … {text[-200:]}", err=True)
+    text = console.printable(text)
+    with contextlib.suppress(OSError):  # what read the messages has ended with the terminal
+        console.echo(text if len(text) <= 900 else f"{text[:600]} … {text[-200:]}", err=True)
 
 
 @app.callback(invoke_without_command=True)
@@ -127,5 +130,5 @@ def _root(
     verbose: Verbose = False,
 ) -> None:
     if version:
-        typer.echo(f"tithe {__version__}")
+        console.echo(f"tithe {__version__}")
         raise typer.Exit

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from tithe import console
 from tithe.errors import TitheError
 from tithe.runs.log import step_logger
 
@@ -45,6 +46,7 @@ def _console() -> logging.Handler:
     handler = logging.StreamHandler()
     handler.setLevel(logging.INFO)
     handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.addFilter(console.one_line)
     return handler
 
 
@@ -73,7 +75,7 @@ def _own_names(file: Path) -> Iterator[None]:
     try:
         yield
     except TitheError as error:
-        error.args = (names(str(error)),)
+        error.args = tuple(map(names, error.lines))
         raise
     except MemoryError:
         raise TitheError(names(OUT_OF_MEMORY)) from None

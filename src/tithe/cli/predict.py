@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from tithe.cli.options import (
     quiet_libraries,
 )
 from tithe.cli.train import print_scores
+from tithe.console import echo, json_text, stdout_is_closed
 from tithe.errors import InputError
 
 predict_app = typer.Typer(rich_markup_mode=None)
@@ -54,8 +54,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a checkpoint on its validation and test rows, or on another file."""
-    from tithe import predict, storage
-    from tithe.evaluate.checkpoint import evaluate_checkpoint, read_settings
+    from tithe.evaluate.checkpoint import evaluate_by, read_settings
 
     paths = {"checkpoint_path": checkpoint, "dataset_path": data}
     options = {key: str(path) for key, path in paths.items() if path} | layout(delimiter, encoding, column_names)
@@ -63,16 +62,12 @@ def evaluate(
         raise InputError(f"--out {out} is the folder: leave out --set name and --set artifacts_dir, or --out")
     evaluation = read_settings(config_file, [*(settings or ()), *(["exact=true"] if exact else [])], options)
     with quiet_libraries():
-        storage.check_writable_folder(out or Path(evaluation.artifacts_dir))
-        model = predict.load(evaluation.checkpoint_path)
-        folder = out or Path(evaluation.artifacts_dir) / (evaluation.name or model.run.name)
-        storage.check_writable_folder(folder)
-        results = evaluate_checkpoint(model, evaluation, folder)
+        result = evaluate_by(evaluation, out)
     if as_json:
-        print_json(results)
+        print_json(result.scores)
         return
-    print_scores(results)
-    typer.echo(f"\nmetrics and figures in {folder}")
+    print_scores(result.scores)
+    echo(f"\nmetrics and figures in {result.folder}")
 
 
 @predict_app.command(epilog="Example: tithe predict runs/first/checkpoints/best 'what a film'")
@@ -81,12 +76,15 @@ def predict(
         Path, typer.Argument(parser=path, help="Checkpoint, folder of checkpoints, or a file inside one.")
     ],
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts, or images and folders; lines of standard input when unset.")
+        list[str] | None,
+        typer.Argument(help="Texts, or images and folders; lines of standard input when unset, or -."),
     ] = None,
     source: Annotated[
         Path | None,
         typer.Option(
-            "--input", "-i", parser=path, help="Parquet, CSV, JSONL or plain text; a folder or pattern of them; images."
+            *("--input", "-i"),
+            parser=path,
+            help="Parquet, CSV, JSONL or plain text; a folder or pattern of them; images; - for stdin.",
         ),
     ] = None,
     output: Annotated[
@@ -106,30 +104,34 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Classify texts, with the probability of every class; or score images, real or fake."""
-    from tithe import config, predict
-    from tithe.predict.stream import is_lines
+    from tithe import config
+    from tithe.predict import TextInput, check_output, is_lines, jsonable, predict_stream, write
 
     if texts and source:
         raise InputError("pass texts or --input, not both")
+    if texts == ["-"] or source == Path("-"):
+        texts, source = None, None
     if exact and batch_size:
         raise InputError("--exact predicts one input at a time: leave --batch-size out")
     if text_column and (source is None or is_lines(source)):
         raise InputError(f"--text-column {text_column} is for a table: pass a Parquet, CSV or JSONL file with --input")
+    if output is None and stdout_is_closed():
+        raise InputError("standard output is closed: pass --output FILE")
     if output and as_json:
-        typer.echo("--json has no effect: the predictions go to --output", err=True)
+        echo("--json has no effect: the predictions go to --output", err=True)
     if source and output and source.resolve() == output.resolve():
         raise InputError(f"--output {output} would overwrite the input: choose another name")
     if output:
-        predict.check_output(output)
+        check_output(output)
     written = config.section(config.Layout, layout(delimiter, encoding, column_names), "tithe predict")
     if source is None and written != config.Layout():
         raise InputError("--delimiter, --encoding and --column-names are for a file: pass one with --input")
-    given = predict.TextInput(source, text_column or "text", written) if source else None
+    given = TextInput(source, text_column or "text", written) if source else None
     with quiet_libraries():
-        rows, as_line = predict.predict_stream(checkpoint, texts, given, batch_size, exact)
+        predictions = predict_stream(checkpoint, texts, given, batch_size, exact)
         if output:
-            count = predict.write(output, rows)
-            typer.echo(f"{count} predictions in {output}", err=True)
+            count = write(output, predictions.rows, predictions.schema)
+            echo(f"{count} predictions in {output}", err=True)
             return
-        for row in rows:
-            typer.echo(json.dumps(row, ensure_ascii=False) if as_json else as_line(row))
+        for row in predictions.rows:
+            echo(json_text(jsonable(row)) if as_json else predictions.as_line(row))

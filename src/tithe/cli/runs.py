@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tithe.cli.options import AsJson, path, print_json, quiet_libraries
+from tithe.console import echo
 from tithe.errors import InputError
 
 proof_app = typer.Typer(rich_markup_mode=None)
@@ -45,11 +46,11 @@ def compare(
     if as_json:
         print_json(compared.as_json())
         return
-    typer.echo(page.text(compared))
+    echo(page.text(compared))
     if html:
-        typer.echo(f"\npage with curves  {html}")
+        echo(f"\npage with curves  {html}")
     if csv:
-        typer.echo(f"\ntable             {csv}")
+        echo(f"\ntable             {csv}")
 
 
 @proof_app.command(epilog="Example: tithe verify runs/first")
@@ -64,7 +65,7 @@ def verify(
     if as_json:
         print_json({"run": str(run), "verified": lines})
         return
-    typer.echo("\n".join(lines))
+    echo("\n".join(lines))
 
 
 @proof_app.command(epilog="Example: tithe doctor --cache")
@@ -88,7 +89,7 @@ def doctor(
         print_json(findings)
         return
     for name, value in findings.items():
-        typer.echo(f"{name:<24} {', '.join(value) if isinstance(value, list) else value}")
+        echo(f"{name:<24} {', '.join(value) if isinstance(value, list) else value}")
 
 
 def _print_cache(clear: bool, as_json: bool) -> None:
@@ -105,10 +106,8 @@ def _print_cache(clear: bool, as_json: bool) -> None:
         return
     for entry in sorted(entries, key=lambda e: -e.bytes):
         unused = f"{entry.age / 86400:.1f} days"
-        typer.echo(f"{entry.kind:<10} {entry.bytes / 1e6:>10.1f} MB  unused for {unused:>10}  {entry.path.name}")
+        echo(f"{entry.kind:<10} {entry.bytes / 1e6:>10.1f} MB  unused for {unused:>10}  {entry.path.name}")
     computed = sum(e.bytes for e in entries if e.kind in cache.COMPUTED)
-    typer.echo(
-        f"{storage.cache_dir()}: {computed / 1e9:.2f} GB of {cache.limit() / 1e9:.0f} GB used by computed results"
-    )
+    echo(f"{storage.cache_dir()}: {computed / 1e9:.2f} GB of {cache.limit() / 1e9:.0f} GB used by computed results")
     if clear:
-        typer.echo(f"freed {freed / 1e6:.1f} MB; downloads are kept")
+        echo(f"freed {freed / 1e6:.1f} MB; downloads are kept")

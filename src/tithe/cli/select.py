@@ -11,11 +11,11 @@ import typer
 
 from tithe.cli.messages import in_own_names
 from tithe.cli.options import AsJson, Set, path, print_json, quiet_libraries
+from tithe.console import echo
 from tithe.errors import InputError
 
 if TYPE_CHECKING:  # slow to import
     from tithe.config import Run
-    from tithe.select.choose import SelectionResult
 
 select_app = typer.Typer(rich_markup_mode=None)
 
@@ -41,7 +41,7 @@ class _FileOptions(NamedTuple):
     encoder: str | None
     max_length: int | None
 
-    def refuse(self) -> None:
+    def check(self, source: Path) -> None:
         """Refuse them for a config.
 
         Raises
@@ -49,21 +49,13 @@ class _FileOptions(NamedTuple):
         InputError
             One of them was given.
         """
-        for name, value in self._asdict().items():
+        from tithe.config.files import is_config_file
+
+        for name, value in self._asdict().items() if is_config_file(source) else ():
             if value is not None:
                 section = "data" if name.endswith("_column") else "model"
                 option = f"--{name.replace('_', '-')} {value}"
                 raise InputError(f"{option} is for a data file: pass --set {section}.{name}={value} with a config")
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """The columns, as settings of `data`."""
-        return {"text_column": self.text_column or "text", "label_column": self.label_column or "label"}
-
-    @property
-    def model(self) -> dict[str, Any]:
-        """The encoder and the length of its inputs, as settings of `model`."""
-        return {"encoder": self.encoder or "minilm", "max_length": self.max_length or 256}
 
 
 @select_app.command(epilog="Example: tithe select rows.parquet --strategy k_center --budget 0.1 --out picks.parquet")
@@ -121,52 +113,34 @@ def select(
     as_json: AsJson = False,
 ) -> None:
     """Select rows with a strategy; a config's own `select` section and seed count where no option overrides them."""
-    from tithe import select
+    from tithe.select import entry, explain_row, save, summary
 
-    _check_out(source, out)
     given = {
         **{"strategy": strategy, "budget": budget, "seed": seed, "balance": balance, "floor": floor},
         **{"rounds": rounds, "language_model": language_model},
     }
     options = _options(option)
     of_file = _FileOptions(text_column, label_column, encoder, max_length)
+    of_file.check(source)
     with quiet_libraries():
-        result = _select_rows(source, of_file, settings or (), given, options)
+        result = entry.select_rows(source, of_file._asdict(), settings or (), (given, options), out)
         if result.settings.strategy == "all":
             _warn_of_choice(given)
-        reasons = [select.explain_row(result, row) for row in explain or ()]
-        select.save(out, result, with_rows)
+        reasons = [explain_row(result, row) for row in explain or ()]
+        save(out, result, with_rows)
     if as_json:
-        print_json({**select.summary(result), "reasons": reasons})
+        print_json({**summary(result), "reasons": reasons})
         return
     counts = f"{len(result.selection)} of {len(result.pool)} rows in {out}"
     files = f"summary and map in {out.with_suffix('.json')} and {out.with_suffix('.png')}"
-    typer.echo("\n".join([counts, files, *reasons]))
-
-
-def _select_rows(
-    source: Path, of_file: _FileOptions, settings: Sequence[str], given: dict[str, Any], options: dict[str, Any]
-) -> SelectionResult:
-    """Select among the training rows of a config, or all rows of a data file."""
-    from tithe import config, select
-    from tithe.config.files import is_config_file
-
-    if is_config_file(source):
-        of_file.refuse()
-        run = config.load(source, settings)
-        return select.select_from_config(run, select.overridden(run.select, given, options, "tithe select"))
-    run = _file_config(source, of_file, settings, "tithe select")
-    chosen = select.overridden(run.select, given, options, "tithe select")
-    if chosen.seed is None:
-        chosen = chosen.model_copy(update={"seed": run.seed})
-    return select.select_from_all(run, chosen)
+    echo("\n".join([counts, files, *reasons]))
 
 
 def _warn_of_choice(given: Mapping[str, Any]) -> None:
     """Name the options that a strategy which takes every row has no use for."""
     for name, value in given.items():
         if value is not None and name not in ("strategy", "seed"):
-            typer.echo(f"--{name.replace('_', '-')} {value} has no effect: strategy all takes every row", err=True)
+            echo(f"--{name.replace('_', '-')} {value} has no effect: strategy all takes every row", err=True)
 
 
 def _options(texts: Sequence[str] | None) -> dict[str, Any]:
@@ -183,37 +157,6 @@ def _options(texts: Sequence[str] | None) -> dict[str, Any]:
         if not text.partition("=")[1]:
             raise InputError(f"--option '{text}' is not key=value: write for example --option weight=0.3")
     return dict(override(text) for text in texts or ())
-
-
-def _file_config(source: Path, of_file: _FileOptions, settings: Sequence[str], command: str, **data: float) -> Run:
-    """Return the config of a head on a frozen encoder for a data file, with settings of its own for `data`."""
-    from tithe import config
-
-    raw = {
-        "data": {"path": str(source), **data, **of_file.columns},
-        "model": {**of_file.model, "freeze": "all"},
-        "train": {"epochs": 5, "batch_size": 32, "learning_rate": 1e-3},
-    }
-    return config.parse(raw, settings, source=command)
-
-
-def _check_out(source: Path, out: Path) -> None:
-    """Refuse an output whose three files would overwrite each other or the data.
-
-    Raises
-    ------
-    InputError
-        Wrong suffix, the data file has the name of an output file, or one can't be written.
-    """
-    from tithe import storage
-
-    if out.suffix != ".parquet":
-        raise InputError(f"--out {out} is not a .parquet file: write for example --out {out.with_suffix('.parquet')}")
-    written = {out.with_suffix(suffix).resolve() for suffix in (".parquet", ".json", ".png")}
-    if source.resolve() in written:
-        raise InputError(f"--out {out} would overwrite {source}: choose another name")
-    for file in sorted(written):
-        storage.check_writable_file(file)
 
 
 @select_app.command(epilog="Example: tithe suite rows.parquet --strategies k_center --seeds 0,1,2 --out suites/first")
@@ -276,8 +219,8 @@ def suite(
     if as_json:
         print_json(lines)
         return
-    typer.echo(table)
-    typer.echo(f"\nresults in {out / FILE}, page {out / 'suite.html'}")
+    echo(table)
+    echo(f"\nresults in {out / FILE}, page {out / 'suite.html'}")
 
 
 def _suite_config(source: Path, of_file: _FileOptions, settings: Sequence[str]) -> Run:
@@ -285,12 +228,14 @@ def _suite_config(source: Path, of_file: _FileOptions, settings: Sequence[str]) 
     from tithe import config
     from tithe.config.files import is_config_file
     from tithe.data import gives_test
+    from tithe.select.entry import file_config
 
+    of_file.check(source)
     if is_config_file(source):
-        of_file.refuse()
         return config.load(source, settings)
-    base = _file_config(source, of_file, settings, "tithe suite")
-    return base if gives_test(base.data) else _file_config(source, of_file, settings, "tithe suite", test_ratio=0.2)
+    given = of_file._asdict()
+    base = file_config(source, given, settings, "tithe suite")
+    return base if gives_test(base.data) else file_config(source, given, settings, "tithe suite", test_ratio=0.2)
 
 
 def _numbers(text: str, option: str, kind: type[Any]) -> list[Any]:

@@ -9,6 +9,7 @@ import typer
 
 from tithe.cli.messages import in_own_names
 from tithe.cli.options import AsJson, ConfigFile, Set, path, print_json, quiet_libraries
+from tithe.console import echo
 from tithe.storage import run_files
 
 if TYPE_CHECKING:  # slow to import
@@ -26,8 +27,9 @@ def quickstart(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a small data set, train on it, evaluate, and predict one text."""
-    from tithe import config, pipeline, predict, storage
+    from tithe import config, pipeline, storage
     from tithe.fetch import catalog
+    from tithe.predict import load
 
     if out:
         storage.check_writable_folder(out)
@@ -41,14 +43,14 @@ def quickstart(
         }
         outcome = pipeline.train(config.parse(raw, settings or (), source="quickstart"))
         text = "A quiet, clever film that stays with you long after the credits."
-        prediction = predict.load(outcome.best).predict([text])[0]
+        prediction = load(outcome.best).predict([text])[0]
     if as_json:
         print_json({**_summary(outcome), "text": text, "label": prediction.label})
         return
     print_scores(outcome.scores)
-    typer.echo(f'\n"{text}"\n→ {prediction.label} ({prediction.probability:.0%})\n')
-    typer.echo(f"report      {outcome.home / run_files.REPORT}")
-    typer.echo(f"use it      tithe predict {outcome.best} 'your text'")
+    echo(f'\n"{text}"\n→ {prediction.label} ({prediction.probability:.0%})\n')
+    echo(f"report      {outcome.home / run_files.REPORT}")
+    echo(f"use it      tithe predict {outcome.best} 'your text'")
 
 
 @train_app.command(epilog="Example: tithe train config.yaml --set train.epochs=2 --out runs/first")
@@ -79,8 +81,8 @@ def train(
         print_json(_summary(outcome))
         return
     print_scores(outcome.scores)
-    typer.echo(f"\nbest checkpoint  {outcome.best}\nreport           {outcome.home / run_files.REPORT}")
-    typer.echo(f"final weights    sha256 {outcome.scores['training']['final_weights_sha256']}")
+    echo(f"\nbest checkpoint  {outcome.best}\nreport           {outcome.home / run_files.REPORT}")
+    echo(f"final weights    sha256 {outcome.scores['training']['final_weights_sha256']}")
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:
@@ -89,9 +91,11 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
 
 def print_scores(parts: dict[str, Any]) -> None:
     """Print the scores of all parts of the data, one column each."""
-    shown = [name for name in (*run_files.PARTS, "data") if name in parts]
-    typer.echo(f"\n{'':<20}" + "".join(f"{name:>12}" for name in shown))
-    for key in ("accuracy", "f1", "f1_weighted", "auc_roc", "auc_pr", "calibration_error", "rows"):
+    from tithe.report.result import SCORES, parts_of
+
+    shown = parts_of(parts)
+    echo(f"\n{'':<20}" + "".join(f"{name:>12}" for name in shown))
+    for key in SCORES:
         values = (parts[name][key] for name in shown)
         cells = ("–" if v is None else f"{v}" if isinstance(v, int) else f"{v:.4f}" for v in values)
-        typer.echo(f"{key:<20}" + "".join(f"{cell:>12}" for cell in cells))
+        echo(f"{key:<20}" + "".join(f"{cell:>12}" for cell in cells))

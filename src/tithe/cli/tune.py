@@ -10,6 +10,7 @@ import typer
 
 from tithe.cli.messages import in_own_names
 from tithe.cli.options import AsJson, ConfigFile, Set, path, print_json, quiet_libraries
+from tithe.console import echo
 from tithe.storage import run_files
 
 tune_app = typer.Typer(rich_markup_mode=None)
@@ -62,13 +63,11 @@ def tune(
         trained = {"home": str(outcome.home), **outcome.scores} if outcome else None
         print_json({**result.summary, "tuned": str(home / "tuned.json"), "trained": trained})
         return
-    typer.echo(_table(result.summary))
-    typer.echo(f"\nuse it  tithe train {home / 'tuned.json'}")
+    echo(_table(result.summary))
+    echo(f"\nuse it  tithe train {home / 'tuned.json'}")
     if outcome:
         scores = outcome.scores.get(run_files.TEST) or outcome.scores[run_files.VALIDATION]
-        typer.echo(
-            f"accuracy {scores['accuracy']:.4f}, F1 {scores['f1']:.4f}; report {outcome.home / run_files.REPORT}"
-        )
+        echo(f"accuracy {scores['accuracy']:.4f}, F1 {scores['f1']:.4f}; report {outcome.home / run_files.REPORT}")
 
 
 def _table(summary: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -14,7 +15,7 @@ from tithe import plugins, storage
 from tithe.config import unused
 from tithe.config.data import Data, Layout
 from tithe.config.explain import explain_mistakes, known_keys, required_keys
-from tithe.config.files import override, read
+from tithe.config.files import override, read, read_mapping
 from tithe.config.schema import (
     Checkpoint,
     ClearML,
@@ -63,24 +64,40 @@ S = TypeVar("S", bound=Section)
 logger = logging.getLogger("tithe")
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Run:
-    """Read a YAML or JSON file, native or in a documented format, into a `Run`; warn of settings without effect.
+def load(source: str | os.PathLike[str] | Mapping[str, Any] | Run, overrides: Sequence[str] = ()) -> Run:
+    """Read a config, native or in a documented format, into a `Run`; warn of settings without effect.
 
     Parameters
     ----------
-    path
-        The file. `${NAME}` in its values is replaced by a variable of the environment, else of the `.env` file in
-        its folder or the current one; `${NAME:-text}` has a default.
+    source
+        A YAML or JSON file, or its content as a dict. `${NAME}` in its values is replaced by a variable of the
+        environment, else of the `.env` file in the file's folder or the current one; `${NAME:-text}` has a default. A
+        `Run` is returned as it is.
     overrides
-        `a.b=c` settings with the file's own keys or native ones; values are YAML.
+        `a.b=c` settings with the config's own keys or native ones; values are YAML.
 
     Raises
     ------
     InputError
-        The file or an override is not valid; the message has a line for each mistake.
+        The config or an override is not valid; the message has a line for each mistake.
+
+    Examples
+    --------
+    >>> run = tithe.read_config("config.yaml", ["train.epochs=2"])
+    >>> run = tithe.read_config({"data": {"path": "rows.parquet"}, "train": {"epochs": 2}})
     """
-    path = Path(storage.expand_home(str(path)))
-    written, raw = read(path)
+    if isinstance(source, Run):
+        if overrides:
+            raise InputError(f"{overrides[0]} can't override a Run: pass overrides with a file or a dict")
+        return source
+    if isinstance(source, Mapping):
+        path = Path("config")
+        written, raw = read_mapping(source, path)
+    elif isinstance(source, str | os.PathLike):
+        path = Path(storage.expand_home(str(source)))
+        written, raw = read(path)
+    else:
+        raise InputError(f"a {type(source).__name__} is not a config: pass the path of a file, a dict or a Run")
     run, notes = _resolve(raw, overrides, path.name, written, path)
     for note in notes:
         logger.warning("%s: %s", path.name, note)
@@ -185,4 +202,4 @@ def _validate(model: type[BaseModel], raw: Mapping[str, Any], source: str, writt
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise InputError(explain_mistakes(model, error, source, written)) from None
+        raise InputError(*explain_mistakes(model, error, source, written)) from None

@@ -72,7 +72,7 @@ def _section(annotation: Any) -> type[BaseModel] | None:
 
 def explain_mistakes(
     model: type[BaseModel], error: ValidationError, source: str, written: Mapping[str, Any] | None = None
-) -> str:
+) -> list[str]:
     """Return a line for each mistake that pydantic found: the key, the value, what it should be.
 
     Parameters
@@ -91,7 +91,7 @@ def explain_mistakes(
         by_setting.setdefault(place, []).append(mistake)
     lines = [_line(model, loc, mistakes, source, written or {}) for loc, mistakes in by_setting.items()]
     more = len(lines) - _MOST_LINES
-    return "\n".join([*lines[:_MOST_LINES], *([f"{source}: {more} more mistakes"] if more > 0 else [])])
+    return [*lines[:_MOST_LINES], *([f"{source}: {more} more mistakes"] if more > 0 else [])]
 
 
 def _place(model: type[BaseModel], mistake: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +32,37 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(value, dict):
         raise InputError(f"{path} contains no settings: a config is a mapping such as 'data: {{path: rows.parquet}}'")
     return value, _interpolate(value, path)
+
+
+def read_mapping(mapping: Mapping[Any, Any], place: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings of a dict as `read` returns those of a file at a place.
+
+    Paths, tuples and the numbers of NumPy are accepted too; the dict stays as it is.
+
+    Raises
+    ------
+    InputError
+        A value is none that a file can have, or a variable is not set.
+    """
+    try:
+        value = {str(key): _as_in_file(item, str(key)) for key, item in mapping.items()}
+    except RecursionError:
+        raise InputError(f"{place.name} contains itself: pass a dict that does not") from None
+    return value, _interpolate(value, place)
+
+
+def _as_in_file(value: Any, key: str) -> Any:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(name): _as_in_file(item, f"{key}.{name}") for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_in_file(item, key) for item in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if not isinstance(value, str | int | float | datetime.date | None):
+        raise InputError(f"config: {key} is of type {type(value).__name__}: use a text, a number, a list or a dict")
+    return value
 
 
 def _text_of(path: Path) -> str:

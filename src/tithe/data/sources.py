@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tithe import config, plugins, storage
 from tithe.data import compressed, readers
-from tithe.data.readers import Pair
+from tithe.data.readers import Pair, Record
 from tithe.data.splits import Part, part_of
 from tithe.errors import InputError
 
@@ -64,6 +64,22 @@ class Source:
         module = plugins.load("readers", self.reader)
         more = readers.layout_of(module, self.layout, file.path)
         yield from module.read(file.path, text_column, label_column, *more)
+
+    @property
+    def has_records(self) -> bool:
+        """Whether the reader gives all columns of a row."""
+        return hasattr(plugins.load("readers", self.reader), "records")
+
+    def records(self, file: File) -> Iterator[list[Record]]:
+        """Yield lists of the rows of one file with all of their columns, in the order of `read`, if `has_records`.
+
+        Raises
+        ------
+        InputError
+            As `read`.
+        """
+        module = plugins.load("readers", self.reader)
+        yield from module.records(file.path, *readers.layout_of(module, self.layout, file.path))
 
     def columns(self) -> list[str]:
         """Return the names of the columns; none where the reader finds them only in the rows."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tithe import config
+from tithe import config, storage
 from tithe.config.data import ColumnNames, Delimiter, Encoding
 from tithe.config.files import override, read
 from tithe.config.values import PathStr
@@ -18,7 +21,8 @@ from tithe.errors import InputError
 from tithe.evaluate import classification
 from tithe.evaluate.results import write_results
 from tithe.models.examples import Examples, Photographs
-from tithe.predict import TrainedModel
+from tithe.predict import TrainedModel, load
+from tithe.report.result import scores_html
 from tithe.storage import run_files
 
 logger = logging.getLogger("tithe")
@@ -66,12 +70,74 @@ def read_settings(file: Path | None, overrides: Sequence[str], options: Mapping[
     if "checkpoint_path" not in raw:
         where = f"checkpoint_path in {file.name}" if file else "--config FILE"
         raise InputError(f"no checkpoint to evaluate: pass -c CHECKPOINT, or {where}")
-    settings = config.section(Evaluation, raw, file.name if file else "tithe evaluate")
+    return _checked(raw, file.name if file else "tithe evaluate")
+
+
+def _checked(raw: Mapping[str, Any], source: str) -> Evaluation:
+    settings = config.section(Evaluation, raw, source)
     if settings.layout and not settings.dataset_path:
         raise InputError("delimiter, encoding and column_names are for a labelled file: pass one with --data")
     if settings.dataset_path and "splits" in settings.model_fields_set:
         logger.warning("splits has no effect: all rows of %s are evaluated", settings.dataset_path)
     return settings
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Scores by part of the data, and the folder of their files. A notebook shows them as a table."""
+
+    folder: Path
+    scores: dict[str, dict[str, Any]]
+
+    def _repr_html_(self) -> str:
+        return scores_html("evaluation", self.scores, [("metrics and figures", str(self.folder))])
+
+
+def evaluate(
+    checkpoint: str | PathLike[str],
+    data: str | PathLike[str] | None = None,
+    out: str | PathLike[str] | None = None,
+    splits: Sequence[str] | None = None,
+    exact: bool = False,
+) -> EvaluationResult:
+    """Evaluate a checkpoint on the rows that its run held out, or on every row of a labelled file.
+
+    Parameters
+    ----------
+    checkpoint
+        What `load` takes.
+    data
+        Labelled file; the run's own rows when unset.
+    out
+        Folder for metrics, predictions and figures; `artifacts/NAME` when unset, as for `tithe evaluate`.
+    splits
+        Which of the run's own rows: "validation", "test", or both when unset.
+    exact
+        One row at a time in float32; as the run's own evaluation otherwise.
+
+    Raises
+    ------
+    InputError
+        An argument is wrong; see `evaluate_checkpoint`.
+
+    Examples
+    --------
+    >>> tithe.evaluate("runs/first").scores["test"]["accuracy"]
+    >>> tithe.evaluate("runs/first", "other.parquet", out="artifacts/other").scores["data"]["confusion_matrix"]
+    """
+    own = {"checkpoint_path": os.fspath(checkpoint), "exact": exact}
+    given = {"dataset_path": os.fspath(data) if data else None, "splits": splits}
+    raw = own | {key: value for key, value in given.items() if value is not None}
+    return evaluate_by(_checked(raw, "tithe.evaluate"), Path(storage.expand_home(os.fspath(out))) if out else None)
+
+
+def evaluate_by(settings: Evaluation, out: Path | None) -> EvaluationResult:
+    """Evaluate as settings say, into a folder, or into that of the settings; see `evaluate_checkpoint`."""
+    storage.check_writable_folder(out or Path(settings.artifacts_dir))
+    trained = load(settings.checkpoint_path)
+    folder = out or Path(settings.artifacts_dir) / (settings.name or trained.run.name)
+    storage.check_writable_folder(folder)
+    return EvaluationResult(folder, evaluate_checkpoint(trained, settings, folder))
 
 
 def evaluate_checkpoint(trained: TrainedModel, settings: Evaluation, out: Path) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ from tithe import metrics, storage
 from tithe.arrays import Array
 from tithe.data import LabelMap
 from tithe.models.examples import Labelled
+from tithe.predict import class_column
 from tithe.report import class_curves, classification_figures
 from tithe.storage import run_files
 
@@ -61,15 +62,19 @@ def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed:
 
 
 def write_table(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV; the keys of the first one are the header."""
+    """Write rows as CSV, no cell of which is a formula; the keys of the first one are the header."""
     with storage.atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, fieldnames=list(lines[0]))
         table.writeheader()
-        table.writerows(lines)
+        table.writerows({key: storage.csv_cell(value) for key, value in line.items()} for line in lines)
 
 
 def _write_predictions(path: Path, rows: Labelled, probs_NC: Array, names: Sequence[str]) -> None:
-    """Write label and prediction of each row; `row` is its position in the data file."""
+    """Write label, prediction and the probability of every class of each row; `row` is its position in the data file.
+
+    A column for each class, as in the files of `tithe predict`: it names its class without a second file, and readers
+    that need a few columns, such as `tithe compare`, read only those.
+    """
     classes, best_N = np.array(names, dtype=object), probs_NC.argmax(axis=1)
     columns = {
         "row": rows.ids,
@@ -77,6 +82,7 @@ def _write_predictions(path: Path, rows: Labelled, probs_NC: Array, names: Seque
         "predicted": classes[best_N],
         "probability": probs_NC.max(axis=1),
         "probability_of_label": probs_NC[np.arange(len(best_N)), rows.labels],
+        **{class_column(name): probs_N for name, probs_N in zip(names, probs_NC.T, strict=True)},
     }
     with storage.atomic_file(path) as temporary:
         pq.write_table(pa.table(columns), temporary)

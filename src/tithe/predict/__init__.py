@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from tithe.predict.model import Prediction, TrainedModel, load
-from tithe.predict.stream import TextInput, predict_stream, read_texts
+from tithe.predict.inputs import TextInput, is_lines
+from tithe.predict.kept_columns import jsonable
+from tithe.predict.model import TrainedModel, load
+from tithe.predict.prediction import Prediction, class_column
+from tithe.predict.stream import Predictions, predict_stream
 from tithe.predict.writers import check_output, write
 
 __all__ = [
     "Prediction",
+    "Predictions",
     "TextInput",
     "TrainedModel",
     "check_output",
+    "class_column",
+    "is_lines",
+    "jsonable",
     "load",
     "predict_stream",
-    "read_texts",
     "write",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,24 +18,18 @@ from tithe import config, storage, tasks
 from tithe.arrays import Array
 from tithe.checkpoints import locate, store
 from tithe.checkpoints.state import STATE
-from tithe.data import Label, LabelMap
+from tithe.data import LabelMap
 from tithe.errors import InputError
 from tithe.metrics.calibration import Calibration
 from tithe.models import features, freeze, inference, network, padding, trial_pass
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch, Encodable, Examples
+from tithe.predict.inputs import listed
+from tithe.predict.prediction import Prediction
 from tithe.progress import Tick
 from tithe.storage import run_files
 from tithe.tasks import Task
 from tithe.train import devices
-
-
-class Prediction(NamedTuple):
-    """The most probable class of one input, and the probability of every class."""
-
-    label: Label
-    probability: float
-    probabilities: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -143,19 +137,32 @@ class TrainedModel:
             return None  # an epoch file is loaded with the calibration of its folder's best checkpoint
         return Calibration.from_dict(storage.read_json(path))
 
-    def predict(self, inputs: Sequence[str], batch_size: int | None = None, exact: bool = False) -> list[Prediction]:
+    def predict(self, inputs: Iterable[str], batch_size: int | None = None, exact: bool = False) -> list[Prediction]:
         """Classify inputs; the predictions are in the same order.
 
         Parameters
         ----------
+        inputs
+            N texts, or paths of images: a list, a generator, a Series or an array of one dimension. A single str is
+            one input.
         batch_size
             That of the run's own evaluation when unset: the same inputs then give the same predictions.
         exact
             Predict each input in a batch of its own, in float32, whatever the batch size is: slower, but no
             prediction depends on other inputs. See `exactly`.
+
+        Returns
+        -------
+        N predictions.
+
+        Raises
+        ------
+        InputError
+            An input is not a text, or an image can't be read; the message names it.
         """
         model = self.exactly() if exact else self
-        return model.predict_examples(self.task.examples(inputs), batch_size) if inputs else []
+        texts = listed(inputs, paths=self.run.task == "image")
+        return model.predict_examples(self.task.examples(texts), batch_size) if texts else []
 
     def predict_examples(self, examples: Examples, batch_size: int | None = None) -> list[Prediction]:
         """Classify inputs that the task has made examples of; there is at least one."""
@@ -221,6 +228,29 @@ def _running(model: Classifier, task: Task, accelerator: Accelerator) -> Acceler
         if trial_pass.failure(model, batch, accelerator.autocast, accelerator.device) is None:
             return accelerator
     return devices.accelerator(accelerator.device.type, "no")
+
+
+def predict(
+    checkpoint: str | Path, inputs: Iterable[str], batch_size: int | None = None, exact: bool = False
+) -> list[Prediction]:
+    """Classify texts, or images by their paths, with a checkpoint; to predict more than once, `load` it.
+
+    See `load` for what a checkpoint is, and `TrainedModel.predict` for the other arguments, N inputs, and the N
+    predictions that are returned.
+
+    Raises
+    ------
+    InputError
+        The checkpoint is missing or damaged, or an input is not a text.
+
+    Examples
+    --------
+    >>> [prediction] = tithe.predict("runs/first", "what a film")
+    >>> prediction.label, prediction.probability, prediction.probabilities
+    >>> frame["predicted"] = [p.label for p in tithe.predict("runs/first", frame["text"])]
+    >>> pandas.DataFrame(p.columns() for p in tithe.predict("runs/first", frame["text"]))
+    """
+    return load(checkpoint).predict(inputs, batch_size, exact)
 
 
 def _is_replaced(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Predictions as Parquet, CSV, JSON or JSONL."""
+"""Predictions as Parquet, CSV, JSON or JSONL: the same columns in each."""
 
 from __future__ import annotations
 
@@ -7,28 +7,19 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tithe import storage
 from tithe.errors import InputError, did_you_mean
+from tithe.predict.kept_columns import as_text, jsonable
 
-Rows = Iterator[dict[str, Any]]
+Row = dict[str, object]
 Item = TypeVar("Item")
 
 _ROWS_PER_CHUNK = 4096
-# The first rows may leave whole columns empty, so types can't be inferred from them.
-_IMAGE_SCHEMA = pa.schema(
-    [
-        ("path", pa.string()),
-        ("score", pa.float64()),
-        ("probability", pa.float64()),
-        ("verdict", pa.string()),
-        ("reason", pa.string()),
-    ]
-)
 
 
 def chunks(stream: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -50,8 +41,10 @@ def check_output(path: Path) -> None:
     storage.check_writable_file(path)
 
 
-def write(path: Path, rows: Rows) -> int:
-    """Write predictions in the format of the path's suffix; return their number.
+def write(path: Path, rows: Iterator[Row], schema: pa.Schema) -> int:
+    """Write rows with the columns of a schema in the format of the path's suffix; return their number.
+
+    In CSV a cell that a spreadsheet would take for a formula begins with `'`; see `storage.csv_cell`.
 
     Raises
     ------
@@ -60,11 +53,11 @@ def write(path: Path, rows: Rows) -> int:
     """
     write_rows = _writer(path)
     with storage.atomic_file(path) as temporary:
-        return write_rows(temporary, map(_flatten, rows))
+        return write_rows(temporary, rows, schema)
 
 
-def _writer(path: Path) -> Callable[[Path, Rows], int]:
-    writers: dict[str, Callable[[Path, Rows], int]] = {
+def _writer(path: Path) -> Callable[[Path, Iterator[Row], pa.Schema], int]:
+    writers: dict[str, Callable[[Path, Iterator[Row], pa.Schema], int]] = {
         ".jsonl": _jsonl,
         ".json": _json,
         ".csv": _csv,
@@ -76,48 +69,38 @@ def _writer(path: Path) -> Callable[[Path, Rows], int]:
     return writers[suffix]
 
 
-def _flatten(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with one column per class probability."""
-    classes = {f"p_{name}": p for name, p in row.get("probabilities", {}).items()}
-    return {**{key: value for key, value in row.items() if key != "probabilities"}, **classes}
-
-
-def _jsonl(path: Path, rows: Rows) -> int:
+def _jsonl(path: Path, rows: Iterator[Row], schema: pa.Schema) -> int:
     count = 0
     with path.open("w", encoding="utf-8") as file:
         for count, row in enumerate(rows, start=1):  # noqa: B007
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(json.dumps(jsonable(row), ensure_ascii=False) + "\n")
     return count
 
 
-def _json(path: Path, rows: Rows) -> int:
-    records = list(rows)
+def _json(path: Path, rows: Iterator[Row], schema: pa.Schema) -> int:
+    records = [jsonable(row) for row in rows]
     path.write_text(json.dumps(records, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return len(records)
 
 
-def _csv(path: Path, rows: Rows) -> int:
+def _csv(path: Path, rows: Iterator[Row], schema: pa.Schema) -> int:
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        for count, row in enumerate(rows, start=1):
-            if count == 1:
-                writer.writerow(row)
-            writer.writerow(row.values())
+        writer.writerow(map(storage.csv_cell, schema.names))
+        for count, row in enumerate(rows, start=1):  # noqa: B007
+            writer.writerow(storage.csv_cell(_plain(value)) for value in row.values())
     return count
 
 
-def _parquet(path: Path, rows: Rows) -> int:
-    count, writer = 0, None
-    try:
+def _plain(value: object) -> object:
+    return value if isinstance(value, int | float | None) and not isinstance(value, bool) else as_text(value)
+
+
+def _parquet(path: Path, rows: Iterator[Row], schema: pa.Schema) -> int:
+    count = 0
+    with pq.ParquetWriter(path, schema) as writer:
         for chunk in chunks(rows, _ROWS_PER_CHUNK):
-            table = pa.Table.from_pylist(chunk, _IMAGE_SCHEMA if list(chunk[0]) == _IMAGE_SCHEMA.names else None)
-            writer = writer or pq.ParquetWriter(path, table.schema)
-            writer.write_table(table)
+            writer.write_table(pa.Table.from_pylist(chunk, schema))
             count += len(chunk)
-    finally:
-        if writer:
-            writer.close()
-    if not count:
-        pq.write_table(pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}), path)
     return count

@@ -11,6 +11,7 @@ from tithe.checkpoints import single_files, store, tensors
 from tithe.evaluate.results import write_results
 from tithe.progress import bar
 from tithe.report import classification_figures, run_page
+from tithe.report.result import scores_html
 from tithe.runs.session import Session
 from tithe.storage import run_files
 from tithe.track.tracks import RunTracker
@@ -19,11 +20,15 @@ from tithe.tune import search
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run: its directory, its best checkpoint, its scores."""
+    """A finished run: its directory, its best checkpoint, its scores. A notebook shows it as a table."""
 
     home: Path
     best: Path
     scores: dict[str, Any]
+
+    def _repr_html_(self) -> str:
+        facts = [("best checkpoint", str(self.best)), ("report", str(self.home / run_files.REPORT))]
+        return scores_html(f"run {self.home.name}", self.scores, facts)
 
 
 def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:

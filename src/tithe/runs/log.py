@@ -8,6 +8,7 @@ import logging.handlers
 from collections.abc import Iterator
 from pathlib import Path
 
+from tithe import console
 from tithe.storage.run_files import LOG
 
 logger = logging.getLogger("tithe")
@@ -38,6 +39,7 @@ def to_file(home: Path, earlier: logging.handlers.MemoryHandler) -> Iterator[Non
     """Write the log into the run directory while the block runs, buffered messages first."""
     handler = logging.FileHandler(home / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.addFilter(console.one_line)
     logger.removeHandler(earlier)
     earlier.setTarget(handler)
     earlier.flush()

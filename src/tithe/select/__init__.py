@@ -8,9 +8,8 @@ from tithe.select.choose import (
     explain_row,
     select_from_all,
     select_from_config,
-    select_from_file,
 )
-from tithe.select.outputs import save, summary, write
+from tithe.select.outputs import save, summary
 from tithe.select.settings import overridden
 
 __all__ = [
@@ -21,7 +20,5 @@ __all__ = [
     "save",
     "select_from_all",
     "select_from_config",
-    "select_from_file",
     "summary",
-    "write",
 ]

@@ -10,10 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tithe import config, plugins, storage
+from tithe.arrays import Rows
 from tithe.config import unused
 from tithe.data import Dataset, LabelMap, Splits, load_unsplit
 from tithe.models.features import Features
+from tithe.report.html import Table
+from tithe.report.result import table_html
 from tithe.select.explain import explain
 from tithe.select.pool import Pool
 from tithe.select.rescore import rescore_with_model
@@ -38,7 +43,7 @@ _SPLITS = (
 
 @dataclass(frozen=True)
 class SelectionResult:
-    """A selection with its pool, settings and cost.
+    """A selection with its pool, settings and cost. A notebook shows it as a table.
 
     Attributes
     ----------
@@ -68,6 +73,20 @@ class SelectionResult:
     def names(self) -> tuple[str, ...]:
         """Names of the classes."""
         return tuple(map(str, self.labels.names))
+
+    @property
+    def ids(self) -> Rows:
+        """Positions of the chosen rows in the data file, shape (K,), in the order of choice."""
+        return self.pool.ids[self.selection.rows]
+
+    def _repr_html_(self) -> str:
+        labels, chosen = self.pool.labels, self.pool.labels[self.selection.rows]
+        counts = zip(*(np.bincount(codes, minlength=len(self.names)) for codes in (labels, chosen)), strict=True)
+        rows = [(name, int(of), int(kept)) for name, (of, kept) in zip(self.names, counts, strict=True)]
+        strategy = plugins.short_name(self.settings.strategy)
+        title = f"{strategy}: {len(self.selection)} of {len(self.pool)} rows"
+        facts = [("seed", self.seed), ("seconds", round(sum(self.seconds.values()), 1))]
+        return table_html(title, Table(("class", "rows", "chosen"), rows), facts)
 
 
 def choose_rows(setup: Setup, settings: config.Select) -> SelectionResult:
@@ -140,20 +159,6 @@ class RoundJournal:
         if self.settings.rounds > 1:
             storage.write_sealed(self.folder / f"{number}.json", self.rounds[-1])
             logger.info("round %d of %d: %s, %d rows so far", number + 1, self.settings.rounds, name, len(history.rows))
-
-
-def select_from_file(
-    path: Path, settings: config.Select, columns: dict[str, str], encoder: str, max_length: int
-) -> SelectionResult:
-    """Select from all usable rows of a labelled file.
-
-    Raises
-    ------
-    InputError
-        The file, the encoder or the settings are invalid.
-    """
-    model = {"encoder": encoder, "max_length": max_length, "freeze": "all"}
-    return select_from_all(config.parse({"data": {"path": str(path), **columns}, "model": model}), settings)
 
 
 def select_from_all(run: config.Run, settings: config.Select) -> SelectionResult:

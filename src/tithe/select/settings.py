@@ -54,7 +54,7 @@ def parse_options(strategy: ModuleType, settings: config.Select) -> config.Secti
     try:
         return model.model_validate(dict(settings.options))
     except ValidationError as error:
-        raise InputError(explain_mistakes(model, error, f"select.options of {name}")) from None
+        raise InputError(*explain_mistakes(model, error, f"select.options of {name}")) from None
 
 
 def first_strategy(settings: config.Select) -> str:

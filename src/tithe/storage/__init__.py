@@ -24,6 +24,7 @@ from tithe.storage.locks import is_locked, locked
 from tithe.storage.paths import check_writable_file, check_writable_folder, expand_home
 from tithe.storage.recording import recorded, recording
 from tithe.storage.sealed import read_sealed, write_sealed
+from tithe.storage.tables import csv_cell
 
 __all__ = [
     "MANIFEST",
@@ -39,6 +40,7 @@ __all__ = [
     "check_writable_file",
     "check_writable_folder",
     "copy_file",
+    "csv_cell",
     "describe_environment",
     "digest",
     "digest_bytes",

@@ -85,8 +85,19 @@ def _check_content(case: _Case, labels: Sequence[str | int | None]) -> None:
             assert one == other, f"'{case.name}' read row {number} as {one!r} instead of {other!r}"
     assert case.path.read_bytes() == before, f"'{case.name}' changed the file"
     assert list(case.path.parent.iterdir()) == [case.path], f"'{case.name}' wrote files beside the one it read"
+    if hasattr(case.module, "records"):
+        _check_records(case, rows)
     unlabelled = case.pairs(label=None)
     assert unlabelled == [(text, None) for text, _ in rows], f"'{case.name}' gave labels where no column was named"
+
+
+def _check_records(case: _Case, rows: Sequence[tuple[str, str | int | None]]) -> None:
+    """The rows with all of their columns are those of `read`, one for one."""
+    records = [record for records in case.module.records(case.path) for record in records]
+    assert len(records) == len(rows), f"'{case.name}' has {len(records)} records of {len(rows)} rows"
+    for number, (record, (text, label)) in enumerate(zip(records, rows, strict=True)):
+        got, expected = (record.get("text"), normalise(record.get("label"))), (text, normalise(label))
+        assert got == expected, f"'{case.name}' has record {number} as {got!r} instead of {expected!r}"
 
 
 def _check_columns(case: _Case) -> None:

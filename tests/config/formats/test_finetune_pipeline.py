@@ -16,11 +16,12 @@ from support.finetune_pipeline import TRAIN, Read, history
 from support.keys import shown, shows
 from support.paths import ROOT
 from support.readme import assert_rebuilds, run_snippet
-from tithe import config, data, pipeline, predict, storage
+from tithe import config, data, pipeline, storage
 from tithe.config.explain import known_keys
 from tithe.config.formats import finetune_pipeline
 from tithe.data.text import merge_parts
 from tithe.errors import InputError
+from tithe.predict import load
 from tithe.runs.finish import Outcome
 
 PROJECT = ROOT / "recipes" / "finetune_pipeline"
@@ -62,9 +63,9 @@ def finished_model(home: Path) -> str:
 def test_the_mapping_gives_classes_their_names_back(finished: Outcome, read: Read) -> None:
     assert storage.read_json(finished.home / "label_to_id.json") == {"a": 0, "b": 1, "c": 2}
     assert storage.read_json(finished.home / "id_to_label.json") == {"0": "a", "1": "b", "2": "c"}
-    assert predict.load(finished.home).predict(["goal team"])[0].probabilities.keys() == {"space", "sport", "кухня"}
+    assert load(finished.home).predict(["goal team"])[0].probabilities.keys() == {"space", "sport", "кухня"}
     bare = pipeline.train(read(paths__label_mapping_path=None))
-    assert predict.load(bare.home).predict(["goal team"])[0].probabilities.keys() == {"a", "b", "c"}
+    assert load(bare.home).predict(["goal team"])[0].probabilities.keys() == {"a", "b", "c"}
 
 
 def test_more_than_26_classes_keep_their_names(tmp_path: Path, tiny_modernbert: Path) -> None:

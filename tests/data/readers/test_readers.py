@@ -11,6 +11,7 @@ import pytest
 from support.text_sets import GOOD, WRITERS, Pairs, account_adds_up, dropped, kept, load, write_parquet
 from support.texts import make_texts
 from tithe import plugins
+from tithe.data.readers import Unreadable, claimed
 from tithe.testing import check_reader
 
 
@@ -40,6 +41,12 @@ RIGHT = {
     "label": "label_of(pair[names.index(label_column)]) if label_column else None",
     "end": "yield from lists(iter(rows))",
 }
+RECORDS = """
+    {end}
+def records(path):
+    for rows in read(path, "text", "label"):
+        yield [dict(text=text, label=label) for text, label in {of}]
+"""
 BROKEN = {
     "a word for suffixes": ({"suffixes": '(".nul")'}, "a tuple"),
     "a suffix without its dot": ({"suffixes": '("nul",)'}, "as '.xml'"),
@@ -52,6 +59,8 @@ BROKEN = {
     "files of elsewhere": ({"check": "assert len(lines) > 2\n    " + RIGHT["check"]}, "raises AssertionError"),
     "the file changed": ({"end": "path.write_bytes(path.read_bytes() + b'\\0'); yield rows"}, "changed the file"),
     "a column passed over": ({"label": "None", "check": ""}, "read row 0 as"),
+    "a record lost": ({"end": RECORDS.format(end=RIGHT["end"], of="rows[1:]")}, "has 11 records of 12 rows"),
+    "records in another order": ({"end": RECORDS.format(end=RIGHT["end"], of="rows[::-1]")}, "has record 0 as"),
     "a file beside": ({"end": "path.with_suffix('.idx').touch(); yield rows"}, "wrote files beside"),
 }
 
@@ -114,3 +123,28 @@ def test_a_file_of_many_batches_keeps_its_row_numbers(tmp_path: Path) -> None:
         assert found.rows.ids[-1] == 8999
         assert dropped(found) == [(8500, "empty_text")]
         assert account_adds_up(found)
+
+
+DAMAGED = {
+    "csv": (
+        "text,n,n\na,1,2\nb,1\nc,3,4\n",
+        [{"text": "a", "n": "1", "n_2": "2"}, None, {"text": "c", "n": "3", "n_2": "4"}],
+    ),
+    "jsonl": (
+        '{"text": "a"}\n[1]\n{"text": "b", "m": [1]}\n{"te',
+        [{"text": "a"}, None, {"text": "b", "m": [1]}, None],
+    ),
+    "json": ('[{"text": "a"}, 3, {"text": "b", "m": null}]', [{"text": "a"}, None, {"text": "b", "m": None}]),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_records_and_pairs_agree_on_what_is_unreadable(tmp_path: Path, kind: str) -> None:
+    content, expected = DAMAGED[kind]
+    file = tmp_path / f"rows.{kind}"
+    file.write_text(content)
+    reader = plugins.load("readers", claimed(file))
+    pairs = [text for rows in reader.read(file, "text", None) for text, _ in rows]
+    records = [record for rows in reader.records(file) for record in rows]
+    assert [None if isinstance(record, Unreadable) else record for record in records] == expected
+    assert [record if isinstance(record, Unreadable) else record["text"] for record in records] == pairs

@@ -12,7 +12,7 @@ from PIL import Image
 from support.pages import HOSTILE, Page
 from support.suites import trial
 from tithe.report.palette import VERMILION
-from tithe.select.suite import standings
+from tithe.select.suite import page, standings
 from tithe.select.suite.page import draw_budgets, write_page
 
 pytestmark = pytest.mark.usefixtures("real_figures")
@@ -81,7 +81,7 @@ def test_the_figure_of_budgets_has_each_strategy_and_its_intervals(
     monkeypatch: pytest.MonkeyPatch, lines: list[dict[str, Any]]
 ) -> None:
     drawn: list[Figure] = []
-    monkeypatch.setattr("tithe.select.suite.page.png", lambda figure: drawn.append(figure) or b"")
+    monkeypatch.setattr(page, "png", lambda figure: drawn.append(figure) or b"")
     draw_budgets(sorted([*lines, {**lines[0], "budget": 0.3}], key=lambda line: line["budget"]))
     axes, (legend,) = drawn[0].axes[0], drawn[0].legends
     assert [text.get_text() for text in legend.get_texts()] == ["all rows", *sorted(ACCURACIES)]

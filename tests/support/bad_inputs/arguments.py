@@ -31,7 +31,6 @@ _COMMANDS: dict[tuple[str, ...], str] = {
     ("predict", "RUN", "a", "--exact", "--batch-size", "2"): "leave --batch-size out",
     ("predict", "RUN", "--input", "nowhere.txt"): "no input file nowhere.txt",
     ("predict", "RUN", "--input", "nowhere.csv"): "no data file nowhere.csv",
-    ("predict", "RUN", "--input", "."): "is a folder, and the checkpoint classifies texts",
     ("predict", "RUN", "--input", "rows.parquet", "--text-column", "x"): "no column 'x'",
     ("predict", "RUN", "--input", "rows.parquet", "-o", "rows.parquet"): "would overwrite the input",
     ("predict", "RUN", "--input", "rows.parquet", "-o", "p.xlsx"): "can't write '.xlsx' files",

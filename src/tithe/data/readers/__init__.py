@@ -1,11 +1,16 @@
-"""Readers: one file format each; what a reader offers, and what all of them share."""
+"""Readers: one file format each; what a reader offers, and what all of them share.
+
+A reader has `SUFFIXES` and `read`. If it also has `records(path)`, which yields the same rows with all of their
+columns, `tithe predict` keeps these beside its predictions. With `LAYOUT` both take a layout as well.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from tithe import config, plugins
 from tithe.config import unused
@@ -14,6 +19,7 @@ from tithe.errors import InputError, did_you_mean
 
 # An input and its label, as they are in the file: cleaning comes later.
 Pair = tuple[object, object]
+Row = TypeVar("Row")
 _ROWS = 8192
 
 
@@ -75,10 +81,19 @@ def check(path: Path, text_column: str, label_column: str | None, found: Collect
             raise InputError(f"{path} has more than one {kind} '{column}': rename all but one")
 
 
-def lists(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
+def lists(rows: Iterator[Row]) -> Iterator[list[Row]]:
     """Yield rows in lists of one size, the last one shorter, as `read` of every reader does."""
-    while rows := list(itertools.islice(pairs, _ROWS)):
-        yield rows
+    while chunk := list(itertools.islice(rows, _ROWS)):
+        yield chunk
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return the names of columns, each once: those that an earlier one has too are numbered, as in `note_2`."""
+    taken: dict[str, None] = {}
+    for name in names:
+        candidates = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+        taken[next(candidate for candidate in candidates if candidate not in taken)] = None
+    return list(taken)
 
 
 def pairs_of_objects(
@@ -116,3 +131,7 @@ class Unreadable(str):
     def place(self, row: int) -> str:
         """Return the place of a row in words: its line, or else its position."""
         return f"line {self.line}" if self.line else f"row {row}"
+
+
+# A row with all of its columns.
+Record = dict[str, object] | Unreadable

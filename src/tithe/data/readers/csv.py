@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tithe import config
 from tithe.data import compressed, delimited
-from tithe.data.readers import Pair, Unreadable, check, lists
+from tithe.data.readers import Pair, Record, Unreadable, check, distinct, lists
 
 SUFFIXES = compressed.forms(".csv", ".tsv")
 LAYOUT = ("delimiter", "encoding", "column_names")
@@ -39,6 +39,17 @@ def columns(path: Path, layout: config.Layout = _PLAIN) -> list[str]:
     """
     with delimited.opened(path, layout) as table:
         return table.header
+
+
+def records(path: Path, layout: config.Layout = _PLAIN) -> Iterator[list[Record]]:
+    """Yield lists of rows with all columns, as `read` does; columns of one name are numbered."""
+    with delimited.opened(path, layout) as table:
+        names = distinct(table.header)
+        yield from lists(_record(names, fields) for _, fields in table.rows())
+
+
+def _record(names: Sequence[str], fields: delimited.Row) -> Record:
+    return fields if isinstance(fields, Unreadable) else dict(zip(names, fields, strict=True))
 
 
 def _pairs(table: delimited.Table, text_column: str, label_column: str | None) -> Iterator[Pair]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tithe.data import json_stream
-from tithe.data.readers import Pair, Unreadable, lists, pairs_of_objects
+from tithe.data.readers import Pair, Record, Unreadable, lists, pairs_of_objects
 from tithe.errors import InputError
 
 SUFFIXES = json_stream.SUFFIXES
@@ -29,5 +29,10 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
     yield from lists(pairs_of_objects(path, values, text_column, label_column))
 
 
-def _object(value: object) -> object:
+def records(path: Path) -> Iterator[list[Record]]:
+    """Yield lists of rows with all keys, as `read` does."""
+    yield from lists(_object(value) for file in parts(path) for value in json_stream.values(file))
+
+
+def _object(value: object) -> Record:
     return value if isinstance(value, dict) else Unreadable(json_stream.excerpt(value, _EXCERPT))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tithe.data import compressed
-from tithe.data.readers import Pair, Unreadable, lists, pairs_of_objects
+from tithe.data.readers import Pair, Record, Unreadable, lists, pairs_of_objects
 
 SUFFIXES = compressed.forms(".jsonl", ".ndjson")
 
@@ -24,7 +24,13 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
         yield from lists(pairs_of_objects(path, map(_value, file), text_column, label_column))
 
 
-def _value(line: bytes) -> object:
+def records(path: Path) -> Iterator[list[Record]]:
+    """Yield lists of rows with all keys, as `read` does."""
+    with compressed.opened(path) as file:
+        yield from lists(map(_value, file))
+
+
+def _value(line: bytes) -> Record:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):  # bad JSON, bad UTF-8, brackets beyond all measure

@@ -1,15 +1,17 @@
-"""Apache Parquet: one column of texts, one of labels; other columns are not read."""
+"""Apache Parquet: one column of texts, one of labels; other columns are read only to be kept."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tithe.data.readers import Pair, Unreadable, check
+from tithe.data.readers import Pair, Record, Unreadable, check, distinct
 from tithe.errors import InputError
 
 SUFFIXES = (".parquet", ".pq")
@@ -39,14 +41,38 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not any(is_text(kind) for is_text in (*_STRINGS, *_BYTES, pa.types.is_null)):
             raise InputError(f"{path}: column '{text_column}' is {kind}, not text: set data.text_column")
-        try:
-            read = [text_column, *([label_column] if label_column else [])]
+        read = [text_column, *([label_column] if label_column else [])]
+        with _undamaged(path):
             for batch in file.iter_batches(_ROWS, columns=read):
                 texts = map(_text, batch.column(text_column).to_pylist())
                 labels = _values(batch.column(label_column)) if label_column else itertools.repeat(None, len(batch))
                 yield list(zip(texts, labels, strict=True))
-        except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+
+
+def records(path: Path) -> Iterator[list[Record]]:
+    """Yield lists of rows with all columns, in the order of `read`; columns of one name are numbered."""
+    with _opened(path) as file, _undamaged(path):
+        names = distinct(file.schema_arrow.names)
+        for batch in file.iter_batches(_ROWS):
+            yield [dict(zip(names, row, strict=True)) for row in zip(*map(_objects, batch.columns), strict=True)]
+
+
+@contextlib.contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+
+
+def _objects(column: pa.Array) -> list[object]:
+    """Return the values of a column: a float32 as the shortest number, and as text what Python has no type for."""
+    if pa.types.is_float32(column.type) or pa.types.is_float16(column.type):
+        return [None if value is None else float(str(np.float32(value))) for value in column.to_pylist()]
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):  # nanoseconds, years beyond 9999
+        return list(column.cast(pa.string()).to_pylist())
 
 
 def columns(path: Path) -> list[str]:

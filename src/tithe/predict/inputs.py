@@ -1,0 +1,189 @@
+"""What is predicted: texts from Python, the command line, standard input or a file, and the columns kept with them."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from tithe import config, plugins
+from tithe.console import printable
+from tithe.data import compressed, sources
+from tithe.data.clean import clean_text, why_not_text
+from tithe.data.labels import storable
+from tithe.data.readers import Unreadable
+from tithe.data.sources import Source
+from tithe.errors import InputError
+from tithe.predict import kept_columns
+
+logger = logging.getLogger("tithe")
+
+_EXCERPT = 80
+_LINES = compressed.forms(".txt")
+
+
+class TextInput(NamedTuple):
+    """Files of texts to predict: a path as `sources.find` takes it, the column of the texts, how they are written."""
+
+    path: Path
+    text_column: str = "text"
+    layout: config.Layout = config.Layout()
+
+
+class Input(NamedTuple):
+    """A text, and the other columns of its row."""
+
+    text: str
+    kept: Mapping[str, object] = {}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Texts in order, and the types of the columns that come with them; there are some only in the rows of a table."""
+
+    rows: Iterator[Input]
+    kept: pa.Schema = field(default_factory=lambda: pa.schema([]))
+
+
+def listed(inputs: Iterable[object], paths: bool = False) -> list[str]:
+    """Return inputs as a list of texts: a list, a generator, an array, a Series, or one text alone.
+
+    Parameters
+    ----------
+    paths
+        The inputs are files: objects that stand for a path are accepted too.
+
+    Raises
+    ------
+    InputError
+        They are not one-dimensional or have no order, or one of them is not a text: its position is named.
+    """
+    if isinstance(inputs, str) or (paths and isinstance(inputs, os.PathLike)):
+        inputs = [inputs]
+    if isinstance(inputs, pa.Array | pa.ChunkedArray):
+        inputs = inputs.to_pylist()
+    kind = type(inputs).__name__
+    if isinstance(inputs, bytes | Mapping | set | frozenset) or not hasattr(inputs, "__iter__"):
+        raise InputError(f"inputs of type {kind} are not texts in an order: pass a list of str")
+    if getattr(inputs, "ndim", 1) != 1:
+        raise InputError(f"inputs of type {kind} have {inputs.ndim} dimensions: pass one, such as one column")  # type: ignore[attr-defined]
+    return [_text(value, position, paths) for position, value in enumerate(inputs)]
+
+
+def _text(value: object, position: int, paths: bool) -> str:
+    if paths and isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    if not isinstance(value, str):
+        shown = printable(repr(value))[:_EXCERPT]
+        raise InputError(f"input {position} is {shown} ({type(value).__name__}), not a text: replace or remove it")
+    return str(value)  # of NumPy's str too
+
+
+def open_inputs(texts: list[str] | None, source: TextInput | None) -> Inputs:
+    """Return the given texts, the rows of files, or the lines of standard input.
+
+    A missing text in a file is replaced by an empty one, so that predictions and rows stay aligned; a warning says so.
+    fastText's labels on a line of a text file are not part of its text.
+
+    Raises
+    ------
+    InputError
+        There is no input, a row of a file is unreadable, or a folder has no files of texts.
+    """
+    if texts:
+        return Inputs(Input(_decoded(text)) for text in texts)
+    if source is None:
+        return Inputs(map(Input, _lines(_standard_input())))
+    if is_lines(source.path):
+        return Inputs(map(Input, _lines_of_file(source)))
+    if source.path.is_dir() and not sources.has_parts(source.path):  # plain text among pictures is a note
+        cure = f"pass a file of texts, or a pattern such as '{source.path}/*.txt'"
+        problem = f"is a folder without {sources.FORMATS}, and the checkpoint classifies texts"
+        raise InputError(f"{source.path} {problem}: {cure}")
+    return _of_table(_Table(sources.find(source.path, None, source.layout), source.text_column))
+
+
+def is_lines(path: Path) -> bool:
+    """Return whether a file has a text on every line, and no columns."""
+    return compressed.suffix_of(path) in _LINES and not sources.is_pattern(path)
+
+
+def _decoded(text: str) -> str:
+    """Return an argument of the command line; bytes that are not UTF-8 are replaced as in a file."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text).decode("utf-8", "replace")
+    return text
+
+
+def _standard_input() -> Iterable[str]:
+    if sys.stdin is None:
+        raise InputError("standard input is closed: give a text after the checkpoint, or --input FILE")
+    if sys.stdin.isatty():
+        raise InputError("no text: give one after the checkpoint, or --input FILE, or lines on standard input")
+    return sys.stdin
+
+
+def _lines(stream: Iterable[str]) -> Iterator[str]:
+    for number, line in enumerate(stream):
+        yield (line if number else line.removeprefix("\ufeff")).rstrip("\n")
+
+
+def _lines_of_file(source: TextInput) -> Iterator[str]:
+    if not source.path.is_file():
+        raise InputError(f"no input file {source.path}")
+    text_of = plugins.load("readers", "fasttext").text_of
+    with compressed.opened_text(source.path, source.layout.encoding, errors="replace") as file:
+        yield from (text_of(line.rstrip("\r\n")) for line in file)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Files with a text in each row."""
+
+    source: Source
+    text_column: str
+
+    def rows(self) -> Iterator[tuple[object, Mapping[str, object]]]:
+        """Yield each row's text as it is in its file, and its other columns if the reader gives them."""
+        for file in self.source.files:
+            texts = (text for rows in self.source.read(file, self.text_column, None) for text, _ in rows)
+            if not self.source.has_records:
+                yield from zip(texts, itertools.repeat({}))
+                continue
+            records = (record for rows in self.source.records(file) for record in rows)
+            for text, record in zip(texts, records, strict=True):
+                others = record if isinstance(record, Mapping) else {}
+                yield text, {storable(key): value for key, value in others.items() if key != self.text_column}
+
+
+def _of_table(table: _Table) -> Inputs:
+    """Look at every row before the first is predicted: predictions that end halfway are of no use."""
+    missing, types = [], kept_columns.Types()
+    for row, (text, kept) in enumerate(table.rows()):
+        if isinstance(text, Unreadable):
+            problem = f"{text.place(row)} is unreadable, '{clean_text(text)[:_EXCERPT]}'"
+            cure = "; a text with a delimiter, a quote or a line break needs quotes around it" if text.line else ""
+            raise InputError(f"{table.source.path}: {problem}: repair or remove it{cure}")
+        if why_not_text(text):
+            missing.append(row)
+        types.add(kept)
+    if missing:
+        logger.warning(
+            "%s: %d of %d rows have no text, the first is row %d: predicted as an empty text",
+            *(table.source.path, len(missing), row + 1, missing[0]),
+        )
+    schema = types.schema()
+    return Inputs((Input(_or_empty(text), kept_columns.row(kept, schema)) for text, kept in table.rows()), schema)
+
+
+def _or_empty(text: object) -> str:
+    return storable(text) if isinstance(text, str) and not why_not_text(text) else ""
