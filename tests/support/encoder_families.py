@@ -24,7 +24,14 @@ _SIZES: dict[str, Any] = {
     "pad_token_id": 0,
 }
 _GPT = {"vocab_size": VOCABULARY, "n_embd": 16, "n_layer": DEPTH, "n_head": 2, "n_positions": 64, "bos_token_id": 2}
-_XLM = {"vocab_size": VOCABULARY, "emb_dim": 16, "n_layers": DEPTH, "n_heads": 2, "max_position_embeddings": 64}
+_XLM = {
+    "vocab_size": VOCABULARY,
+    "emb_dim": 16,
+    "n_layers": DEPTH,
+    "n_heads": 2,
+    "max_position_embeddings": 64,
+    "pad_index": 0,
+}
 _T5 = {"vocab_size": VOCABULARY, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": DEPTH, "num_heads": 2}
 _GROUPED = {**_SIZES, "num_key_value_heads": 1, "head_dim": 8}
 _SMALL = {**_SIZES, "embedding_size": 8}
