@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.paths import ROOT
+from support.texts import make_texts, write_rows
 
 
 def test_the_python_of_the_readme_runs(
@@ -19,7 +20,9 @@ def test_the_python_of_the_readme_runs(
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    Path("config.yaml").write_text(json.dumps(settings()), encoding="utf-8")
-    names: dict[str, Any] = {}
+    Path("config.yaml").write_text(json.dumps(settings(out="runs/first")), encoding="utf-8")
+    for name in ("rows", "other"):
+        write_rows(tmp_path / f"{name}.parquet", *make_texts(20))
+    names: dict[str, Any] = {"frame": {"text": ["goal team win"]}}
     exec(code, names)
     assert names["model"].predict(["goal team win"])[0].label in ("sport", "space")

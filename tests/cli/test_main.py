@@ -64,7 +64,7 @@ def evaluation(content: str) -> Mistake:
 
 MISTAKES: dict[str, tuple[Mistake, str]] = {
     "missing data": (training(lambda f: {"data": {"path": "nowhere.parquet"}}), "no data file nowhere.parquet"),
-    "data is a folder": (training(lambda f: {"data": {"path": str(f)}}), "is a folder"),
+    "data is a folder": (training(lambda f: {"data": {"path": str(f)}}), "files of several formats.*pass a pattern"),
     "unknown format": (training(lambda f: {"data": {"path": written(f, "rows.xyz", "")}}), "no reader for '.xyz'"),
     "not Parquet": (
         training(lambda f: {"data": {"path": written(f, "x.parquet", "text,label")}}),
@@ -109,7 +109,10 @@ MISTAKES: dict[str, tuple[Mistake, str]] = {
     "unknown split": (evaluation("{checkpoint_path: x, splits: [train]}"), "'train' should be 'validation' or 'test'"),
     "no splits": (evaluation("{checkpoint_path: x, splits: []}"), "splits = .*at least 1 item"),
     "one split as a text": (evaluation("{checkpoint_path: x, splits: test}"), "splits = 'test' should be a list"),
-    "artifacts elsewhere": (evaluation("{checkpoint_path: x, name: ../y}"), "name = '../y' should match"),
+    "artifacts elsewhere": (
+        evaluation("{checkpoint_path: x, name: ../y}"),
+        "name = '../y' should have letters, digits",
+    ),
     "evaluation of nothing": (evaluation("{checkpoint_path: nowhere}"), "no checkpoint at nowhere"),
     "predict by nothing": (command("predict", "TMP/nowhere", "text"), "no checkpoint at"),
     "predict by a folder": (command("predict", "TMP", "text"), "no intact checkpoint in"),

@@ -16,7 +16,7 @@ def test_the_doctor_says_what_this_machine_can_do(run: Run) -> None:
     found = json.loads(run("doctor", "--json").out)
     assert found["tithe"] == tithe.__version__
     assert {"auto", "sdpa", "eager"} <= set(found["attention"])
-    assert found["readers"] == ["csv", "json_parts", "jsonl", "parquet"]
+    assert found["readers"] == ["csv", "fasttext", "json_parts", "jsonl", "parquet"]
     assert found["cache"] == os.environ["TITHE_CACHE"] and found["hub"].startswith("offline")
     text = run("doctor")
     assert text.code == 0

@@ -60,6 +60,6 @@ def test_a_setting_whose_name_is_that_of_a_path_is_one(name: str) -> None:
 
 def test_no_path_has_a_zero_byte_or_the_home_of_nobody(load: Load) -> None:
     with pytest.raises(InputError, match="has a zero byte, which no path can have"):
-        load('data: {path: "a\\0b"}')
+        config.parse({"data": {"path": "a\0b"}})
     with pytest.raises(InputError, match="there is no user 'nobody-here'"):
         load("data: {path: ~nobody-here/a.csv}")

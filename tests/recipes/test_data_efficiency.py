@@ -20,8 +20,9 @@ from PIL import Image
 from support import data_efficiency as documented_files
 from support.paths import ROOT
 from support.readme import assert_rebuilds
-from support.texts import make_texts, write_rows
+from support.texts import make_texts
 from tithe import config, plugins, storage
+from tithe.fetch import downloads
 
 pytestmark = pytest.mark.usefixtures("real_figures")
 
@@ -41,9 +42,7 @@ def project(tmp_path: Path, documented: dict[str, Any], monkeypatch: pytest.Monk
     for folder in ("checkpoints", "artifacts", "runs", "data"):
         shutil.rmtree(root / folder)
     monkeypatch.setenv("PYTHONPATH", str(root / "src"))
-    cached = Path(os.environ["TITHE_CACHE"]) / "datasets/reviews.parquet"
-    cached.parent.mkdir(parents=True)
-    write_rows(cached, *make_texts(60))
+    downloads.put(downloads.place("reviews"), [list(zip(*make_texts(60), strict=True))], {"source": "a test"})
     return root
 
 

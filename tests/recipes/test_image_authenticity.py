@@ -93,7 +93,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_one_line(script: Callable[..., Called]) -> None:
     code, _, err = script("--data_root", "dataset", "--device", "cuda")
-    assert (code, err) == (2, ["error: device 'cuda' is not available here: set train.device to auto or cpu"])
+    assert (code, err) == (2, ["error: device 'cuda' is not available here: set device to auto or cpu"])
 
 
 def test_without_tithe_the_script_says_what_to_do() -> None:

@@ -119,7 +119,7 @@ def test_what_is_written_is_never_what_is_read(raw: Path, out: Path) -> None:
         merge_parts.merge(raw, raw / ".." / "raw")
     with pytest.raises(InputError, match=r"combined_dataset\.json would be both read and written"):
         merge_parts.merge(out / "combined_dataset.json", out)
-    with pytest.raises(InputError, match=r"part_1\.json is a file: pass the path of an output folder"):
+    with pytest.raises(InputError, match=r"part_1\.json: it is not a folder: choose another path"):
         merge_parts.merge(raw, raw / "part_1.json")
     assert files(out) == before
     assert sorted(files(raw)) == ["part_1.json", "part_2.json"]
