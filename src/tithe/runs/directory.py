@@ -155,7 +155,9 @@ def refuse_earlier_run(run: config.Run, home: Path, overwrite: bool) -> None:
             f"{home} contains an earlier run: resume it, choose another directory, or pass --overwrite to delete it"
         )
     deleted = [path.resolve() for path in _earlier_files(run, home)]
-    for name in filter(None, (run.data.path, run.data.label_mapping, run.model.encoder)):
+    data = run.data
+    read = (data.path, data.validation, data.test, data.label_mapping, run.model.encoder)
+    for name in filter(None, read):
         if any(Path(name).resolve().is_relative_to(path) for path in deleted):
             raise InputError(f"--overwrite would delete {name}, which the run reads: choose another directory")
 
