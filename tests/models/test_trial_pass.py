@@ -167,7 +167,10 @@ def test_what_fails_in_bf16_alone_says_so() -> None:
 
 def test_too_little_memory_is_left_to_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(states: torch.Tensor) -> bool:
+        asked.append(states)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
+    asked: list[torch.Tensor] = []
     model, _ = classifier(fails=full)
     trial_pass.run(model, TEXTS, 16, devices.accelerator("cpu"))
+    assert asked, "the model was not run"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -26,10 +27,8 @@ def expand_home(path: str, cure: str = _FULL_PATH) -> str:
     """
     if not path.startswith("~"):
         return path
-    try:
+    with contextlib.suppress(RuntimeError):  # which user's home it is, the errors below say better
         return str(Path(path).expanduser())
-    except RuntimeError:
-        pass
     user = Path(path).parts[0].removeprefix("~")
     if not user:
         reason = f"HOME is not set, and user id {os.getuid()} has no account"
