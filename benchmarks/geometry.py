@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from common import publish, stamp
 
-from tithe.select import greedy
+from tithe.select.geometry import greedy
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CLUSTERS = 200

@@ -12,7 +12,7 @@ from typing import Any
 
 from common import dataset, publish, stamp
 
-from tithe import config, plugins, storage
+from tithe import config, storage
 from tithe.cli.options import quiet_libraries
 from tithe.select.suite import standings, trials
 
@@ -60,7 +60,7 @@ def _table(name: str, seeds: int, way: dict[str, Any], out: Path) -> list[str]:
         }
     )
     begun = time.monotonic()
-    results = trials.run_suite(base, trials.Grid(plugins.names("strategies"), [0.1], list(range(seeds))), out)
+    results = trials.run_suite(base, trials.Grid(list(DOCUMENTED), [0.1], list(range(seeds))), out)
     seconds = time.monotonic() - begun
     lines = standings.compute_standings(results)
     storage.write_json(out / trials.FILE, {"standings": lines, "trials": results})

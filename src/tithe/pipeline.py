@@ -18,6 +18,7 @@ from tithe.runs.finish import Outcome, finish
 from tithe.runs.resume import ResumePoint
 from tithe.runs.session import Session
 from tithe.select import outputs
+from tithe.select.buying.tracks import check_track
 from tithe.select.choose import SelectionResult, choose_rows
 from tithe.select.rounds import check_budget, check_rounds
 from tithe.select.settings import check_unedited, parse_options
@@ -101,6 +102,7 @@ def check(run: config.Run) -> Task:
     if run.select:
         parse_options(plugins.load("strategies", run.select.strategy), run.select)
         check_rounds(run.select, encoder_is_trained=run.model.freeze != "all")
+        check_track(run.select)
         warn_unused(run.select)
     for name, settings in mirror_settings(run.track).items():
         plugins.load("trackers", name).check(settings)

@@ -16,18 +16,19 @@ from support.pages import Page
 from support.texts import make_texts
 from tithe import plugins, storage
 from tithe.cli.select import _FileOptions, _suite_config
+from tithe.select.buying.tracks import track_of
 
 pytestmark = pytest.mark.usefixtures("real_figures")
 
 Settings = Callable[..., dict[str, Any]]
 Tithe = Callable[..., tuple[Any, str, list[str]]]
-ELEVEN = plugins.names("strategies")
+AT_ONCE = [name for name, module in plugins.each("strategies") if track_of(module) != "T0"]
 
 
 # ---- one selection
 
 
-@pytest.mark.parametrize("name", ELEVEN)
+@pytest.mark.parametrize("name", AT_ONCE)
 def test_the_command_writes_what_each_strategy_keeps(
     name: str,
     rows: Path,
@@ -42,7 +43,7 @@ def test_the_command_writes_what_each_strategy_keeps(
     assert ("--budget 0.1 has no effect: strategy all takes every row" in err) is (name == "all")
     table = pq.read_table(out)
     count = 120 if name == "all" else 12
-    assert table.column_names == ["id", "rank", "score", "round"] and len(table) == count
+    assert table.column_names == ["id", "rank", "score", "round", "weight"] and len(table) == count
     ids = table.column("id").to_pylist()
     assert ids == sorted(set(ids)) and min(ids) >= 0 and max(ids) < 120
     assert sorted(table.column("rank").to_pylist()) == list(range(count))
@@ -207,7 +208,7 @@ def test_picks_hold_text_and_label_on_request(numbers: bool, tiny_bert: Path, tm
     code, _, err = tithe(*asked, *columns, "--max-length", 32)
     assert code == 0, err
     table = pq.read_table(tmp_path / "picks.parquet")
-    assert table.column_names == ["id", "rank", "score", "round", "text", "label"]
+    assert table.column_names == ["id", "rank", "score", "round", "weight", "text", "label"]
     for row in table.to_pylist():
         assert (row["text"], row["label"]) == (texts[row["id"]], classes[row["id"]])
 

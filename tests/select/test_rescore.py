@@ -39,13 +39,15 @@ def test_a_budget_in_rounds_is_disjoint_exact_and_remembers_who_scored(
     assert "round 2 of 3: entropy_diversity, 16 rows so far" in caplog.text
 
 
-@pytest.mark.parametrize(("freeze", "strategy"), [("all", "entropy_diversity"), ("none", "k_center")])
+@pytest.mark.parametrize(
+    ("freeze", "strategy", "retrain"),
+    [("all", "entropy_diversity", "fresh"), ("none", "k_center", "fresh"), ("none", "entropy_diversity", "warm")],
+)
 def test_a_choice_stopped_between_rounds_goes_on(
-    freeze: str, strategy: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    freeze: str, strategy: str, retrain: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    raw = settings(
-        model={"freeze": freeze}, train={"epochs": 1}, select={"strategy": strategy, "budget": 0.25, "rounds": 3}
-    )
+    asked_for = {"strategy": strategy, "budget": 0.25, "rounds": 3, "retrain": retrain}
+    raw = settings(model={"freeze": freeze}, train={"epochs": 1}, select=asked_for)
     whole = pipeline.train(config.parse({**raw, "out": str(tmp_path / "whole")}))
     monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "cold"))
     asked: list[int] = []
@@ -66,7 +68,8 @@ def test_a_choice_stopped_between_rounds_goes_on(
     with pytest.raises(KeyboardInterrupt):
         pipeline.train(config.parse(raw))
     resumed = pipeline.train(config.parse(raw))
-    assert asked == [8, 16, 16], "the first two rounds were not chosen again"
+    again = [8, 16] if retrain == "warm" else [16]  # a warm model is trained again, round by round
+    assert asked == [8, 16, *again], "the first two rounds were not chosen again"
     tables = [pq.read_table(home / "selection.parquet").to_pylist() for home in (whole.home, resumed.home)]
     assert tables[0] == tables[1]
     assert resumed.scores["training"]["final_weights_sha256"] == whole.scores["training"]["final_weights_sha256"]
@@ -76,8 +79,8 @@ def test_a_choice_stopped_between_rounds_goes_on(
 def test_the_model_between_rounds_computes_what_rounds_are_checked_for(freeze: str, settings: Settings) -> None:
     task = tasks.open_task(config.parse(settings(model={"freeze": freeze}, train={"epochs": 1})))
     setup = open_setup(task, task.load(), devices.accelerator("cpu", "no"))
-    signals, _ = rescore_with_model(setup)(np.arange(16))
-    assert set(signals) == PREDICTIONS | (EMBEDDINGS if freeze == "none" else set())
+    found = rescore_with_model(setup)(np.arange(16))
+    assert set(found.signals) == PREDICTIONS | (EMBEDDINGS if freeze == "none" else set())
 
 
 def test_the_first_round_of_a_strategy_without_predictions_is_its_own(settings: Settings) -> None:

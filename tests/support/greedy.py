@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from tithe.select import greedy
+from tithe.select.geometry import greedy
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -171,6 +171,10 @@ def suite(
         str | None,
         typer.Option(help="Shares of the training rows, separated by commas; the config's when unset, else 0.1."),
     ] = None,
+    track: Annotated[
+        str | None,
+        typer.Option(help="T1: all labels are known; T0: only those of chosen rows are read; the config's, else T1."),
+    ] = None,
     seeds: Annotated[
         str, typer.Option(help="Seeds of split, selection and training, separated by commas, instead of the config's.")
     ] = "0,1,2,3,4",
@@ -193,13 +197,18 @@ def suite(
 ) -> None:
     """Compare strategies, over several seeds, with training on all rows and on random rows."""
     from tithe import config, plugins, storage
+    from tithe.select.buying.tracks import track_of
+    from tithe.select.settings import overridden
     from tithe.select.suite import standings
     from tithe.select.suite.page import write_page
     from tithe.select.suite.trials import FILE, Grid, run_suite
 
     base = _suite_config(source, _FileOptions(text_column, label_column, encoder, max_length), settings or ())
+    if track:
+        base = base.model_copy(update={"select": overridden(base.select, {"track": track}, {}, "tithe suite")})
+    own_track = (base.select or config.Select()).track
     given = [storage.expand_home(name.strip()) for name in strategies.split(",") if name.strip()]
-    names = given or [name for name, _ in plugins.each("strategies")]
+    names = given or [name for name, module in plugins.each("strategies") if track_of(module) in (None, own_track)]
     own_budget = str((base.select or config.Select()).budget)
     shares, seed_list = _numbers(budgets or own_budget, "--budgets", float), _numbers(seeds, "--seeds", int)
     for number in seed_list:

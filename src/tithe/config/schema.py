@@ -89,11 +89,16 @@ class Select(Section):
     strategy: PathStr = Field(
         "random", description="name of a strategy, or path of its .py file; 'all' takes every row"
     )
+    track: Literal["T0", "T1"] = Field(
+        "T1", description="T1: all labels are known; T0: labels are bought, and only those of chosen rows are read"
+    )
     budget: float = Field(0.1, gt=0, le=1, description="share of the training rows")
     balance: Literal["stratified", "uniform", "none"] = Field(
-        "stratified", description="how the budget is divided among classes: by size, equally, or not at all"
+        "stratified",
+        description="how the budget is divided among classes: by size, equally, or not at all; in track T0 among "
+        "predicted classes, and not at all when unset",
     )
-    floor: Count = Field(1, description="rows that each class gets before anything is scored")
+    floor: Count = Field(1, description="rows that each class gets before anything is scored; 0 in track T0")
     seed: Seed | None = Field(None, description="seed of the strategy's random draws; the run's seed when unset")
     folds: Annotated[int, Field(ge=2, le=1000)] = Field(
         5, description="cross-validation folds, for signals from models that were not trained on the row"
@@ -110,7 +115,18 @@ class Select(Section):
         description="strategy of the first of several rounds, before there is a model; when unset the strategy itself, "
         "or random if it reads a model's probabilities",
     )
+    retrain: Literal["fresh", "warm"] = Field(
+        "fresh", description="between rounds: train a new model, or go on with that of the round before"
+    )
     options: dict[str, Any] = Field({}, description="the strategy's own settings, documented in its file")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unknown_classes(cls, values: Any) -> Any:
+        """Where labels are bought, classes are unknown: by default nothing is divided among them."""
+        if isinstance(values, dict) and values.get("track") == "T0":
+            return {"balance": "none", "floor": 0, **values}
+        return values
 
 
 class Train(Section):

@@ -6,7 +6,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,13 @@ from tithe.data import Dataset, LabelMap, Splits, load_unsplit
 from tithe.models.features import Features
 from tithe.report.html import Table
 from tithe.report.result import table_html
+from tithe.select.buying.ledger import Ledger
+from tithe.select.buying.rescore import rescore_with_bought
+from tithe.select.buying.tracks import check_track
 from tithe.select.explain import explain
 from tithe.select.pool import Pool
-from tithe.select.rescore import rescore_with_model
-from tithe.select.rounds import History, check_budget, check_rounds, choose_round, strategy_of
+from tithe.select.rescore import UNSCORED, Rescore, Rescored, rescore_with_model
+from tithe.select.rounds import History, check_budget, check_rounds, choose_round, decision_of, strategy_of
 from tithe.select.selection import Selection
 from tithe.select.settings import check_unedited, code_hashes, fingerprint, parse_options
 from tithe.select.signals.gather import SignalInputs, compute_signals, warn_unused
@@ -100,24 +103,37 @@ def choose_rows(setup: Setup, settings: config.Select) -> SelectionResult:
     InputError
         The strategy, an option, a signal or the budget is invalid.
     """
-    inputs, rescore = SignalInputs(setup, settings), rescore_with_model(setup)
+    inputs = SignalInputs(setup, settings)
+    rescore = _rescore(setup, settings, inputs.data.labels)
     journal, code = RoundJournal.open(inputs), code_hashes(settings)
     history = journal.history()
+    if settings.retrain == "warm":  # the models of finished rounds, again: the next goes on with the last of them
+        for number in range(1, history.done):
+            rescore(history.rows[history.rounds < number])
     pool, cost = compute_signals(inputs, list({strategy_of(settings, 0), settings.strategy}))
+    needs = plugins.load("strategies", settings.strategy).NEEDS
     started = time.monotonic()
     rounds_ = 1 if settings.strategy == "all" else settings.rounds
     for number in range(history.done, rounds_):
-        current, model_sha256 = rescore(history.rows) if number else ({}, None)
-        scored = pool.with_signals({name: array for name, array in current.items() if name in pool.signals})
-        history = choose_round(scored, settings, inputs.seed, history)
+        found = rescore(history.rows) if number else UNSCORED
+        scored = pool.with_signals({name: array for name, array in found.signals.items() if name in needs})
+        history = choose_round(scored, settings, inputs.seed, history, found.evidence)
         check_unedited(code_hashes(settings), code)
-        journal.add(number, history, model_sha256)
+        journal.add(number, history, found)
     selection = history.selection()
     seconds = {"signals": round(cost, 3), "choice": round(time.monotonic() - started, 3)}
     share = f"{len(selection)} of {len(pool)} training rows"
     logger.info("%s chose %s in %.1f s", plugins.short_name(settings.strategy), share, sum(seconds.values()))
+    pool = Pool.of(inputs.data.labels, pool.ids, pool.signals)  # the choice is over: reports count classes
     rows = inputs.labels, inputs.data
     return SelectionResult(pool, selection, settings, inputs.seed, *rows, seconds, tuple(journal.rounds), code)
+
+
+def _rescore(setup: Setup, settings: config.Select, labels_N: Rows) -> Rescore:
+    warm = settings.retrain == "warm"
+    if settings.track == "T0":
+        return rescore_with_bought(setup, Ledger(labels_N), warm)
+    return rescore_with_model(setup, warm)
 
 
 @dataclass
@@ -150,15 +166,21 @@ class RoundJournal:
         """Return the rows chosen up to the last finished round."""
         return History.from_json(self.rounds[-1]["history"]) if self.rounds else History.empty()
 
-    def add(self, number: int, history: History, model_sha256: str | None) -> None:
-        """Record a finished round: its strategy, the SHA-256 of the model that scored the rows, the rows so far."""
-        name = plugins.short_name(strategy_of(self.settings, number))
-        self.rounds.append(
-            {"round": number, "strategy": name, "model_sha256": model_sha256, "history": history.as_json()}
-        )
+    def add(self, number: int, history: History, found: Rescored) -> None:
+        """Record a finished round: its strategy and why, the model that scored the rows, the rows so far."""
+        decision = decision_of(self.settings, number, found.evidence)
+        name = plugins.short_name(decision.strategy)
+        entry = {"round": number, "strategy": name, "model_sha256": found.model_sha256}
+        if found.evidence:
+            entry["evidence"] = asdict(found.evidence)
+        if decision.reason:
+            entry |= {"options": dict(decision.options), "reason": decision.reason}
+        self.rounds.append({**entry, "history": history.as_json()})
         if self.settings.rounds > 1:
             storage.write_sealed(self.folder / f"{number}.json", self.rounds[-1])
-            logger.info("round %d of %d: %s, %d rows so far", number + 1, self.settings.rounds, name, len(history.rows))
+            why = f" ({decision.reason})" if decision.reason else ""
+            place = f"{number + 1} of {self.settings.rounds}"
+            logger.info("round %s: %s%s, %d rows so far", place, name, why, len(history.rows))
 
 
 def select_from_all(run: config.Run, settings: config.Select) -> SelectionResult:
@@ -188,6 +210,7 @@ def select_from_config(run: config.Run, settings: config.Select) -> SelectionRes
 def _select(run: config.Run, settings: config.Select, load: Callable[[Task], Splits]) -> SelectionResult:
     parse_options(plugins.load("strategies", settings.strategy), settings)
     check_rounds(settings, encoder_is_trained=run.model.freeze != "all")
+    check_track(settings)
     warn_unused(settings)
     accelerator = devices.accelerator(run.train.device, run.train.precision)
     task = open_checked(run)

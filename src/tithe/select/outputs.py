@@ -28,6 +28,7 @@ def save(file: Path, result: SelectionResult, with_rows: bool = False) -> None:
         "rank": selection.rank,
         "score": selection.score,
         "round": selection.round,
+        "weight": selection.weight,
     }
     if with_rows:
         chosen = result.data.take(selection.rows)
@@ -62,7 +63,7 @@ def summary(result: SelectionResult) -> dict[str, Any]:
         },
         "seconds": result.seconds,
         "rounds": [
-            {**{key: entry[key] for key in ("round", "strategy", "model_sha256")}, "rows": int(count)}
+            {**{key: value for key, value in entry.items() if key != "history"}, "rows": int(count)}
             for entry, count in zip(result.rounds, np.bincount(selection.round), strict=True)
         ],
     }

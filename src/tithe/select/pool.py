@@ -17,8 +17,8 @@ class Pool:
 
     Attributes
     ----------
-    labels
-        Class indices, shape (N,).
+    known_labels
+        Class indices, shape (N,); None where labels have to be bought: see `labels`.
     ids
         Positions in the data file, shape (N,), for messages.
     signals
@@ -28,19 +28,43 @@ class Pool:
         are none, or the strategy does not need embeddings.
     """
 
-    labels: Rows
+    known_labels: Rows | None
     ids: Rows
     signals: Mapping[str, Array]
     chosen: Array | None = None
 
     @classmethod
-    def of(cls, labels: Rows, ids: Rows, signals: Mapping[str, Array], chosen: Array | None = None) -> Pool:
+    def of(cls, labels: Rows | None, ids: Rows, signals: Mapping[str, Array], chosen: Array | None = None) -> Pool:
         """Return a pool that can't be written through; the arrays themselves are not changed."""
         own = {name: _read_only(array) for name, array in signals.items()}
-        return cls(_read_only(labels), _read_only(ids), own, chosen)
+        return cls(None if labels is None else _read_only(labels), _read_only(ids), own, chosen)
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.ids)
+
+    @property
+    def labels(self) -> Rows:
+        """Class indices, shape (N,).
+
+        Raises
+        ------
+        InputError
+            The labels have to be bought (track T0): no strategy reads those of rows that it only may buy.
+        """
+        if self.known_labels is None:
+            raise InputError(
+                "the strategy reads labels, which track T0 has not bought: choose one that reads embeddings or probs, "
+                "or set select.track to T1"
+            )
+        return self.known_labels
+
+    @property
+    def groups(self) -> Rows:
+        """The classes among which a budget is divided, shape (N,): as predicted where labels have to be bought."""
+        if self.known_labels is not None:
+            return self.known_labels
+        probs_NC = self.signals.get("probs")
+        return np.zeros(len(self), dtype=np.int64) if probs_NC is None else np.asarray(probs_NC).argmax(axis=1)
 
     def __getattr__(self, name: str) -> Array:
         if name.startswith("__"):
@@ -55,11 +79,12 @@ class Pool:
         has_chosen = taken is not None and len(taken) > 0 and "embeddings" in self.signals
         chosen = self.signals["embeddings"][taken] if has_chosen else None
         own = {name: array[rows] for name, array in self.signals.items()}
-        return Pool.of(self.labels[rows], self.ids[rows], own, chosen)
+        labels = None if self.known_labels is None else self.known_labels[rows]
+        return Pool.of(labels, self.ids[rows], own, chosen)
 
     def with_signals(self, signals: Mapping[str, Array]) -> Pool:
         """Return the pool with some signals replaced."""
-        return Pool.of(self.labels, self.ids, {**self.signals, **signals}, self.chosen)
+        return Pool.of(self.known_labels, self.ids, {**self.signals, **signals}, self.chosen)
 
     def only(self, needs: tuple[str, ...]) -> Pool:
         """Return the pool with the signals that a strategy declared, each checked.
@@ -77,7 +102,7 @@ class Pool:
             if name not in MAY_BE_NAN and bad_N.any():
                 row = int(np.flatnonzero(bad_N)[0])
                 raise InputError(f"signal '{name}' is not a number for row {self.ids[row]} of the data file")
-        return Pool(self.labels, self.ids, {name: self.signals[name] for name in needs})
+        return Pool(self.known_labels, self.ids, {name: self.signals[name] for name in needs})
 
 
 # Signals that are undefined for some texts: readability of an unknown language, say.

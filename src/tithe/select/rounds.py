@@ -10,9 +10,11 @@ from tithe import config, plugins
 from tithe.arrays import Array, Rows
 from tithe.errors import InputError
 from tithe.select.budget import budget_rows, quotas
+from tithe.select.buying.evidence import Decision, Evidence
 from tithe.select.pool import Pool
 from tithe.select.selection import Selection, select
-from tithe.select.settings import PREDICTIONS, first_strategy, strategies_of
+from tithe.select.settings import PREDICTIONS, first_strategy, parse_options, strategies_of
+from tithe.select.strategies import Decides
 
 EMBEDDINGS = frozenset({"embeddings"})  # change between rounds if the encoder is trained
 
@@ -25,16 +27,19 @@ class History:
     ----------
     rows, scores, rounds
         Positions in the pool, the strategy's score of each, and its round from 0; all of shape (K,).
+    weights
+        As of a `Selection`.
     """
 
     rows: Rows
     scores: Array
     rounds: Rows
+    weights: Array
 
     @classmethod
     def empty(cls) -> History:
         """Return the history before the first round."""
-        return cls(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64))
+        return cls(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0))
 
     @property
     def done(self) -> int:
@@ -43,17 +48,18 @@ class History:
 
     def as_json(self) -> dict[str, list[float]]:
         """Return plain lists of numbers."""
-        return {name: getattr(self, name).tolist() for name in ("rows", "scores", "rounds")}
+        return {name: getattr(self, name).tolist() for name in ("rows", "scores", "rounds", "weights")}
 
     @classmethod
     def from_json(cls, values: dict[str, list[float]]) -> History:
         """Return what `as_json` wrote."""
-        return cls(np.array(values["rows"], np.int64), np.array(values["scores"]), np.array(values["rounds"], np.int64))
+        rows, rounds = (np.array(values[name], dtype=np.int64) for name in ("rows", "rounds"))
+        return cls(rows, np.array(values["scores"]), rounds, np.array(values["weights"]))
 
     def selection(self) -> Selection:
         """Return all rows as one selection; earlier rounds rank first."""
         by_row = np.argsort(self.rows)
-        return Selection(self.rows[by_row], by_row, self.scores[by_row], self.rounds[by_row])
+        return Selection(self.rows[by_row], by_row, self.scores[by_row], self.rounds[by_row], self.weights[by_row])
 
 
 def totals(rows: int, settings: config.Select) -> list[int]:
@@ -131,7 +137,27 @@ def strategy_of(settings: config.Select, number: int) -> str:
     return first_strategy(settings) if settings.rounds > 1 and number == 0 else settings.strategy
 
 
-def choose_round(pool: Pool, settings: config.Select, seed: int, history: History) -> History:
+def decision_of(settings: config.Select, number: int, evidence: Evidence | None) -> Decision:
+    """Return which strategy chooses the rows of a round, and why; see `strategies.Decides`.
+
+    Raises
+    ------
+    InputError
+        An option is not valid.
+    """
+    name = strategy_of(settings, number)
+    module, options = plugins.load("strategies", name), settings.options if name == settings.strategy else {}
+    if not isinstance(module, Decides):
+        return Decision(name, "", options)
+    decision: Decision = module.decide(
+        evidence, parse_options(module, settings.model_copy(update={"options": options}))
+    )
+    return decision
+
+
+def choose_round(
+    pool: Pool, settings: config.Select, seed: int, history: History, evidence: Evidence | None = None
+) -> History:
     """Choose the rows of the next round from those that are left.
 
     Rounds never share a row and sum to the budget exactly; one round is the selection without rounds.
@@ -142,12 +168,13 @@ def choose_round(pool: Pool, settings: config.Select, seed: int, history: Histor
         As `selection.select`.
     """
     number = history.done
-    name = strategy_of(settings, number)
-    own = settings if name == settings.strategy else settings.model_copy(update={"strategy": name, "options": {}})
+    decision = decision_of(settings, number, evidence)
+    own = settings.model_copy(update={"strategy": decision.strategy, "options": dict(decision.options)})
     chosen = select(pool, own, seed, history.rows, totals(len(pool), settings)[number])
     order = np.argsort(chosen.rank)
     return History(
         np.concatenate([history.rows, chosen.rows[order]]),
         np.concatenate([history.scores, chosen.score[order]]),
         np.concatenate([history.rounds, np.full(len(chosen), number, dtype=np.int64)]),
+        np.concatenate([history.weights, chosen.weight[order]]),
     )

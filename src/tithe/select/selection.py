@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 
@@ -14,7 +14,7 @@ from tithe.errors import TitheError
 from tithe.select.budget import budget_rows, quotas, remaining_quota
 from tithe.select.pool import Pool
 from tithe.select.settings import parse_options
-from tithe.select.strategies import Picks, Scores, Strategy
+from tithe.select.strategies import Matches, Picks, Scores, Strategy
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,16 @@ class Selection:
         The strategy's score of each, higher = keep first, shape (K,).
     round
         The round in which each was chosen, from 0, shape (K,).
+    weight
+        How much each counts in the loss, shape (K,): 1 stands for N / K rows of a pool of N, and is the weight of all
+        rows but of strategies that weigh them.
     """
 
     rows: Rows
     rank: Rows
     score: Array
     round: Rows
+    weight: Array
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -67,7 +71,7 @@ def select(
     """
     if settings.strategy == "all":
         every = np.arange(len(pool))
-        return Selection(every, every, np.zeros(len(pool)), np.zeros_like(every))
+        return Selection(every, every, np.zeros(len(pool)), np.zeros_like(every), np.ones(len(pool)))
     strategy = plugins.load("strategies", settings.strategy)
     return select_with(strategy, pool, settings, seed, taken, total)
 
@@ -83,6 +87,8 @@ def select_with(
     """Choose rows by a strategy that is at hand, whatever the settings name; see `select`."""
     total = budget_rows(len(pool), settings.budget) if total is None else total
     call = _strategy_call(strategy, pool, settings, seed, taken, total)
+    if isinstance(strategy, Matches):
+        return _matched(call, strategy)
     if settings.balance == "none":
         order, score = call.choose(np.arange(len(pool)), total - len(taken))
         order, score = _fill_floor(call, order, score)
@@ -101,11 +107,13 @@ def scores(pool: Pool, settings: config.Select, seed: int) -> Array | None:
 def _strategy_call(
     module: ModuleType, pool: Pool, settings: config.Select, seed: int, taken: Rows, total: int
 ) -> _StrategyCall:
-    if not isinstance(module, Scores | Picks):
-        raise TitheError(f"strategy '{settings.strategy}' needs NEEDS, and score or pick: see tithe.select.strategies")
+    if not isinstance(module, Scores | Picks | Matches):
+        raise TitheError(
+            f"strategy '{settings.strategy}' needs NEEDS, and score, pick or match: see tithe.select.strategies"
+        )
     rng = np.random.default_rng([seed, 0x5E1EC7, len(taken)])
     own = pool.only(module.NEEDS)
-    return _StrategyCall(module, own, taken, total, settings, rng, parse_options(module, settings))
+    return _StrategyCall(module, own, pool.groups, taken, total, settings, rng, parse_options(module, settings))
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,7 @@ class _StrategyCall:
 
     strategy: Strategy
     pool: Pool
+    groups: Rows
     taken: Rows
     total: int
     settings: config.Select
@@ -159,8 +168,22 @@ def _finite(score_N: Array, ids_N: Rows, name: str) -> Array:
     return score_N
 
 
+def _matched(call: _StrategyCall, strategy: Matches[config.Section]) -> Selection:
+    """Let a strategy choose among all classes at once, and check its quotas and weights; it knows no earlier rounds."""
+    groups_N = call.groups if call.settings.balance != "none" else np.zeros(len(call.pool), dtype=np.int64)
+    quota_C = remaining_quota(groups_N, call.total, call.settings, call.taken)
+    found = strategy.match(call.pool, quota_C, call.rng, call.options)
+    order, weight_K = np.asarray(found[0], dtype=np.int64), np.asarray(found[1], dtype=np.float64)
+    if weight_K.shape != order.shape or not (np.isfinite(weight_K) & (weight_K >= 0)).all():
+        raise TitheError(f"strategy '{call.name}' has no finite weight of at least 0 for each of its rows")
+    selection = _finished(call.pool, order, weight_K, np.arange(len(order)), call.total, call.name)
+    if (np.bincount(groups_N[order], minlength=len(quota_C)) != quota_C).any():
+        raise TitheError(f"strategy '{call.name}' did not keep to the quotas of the classes")
+    return replace(selection, weight=selection.score)
+
+
 def _by_class(call: _StrategyCall) -> tuple[Rows, Array, Array]:
-    labels_N, settings = call.pool.labels, call.settings
+    labels_N, settings = call.groups, call.settings
     quota_C = remaining_quota(labels_N, call.total, settings, call.taken)
     orders, scores, fractions = [NOTHING], [np.zeros(0)], [np.zeros(0)]
     for c in np.flatnonzero(quota_C):
@@ -173,7 +196,7 @@ def _by_class(call: _StrategyCall) -> tuple[Rows, Array, Array]:
 
 def _fill_floor(call: _StrategyCall, order: Rows, score: Array) -> tuple[Rows, Array]:
     """Give each class its floor in the place of the last picks of classes that have more."""
-    labels_N, floor = call.pool.labels, call.settings.floor
+    labels_N, floor = call.groups, call.settings.floor
     quotas(labels_N, call.total, "none", floor)  # raises where the budget is too small
     for c in np.flatnonzero(np.bincount(labels_N)):
         rows = np.flatnonzero(labels_N == c)
@@ -196,4 +219,4 @@ def _finished(pool: Pool, order: Rows, score: Array, fraction: Array, count: int
     rank = np.empty(count, dtype=np.int64)
     rank[place] = np.arange(count)
     by_row = np.argsort(order)
-    return Selection(order[by_row], rank[by_row], score[by_row], np.zeros_like(order))
+    return Selection(order[by_row], rank[by_row], score[by_row], np.zeros_like(order), np.ones(count))

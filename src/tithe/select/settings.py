@@ -34,10 +34,11 @@ def overridden(
     InputError
         A value is not valid.
     """
-    values = (settings or config.Select()).model_dump()
-    changed = {**values, **{key: value for key, value in changes.items() if value is not None}}
-    is_same = plugins.short_name(values["strategy"]) == plugins.short_name(changed["strategy"])
-    own = values["options"] if is_same else {}
+    settings = settings or config.Select()
+    given = {key: value for key, value in changes.items() if value is not None}
+    changed = {**settings.model_dump(exclude_unset=True), **given}  # defaults depend on the track
+    is_same = plugins.short_name(settings.strategy) == plugins.short_name(changed.get("strategy", settings.strategy))
+    own = settings.options if is_same else {}
     return config.section(config.Select, {**changed, "options": {**own, **options}}, source)
 
 
@@ -67,7 +68,8 @@ def first_strategy(settings: config.Select) -> str:
     """
     if settings.first is not None:
         return settings.first
-    needs_model = not PREDICTIONS.isdisjoint(plugins.load("strategies", settings.strategy).NEEDS)
+    module = plugins.load("strategies", settings.strategy)
+    needs_model = not PREDICTIONS.isdisjoint(module.NEEDS) and not hasattr(module, "decide")
     return "random" if needs_model or settings.rounds == 1 else settings.strategy
 
 
@@ -104,7 +106,11 @@ def code_hashes(settings: config.Select) -> dict[str, str]:
 def fingerprint(settings: config.Select) -> dict[str, Any]:
     """Return what makes a selection and must match on resume; a file counts by its content, wherever it is."""
     names = {"strategy": plugins.short_name(settings.strategy), "first": plugins.short_name(first_strategy(settings))}
-    return {**settings.model_dump(mode="json"), **names, **code_hashes(settings)}
+    values = settings.model_dump(mode="json")
+    for name, default in (("track", "T1"), ("retrain", "fresh")):
+        if values[name] == default:  # so that selections of versions without the setting are still the same
+            del values[name]
+    return {**values, **names, **code_hashes(settings)}
 
 
 def check_unedited(used: Mapping[str, Any], before: Mapping[str, Any]) -> None:

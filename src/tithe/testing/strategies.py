@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from tithe import config
+from tithe import config, plugins
 from tithe.arrays import Array
 from tithe.errors import TitheError
 from tithe.select.budget import budget_rows, quotas
+from tithe.select.buying.evidence import Evidence
 from tithe.select.pool import Pool
 from tithe.select.selection import NOTHING, Selection, select_with
+from tithe.select.settings import parse_options
+from tithe.select.strategies import Decides, Matches
 from tithe.testing.members import open_member, untouched
 
 BALANCES = ("stratified", "uniform", "none")
@@ -65,13 +68,17 @@ def check_strategy(
     """
     case = _Case(*open_member("strategies", strategy), dict(options or {}))
     _check_needs(case)
+    if isinstance(case.module, Decides):
+        return _check_decisions(case)
+    nested = nested and not isinstance(case.module, Matches)
     with untouched(f"strategy '{case.name}'"):
         for balance in BALANCES:
             for share in SHARES:
                 _check_budget(case, share, balance)
         if nested:
             _check_nesting(case)
-        _check_later_round(case)
+        if not isinstance(case.module, Matches):
+            _check_later_round(case)
         _check_one_class_and_one_row(case)
         _check_rows_all_alike(case)
 
@@ -97,6 +104,20 @@ def _check_needs(case: _Case) -> None:
     assert isinstance(needs, tuple), f"NEEDS of '{case.name}' is {needs!r}: a tuple, ('probs',) with its comma"
     unknown = sorted(set(needs) - set(case.pool.signals))
     assert not unknown, f"'{case.name}' needs {', '.join(unknown)}: there is {', '.join(sorted(case.pool.signals))}"
+
+
+def _check_decisions(case: _Case) -> None:
+    """Whatever the bought labels say, it names a strategy that reads no more signals than it declared, and a reason."""
+    options = parse_options(case.module, config.Select(strategy=case.name, options=case.options))
+    some = [Evidence(50, 3, per_class, accuracy, 0.4, 0.9) for per_class in (1, 50, 5000) for accuracy in (0.1, 0.99)]
+    for evidence in (None, *some):
+        decision = case.module.decide(evidence, options)
+        assert decision.reason, f"'{case.name}' gives no reason for {decision.strategy}"
+        own = plugins.load("strategies", decision.strategy)
+        parse_options(own, config.Select(strategy=decision.strategy, options=dict(decision.options)))
+        early = {"probs"} if evidence is None else set()
+        lacks = sorted(set(own.NEEDS) - (set(case.module.NEEDS) - early))
+        assert not lacks, f"'{case.name}' decides for {decision.strategy}, which reads {', '.join(lacks)} as well"
 
 
 def _check_budget(case: _Case, share: float, balance: str) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from support.pools import select, strategy
+from tithe.select.geometry.ranks import ranks
 from tithe.select.pool import Pool
-from tithe.select.ranks import ranks
 
 
 def test_aflite_removes_planted_artifacts_first() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from support.pools import pool, select, strategy
-from tithe.select.ranks import entropy
+from tithe.select.geometry.ranks import entropy
 
 
 def test_the_thirds_take_turns_and_the_easy_one_begins() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from support.pools import pool, select
-from tithe.select.ranks import entropy
+from tithe.select.geometry.ranks import entropy
 
 
 def test_zero_weight_is_k_center_and_full_weight_is_entropy() -> None:

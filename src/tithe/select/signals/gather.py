@@ -22,7 +22,7 @@ from tithe.models.examples import Encodable, Tokenised
 from tithe.models.features import Features
 from tithe.progress import bar
 from tithe.select.pool import Pool
-from tithe.select.settings import strategies_of
+from tithe.select.settings import PREDICTIONS, strategies_of
 from tithe.select.signals import causal_lm, linear_probes, ngram_lm, text_statistics
 from tithe.storage import cache
 from tithe.train.setup import Setup
@@ -109,6 +109,8 @@ class SignalInputs:
 def compute_signals(inputs: SignalInputs, strategies: Sequence[str]) -> tuple[Pool, float]:
     """Return the pool with every signal that the strategies need, and the seconds that these took.
 
+    In track T0 the pool has no labels, and nothing that a model of all labels predicts.
+
     For a cached signal the original time counts, so that the order of strategies does not matter. Embeddings don't
     count, since training a head on the chosen rows needs them as well.
 
@@ -119,13 +121,16 @@ def compute_signals(inputs: SignalInputs, strategies: Sequence[str]) -> tuple[Po
     """
     # Lengths cost nothing, and explanations of a selection show them.
     needs = sorted({"lengths", *(need for name in strategies for need in plugins.load("strategies", name).NEEDS)})
+    buys = inputs.settings.track == "T0"
+    if buys:  # a model of the bought labels predicts
+        needs = [need for need in needs if need not in PREDICTIONS]
     signals: dict[str, Array] = {}
     cost = 0.0
     for need in needs:
         if need not in signals:
             arrays, seconds = _cached(need, inputs)
             signals, cost = {**signals, **arrays}, cost + seconds
-    return Pool.of(inputs.data.labels, inputs.data.ids, signals), cost
+    return Pool.of(None if buys else inputs.data.labels, inputs.data.ids, signals), cost
 
 
 def warn_unused(settings: config.Select) -> None:
@@ -136,6 +141,8 @@ def warn_unused(settings: config.Select) -> None:
         if name not in used:
             strategy = plugins.short_name(settings.strategy)
             logger.warning("select.%s %s has no effect: strategy %s does not use it", name, value, strategy)
+    if settings.rounds == 1 and settings.retrain == "warm":
+        logger.warning("select.retrain warm has no effect: there is one round")
 
 
 def _cached(need: str, inputs: SignalInputs) -> tuple[dict[str, Array], float]:

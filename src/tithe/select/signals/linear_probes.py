@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from tithe import storage
 from tithe.arrays import Array, Rows
 from tithe.data.cross_validation import folds, parts, standardised
 
+_C = 0.05  # inverse strength of the L2 penalty, of columns of variance 1
+_STRENGTHS = (0.002, 0.005, 0.02, 0.05, 0.2)  # to choose from
+_FOLDS, _DECIDE = 3, 1000  # of the choice: folds, and most rows
 _STEPS, _RATE = 30, 0.05  # of a short run: long enough to learn what is easy, too short to memorise
 
 
-def out_of_fold(X_ND: Array, labels_N: Rows, classes: int, count: int, seed: int) -> Array:
+def out_of_fold(X_ND: Array, labels_N: Rows, classes: int, count: int, seed: int, strength: float = _C) -> Array:
     """Return class probabilities of each row by a logistic regression that was not fit on it, shape (N, C).
 
-    A class that a fold's other rows lack has probability 0 there.
+    A class that a fold's other rows lack has probability 0 there. `strength` is the inverse of the L2 penalty, of
+    columns of variance 1.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -24,9 +29,46 @@ def out_of_fold(X_ND: Array, labels_N: Rows, classes: int, count: int, seed: int
         if len(present) == 1:
             probs_NC[outside, present[0]] = 1.0
             continue
-        model = LogisticRegression(C=0.05, max_iter=300).fit(X_ND[inside], labels_N[inside])
+        model = LogisticRegression(C=strength, max_iter=300).fit(X_ND[inside], labels_N[inside])
         probs_NC[np.ix_(outside, present)] = model.predict_proba(X_ND[outside])
     return probs_NC
+
+
+def fitted(X_ND: Array, rows_K: Rows, labels_K: Rows, seed: int) -> tuple[Array, str]:
+    """Fit a logistic regression on some rows; return every row's probabilities, and the SHA-256 of its coefficients.
+
+    The columns are standardised by all rows, whose labels need not be known. The strength of the L2 penalty is the one
+    that predicts held-out rows best: few labels want a strong one. Probabilities have the shape (N, C), C the classes
+    among `labels_K`, in their order.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if len(np.unique(labels_K)) == 1:
+        return np.ones((len(X_ND), 1)), storage.digest_bytes(labels_K.tobytes())
+    X_ND = standardised(X_ND)
+    best = strength(X_ND[rows_K], labels_K, seed)
+    model = LogisticRegression(C=best, max_iter=300).fit(X_ND[rows_K], labels_K)
+    probs_NC: Array = model.predict_proba(X_ND)
+    return probs_NC, storage.digest_bytes(model.coef_.tobytes() + model.intercept_.tobytes())
+
+
+def strength(X_KD: Array, labels_K: Rows, seed: int) -> float:
+    """Return the inverse L2 penalty of the least log loss on held-out rows, among few; of standardised columns.
+
+    At most 1,000 random rows decide: a penalty needs no more.
+    """
+    rng = np.random.default_rng([seed, 0x57E])
+    rows = np.sort(rng.permutation(len(labels_K))[:_DECIDE])
+    labels_R = np.unique(labels_K[rows], return_inverse=True)[1]
+    if len(rows) < _FOLDS or labels_R.max() == 0:
+        return _C
+    losses = [_held_out_loss(X_KD[rows], labels_R, strength, seed) for strength in _STRENGTHS]
+    return _STRENGTHS[int(np.argmin(losses))]
+
+
+def _held_out_loss(X_RD: Array, labels_R: Rows, strength: float, seed: int) -> float:
+    probs_RC = out_of_fold(X_RD, labels_R, int(labels_R.max()) + 1, _FOLDS, seed, strength)
+    return float(-np.log(probs_RC[np.arange(len(labels_R)), labels_R].clip(1e-3)).sum())
 
 
 def short_runs(X_ND: Array, labels_N: Rows, classes: int, runs: int, count: int, seed: int) -> Array:

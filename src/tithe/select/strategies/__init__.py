@@ -1,10 +1,10 @@
 """Strategies: one rule each by which training rows are chosen, one file each, found by the file's name.
 
-A strategy is a module that satisfies `Scores` or `Picks`: `NEEDS`, and one function. Settings of its own, if any, are
-a `config.Section` named `Options`; `select.options` of a config is parsed into it. Where tithe's own now choose other
-rows than before, their `VERSION` says so, and no cache or checkpoint is taken for one of the new version. Rows are
-positions in the pool, 0 to N−1. Budget, quotas of the classes, ties and checks are the same for all strategies: see
-`tithe.select.selection`.
+A strategy is a module that satisfies one of the protocols below: `NEEDS`, and one function. Settings of its own, if
+any, are a `config.Section` named `Options`; `select.options` of a config is parsed into it. Where tithe's own now
+choose other rows than before, their `VERSION` says so, and no cache or checkpoint is taken for one of the new version.
+Rows are positions in the pool, 0 to N−1. Budget, quotas of the classes, ties and checks are the same for all
+strategies: see `tithe.select.selection`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from tithe.arrays import Array, Rows
 from tithe.config import Section
+from tithe.select.buying.evidence import Decision, Evidence
 from tithe.select.pool import Pool
 
 OptionsT = TypeVar("OptionsT", contravariant=True)
@@ -62,4 +63,42 @@ class Picks(Protocol[OptionsT]):
         ...
 
 
-Strategy: TypeAlias = Scores[Section] | Picks[Section]
+@runtime_checkable
+class Matches(Protocol[OptionsT]):
+    """A strategy that chooses rows of all classes together, and may weigh them, so that the whole stands for the pool.
+
+    Attributes
+    ----------
+    NEEDS
+        As for `Scores`.
+    """
+
+    @property
+    def NEEDS(self) -> tuple[str, ...]: ...  # noqa: D102
+    def match(self, pool: Pool, quota_C: Rows, rng: np.random.Generator, options: OptionsT) -> tuple[Rows, Array]:
+        """Return distinct rows, as many of each of `pool.groups` as its quota says, and the weight of each, both (K,).
+
+        A weight of 1 stands for N / K rows of the pool; it is finite and at least 0. Where classes have no quotas,
+        there is one of all rows: then `quota_C` has one number. The first row is the one to keep first.
+        """
+        ...
+
+
+@runtime_checkable
+class Decides(Protocol[OptionsT]):
+    """A strategy that leaves each round to another one, by what the labels bought so far say (track T0).
+
+    Attributes
+    ----------
+    NEEDS
+        All signals that the strategies need which it may name.
+    """
+
+    @property
+    def NEEDS(self) -> tuple[str, ...]: ...  # noqa: D102
+    def decide(self, evidence: Evidence | None, options: OptionsT) -> Decision:
+        """Return which strategy chooses the rows of a round, and why; there is no evidence before the first."""
+        ...
+
+
+Strategy: TypeAlias = Scores[Section] | Picks[Section] | Matches[Section] | Decides[Section]

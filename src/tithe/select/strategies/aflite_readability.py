@@ -9,8 +9,8 @@ from pydantic import Field
 
 from tithe.arrays import Array, Rows
 from tithe.config import Positive, Section
+from tithe.select.geometry.ranks import ranks
 from tithe.select.pool import Pool
-from tithe.select.ranks import ranks
 
 NEEDS = ("embeddings", "readability")
 VERSION = 2  # chooses other rows than the first

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tithe.arrays import Array, Rows
-from tithe.select import greedy
+from tithe.select.geometry import greedy
+from tithe.select.geometry.ranks import entropy
 from tithe.select.pool import Pool
-from tithe.select.ranks import entropy
 
 NEEDS = ("embeddings", "probs")
 VERSION = 2  # chooses other rows than the first

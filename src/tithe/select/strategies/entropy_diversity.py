@@ -7,9 +7,9 @@ from pydantic import Field
 
 from tithe.arrays import Array, Rows
 from tithe.config import Section
-from tithe.select import greedy
+from tithe.select.geometry import greedy
+from tithe.select.geometry.ranks import entropy
 from tithe.select.pool import Pool
-from tithe.select.ranks import entropy
 
 NEEDS = ("embeddings", "probs")
 

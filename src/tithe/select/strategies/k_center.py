@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tithe.arrays import Array, Rows
-from tithe.select import greedy
+from tithe.select.geometry import greedy
 from tithe.select.pool import Pool
 
 NEEDS = ("embeddings",)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tithe.arrays import Array
+from tithe.select.geometry.ranks import length_bins, ranks
 from tithe.select.pool import Pool
-from tithe.select.ranks import length_bins, ranks
 
 NEEDS = ("hdd", "mtld", "ttr", "lengths")
 

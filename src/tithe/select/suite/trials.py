@@ -23,6 +23,7 @@ from tithe.data import Splits, find_sources
 from tithe.errors import InputError, Interrupted
 from tithe.models import features, inference
 from tithe.progress import bar
+from tithe.select.buying.tracks import check_track
 from tithe.select.choose import choose_rows
 from tithe.select.outputs import summary
 from tithe.select.rounds import check_budget, learns
@@ -115,7 +116,9 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     _refuse_namesakes(strategies)
     suite = _Suite(*by_strategy(base, strategies, grid.options), grid.equal_steps)
     for name in strategies:
-        parse_options(plugins.load("strategies", name), suite.settings(Trial(name, 0.1, 0)))
+        settings = suite.settings(Trial(name, 0.1, 0))
+        parse_options(plugins.load("strategies", name), settings)
+        check_track(settings)
     if base.select and base.select.rounds > 1:
         at_once = ", ".join(plugins.short_name(name) for name in strategies if not _has_rounds(base, name))
         logger.info(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tithe.select.ranks import length_bins, ranks
+from tithe.select.geometry.ranks import length_bins, ranks
 
 
 def test_ranks_share_ties_and_put_the_unknown_in_the_middle() -> None:

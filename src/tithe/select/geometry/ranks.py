@@ -40,3 +40,13 @@ def entropy(probs_NC: Array) -> Array:
     p_NC = np.asarray(probs_NC, dtype=np.float64)
     share_N: Array = -(p_NC * np.log(p_NC.clip(1e-12))).sum(axis=1) / np.log(max(2, probs_NC.shape[1]))
     return share_N
+
+
+def margins(probs_NC: Array) -> Array:
+    """Return the highest less the second highest probability of each row, shape (N,); 1 where there is one class."""
+    p_NC = np.asarray(probs_NC, dtype=np.float64)
+    if p_NC.shape[1] == 1:
+        return np.ones(len(p_NC))
+    top_N2 = np.partition(p_NC, -2, axis=1)[:, -2:]
+    margin_N: Array = top_N2[:, 1] - top_N2[:, 0]
+    return margin_N

@@ -12,7 +12,7 @@ import torch
 from support.greedy import Case, assert_follows, draw, lattice, naive, order_of
 from support.memory import peak_memory
 from tithe.errors import InputError
-from tithe.select import greedy
+from tithe.select.geometry import greedy
 
 Array = np.ndarray[Any, np.dtype[Any]]
 BLOCKS = [1, 2, 7, 1024]

@@ -1,0 +1,47 @@
+"""Tracks: which strategies may read which labels. T1: all are known; T0: only those of chosen rows."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from tithe import config, plugins
+from tithe.errors import InputError
+from tithe.select.settings import PREDICTIONS, strategies_of
+
+READ_LABELS = frozenset({"proxy_probs", "conditional_loss", "prior_loss"})  # signals that are made of labels
+
+
+def track_of(strategy: ModuleType) -> str | None:
+    """Return the one track that a strategy is for; None if it is for both, since it reads no labels."""
+    own: str | None = getattr(strategy, "TRACK", None)
+    return own or ("T1" if READ_LABELS & set(strategy.NEEDS) else None)
+
+
+def check_track(settings: config.Select) -> None:
+    """Refuse strategies of the other track: those that read labels where labels are bought, and the reverse.
+
+    Raises
+    ------
+    InputError
+        A strategy is not of the track, or reads a model before there is one.
+    """
+    for name in strategies_of(settings):
+        module = plugins.load("strategies", name)
+        needs, short = set(module.NEEDS), plugins.short_name(name)
+        if settings.track == "T1":
+            if track_of(module) == "T0":
+                raise InputError(
+                    f"{short} chooses rows whose labels are to be bought: set select.track to T0 and select.rounds to "
+                    f"10, or choose a strategy of track T1, such as el2n"
+                )
+            continue
+        if labelled := needs & READ_LABELS:
+            raise InputError(
+                f"{short} reads {', '.join(sorted(labelled))}, which needs all labels: choose a strategy for "
+                f"select.track T0, such as margin, or set the track to T1"
+            )
+        if settings.rounds == 1 and needs & PREDICTIONS and name != "all":
+            raise InputError(
+                f"{short} reads the probabilities of a model of the labels bought so far, and there is one round "
+                f"only: set select.rounds to 5 or 10"
+            )

@@ -1,0 +1,1 @@
+"""What strategies compute with: orders, distances, clusters."""
