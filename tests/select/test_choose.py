@@ -41,6 +41,7 @@ def test_a_run_trains_on_what_was_chosen_and_on_nothing_else(settings: Settings)
         ({"strategy": "k_centre"}, "did you mean 'k_center'"),
         ({"rounds": 2, "first": "rando"}, "did you mean 'random'"),
         ({"strategy": "lexical_diversity", "rounds": 3}, "select.rounds 3 with lexical_diversity"),
+        ({"strategy": "sensitivity", "rounds": 2}, "select.rounds 2 with sensitivity, which chooses all rows at once"),
         ({"strategy": "el2n", "options": {"drop_hardest": 2.0}}, "drop_hardest = 2.0 should be less than 1"),
     ],
 )

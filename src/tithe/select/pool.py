@@ -98,8 +98,7 @@ class Pool:
             if name not in self.signals:
                 raise InputError(f"signal '{name}' was not computed: choose one of {', '.join(sorted(self.signals))}")
             array = self.signals[name]
-            bad_N = np.isnan(array.reshape(len(self), -1)).any(axis=1) if array.dtype.kind == "f" else np.zeros(0, bool)
-            if name not in MAY_BE_NAN and bad_N.any():
+            if name not in MAY_BE_NAN and array.dtype.kind == "f" and (bad_N := _not_numbers(array)).any():
                 row = int(np.flatnonzero(bad_N)[0])
                 raise InputError(f"signal '{name}' is not a number for row {self.ids[row]} of the data file")
         return Pool(self.known_labels, self.ids, {name: self.signals[name] for name in needs})
@@ -107,6 +106,13 @@ class Pool:
 
 # Signals that are undefined for some texts: readability of an unknown language, say.
 MAY_BE_NAN = frozenset({"readability", "hdd", "mtld", "ttr"})
+
+
+def _not_numbers(array: Array) -> Array:
+    """Say which rows have a value that is not a number, shape (N,); in parts, since embeddings may fill the memory."""
+    rows = array.reshape(len(array), -1)
+    parts = np.array_split(rows, max(1, rows.size // 4_000_000))
+    return np.concatenate([np.isnan(part).any(axis=1) for part in parts])
 
 
 def _read_only(array: Array) -> Array:

@@ -14,7 +14,7 @@ from tithe.select.buying.evidence import Decision, Evidence
 from tithe.select.pool import Pool
 from tithe.select.selection import Selection, select
 from tithe.select.settings import PREDICTIONS, first_strategy, parse_options, strategies_of
-from tithe.select.strategies import Decides
+from tithe.select.strategies import Decides, Matches
 
 EMBEDDINGS = frozenset({"embeddings"})  # change between rounds if the encoder is trained
 
@@ -100,7 +100,9 @@ def check_budget(labels_N: Rows, settings: config.Select) -> None:
 
 
 def learns(strategy: str, encoder_is_trained: bool) -> bool:
-    """Say whether a strategy reads anything that the model trained between rounds changes.
+    """Say whether a strategy reads anything that the model trained between rounds changes, and can use it.
+
+    One that matches all rows at once can't: it knows no rows of earlier rounds.
 
     Raises
     ------
@@ -108,7 +110,8 @@ def learns(strategy: str, encoder_is_trained: bool) -> bool:
         The strategy does not exist.
     """
     changed = PREDICTIONS | EMBEDDINGS if encoder_is_trained else PREDICTIONS
-    return not changed.isdisjoint(plugins.load("strategies", strategy).NEEDS)
+    module = plugins.load("strategies", strategy)
+    return not (isinstance(module, Matches) or changed.isdisjoint(module.NEEDS))
 
 
 def check_rounds(settings: config.Select, encoder_is_trained: bool) -> None:
@@ -123,6 +126,9 @@ def check_rounds(settings: config.Select, encoder_is_trained: bool) -> None:
         plugins.load("strategies", name)
     if settings.rounds == 1 or settings.strategy == "all" or learns(settings.strategy, encoder_is_trained):
         return
+    if isinstance(plugins.load("strategies", settings.strategy), Matches):
+        name = plugins.short_name(settings.strategy)
+        raise InputError(f"select.rounds {settings.rounds} with {name}, which chooses all rows at once: set it to 1")
     needs = plugins.load("strategies", settings.strategy).NEEDS
     reads = ", ".join(f"{need} of a frozen encoder" if need in EMBEDDINGS else need for need in needs) or "no signal"
     raise InputError(

@@ -40,6 +40,7 @@ def example_pool(rows: int = 120, classes: int = 3, seed: int = 0) -> Pool:
         "readability": rng.normal(60, 20, rows),
         "lengths": rng.integers(3, 40, rows),
         **{name: rng.random(rows) for name in ("hdd", "mtld", "ttr")},
+        "head_probs": rng.dirichlet(np.ones(classes), rows),
     }
     return Pool.of(labels_N, np.arange(rows) * 10, signals)
 
@@ -174,7 +175,7 @@ def _check_later_round(case: _Case) -> None:
 
 def _check_one_class_and_one_row(case: _Case) -> None:
     pool = example_pool(30)
-    ones = {"probs": np.ones((30, 1)), "proxy_probs": np.ones((30, 2, 1))}
+    ones = {**dict.fromkeys(("probs", "head_probs"), np.ones((30, 1))), "proxy_probs": np.ones((30, 2, 1))}
     single = Pool.of(np.zeros(30, dtype=np.int64), pool.ids, {**pool.signals, **ones})
     got = case.select(single, budget=0.01)
     assert len(got) == 1, f"'{case.name}': {len(got)} rows instead of 1 from a pool of one class"

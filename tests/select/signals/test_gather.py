@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from support.texts import make_texts, write_rows
@@ -24,6 +25,12 @@ def test_signals_are_computed_once_and_anew_when_the_text_changes(
     assert "computing probs" in caplog.text
     choose(rows, "entropy_diversity")
     assert "computing" not in caplog.text, "another strategy shares the signal"
+    head = choose(rows, "gradient_match")
+    assert "computing head_probs" in caplog.text and (head.selection.weight == 1).all()
+    probs_NC = head.pool.head_probs
+    assert (probs_NC.argmax(axis=1) == head.pool.labels).mean() > 0.9 and np.allclose(probs_NC.sum(axis=1), 1)
+    choose(rows, "omp")
+    assert "computing" not in caplog.text
     assert (choose(rows, "qdit_lite").selection.rows == first.selection.rows).all()
     texts, labels = make_texts(60)
     choose(write_rows(tmp_path / "other.parquet", ["new words", *texts[1:]], labels), "qdit_lite")

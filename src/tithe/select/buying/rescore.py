@@ -46,7 +46,9 @@ def _regression(setup: Setup, ledger: Ledger, frozen: Features) -> Scored:
     values_ND = np.asarray(frozen.values[setup.splits.split.train])
 
     def score(rows: Rows) -> tuple[Rescored, Array]:
-        probs_NC, sha256 = linear_probes.fitted(values_ND, rows, ledger.read(rows), setup.run.seed)
+        labels_K = ledger.read(rows)
+        strength = linear_probes.best_strength(values_ND[rows], labels_K, setup.run.seed)
+        probs_NC, sha256 = linear_probes.fitted(values_ND, rows, labels_K, strength)
         return Rescored({"probs": probs_NC}, sha256), values_ND
 
     return score

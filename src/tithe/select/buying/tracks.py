@@ -8,7 +8,8 @@ from tithe import config, plugins
 from tithe.errors import InputError
 from tithe.select.settings import PREDICTIONS, strategies_of
 
-READ_LABELS = frozenset({"proxy_probs", "conditional_loss", "prior_loss"})  # signals that are made of labels
+# Signals that are made of labels.
+READ_LABELS = frozenset({"head_probs", "proxy_probs", "conditional_loss", "prior_loss"})
 
 
 def track_of(strategy: ModuleType) -> str | None:

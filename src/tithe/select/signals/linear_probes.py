@@ -9,7 +9,7 @@ from tithe.arrays import Array, Rows
 from tithe.data.cross_validation import folds, parts, standardised
 
 _C = 0.05  # inverse strength of the L2 penalty, of columns of variance 1
-_STRENGTHS = (0.002, 0.005, 0.02, 0.05, 0.2)  # to choose from
+_STRENGTHS = (0.002, 0.005, 0.02, 0.05, 0.2)  # inverse penalties to choose from
 _FOLDS, _DECIDE = 3, 1000  # of the choice: folds, and most rows
 _STEPS, _RATE = 30, 0.05  # of a short run: long enough to learn what is easy, too short to memorise
 
@@ -34,28 +34,26 @@ def out_of_fold(X_ND: Array, labels_N: Rows, classes: int, count: int, seed: int
     return probs_NC
 
 
-def fitted(X_ND: Array, rows_K: Rows, labels_K: Rows, seed: int) -> tuple[Array, str]:
+def fitted(X_ND: Array, rows_K: Rows, labels_K: Rows, strength: float = _C) -> tuple[Array, str]:
     """Fit a logistic regression on some rows; return every row's probabilities, and the SHA-256 of its coefficients.
 
-    The columns are standardised by all rows, whose labels need not be known. The strength of the L2 penalty is the one
-    that predicts held-out rows best: few labels want a strong one. Probabilities have the shape (N, C), C the classes
-    among `labels_K`, in their order.
+    The columns are standardised by all rows, whose labels need not be known. Probabilities have the shape (N, C), C the
+    classes among `labels_K`, in their order. `strength` is as of `out_of_fold`.
     """
     from sklearn.linear_model import LogisticRegression
 
     if len(np.unique(labels_K)) == 1:
         return np.ones((len(X_ND), 1)), storage.digest_bytes(labels_K.tobytes())
     X_ND = standardised(X_ND)
-    best = strength(X_ND[rows_K], labels_K, seed)
-    model = LogisticRegression(C=best, max_iter=300).fit(X_ND[rows_K], labels_K)
+    model = LogisticRegression(C=strength, max_iter=300).fit(X_ND[rows_K], labels_K)
     probs_NC: Array = model.predict_proba(X_ND)
     return probs_NC, storage.digest_bytes(model.coef_.tobytes() + model.intercept_.tobytes())
 
 
-def strength(X_KD: Array, labels_K: Rows, seed: int) -> float:
-    """Return the inverse L2 penalty of the least log loss on held-out rows, among few; of standardised columns.
+def best_strength(X_KD: Array, labels_K: Rows, seed: int) -> float:
+    """Return the inverse L2 penalty of the least log loss on held-out rows, among few: few rows want a strong penalty.
 
-    At most 1,000 random rows decide: a penalty needs no more.
+    At most 1,000 random rows decide.
     """
     rng = np.random.default_rng([seed, 0x57E])
     rows = np.sort(rng.permutation(len(labels_K))[:_DECIDE])
@@ -69,6 +67,22 @@ def strength(X_KD: Array, labels_K: Rows, seed: int) -> float:
 def _held_out_loss(X_RD: Array, labels_R: Rows, strength: float, seed: int) -> float:
     probs_RC = out_of_fold(X_RD, labels_R, int(labels_R.max()) + 1, _FOLDS, seed, strength)
     return float(-np.log(probs_RC[np.arange(len(labels_R)), labels_R].clip(1e-3)).sum())
+def penalty(rows: int) -> float:
+    """Return λ of a regression of so many rows: it minimises mean cross-entropy + λ/2 ‖weights‖²."""
+    return 1 / (_C * rows)
+
+
+def weighted(X_KD: Array, labels_K: Rows, weight_K: Array, strength: float) -> tuple[Array, Array]:
+    """Fit a logistic regression on weighted rows; return its coefficients, (C, D), and intercepts, (C,).
+
+    It minimises Σ w · cross-entropy + strength/2 ‖weights‖². With weights that stand for n rows the strength is λ·n of
+    the regression on these, whatever the weights sum to: so the penalty of the mean loss is λ·n / Σw. Of two classes
+    there is one row of coefficients, for the second.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=1 / strength, max_iter=300).fit(X_KD, labels_K, sample_weight=weight_K)
+    return model.coef_, model.intercept_
 
 
 def short_runs(X_ND: Array, labels_N: Rows, classes: int, runs: int, count: int, seed: int) -> Array:
