@@ -15,6 +15,8 @@ from common import dataset, publish, stamp
 from tithe import config, storage
 from tithe.cli.options import quiet_libraries
 from tithe.select.suite import standings, trials
+from tithe.select.suite.controls import default_controls
+from tithe.select.suite.grid import Grid
 
 # The documents' own numbers (test accuracy, on a data set that they do not name; see recipes/data_efficiency).
 DOCUMENTED = {
@@ -60,7 +62,8 @@ def _table(name: str, seeds: int, way: dict[str, Any], out: Path) -> list[str]:
         }
     )
     begun = time.monotonic()
-    results = trials.run_suite(base, trials.Grid(list(DOCUMENTED), [0.1], list(range(seeds))), out)
+    grid = Grid(list(DOCUMENTED), [0.1], list(range(seeds)), controls=default_controls(base))
+    results = trials.run_suite(base, grid, out)
     seconds = time.monotonic() - begun
     lines = standings.compute_standings(results)
     storage.write_json(out / trials.FILE, {"standings": lines, "trials": results})
@@ -72,7 +75,7 @@ def _table(name: str, seeds: int, way: dict[str, Any], out: Path) -> list[str]:
     return [
         f"## {name}",
         "",
-        standings.text(lines, equal_steps=True),
+        standings.text(lines, grid.training),
         "",
         f"{len(results)} trials in {seconds:.0f} s, the encoder's pass included where it was not in the cache.",
         "",

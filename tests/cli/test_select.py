@@ -259,8 +259,14 @@ def test_the_command_ends_with_a_table(rows: Path, tiny_bert: Path, tmp_path: Pa
     }
     assert "Options: el2n drop_hardest 0.2." in said
     assert {line["strategy"] for line in found["standings"]} == {"all", "random", "k_center", "el2n"}
-    assert "as many optimizer steps as on all rows" in said and "k_center 20 %" in said
-    assert (tmp_path / "suite/suite.md").read_text().startswith("| strategy")
+    assert "a logistic regression each" in said and "k_center 20 %" in said
+    title = "Strategies compared, track T1: all labels are known"
+    page, table = (tmp_path / f"suite/suite.{kind}" for kind in ("html", "md"))
+    assert table.read_text().startswith(f"{title}\n\n| strategy") and title in Page(page.read_text()).text
+    assert found["track"] == "T1" and {line["track"] for line in found["standings"]} == {"T1"}
+    for line in found["standings"]:
+        measured = [name for name, result in line["controls"].items() if result]
+        assert measured == (["reader"] if line["strategy"] == "all" else ["wrong", "reader"])
     assert "k_center 20 %" in Page((tmp_path / "suite/suite.html").read_text()).text
     with Image.open(tmp_path / "suite/suite.png") as found_picture:
         assert found_picture.width > 600

@@ -12,7 +12,8 @@ import pytest
 
 from tithe import config, pipeline, storage
 from tithe.errors import InputError
-from tithe.select.suite.trials import Grid, run_suite
+from tithe.select.suite.grid import Grid
+from tithe.select.suite.trials import run_suite
 
 Settings = Callable[..., dict[str, Any]]
 Tithe = Callable[..., tuple[Any, str, list[str]]]

@@ -21,7 +21,8 @@ from tithe.models import tiny
 from tithe.predict import load
 from tithe.runs import verify
 from tithe.runs.finish import Outcome
-from tithe.select.suite.trials import Grid, run_suite
+from tithe.select.suite.grid import Grid
+from tithe.select.suite.trials import run_suite
 from tithe.tasks import image
 from tithe.train import devices
 from tithe.tune import search

@@ -181,7 +181,21 @@ def suite(
     equal_steps: Annotated[
         bool, typer.Option(help="Train every trial for the same number of optimizer steps, or of epochs.")
     ] = True,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            help="Head of a frozen encoder: trained, as the config says, or probe, a logistic regression whose penalty "
+            "each trial chooses on its own rows; probe when unset and a data file is given, else trained."
+        ),
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, max=256, help="Trials run in parallel.")] = 1,
+    controls: Annotated[
+        str | None,
+        typer.Option(
+            help="Controls of every trial: wrong, reader, finetune, separated by commas, or none; wrong,reader when "
+            "unset, and reader alone if the encoder is trained."
+        ),
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -200,36 +214,47 @@ def suite(
     from tithe.select.buying.tracks import track_of
     from tithe.select.settings import overridden
     from tithe.select.suite import standings
+    from tithe.select.suite.controls import default_controls
+    from tithe.select.suite.grid import HEADS, Grid
     from tithe.select.suite.page import write_page
-    from tithe.select.suite.trials import FILE, Grid, run_suite
+    from tithe.select.suite.trials import FILE, run_suite
 
     base = _suite_config(source, _FileOptions(text_column, label_column, encoder, max_length), settings or ())
     if track:
         base = base.model_copy(update={"select": overridden(base.select, {"track": track}, {}, "tithe suite")})
     own_track = (base.select or config.Select()).track
-    given = [storage.expand_home(name.strip()) for name in strategies.split(",") if name.strip()]
+    given = [storage.expand_home(name) for name in _names(strategies)]
     names = given or [name for name, module in plugins.each("strategies") if track_of(module) in (None, own_track)]
+    if head not in (None, *HEADS):
+        raise InputError(f"unknown --head {head}: choose {' or '.join(HEADS)}")
+    measured = default_controls(base) if controls is None else [] if controls == "none" else _names(controls)
     own_budget = str((base.select or config.Select()).budget)
     shares, seed_list = _numbers(budgets or own_budget, "--budgets", float), _numbers(seeds, "--seeds", int)
     for number in seed_list:
         config.section(config.Select, {"seed": number}, "--seeds")
     with quiet_libraries(), storage.locked(out):
-        results = run_suite(base, Grid(names, shares, seed_list, equal_steps, _options(option)), out, processes)
+        grid = Grid(names, shares, seed_list, equal_steps, _options(option), measured, head or _usual_head(source))
+        results = run_suite(base, grid, out, processes)
         lines = standings.compute_standings(results)
-        table = standings.text(lines, equal_steps)
+        table = standings.text(lines, grid.training)
         cautions = standings.notes(lines)
-        storage.write_json(
-            out / FILE, {"equal_steps": equal_steps, "notes": cautions, "standings": lines, "trials": results}
-        )
+        about = {"track": own_track, "equal_steps": equal_steps, "head": grid.head, "notes": cautions}
+        storage.write_json(out / FILE, {**about, "standings": lines, "trials": results})
         storage.write_text(out / "suite.md", table + "\n")
         encoder_name, data_name = Path(base.model.encoder).name, Path(base.data.path).name
         subtitle = f"{encoder_name} on {data_name}, {len(seed_list)} seeds, {len(results)} trials."
-        write_page(out, lines, equal_steps, subtitle)
+        write_page(out, lines, grid.training, subtitle)
     if as_json:
         print_json(lines)
         return
     echo(table)
     echo(f"\nresults in {out / FILE}, page {out / 'suite.html'}")
+
+
+def _usual_head(source: Path) -> str:
+    from tithe.config.files import is_config_file
+
+    return "trained" if is_config_file(source) else "probe"
 
 
 def _suite_config(source: Path, of_file: _FileOptions, settings: Sequence[str]) -> Run:
@@ -245,6 +270,10 @@ def _suite_config(source: Path, of_file: _FileOptions, settings: Sequence[str]) 
     given = of_file._asdict()
     base = file_config(source, given, settings, "tithe suite")
     return base if gives_test(base.data) else file_config(source, given, settings, "tithe suite", test_ratio=0.2)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _numbers(text: str, option: str, kind: type[Any]) -> list[Any]:

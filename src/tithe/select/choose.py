@@ -78,6 +78,12 @@ class SelectionResult:
         return tuple(map(str, self.labels.names))
 
     @property
+    def chooser(self) -> str:
+        """The strategy that chose the rows of the last round: that of the settings, or the one that it decided for."""
+        last = self.rounds[-1]
+        return str(last["strategy"]) if "reason" in last else self.settings.strategy
+
+    @property
     def ids(self) -> Rows:
         """Positions of the chosen rows in the data file, shape (K,), in the order of choice."""
         return self.pool.ids[self.selection.rows]
@@ -92,11 +98,17 @@ class SelectionResult:
         return table_html(title, Table(("class", "rows", "chosen"), rows), facts)
 
 
-def choose_rows(setup: Setup, settings: config.Select) -> SelectionResult:
+def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = None) -> SelectionResult:
     """Compute the signals that the strategy needs, and choose training rows in the configured number of rounds.
 
     Between rounds a model is trained on the rows chosen so far. An interrupted selection continues after its last
     finished round.
+
+    Parameters
+    ----------
+    truth
+        The same rows with their true labels, where those of the setup are wrong: of these the signals are made, while
+        the strategy, and the models between rounds, have the labels of the setup.
 
     Raises
     ------
@@ -110,7 +122,9 @@ def choose_rows(setup: Setup, settings: config.Select) -> SelectionResult:
     if settings.retrain == "warm":  # the models of finished rounds, again: the next goes on with the last of them
         for number in range(1, history.done):
             rescore(history.rows[history.rounds < number])
-    pool, cost = compute_signals(inputs, list({strategy_of(settings, 0), settings.strategy}))
+    of_truth = SignalInputs(truth or setup, settings)
+    pool, cost = compute_signals(of_truth, list({strategy_of(settings, 0), settings.strategy}))
+    pool = Pool.of(None if settings.track == "T0" else inputs.data.labels, pool.ids, pool.signals)
     needs = plugins.load("strategies", settings.strategy).NEEDS
     started = time.monotonic()
     rounds_ = 1 if settings.strategy == "all" else settings.rounds
@@ -123,6 +137,7 @@ def choose_rows(setup: Setup, settings: config.Select) -> SelectionResult:
     selection = history.selection()
     seconds = {"signals": round(cost, 3), "choice": round(time.monotonic() - started, 3)}
     share = f"{len(selection)} of {len(pool)} training rows"
+    share += " with wrong labels" if truth else ""
     logger.info("%s chose %s in %.1f s", plugins.short_name(settings.strategy), share, sum(seconds.values()))
     pool = Pool.of(inputs.data.labels, pool.ids, pool.signals)  # the choice is over: reports count classes
     rows = inputs.labels, inputs.data

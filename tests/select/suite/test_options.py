@@ -9,8 +9,9 @@ import pytest
 
 from tithe import config
 from tithe.errors import InputError
+from tithe.select.suite.grid import Grid, Trial
 from tithe.select.suite.options import by_strategy
-from tithe.select.suite.trials import Grid, Trial, _Suite, run_suite
+from tithe.select.suite.trials import _Suite, run_suite
 
 NAMES = ["all", "random", "entropy_diversity", "qdit_lite", "el2n"]
 
@@ -21,7 +22,7 @@ def run(select: dict[str, Any] | None = None) -> config.Run:
 
 def options(base: config.Run, given: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The options that each strategy is called with, where there are any."""
-    suite = _Suite(*by_strategy(base, NAMES, given), equal_steps=True)
+    suite = _Suite(*by_strategy(base, NAMES, given), Grid(NAMES, [0.1], [0]))
     settings = {name: dict(suite.settings(Trial(name, 0.1, 0)).options) for name in NAMES}
     return {name: own for name, own in settings.items() if own}
 
@@ -84,6 +85,6 @@ def test_other_options_are_another_trial_and_none_are_as_before(tmp_path: Path) 
     base = config.parse({"data": {"path": str(data)}})
     names = []
     for given in ({}, {"weight": 0.3}, {"weight": 0.4}):
-        suite = _Suite(*by_strategy(base, NAMES, given), equal_steps=True)
+        suite = _Suite(*by_strategy(base, NAMES, given), Grid(NAMES, [0.1], [0]))
         names.append({name: suite.file_name(Trial(name, 0.1, 0), {}) for name in NAMES})
     assert len({files["qdit_lite"] for files in names}) == 3 and len({files["el2n"] for files in names}) == 1

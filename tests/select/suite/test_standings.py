@@ -10,6 +10,9 @@ import pytest
 
 from support.suites import trial
 from tithe.select.suite import standings
+from tithe.select.suite.grid import Grid
+
+STEPS = Grid([], [], []).training
 
 
 def test_standings_are_students() -> None:
@@ -36,7 +39,7 @@ def test_standings_are_students() -> None:
     assert {line["strategy"]: line["accuracy"]["half_width"] for line in single} == dict.fromkeys(
         ("all", "random", "el2n")
     )
-    assert "±" not in standings.text(single, True).splitlines()[2]
+    assert "±" not in standings.text(single, STEPS).splitlines()[4]
 
 
 def test_lines_are_sorted_by_budget_and_then_by_accuracy() -> None:
@@ -93,15 +96,15 @@ def lines_of(*strategies: str, steps: dict[str, int] | None = None) -> list[dict
 
 def test_equal_steps_beside_all_and_random_have_nothing_against_them() -> None:
     lines = lines_of("all", "random", "k_center")
-    assert standings.notes(lines) == [] and "!" not in standings.text(lines, True)
-    assert [standings.cells(line)[2] for line in lines] == ["80"] * 3 and standings.HEAD[2] == "steps"
+    assert standings.notes(lines) == [] and "!" not in standings.text(lines, STEPS)
+    assert [standings.cells(line)[standings.HEAD.index("steps")] for line in lines] == ["80"] * 3
 
 
 def test_unequal_steps_are_noted_with_the_steps_of_each() -> None:
     lines = lines_of("all", "random", "k_center", steps={"random": 8, "k_center": 8})
     (note,) = standings.notes(lines)
     assert "(random 10 % 8, k_center 10 % 8, all 80): part of any difference is the length of training" in note
-    assert f"! {note}" in standings.text(lines, False).splitlines()
+    assert f"! {note}" in standings.text(lines, STEPS).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -111,3 +114,50 @@ def test_unequal_steps_are_noted_with_the_steps_of_each() -> None:
 def test_missing_references_are_noted(strategies: list[str], says: str) -> None:
     (note,) = standings.notes(lines_of(*strategies))
     assert re.search(says, note)
+
+
+# ---- controls
+
+
+def controlled(reader: list[float], wrong: list[float]) -> list[dict[str, Any]]:
+    """A strategy far above random, with what another reader has of its rows, and its accuracy with wrong labels."""
+    gains = {
+        "random": ([0.70, 0.71, 0.72], [0.8] * 3, [0.1] * 3),
+        "own": ([0.8, 0.82, 0.81], reader, wrong),
+    }
+    results = [trial("all", seed, 0.9, 1.0, controls={"reader": {"accuracy": 0.9}}) for seed in range(3)]
+    for name, columns in gains.items():
+        for seed, (accuracy, read, flipped) in enumerate(zip(*columns, strict=True)):
+            controls = {"reader": {"accuracy": read}, "wrong": {"accuracy": flipped}}
+            results.append(trial(name, seed, accuracy, controls=controls))
+    return standings.compute_standings(results)
+
+
+def test_controls_are_shares_of_all_rows_and_differences_to_random() -> None:
+    lines = {line["strategy"]: line for line in controlled([0.82, 0.81, 0.83], [0.18, 0.09, 0.18])}
+    own, on_all = lines["own"]["controls"], lines["all"]["controls"]
+    assert own["wrong"]["share_of_all"] == pytest.approx(0.15 / 0.9) and on_all["wrong"] is None
+    assert own["reader"]["share_of_all"] == pytest.approx(0.82 / 0.9) and own["finetune"] is None
+    gain = own["reader"]["against_random"]
+    assert gain["difference"] == pytest.approx(0.02) and gain["p_holm"] == gain["p"] == pytest.approx(0.0742, abs=1e-4)
+    shown = dict(zip(standings.HEAD, standings.cells(lines["own"]), strict=True))
+    assert (shown["wrong labels"], shown["other reader"]) == ("16.7 %", "91.1 %, +0.0200")
+    assert (shown["fine-tuned"], shown["verdict"]) == ("not run", "picks informative rows")
+    shown = dict(zip(standings.HEAD, standings.cells(lines["all"]), strict=True))
+    assert [shown[name] for name in ("wrong labels", "other reader", "verdict")] == ["–", "100.0 %", "–"]
+
+
+@pytest.mark.parametrize(
+    ("reader", "wrong"), [([0.7, 0.71, 0.72], [0.1, 0.1, 0.1]), ([0.9, 0.91, 0.92], [0.9, 0.9, 0.89])]
+)
+def test_what_another_reader_or_wrong_labels_give_away_is_said(reader: list[float], wrong: list[float]) -> None:
+    (said,) = standings.verdicts(controlled(reader, wrong))
+    assert said.startswith("own 10 %: carries the model, not the data (")
+
+
+def test_the_table_of_bought_labels_says_so() -> None:
+    results = [trial(name, 0, 0.9, budget, track="T0") for name, budget in (("all", 1.0), ("random", 0.1))]
+    lines = standings.compute_standings([*results, trial("pinned", 0, 0.9, track="T0", weighted=True)])
+    assert "labels bought" in standings.head(lines) and "rows" not in standings.head(lines)
+    assert standings.title(lines).endswith("track T0: labels are bought, only those of chosen rows are read")
+    assert {line["strategy"]: line["track"] for line in lines} == {"all": "T0", "random": "T0", "pinned": "T0w"}

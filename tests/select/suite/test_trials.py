@@ -8,11 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from support.texts import make_texts, write_rows
 from tithe import config, storage
-from tithe.select.suite.trials import Grid, run_suite
+from tithe.select.signals import linear_probes
+from tithe.select.suite.grid import Grid
+from tithe.select.suite.trials import _open, run_suite
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -40,6 +44,23 @@ def test_a_suite_resumes_where_it_stopped_and_takes_equal_steps(base: config.Run
         assert one["test"] == other["test"] and one["rows_sha256"] == other["rows_sha256"]
     epochs = run_suite(base, replace(grid, equal_steps=False), out)
     assert {r["strategy"]: r["steps"] for r in epochs} == {"all": 33, "random": 9, "k_center": 9}
+
+
+def test_a_probe_finds_what_a_regression_of_all_rows_finds_and_chooses_its_penalty(
+    base: config.Run, tmp_path: Path
+) -> None:
+    results = run_suite(base, Grid(["gradient_match"], [0.25], [0], head="probe"), tmp_path / "suite")
+    by_name = {result["strategy"]: result for result in results}
+    assert {result["steps"] for result in results} == {0} and len(by_name) == 3
+    setup = _open(base, 0)
+    features, split = np.asarray(setup.examples.values), setup.splits.split
+    pool = features[split.train]
+    scaled = (features - pool.mean(axis=0)) / pool.std(axis=0).clip(1e-8)
+    labels = setup.splits.rows.labels
+    strength = linear_probes.best_strength(scaled[split.train], labels[split.train], 0)
+    model = LogisticRegression(C=strength, max_iter=300).fit(scaled[split.train], labels[split.train])
+    accuracy = model.score(scaled[split.test], labels[split.test])
+    assert abs(by_name["all"]["test"]["accuracy"] - accuracy) < 1e-6
 
 
 def test_trials_in_processes_are_the_same(base: config.Run, tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ _COMMANDS: dict[tuple[str, ...], str] = {
     (*_SUITE, "--budgets", "0.1,2"): "budget = 2.0 should be less than or equal to 1",
     (*_SUITE, "--budgets", "0.001", "--encoder", "BERT", "--max-length", "60"): "select.budget gives 1 rows",
     (*_SUITE, "--strategies", "kcenter"): "did you mean 'k_center'",
+    (*_SUITE, "--controls", "wrong,raeder"): "unknown control 'raeder': did you mean 'reader'",
     ("suite", "good.yaml", "--out", "s", "--set", "data.test_ratio=0"): "set data.test_ratio above 0",
     ("suite", "good.yaml", "--out", "s", "--set", "select.rounds=50"): "select.rounds",
     ("tune", "good.yaml", "--trials", "0"): "Invalid value for '--trials'",

@@ -10,7 +10,7 @@ from tithe.data.cross_validation import folds, parts, standardised
 
 _C = 0.05  # inverse strength of the L2 penalty, of columns of variance 1
 _STRENGTHS = (0.002, 0.005, 0.02, 0.05, 0.2)  # inverse penalties to choose from
-_FOLDS, _DECIDE = 3, 1000  # of the choice: folds, and most rows
+_FOLDS = 3  # of this choice
 _STEPS, _RATE = 30, 0.05  # of a short run: long enough to learn what is easy, too short to memorise
 
 
@@ -50,13 +50,13 @@ def fitted(X_ND: Array, rows_K: Rows, labels_K: Rows, strength: float = _C) -> t
     return probs_NC, storage.digest_bytes(model.coef_.tobytes() + model.intercept_.tobytes())
 
 
-def best_strength(X_KD: Array, labels_K: Rows, seed: int) -> float:
-    """Return the inverse L2 penalty of the least log loss on held-out rows, among few: few rows want a strong penalty.
+def best_strength(X_KD: Array, labels_K: Rows, seed: int, most: int = 1000) -> float:
+    """Return the inverse L2 penalty of the least log loss on held-out rows, among few values.
 
-    At most 1,000 random rows decide.
+    At most so many random rows decide: the inverse is the variance of a prior, and does not grow with the rows.
     """
     rng = np.random.default_rng([seed, 0x57E])
-    rows = np.sort(rng.permutation(len(labels_K))[:_DECIDE])
+    rows = np.sort(rng.permutation(len(labels_K))[:most])
     labels_R = np.unique(labels_K[rows], return_inverse=True)[1]
     if len(rows) < _FOLDS or labels_R.max() == 0:
         return _C
@@ -67,6 +67,8 @@ def best_strength(X_KD: Array, labels_K: Rows, seed: int) -> float:
 def _held_out_loss(X_RD: Array, labels_R: Rows, strength: float, seed: int) -> float:
     probs_RC = out_of_fold(X_RD, labels_R, int(labels_R.max()) + 1, _FOLDS, seed, strength)
     return float(-np.log(probs_RC[np.arange(len(labels_R)), labels_R].clip(1e-3)).sum())
+
+
 def penalty(rows: int) -> float:
     """Return λ of a regression of so many rows: it minimises mean cross-entropy + λ/2 ‖weights‖²."""
     return 1 / (_C * rows)

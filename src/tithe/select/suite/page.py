@@ -3,58 +3,67 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from tithe import storage
-from tithe.report.canvas import canvas, draw_grid, png, series_style
+from tithe.report.canvas import canvas, draw_grid, panels, png, series_style
 from tithe.report.html import Image, Table, render
 from tithe.report.palette import BAND, BLUE, INK, VERMILION
 from tithe.report.unit_square import Style
 from tithe.select.suite import standings
+from tithe.select.suite.verdicts import LEVEL
 
 Line = dict[str, Any]  # one of `standings.compute_standings`
 
 _COLORS = {standings.BASELINE: INK, standings.RIVAL: VERMILION}
-_LEVEL = 0.05  # corrected p-values below it are beyond chance
 _APART = 1.012  # by what factor of the budget neighbouring strategies are drawn apart: their intervals would overlap
 
 
-def write_page(folder: Path, lines: Sequence[Line], equal_steps: bool, about: str) -> None:
+def write_page(folder: Path, lines: Sequence[Line], training: str, about: str) -> None:
     """Write `suite.html`, which needs no other file, `suite.png`, and for several budgets `suite_budgets.png`."""
     figures = {"suite.png": Image(draw_accuracy(lines), "accuracy of each strategy")}
     if len({line["budget"] for line in lines if line["strategy"] != standings.BASELINE}) > 1:
-        figures["suite_budgets.png"] = Image(draw_budgets(lines), "accuracy of each strategy by budget")
+        figures["suite_budgets.png"] = Image(draw_budgets(lines), "accuracy of each strategy by budget and by seconds")
     for name, figure in figures.items():
         with storage.atomic_file(folder / name) as aside:
             aside.write_bytes(figure.png)
     tested = [line for line in lines if standings.is_tested(line)]
     contents = {
-        "title": "Strategies compared",
+        "title": standings.title(lines),
         "about": about,
         "figures": list(figures.values()),
-        "standings": Table(standings.HEAD, [standings.cells(line) for line in lines]),
+        "standings": _table(lines, lambda column: column not in standings.CONTROLS_HEAD),
+        "controls": _table(lines, lambda column: column in ("strategy", "of all", *standings.CONTROLS_HEAD)),
+        "verdicts": standings.verdicts(lines),
         "options": standings.options_of(lines),
         "tested": len(tested),
         "better": _beyond_chance(tested, 1),
         "worse": _beyond_chance(tested, -1),
         "notes": standings.notes(lines),
-        "steps": f"{lines[0]['steps']:,}",
-        "equal_steps": equal_steps,
+        "steps": f"{lines[0]['steps']:,}" if lines[0]["steps"] else None,
+        "training": training,
+        "buys": standings.track_of(lines) == "T0",
     }
     storage.write_text(folder / "suite.html", render("suite.html", **contents))
+
+
+def _table(lines: Sequence[Line], is_shown: Callable[[str], bool]) -> Table:
+    """Return some columns of the table, which as a whole is wider than a page."""
+    places = [place for place, column in enumerate(standings.HEAD) if is_shown(column)]
+    rows = [standings.head(lines), *(standings.cells(line) for line in lines)]
+    head, *body = ([row[place] for place in places] for row in rows)
+    return Table(head, body)
 
 
 def _beyond_chance(tested: Sequence[Line], sign: int) -> list[str]:
     """Return the names of lines that differ from random beyond chance in one direction."""
     gains = [(line, line["against_random"]) for line in tested]
-    return [
-        standings.name_of(line) for line, gain in gains if gain["p_holm"] < _LEVEL and sign * gain["difference"] > 0
-    ]
+    return [standings.name_of(line) for line, gain in gains if gain["p_holm"] < LEVEL and sign * gain["difference"] > 0]
 
 
 def draw_accuracy(lines: Sequence[Line]) -> bytes:
@@ -73,45 +82,64 @@ def draw_accuracy(lines: Sequence[Line]) -> bytes:
 
 
 def draw_budgets(lines: Sequence[Line]) -> bytes:
-    """Return a PNG: the accuracy of each strategy and its interval against the budget, and that of all rows."""
+    """Return a PNG: accuracy and interval of each strategy against the budget and against the seconds, and of all."""
     names = sorted({line["strategy"] for line in lines} - {standings.BASELINE})
-    figure, axes = canvas(9.6, 4.8)
+    figure, (by_budget, by_seconds) = panels(12.4, 4.8, columns=2, share_y=True)
     for line in lines:
         if line["strategy"] == standings.BASELINE:
-            _draw_reference(axes, line)
+            _draw_reference(by_budget, line, "all rows")
+            _draw_reference(by_seconds, line, None)
+            by_seconds.plot(_seconds(line), line["accuracy"]["mean"], color=INK, marker="o", markersize=5)
     for place, (name, style) in enumerate(zip(names, _styles(names), strict=True)):
         own = [line for line in lines if line["strategy"] == name]
         apart = _APART ** (place - (len(names) - 1) / 2)
-        axes.errorbar(
-            [line["budget"] * apart for line in own],
-            [line["accuracy"]["mean"] for line in own],
-            [line["accuracy"]["half_width"] or 0.0 for line in own],
-            **{
-                "label": name,
-                "marker": "o",
-                "markersize": 4,
-                "capsize": 2,
-                "elinewidth": 0.8,
-                "linewidth": 1.3,
-                **style,
-            },
-        )
-    budgets = sorted({line["budget"] for line in lines if line["strategy"] != standings.BASELINE})
-    axes.set_xscale("log")
-    axes.set_xticks(budgets, [f"{100 * budget:g} %" for budget in budgets])
-    axes.xaxis.set_minor_locator(NullLocator())
-    draw_grid(axes, "y")
-    axes.set_xlabel("budget, share of the training rows")
-    axes.set_ylabel("test accuracy, mean and 95 % interval over seeds")
+        _draw_curve(by_budget, [line["budget"] * apart for line in own], own, {"label": name, **style})
+        _draw_curve(by_seconds, [_seconds(line) for line in own], own, style)
+    _mark_budgets(by_budget, lines)
+    _mark_seconds(by_seconds)
     figure.legend(frameon=False, fontsize=9, loc="outside right upper")
     return png(figure)
 
 
-def _draw_reference(axes: Axes, line: Line) -> None:
+def _seconds(line: Line) -> float:
+    """Return what a line costs, above 0 so that it has a place on a logarithmic axis."""
+    return max(1e-3, float(line["selection_seconds"] + line["train_seconds"]))
+
+
+def _draw_curve(axes: Axes, x: Sequence[float], own: Sequence[Line], style: Style) -> None:
+    means, halves = [], []
+    for line in own:
+        means.append(line["accuracy"]["mean"])
+        halves.append(line["accuracy"]["half_width"] or 0.0)
+    look = {"marker": "o", "markersize": 4, "capsize": 2, "elinewidth": 0.8, "linewidth": 1.3}
+    axes.errorbar(x, means, halves, **{**look, **style})
+
+
+def _mark_budgets(axes: Axes, lines: Sequence[Line]) -> None:
+    """Draw the axis of the budgets: how many rows each is, in track T0 how many labels are bought."""
+    rows = {line["budget"]: line["rows"] for line in lines if line["strategy"] != standings.BASELINE}
+    axes.set_xscale("log")
+    axes.set_xticks(list(rows), [f"{100 * budget:g} %\n{count:,}" for budget, count in rows.items()])
+    axes.xaxis.set_minor_locator(NullLocator())
+    draw_grid(axes, "y")
+    axes.set_xlabel(f"{standings.count_name(lines)}, and their share of the training rows")
+    axes.set_ylabel("test accuracy, mean and 95 % interval over seeds")
+
+
+def _mark_seconds(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    draw_grid(axes, "y")
+    axes.set_xlabel("seconds of selection and training (the single point: all rows)")
+
+
+def _draw_reference(axes: Axes, line: Line, label: str | None) -> None:
     """Draw the accuracy on all rows, which have no budget, as a line with a band."""
     mean, half = line["accuracy"]["mean"], line["accuracy"]["half_width"] or 0.0
     axes.axhspan(mean - half, mean + half, color=BAND, zorder=0)
-    axes.axhline(mean, color=INK, linewidth=1.2, linestyle=":", label="all rows")
+    axes.axhline(mean, color=INK, linewidth=1.2, linestyle=":", label=label)
 
 
 def _styles(names: Sequence[str]) -> Iterator[Style]:

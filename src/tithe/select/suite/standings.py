@@ -7,11 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from tithe.report.html import MISSING
+from tithe.select.suite.grid import CONTROLS
+from tithe.select.suite.verdicts import judge
+
 BASELINE, RIVAL = "all", "random"
+TRACKS = {"T0": "labels are bought, only those of chosen rows are read", "T1": "all labels are known"}
+CONTROLS_HEAD = ("track", "wrong labels", "other reader", "fine-tuned", "verdict")
 HEAD = (
-    *("strategy", "rows", "steps", "accuracy", "macro F1", "worst class", "of all"),
-    *("against random", "p", "p, Holm", "selection s", "training s"),
+    *("strategy", "track", "rows", "steps", "accuracy", "macro F1", "worst class", "of all"),
+    *("against random", "p", "p, Holm", "wrong labels", "other reader", "fine-tuned"),
+    *("selection s", "training s", "verdict"),
 )
+Line = dict[str, Any]  # one of `compute_standings`
+Group = dict[int, dict[str, Any]]  # the trials of a strategy at a budget, by seed
 
 
 def compute_standings(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -20,15 +29,37 @@ def compute_standings(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]
     Intervals are Student's 95 % intervals over the seeds. The test is the paired t-test against `random` at the same
     budget over the same seeds. With one seed there is neither. `p_holm` is corrected for all tests of the suite.
     """
-    groups: dict[tuple[str, float], dict[int, dict[str, Any]]] = {}
+    groups: dict[tuple[str, float], Group] = {}
     for result in results:
         groups.setdefault((result["strategy"], result["budget"]), {})[result["seed"]] = result
-    full = _values(next((g for (name, _), g in groups.items() if name == BASELINE), {}), "accuracy")
-    lines = [_line(name, budget, group, groups, full) for (name, budget), group in groups.items()]
-    tests = [line["against_random"] for line in lines if is_tested(line)]
-    for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
-        test["p_holm"] = p
+    full = next((group for (name, _), group in groups.items() if name == BASELINE), {})
+    lines = [_line(group, groups.get((RIVAL, budget), {}), full) for (_, budget), group in groups.items()]
+    _correct([line["against_random"] for line in lines])
+    for name in _READERS:  # each a family of tests of its own
+        _correct([line["controls"][name]["against_random"] for line in lines if line["controls"][name]])
+    for line in lines:
+        line["verdict"] = _verdict(line, lines)
     return sorted(lines, key=lambda line: (line["budget"], -line["accuracy"]["mean"]))
+
+
+def _correct(tests: Sequence[dict[str, Any] | None]) -> None:
+    """Set the `p_holm` of those that have a p-value."""
+    tested = [test for test in tests if test is not None and test["p"] is not None]
+    for test, p in zip(tested, holm([test["p"] for test in tested]), strict=True):
+        test["p_holm"] = p
+
+
+def _verdict(line: Line, lines: Sequence[Line]) -> dict[str, str] | None:
+    """Return the words of `verdicts.judge`, and the numbers that decided; None without random rows to compare with."""
+    if line["strategy"] == BASELINE or line["against_random"] is None:
+        return None
+    shares = {
+        other["strategy"]: (other["controls"]["wrong"] or {}).get("share_of_all")
+        for other in lines
+        if other["budget"] == line["budget"]
+    }
+    reader = (line["controls"]["reader"] or {}).get("against_random")
+    return judge(line["against_random"], reader, shares[line["strategy"]], shares.get(RIVAL))._asdict()
 
 
 def is_tested(line: dict[str, Any]) -> bool:
@@ -46,35 +77,55 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _line(
-    name: str,
-    budget: float,
-    group: dict[int, dict[str, Any]],
-    groups: dict[tuple[str, float], dict[int, dict[str, Any]]],
-    full: dict[int, float],
-) -> dict[str, Any]:
-    accuracy = _values(group, "accuracy")
-    share = [accuracy[seed] / full[seed] for seed in accuracy if seed in full]
+_READERS = ("reader", "finetune")  # controls in which the same rows train another model
+
+
+def _line(group: Group, rival: Group, full: Group) -> Line:
+    first = next(iter(group.values()))
+    accuracy, full_accuracy = _values(group, "accuracy"), _values(full, "accuracy")
     seconds = [sum(result["selection_seconds"].values()) for result in group.values()]
     return {
-        "strategy": name,
-        "budget": budget,
-        "options": next(iter(group.values())).get("options", {}),
+        "strategy": first["strategy"],
+        "budget": first["budget"],
+        "track": first.get("track", "T1") + ("w" if first.get("weighted") else ""),
+        "options": first.get("options", {}),
         "seeds": len(group),
-        "rows": next(iter(group.values()))["rows"],
-        "steps": next(iter(group.values()))["steps"],
+        "rows": first["rows"],
+        "steps": first["steps"],
         "accuracy": interval(list(accuracy.values())),
         "f1": interval(list(_values(group, "f1").values())),
         "worst_class_accuracy": float(np.mean([result["worst_class_accuracy"] for result in group.values()])),
-        "share_of_all": float(np.mean(share)) if share else None,
+        "share_of_all": _share(accuracy, full_accuracy),
         "selection_seconds": float(np.median(seconds)),
         "train_seconds": float(np.median([result["train_seconds"] for result in group.values()])),
-        "against_random": _against(accuracy, _values(groups.get((RIVAL, budget), {}), "accuracy")),
+        "against_random": _against(accuracy, _values(rival, "accuracy")),
+        "controls": {name: _control(name, group, rival, full) for name in CONTROLS},
     }
 
 
-def _values(group: dict[int, dict[str, Any]], score: str) -> dict[int, float]:
+def _control(name: str, group: Group, rival: Group, full: Group) -> dict[str, Any] | None:
+    """Return what a control measured; None where it did not run. Wrong labels count as a share of the true ones'."""
+    own, random, on_all = (_controlled(trials, name) for trials in (group, rival, full))
+    if not own:
+        return None
+    measured = {"accuracy": interval(list(own.values()))}
+    if name not in _READERS:
+        return {**measured, "share_of_all": _share(own, _values(full, "accuracy"))}
+    return {**measured, "share_of_all": _share(own, on_all), "against_random": _against(own, random)}
+
+
+def _controlled(group: Group, name: str) -> dict[int, float]:
+    records = {seed: trial.get("controls", {}).get(name) for seed, trial in group.items()}
+    return {seed: float(record["accuracy"]) for seed, record in records.items() if record}
+
+
+def _values(group: Group, score: str) -> dict[int, float]:
     return {seed: float(result["test"][score]) for seed, result in group.items()}
+
+
+def _share(scores: dict[int, float], full: dict[int, float]) -> float | None:
+    shares = [scores[seed] / full[seed] for seed in scores if full.get(seed)]
+    return float(np.mean(shares)) if shares else None
 
 
 def interval(values: Sequence[float]) -> dict[str, float | None]:
@@ -100,10 +151,12 @@ def _against(scores: dict[int, float], rival: dict[int, float]) -> dict[str, flo
     return {"difference": float(gains.mean()), "p": float(stats.ttest_1samp(gains, 0.0).pvalue), "p_holm": None}
 
 
-def text(lines: Sequence[dict[str, Any]], equal_steps: bool) -> str:
-    """Return the table as Markdown, readable in a terminal."""
-    training = "as many optimizer steps as on all rows" if equal_steps else "as many epochs as on all rows"
-    grid = [list(HEAD), *(cells(line) for line in lines)]
+def text(lines: Sequence[Line], training: str) -> str:
+    """Return the table as Markdown, readable in a terminal, and below it the verdicts with the numbers that decided.
+
+    `training` says how the trials were trained.
+    """
+    grid = [head(lines), *(cells(line) for line in lines)]
     widths = [max(len(row[i]) for row in grid) for i in range(len(HEAD))]
     table = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in grid]
     rule = " | ".join("-" * width for width in widths)
@@ -114,10 +167,42 @@ def text(lines: Sequence[dict[str, Any]], equal_steps: bool) -> str:
     )
     note += f" Options: {own}." if (own := options_of(lines)) else ""
     cautions = "".join(f"\n! {caution}" for caution in notes(lines))
-    return "\n".join([f"| {row} |" for row in [table[0], rule, *table[1:]]] + ["", note + cautions])
+    decided = [f"- {sentence}" for sentence in verdicts(lines)]
+    table = [f"| {row} |" for row in [table[0], rule, *table[1:]]]
+    return "\n".join([title(lines), "", *table, "", note + cautions, *(["", *decided] if decided else [])])
 
 
-def notes(lines: Sequence[dict[str, Any]]) -> list[str]:
+def track_of(lines: Sequence[Line]) -> str:
+    """Return the track of a table, the same for all lines; those whose rows have weights say so themselves."""
+    track: str = lines[0]["track"]
+    return track.rstrip("w")
+
+
+def title(lines: Sequence[Line]) -> str:
+    """Return the title of a table, with its track."""
+    return f"Strategies compared, track {track_of(lines)}: {TRACKS[track_of(lines)]}"
+
+
+def head(lines: Sequence[Line]) -> list[str]:
+    """Return the head of the table of some lines."""
+    return [count_name(lines) if name == "rows" else name for name in HEAD]
+
+
+def count_name(lines: Sequence[Line]) -> str:
+    """Return what the number of chosen rows counts."""
+    return "labels bought" if track_of(lines) == "T0" else "rows"
+
+
+def verdicts(lines: Sequence[Line]) -> list[str]:
+    """Return the verdict on each strategy and budget with the numbers that decided, each in one line."""
+    return [
+        f"{name_of(line)}: {line['verdict']['words']} ({line['verdict']['because']})"
+        for line in lines
+        if line["verdict"]
+    ]
+
+
+def notes(lines: Sequence[Line]) -> list[str]:
     """Return what speaks against a comparison: unequal optimizer steps, and missing references, each in one line."""
     steps = {line["steps"] for line in lines}
     cautions = []
@@ -150,22 +235,36 @@ def name_of(line: dict[str, Any]) -> str:
     return BASELINE if line["strategy"] == BASELINE else f"{line['strategy']} {100 * line['budget']:g} %"
 
 
-def cells(line: dict[str, Any]) -> list[str]:
+def cells(line: Line) -> list[str]:
     """Return the formatted cells of a record, one for each column of `HEAD`."""
     against = line["against_random"] or {}
     return [
         name_of(line),
+        line["track"],
         str(line["rows"]),
-        str(line["steps"]),
+        str(line["steps"] or MISSING),
         _plus_minus(line["accuracy"]),
         _plus_minus(line["f1"]),
         f"{line['worst_class_accuracy']:.3f}",
-        "–" if line["share_of_all"] is None else f"{100 * line['share_of_all']:.1f} %",
-        f"{against['difference']:+.4f}" if against else "–",
-        *("–" if (p := against.get(name)) is None else f"{p:.3f}" for name in ("p", "p_holm")),
+        _percent(line["share_of_all"]),
+        f"{against['difference']:+.4f}" if against else MISSING,
+        *(MISSING if (p := against.get(name)) is None else f"{p:.3f}" for name in ("p", "p_holm")),
+        *(_control_cell(line, name) for name in CONTROLS),
         f"{line['selection_seconds']:.1f}",
         f"{line['train_seconds']:.1f}",
+        line["verdict"]["words"] if line["verdict"] else MISSING,
     ]
+
+
+def _control_cell(line: Line, name: str) -> str:
+    if line["controls"][name] is None:
+        return MISSING if name == "wrong" and line["strategy"] == BASELINE else "not run"
+    against = line["controls"][name].get("against_random")
+    return _percent(line["controls"][name]["share_of_all"]) + (f", {against['difference']:+.4f}" if against else "")
+
+
+def _percent(share: float | None) -> str:
+    return MISSING if share is None else f"{100 * share:.1f} %"
 
 
 def _plus_minus(value: dict[str, float | None]) -> str:

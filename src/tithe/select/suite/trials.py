@@ -9,8 +9,8 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,16 @@ from tithe.errors import InputError, Interrupted
 from tithe.models import features, inference
 from tithe.progress import bar
 from tithe.select.buying.tracks import check_track
-from tithe.select.choose import choose_rows
+from tithe.select.choose import SelectionResult, choose_rows
 from tithe.select.outputs import summary
 from tithe.select.rounds import check_budget, learns
 from tithe.select.settings import check_unedited, code_hashes, overridden, parse_options
+from tithe.select.strategies import Matches
+from tithe.select.suite import controls
+from tithe.select.suite.controls import Controls
+from tithe.select.suite.grid import Grid, Trial
 from tithe.select.suite.options import Options, by_strategy
+from tithe.select.suite.probe import probe
 from tithe.tasks import open_checked
 from tithe.train import devices, optimizer, trainer
 from tithe.train.setup import Setup, open_setup
@@ -37,6 +42,7 @@ from tithe.train.trainer import FitOptions
 logger = logging.getLogger("tithe")
 
 FILE, TRIALS = "suite.json", "trials"
+Record = dict[str, Any]  # of a trial, as its file has it
 
 # Settings of a run's config that would make the trials unequal, or need validation rows.
 _NOT_USED = (
@@ -45,54 +51,7 @@ _NOT_USED = (
 )
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One strategy at one budget, with one seed for split, selection and training."""
-
-    strategy: str
-    budget: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The trials of a suite.
-
-    They always include the baseline on all rows, which has one budget, and class-balanced random rows.
-
-    Attributes
-    ----------
-    equal_steps
-        Whether every trial gets as many optimizer steps as the baseline; otherwise as many epochs.
-    options
-        Of strategies, by `option` or `strategy.option`, over those of the config; see `options.by_strategy`.
-    """
-
-    strategies: Sequence[str]
-    budgets: Sequence[float]
-    seeds: Sequence[int]
-    equal_steps: bool = True
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Refuse a budget or seed given twice: its trials would make differences look more certain than they are."""
-        for name, values in (("budgets", self.budgets), ("seeds", self.seeds)):
-            if twice := [value for value in values if values.count(value) > 1]:
-                raise InputError(f"{name} {', '.join(map(str, values))}: write {twice[0]} once")
-
-    @property
-    def all_strategies(self) -> list[str]:
-        """The strategies, the two that are always included first."""
-        return list(dict.fromkeys(["all", "random", *self.strategies]))
-
-    def trials(self) -> Iterator[Trial]:
-        """Yield every combination, seed by seed."""
-        for seed, name in itertools.product(self.seeds, self.all_strategies):
-            for budget in [1.0] if name == "all" else self.budgets:
-                yield Trial(name, budget, seed)
-
-
-def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> list[dict[str, Any]]:
+def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> list[Record]:
     """Run all trials that are not done yet; return the results of all.
 
     Each seed has its own split, shared by all strategies, so that they can be compared in pairs. Nothing is selected
@@ -108,13 +67,16 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     Raises
     ------
     InputError
-        A strategy, an option, a budget or the config is invalid, or there are no test rows; nothing was run.
+        A strategy, an option, a budget, a control or the config is invalid, there are no test rows, or the folder has
+        trials of another track; nothing was run.
     Interrupted
         A signal requested a stop; finished trials are kept.
     """
     trials, strategies = list(grid.trials()), grid.all_strategies
     _refuse_namesakes(strategies)
-    suite = _Suite(*by_strategy(base, strategies, grid.options), grid.equal_steps)
+    controls.check(grid.controls, base)
+    _refuse_other_track(out, (base.select or config.Select()).track)
+    suite = _Suite(*by_strategy(base, strategies, grid.options), grid)
     for name in strategies:
         settings = suite.settings(Trial(name, 0.1, 0))
         parse_options(plugins.load("strategies", name), settings)
@@ -129,13 +91,13 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     code = {trial: code_hashes(suite.settings(trial)) for trial in trials}
     files = {trial: out / TRIALS / f"{suite.file_name(trial, code[trial])}.json" for trial in trials}
     done = {trial: result for trial in trials if (result := _finished(files[trial])) is not None}
-    pending = [trial for trial in trials if trial not in done]
+    pending = [trial for trial in trials if trial not in done or controls.missing(done[trial], grid.controls)]
     if len(pending) < len(trials):
         logger.info("%d of %d trials are already done", len(trials) - len(pending), len(trials))
     _check_rows(suite, pending)
     with interrupts.deferred() as stop, bar("trials", len(trials), "trials") as tick:
         tick(len(trials) - len(pending))
-        for trial, result in _results(suite, pending, processes):
+        for trial, result in _results(suite, [(trial, done.get(trial)) for trial in pending], processes):
             check_unedited(result, code[trial])
             storage.write_sealed(files[trial], result)
             done[trial] = result
@@ -161,12 +123,22 @@ def _check_rows(suite: _Suite, trials: Sequence[Trial]) -> None:
             check_budget(splits.pool_labels, suite.settings(trial))
 
 
-def _finished(file: Path) -> dict[str, Any] | None:
+def _finished(file: Path) -> Record | None:
     """Return the result of an earlier trial; None if there is none that its own hash vouches for."""
     result = storage.read_sealed(file)
     if result is None and file.exists():
         logger.warning("%s was edited or damaged, or is of an earlier version: its trial runs again", file)
     return result
+
+
+def _refuse_other_track(out: Path, track: str) -> None:
+    """Keep strategies that read all labels out of one table with those that buy theirs."""
+    for file in sorted((out / TRIALS).glob("*.json")):
+        other = (storage.read_sealed(file) or {"track": track}).get("track", "T1")
+        if other != track:
+            raise InputError(
+                f"{out} has trials of track {other}, which no table shows beside {track}: choose another --out"
+            )
 
 
 def _refuse_namesakes(strategies: Sequence[str]) -> None:
@@ -185,9 +157,9 @@ def _describe(trial: Trial) -> dict[str, Any]:
 class _Suite:
     """Runs trials in this process, with one setup for all trials of a seed."""
 
-    def __init__(self, base: config.Run, options: Options, equal_steps: bool) -> None:
-        self.base, self.options, self.equal_steps = base, options, equal_steps
-        self._setups: dict[int, Setup] = {}
+    def __init__(self, base: config.Run, options: Options, grid: Grid) -> None:
+        self.base, self.options, self.grid = base, options, grid
+        self._opened: dict[int, tuple[Setup, Controls]] = {}
 
     def settings(self, trial: Trial) -> config.Select:
         """Return the settings of a trial's selection."""
@@ -201,16 +173,24 @@ class _Suite:
         base, name = self.base, plugins.short_name(trial.strategy)
         dump = {key: value for key, value in config.dump(base).items() if key not in ("name", "out", "track", "seed")}
         content = [key for source, _ in find_sources(base.data) for key in source.key]
-        cache_key = [dump, _describe(trial), self.equal_steps, *content]
+        cache_key = [dump, _describe(trial), self.grid.equal_steps, *content]
+        cache_key += [{"head": self.grid.head}] if self.grid.head != "trained" else []
         cache_key += [code] if code else []
         cache_key += [{"options": self.options[name]}] if self.options[name] else []
         return f"{name}-{trial.budget:g}-{trial.seed}-{storage.digest(cache_key)[:12]}"
 
-    def run(self, trial: Trial) -> dict[str, Any]:
-        """Select rows, train new weights on them, test."""
-        if trial.seed not in self._setups:  # trials are ordered by seed, so one setup at a time is enough
-            self._setups = {trial.seed: _open(self.base, trial.seed)}
-        return _run_trial(self._setups[trial.seed], self.settings(trial), trial, self.equal_steps)
+    def run(self, trial: Trial, earlier: Record | None) -> Record:
+        """Select rows, train new weights on them, test; an earlier record of these rows gets what it lacks."""
+        if trial.seed not in self._opened:  # trials are ordered by seed, so one setup at a time is enough
+            setup, grid = _open(self.base, trial.seed), self.grid
+            self._opened = {trial.seed: (setup, Controls(setup, lambda of, result: _test(of, result, grid)["test"]))}
+        setup, measure = self._opened[trial.seed]
+        result = choose_rows(setup, self.settings(trial))
+        record = earlier
+        if record is None or record["rows_sha256"] != summary(result)["rows_sha256"]:
+            record = _run_trial(setup, result, trial, self.grid)
+        new = {name: measure.run(name, result) for name in controls.missing(record, self.grid.controls)}
+        return {**record, "controls": {**record.get("controls", {}), **new}}
 
 
 def _open(base: config.Run, seed: int) -> Setup:
@@ -220,31 +200,34 @@ def _open(base: config.Run, seed: int) -> Setup:
     return open_setup(task, task.load(), accelerator)
 
 
-def _results(suite: _Suite, trials: list[Trial], processes: int) -> Iterator[tuple[Trial, dict[str, Any]]]:
+def _results(
+    suite: _Suite, trials: Sequence[tuple[Trial, Record | None]], processes: int
+) -> Iterator[tuple[Trial, Record]]:
+    names = [trial for trial, _ in trials]
     if processes == 1:
-        yield from ((trial, suite.run(trial)) for trial in trials)
+        yield from ((trial, suite.run(trial, earlier)) for trial, earlier in trials)
         return
     threads = max(1, (os.cpu_count() or 1) // processes)
-    initializer = _start_worker, (suite.base, suite.options, suite.equal_steps)
+    initializer = _start_worker, (suite.base, suite.options, suite.grid)
     # Children read the variable when they load their libraries.
     with (
         storage.environment_variable("OMP_NUM_THREADS", str(threads)),
         multiprocessing.get_context("spawn").Pool(processes, *initializer) as pool,
     ):
-        yield from zip(trials, pool.imap(_run_in_worker, trials), strict=True)
+        yield from zip(names, pool.imap(_run_in_worker, trials), strict=True)
 
 
 _worker: list[_Suite] = []  # the suite of a worker process
 
 
-def _start_worker(base: config.Run, options: Options, equal_steps: bool) -> None:
+def _start_worker(base: config.Run, options: Options, grid: Grid) -> None:
     # A signal to the process group is for the parent, which ends its workers with SIGTERM.
     interrupts.ignore(each for each in interrupts.STOPPING if each != signal.SIGTERM)
-    _worker.append(_Suite(base, options, equal_steps))
+    _worker.append(_Suite(base, options, grid))
 
 
-def _run_in_worker(trial: Trial) -> dict[str, Any]:
-    return _worker[0].run(trial)
+def _run_in_worker(trial: tuple[Trial, Record | None]) -> Record:
+    return _worker[0].run(*trial)
 
 
 def _has_rounds(base: config.Run, strategy: str) -> bool:
@@ -252,25 +235,37 @@ def _has_rounds(base: config.Run, strategy: str) -> bool:
     return learns(strategy, encoder_is_trained=base.model.freeze != "all")
 
 
-def _run_trial(setup: Setup, settings: config.Select, trial: Trial, equal_steps: bool) -> dict[str, Any]:
-    result = choose_rows(setup, settings)
-    splits = setup.splits.with_train_rows(result.selection.rows, setup.run.data, trial.seed)
-    started = time.monotonic()
-    steps, probs_NC, labels_N = _train_and_test(setup, splits, equal_steps)
-    matrix_CC = metrics.confusion(labels_N, probs_NC.argmax(axis=1), len(splits.labels))
-    per_class = metrics.per_class(matrix_CC)
+def _run_trial(setup: Setup, result: SelectionResult, trial: Trial, grid: Grid) -> Record:
+    settings, is_weighted = result.settings, (result.selection.weight != 1).any()
     return {
         **_describe(trial),
+        "track": settings.track,
+        **({"weighted": True} if is_weighted else {}),
         **({"options": settings.options} if settings.options else {}),
         **result.code,
+        **_test(setup, result, grid),
+        "selection_seconds": result.seconds,
+        "rows_sha256": summary(result)["rows_sha256"],
+        "split_sha256": setup.splits.split.hash,
+    }
+
+
+def _test(setup: Setup, result: SelectionResult, grid: Grid) -> Record:
+    """Train on the chosen rows; return the part of a trial's record that this gives."""
+    splits = setup.splits.with_train_rows(result.selection.rows, setup.run.data, setup.run.seed)
+    started = time.monotonic()
+    if grid.head == "probe" and setup.network.on_features:
+        is_matched = isinstance(plugins.load("strategies", result.chooser), Matches)
+        steps, (probs_NC, labels_N) = 0, probe(setup, result.selection, is_matched)
+    else:
+        steps, probs_NC, labels_N = _train_and_test(setup, splits, grid.equal_steps)
+    per_class = metrics.per_class(metrics.confusion(labels_N, probs_NC.argmax(axis=1), len(splits.labels)))
+    return {
         "rows": len(splits.train),
         "steps": steps,
         "test": metrics.summary(labels_N, probs_NC),
         "worst_class_accuracy": float(per_class.recall[per_class.support > 0].min()),
-        "selection_seconds": result.seconds,
         "train_seconds": round(time.monotonic() - started, 3),
-        "rows_sha256": summary(result)["rows_sha256"],
-        "split_sha256": splits.split.hash,
     }
 
 

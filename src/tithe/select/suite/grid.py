@@ -1,0 +1,75 @@
+"""The grid of a suite: strategies × budgets × seeds, and the controls of each trial."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tithe.errors import InputError
+
+# wrong: every label of the pool is wrong; reader: a linear model of words; finetune: the encoder trained on the rows.
+CONTROLS = ("wrong", "reader", "finetune")
+HEADS = ("trained", "probe")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One strategy at one budget, with one seed for split, selection and training."""
+
+    strategy: str
+    budget: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The trials of a suite.
+
+    They always include the baseline on all rows, which has one budget, and class-balanced random rows.
+
+    Attributes
+    ----------
+    equal_steps
+        Whether every trial gets as many optimizer steps as the baseline; otherwise as many epochs.
+    options
+        Of strategies, by `option` or `strategy.option`, over those of the config; see `options.by_strategy`.
+    head
+        Of a frozen encoder: trained as the config says, or a `probe`, a logistic regression whose penalty each trial
+        chooses on its own rows.
+    controls
+        Those of `CONTROLS` that are measured besides, to tell what an accuracy is worth.
+    """
+
+    strategies: Sequence[str]
+    budgets: Sequence[float]
+    seeds: Sequence[int]
+    equal_steps: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+    controls: Sequence[str] = ()
+    head: str = "trained"
+
+    def __post_init__(self) -> None:
+        """Refuse a budget or seed given twice: its trials would make differences look more certain than they are."""
+        for name, values in (("budgets", self.budgets), ("seeds", self.seeds)):
+            if twice := [value for value in values if values.count(value) > 1]:
+                raise InputError(f"{name} {', '.join(map(str, values))}: write {twice[0]} once")
+
+    @property
+    def training(self) -> str:
+        """How the trials were trained, in words."""
+        if self.head == "probe":
+            return "a logistic regression each, its penalty chosen on its own rows"
+        return f"as many {'optimizer steps' if self.equal_steps else 'epochs'} as on all rows"
+
+    @property
+    def all_strategies(self) -> list[str]:
+        """The strategies, the two that are always included first."""
+        return list(dict.fromkeys(["all", "random", *self.strategies]))
+
+    def trials(self) -> Iterator[Trial]:
+        """Yield every combination, seed by seed."""
+        for seed, name in itertools.product(self.seeds, self.all_strategies):
+            for budget in [1.0] if name == "all" else self.budgets:
+                yield Trial(name, budget, seed)
