@@ -34,6 +34,12 @@ def test_no_class_starves_and_uniform_is_uniform() -> None:
         quotas(labels, 2, "stratified", 1)
 
 
+def test_quotas_in_other_proportions_keep_floors_and_sizes() -> None:
+    labels = np.repeat([0, 1, 2], [50, 30, 20])
+    assert quotas(labels, 20, "stratified", 0, np.array([1.0, 3.0, 0.0])).tolist() == [5, 15, 0]
+    assert quotas(labels, 20, "stratified", 1, np.array([0.0, 0.5, 0.5])).tolist() == [1, 10, 9]
+
+
 @pytest.mark.parametrize("budget", [0.0, -0.1, 1.1, float("nan")])
 def test_a_budget_is_a_share(budget: float) -> None:
     with pytest.raises(InputError, match="budget"):

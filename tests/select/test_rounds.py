@@ -15,7 +15,7 @@ from tithe.select.budget import budget_rows, quotas
 from tithe.select.pool import Pool
 from tithe.select.rounds import History, check_rounds, choose_round, strategy_of, totals
 from tithe.select.settings import fingerprint
-from tithe.select.strategies import Picks, Scores
+from tithe.select.strategies import Divides, Picks, Scores
 
 IN_ROUNDS = [
     name for name, module in plugins.each("strategies") if isinstance(module, Scores | Picks) and name != "all"
@@ -32,7 +32,7 @@ def test_rounds_are_disjoint_and_sum_to_the_budget(name: str, balance: str) -> N
         history = choose_round(found, asked, 7, history)
     assert len(history.rows) == len(set(history.rows)) == budget_rows(len(found), 0.3) == 36
     assert np.bincount(history.rounds).tolist() == [9, 9, 9, 9] == np.diff([0, *totals(120, asked)]).tolist()
-    if balance == "stratified":
+    if balance == "stratified" and not isinstance(plugins.load("strategies", name), Divides):
         counts = np.bincount(found.labels[history.rows]).tolist()
         assert counts == quotas(found.labels, 36, balance, 1).tolist()
     again = History.from_json(history.as_json())

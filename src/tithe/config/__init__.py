@@ -16,6 +16,7 @@ from tithe.config import unused
 from tithe.config.data import Data, Layout
 from tithe.config.explain import explain_mistakes, known_keys, required_keys
 from tithe.config.files import override, read, read_mapping
+from tithe.config.filter import Filter
 from tithe.config.schema import (
     Checkpoint,
     ClearML,
@@ -37,6 +38,7 @@ __all__ = [
     "ClearML",
     "Count",
     "Data",
+    "Filter",
     "Images",
     "Layout",
     "MLflow",

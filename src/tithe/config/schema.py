@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from tithe.config.data import Data
+from tithe.config.filter import Filter
 from tithe.config.values import Betas, Choices, Count, Decay, PathStr, Positive, Range, Ratio, RatioRange, Section, Seed
 from tithe.storage import run_files
 
@@ -119,6 +120,14 @@ class Select(Section):
         "fresh", description="between rounds: train a new model, or go on with that of the round before"
     )
     options: dict[str, Any] = Field({}, description="the strategy's own settings, documented in its file")
+    filter: Filter = Filter()
+
+    @model_serializer(mode="wrap")
+    def _without_unset_filters(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out filters that are not set: selections of versions without filters are still the same."""
+        values: dict[str, Any] = handler(self)
+        own = {name: value for name, value in values.pop("filter", {}).items() if value is not None}
+        return {**values, **({"filter": own} if own else {})}
 
     @model_validator(mode="before")
     @classmethod

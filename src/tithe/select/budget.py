@@ -7,7 +7,7 @@ from math import floor as floor_of
 import numpy as np
 
 from tithe import config
-from tithe.arrays import Rows
+from tithe.arrays import Array, Rows
 from tithe.data.splits import largest_remainder
 from tithe.errors import InputError
 
@@ -17,8 +17,13 @@ def budget_rows(rows: int, fraction: float) -> int:
     return min(rows, max(1, floor_of(fraction * rows + 0.5 + 1e-9)))
 
 
-def quotas(labels_N: Rows, count: int, balance: str, floor: int) -> Rows:
+def quotas(labels_N: Rows, count: int, balance: str, floor: int, want_C: Array | None = None) -> Rows:
     """Share a budget among the classes, exactly; each gets `floor` of its rows first, so that none starves.
+
+    Parameters
+    ----------
+    want_C
+        In proportion to what the classes share it, shape (C,), instead of their sizes or equally.
 
     Raises
     ------
@@ -32,14 +37,17 @@ def quotas(labels_N: Rows, count: int, balance: str, floor: int) -> Rows:
             f"select.budget gives {count} rows, fewer than the {first_C.sum()} that {int((sizes_C > 0).sum())} classes "
             f"need at select.floor {floor}: raise the budget, or lower the floor"
         )
-    weights_C = sizes_C if balance == "stratified" else (sizes_C > 0).astype(np.int64)
-    want_C = np.maximum(count * weights_C / weights_C.sum() - first_C, 0)
-    return first_C + largest_remainder(want_C, count - int(first_C.sum()), sizes_C - first_C)
+    if want_C is None:
+        want_C = sizes_C if balance == "stratified" else (sizes_C > 0).astype(np.int64)
+    more_C = np.maximum(count * want_C / want_C.sum() - first_C, 0)
+    return first_C + largest_remainder(more_C, count - int(first_C.sum()), sizes_C - first_C)
 
 
-def remaining_quota(labels_N: Rows, total: int, settings: config.Select, taken: Rows) -> Rows:
-    """Return how many rows each class still gets, shape (C,), summing to what is left of the total."""
-    quota_C = quotas(labels_N, total, settings.balance, settings.floor)
+def remaining_quota(
+    labels_N: Rows, total: int, settings: config.Select, taken: Rows, want_C: Array | None = None
+) -> Rows:
+    """Return how many rows each class still gets, shape (C,), summing to what is left of the total; see `quotas`."""
+    quota_C = quotas(labels_N, total, settings.balance, settings.floor, want_C)
     more_C: Rows = np.maximum(quota_C - np.bincount(labels_N[taken], minlength=len(quota_C)), 0)
     for _ in range(int(more_C.sum()) - (total - len(taken))):  # a larger total may give a class one row less
         more_C[more_C.argmax()] -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tithe.select.buying.ledger import Ledger
 from tithe.select.buying.rescore import rescore_with_bought
 from tithe.select.buying.tracks import check_track
 from tithe.select.explain import explain
+from tithe.select.filters import filtered, reason
 from tithe.select.pool import Pool
 from tithe.select.rescore import UNSCORED, Rescore, Rescored, rescore_with_model
 from tithe.select.rounds import History, check_budget, check_rounds, choose_round, decision_of, strategy_of
@@ -60,6 +61,8 @@ class SelectionResult:
         Number, strategy and SHA-256 of the scoring model of each round.
     code
         What tells versions of the strategies apart; see `settings.code_hashes`.
+    left_out
+        Positions in the pool of the rows that each filter left out before the choice, by its name.
     """
 
     pool: Pool
@@ -71,6 +74,7 @@ class SelectionResult:
     seconds: dict[str, float]
     rounds: tuple[dict[str, Any], ...]
     code: dict[str, str]
+    left_out: Mapping[str, Rows]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -119,29 +123,31 @@ def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = Non
     rescore = _rescore(setup, settings, inputs.data.labels)
     journal, code = RoundJournal.open(inputs), code_hashes(settings)
     history = journal.history()
-    if settings.retrain == "warm":  # the models of finished rounds, again: the next goes on with the last of them
-        for number in range(1, history.done):
-            rescore(history.rows[history.rounds < number])
     of_truth = SignalInputs(truth or setup, settings)
     pool, cost = compute_signals(of_truth, list({strategy_of(settings, 0), settings.strategy}))
     pool = Pool.of(None if settings.track == "T0" else inputs.data.labels, pool.ids, pool.signals)
     needs = plugins.load("strategies", settings.strategy).NEEDS
     started = time.monotonic()
+    left = filtered(pool, settings)
+    if settings.retrain == "warm":  # the models of finished rounds, again: the next goes on with the last of them
+        for number in range(1, history.done):
+            rescore(left.kept[history.rows[history.rounds < number]])
     rounds_ = 1 if settings.strategy == "all" else settings.rounds
     for number in range(history.done, rounds_):
-        found = rescore(history.rows) if number else UNSCORED
-        scored = pool.with_signals({name: array for name, array in found.signals.items() if name in needs})
-        history = choose_round(scored, settings, inputs.seed, history, found.evidence)
+        found = rescore(left.kept[history.rows]) if number else UNSCORED
+        scored = left.pool.with_signals({name: left.of(a) for name, a in found.signals.items() if name in needs})
+        history = choose_round(scored, left.settings, inputs.seed, history, found.evidence)
         check_unedited(code_hashes(settings), code)
         journal.add(number, history, found)
-    selection = history.selection()
+    selection = left.whole(history.selection())
     seconds = {"signals": round(cost, 3), "choice": round(time.monotonic() - started, 3)}
     share = f"{len(selection)} of {len(pool)} training rows"
     share += " with wrong labels" if truth else ""
     logger.info("%s chose %s in %.1f s", plugins.short_name(settings.strategy), share, sum(seconds.values()))
     pool = Pool.of(inputs.data.labels, pool.ids, pool.signals)  # the choice is over: reports count classes
     rows = inputs.labels, inputs.data
-    return SelectionResult(pool, selection, settings, inputs.seed, *rows, seconds, tuple(journal.rounds), code)
+    rounds = tuple(journal.rounds)
+    return SelectionResult(pool, selection, settings, inputs.seed, *rows, seconds, rounds, code, left.left_out)
 
 
 def _rescore(setup: Setup, settings: config.Select, labels_N: Rows) -> Rescore:
@@ -241,4 +247,10 @@ def _select(run: config.Run, settings: config.Select, load: Callable[[Task], Spl
 
 def explain_row(result: SelectionResult, row: int) -> str:
     """Return why a row of the data file was chosen or not; see `explain.explain`."""
-    return explain(result.pool, result.selection, result.settings, result.seed, result.names, row)
+    pool, selection, (places,) = result.pool, result.selection, np.nonzero(result.pool.ids == row)
+    if len(places) and (why := reason(pool, result.left_out, result.names, int(places[0]))):
+        return why
+    if result.left_out:  # a strategy has scores for the rows that it saw
+        kept = np.setdiff1d(np.arange(len(pool)), np.concatenate(list(result.left_out.values())))
+        pool, selection = pool.take(kept), replace(selection, rows=np.searchsorted(kept, selection.rows))
+    return explain(pool, selection, result.settings, result.seed, result.names, row)

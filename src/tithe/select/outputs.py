@@ -56,6 +56,7 @@ def summary(result: SelectionResult) -> dict[str, Any]:
         "seed": result.seed,
         "rows": len(selection),
         "pool": len(result.pool),
+        **({"left_out": {by: len(rows) for by, rows in result.left_out.items()}} if result.left_out else {}),
         "rows_sha256": storage.digest_bytes(result.pool.ids[selection.rows].tobytes()),
         "classes": {
             "pool": np.bincount(labels).tolist(),

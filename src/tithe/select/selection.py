@@ -14,7 +14,7 @@ from tithe.errors import TitheError
 from tithe.select.budget import budget_rows, quotas, remaining_quota
 from tithe.select.pool import Pool
 from tithe.select.settings import parse_options
-from tithe.select.strategies import Matches, Picks, Scores, Strategy
+from tithe.select.strategies import Divides, Matches, Picks, Scores, Strategy
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,16 @@ class _StrategyCall:
             raise TitheError(f"strategy '{self.name}' scored in shape {score_N.shape} for {len(self.pool)} rows")
         return _finite(score_N, self.pool.ids, self.name)
 
+    def quota(self, groups_N: Rows) -> Rows:
+        """Return how many rows each group still gets, shape (C,), by the strategy's own division if it has one."""
+        want_C = None
+        if isinstance(self.strategy, Divides) and self.settings.balance == "stratified":
+            want_C = np.asarray(self.strategy.divide(self.pool, self.total, self.options), dtype=np.float64)
+            shape = (int(groups_N.max()) + 1,)
+            if want_C.shape != shape or not (np.isfinite(want_C) & (want_C >= 0)).all() or not want_C.any():
+                raise TitheError(f"strategy '{self.name}' has no number of at least 0 for each of {shape[0]} classes")
+        return remaining_quota(groups_N, self.total, self.settings, self.taken, want_C)
+
     def choose(self, among: Rows, count: int) -> tuple[Rows, Array]:
         """Choose from some rows, without those that are taken; return rows in the order of choice, and scores."""
         left = np.setdiff1d(among, self.taken)
@@ -171,7 +181,7 @@ def _finite(score_N: Array, ids_N: Rows, name: str) -> Array:
 def _matched(call: _StrategyCall, strategy: Matches[config.Section]) -> Selection:
     """Let a strategy choose among all classes at once, and check its quotas and weights; it knows no earlier rounds."""
     groups_N = call.groups if call.settings.balance != "none" else np.zeros(len(call.pool), dtype=np.int64)
-    quota_C = remaining_quota(groups_N, call.total, call.settings, call.taken)
+    quota_C = call.quota(groups_N)
     found = strategy.match(call.pool, quota_C, call.rng, call.options)
     order, weight_K = np.asarray(found[0], dtype=np.int64), np.asarray(found[1], dtype=np.float64)
     if weight_K.shape != order.shape or not (np.isfinite(weight_K) & (weight_K >= 0)).all():
@@ -183,8 +193,7 @@ def _matched(call: _StrategyCall, strategy: Matches[config.Section]) -> Selectio
 
 
 def _by_class(call: _StrategyCall) -> tuple[Rows, Array, Array]:
-    labels_N, settings = call.groups, call.settings
-    quota_C = remaining_quota(labels_N, call.total, settings, call.taken)
+    labels_N, quota_C = call.groups, call.quota(call.groups)
     orders, scores, fractions = [NOTHING], [np.zeros(0)], [np.zeros(0)]
     for c in np.flatnonzero(quota_C):
         order, score_K = call.choose(np.flatnonzero(labels_N == c), int(quota_C[c]))

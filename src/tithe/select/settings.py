@@ -84,6 +84,12 @@ def strategies_of(settings: config.Select) -> tuple[str, ...]:
     return (settings.strategy, first_strategy(settings)) if settings.rounds > 1 else (settings.strategy,)
 
 
+def filter_needs(settings: config.Select) -> tuple[str, ...]:
+    """Return the signals that the filters of a selection read."""
+    used = settings.filter
+    return (*(("probs",) if used.noise else ()), *(("embeddings",) if used.duplicates else ()))
+
+
 def code_hashes(settings: config.Select) -> dict[str, str]:
     """Return the SHA-256 of the strategies' code, by setting; of those that are part of tithe the `VERSION`, if any.
 

@@ -21,6 +21,7 @@ from tithe import config, plugins, storage
 from tithe.errors import InputError, Interrupted, TitheError
 from tithe.interrupts import StopRequest, deferred
 from tithe.progress import bar
+from tithe.select.settings import filter_needs
 from tithe.storage import run_files
 from tithe.tasks import Task
 from tithe.train import trainer
@@ -61,6 +62,8 @@ def check(run: config.Run) -> None:
             f"tune uses all training rows, but select.strategy '{run.select.strategy}' keeps only a part of them: "
             "set it to all, or remove one of the two"
         )
+    if run.select and filter_needs(run.select):
+        raise InputError("tune uses all training rows, but select.filter leaves some out: remove one of the two")
     tune = run.tune
     ranges = tune.learning_rate, tune.dropout, *([tune.encoder_learning_rate] if tune.encoder_learning_rate else [])
     choices = len({*tune.weight_decay}) * len({*tune.betas}) > 1

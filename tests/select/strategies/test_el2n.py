@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from support.pools import select, strategy
+from support.pools import select
+from tithe.select.geometry.ranks import error_norms
 from tithe.select.pool import Pool
 
 
@@ -15,7 +16,7 @@ from tithe.select.pool import Pool
 )
 def test_el2n_norms(logits: list[float], label: int, norm: float) -> None:
     p = np.exp(logits) / np.exp(logits).sum()
-    assert strategy("el2n").error_norms(p[None, None], np.array([label]))[0, 0] == pytest.approx(norm, abs=1e-6)
+    assert error_norms(p[None, None], np.array([label]))[0, 0] == pytest.approx(norm, abs=1e-6)
 
 
 def test_el2n_keeps_the_highest_after_the_very_highest() -> None:

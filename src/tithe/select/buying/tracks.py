@@ -24,8 +24,13 @@ def check_track(settings: config.Select) -> None:
     Raises
     ------
     InputError
-        A strategy is not of the track, or reads a model before there is one.
+        A strategy or a filter is not of the track, or reads a model before there is one.
     """
+    if settings.track == "T0" and settings.filter.noise:
+        raise InputError(
+            f"select.filter.noise {settings.filter.noise:g} reads all labels, and track T0 only those that were "
+            f"bought: leave it out, or set select.track to T1"
+        )
     for name in strategies_of(settings):
         module = plugins.load("strategies", name)
         needs, short = set(module.NEEDS), plugins.short_name(name)
@@ -36,10 +41,11 @@ def check_track(settings: config.Select) -> None:
                     f"10, or choose a strategy of track T1, such as el2n"
                 )
             continue
-        if labelled := needs & READ_LABELS:
+        if track_of(module) == "T1":
+            signals = ", ".join(sorted(needs & READ_LABELS))
+            reads = f"{signals}, which needs all labels" if signals else "the labels of all rows"
             raise InputError(
-                f"{short} reads {', '.join(sorted(labelled))}, which needs all labels: choose a strategy for "
-                f"select.track T0, such as margin, or set the track to T1"
+                f"{short} reads {reads}: choose a strategy for select.track T0, such as margin, or set the track to T1"
             )
         if settings.rounds == 1 and needs & PREDICTIONS and name != "all":
             raise InputError(

@@ -92,9 +92,9 @@ def greedy(
     all_N, many = np.arange(len(x_ND)), max(4 * _BLOCK, len(x_ND) // 16)  # rows refreshed in a round, for speed alone
     pool.refresh(all_N)
     while len(pool.gains) < k:
-        ahead_R, outside = _top(all_N, pool.scores(all_N), many)
+        ahead_R, outside = top(all_N, pool.scores(all_N), many)
         pool.refresh(ahead_R)
-        block_B, beside = _top(ahead_R, pool.scores(ahead_R), _BLOCK)
+        block_B, beside = top(ahead_R, pool.scores(ahead_R), _BLOCK)
         for row, score in islice(pool.race(block_B, max(outside, beside)), k - len(pool.gains)):
             pool.take(row, score)
     return Order(np.array(pool.picks[-k:], dtype=np.int64), np.array(pool.gains), pool.radius())
@@ -149,7 +149,7 @@ def _score(fixed_R: Array, rate: float, squared_R: Array) -> Array:
     return np.asarray(fixed_R + rate * np.sqrt(squared_R, dtype=np.float64))
 
 
-def _top(rows_R: Array, score_R: Array, size: int) -> tuple[Array, tuple[float, int]]:
+def top(rows_R: Array, score_R: Array, size: int) -> tuple[Array, tuple[float, int]]:
     """Return the `size` rows with the highest scores and the best of the others as (score, −row); rows ascend."""
     size = min(size, len(rows_R))
     cut = np.partition(score_R, -size)[-size]
@@ -210,7 +210,7 @@ class _Pool:
         """Return the best of some rows, which ascend, and its score; rows whose bounds are lower stay unrefreshed."""
         size = _AHEAD
         while True:
-            ahead_A, outside = _top(rows_R, self.scores(rows_R), size)
+            ahead_A, outside = top(rows_R, self.scores(rows_R), size)
             self.refresh(ahead_A)
             score_A = self.scores(ahead_A)
             best = int(score_A.argmax())
@@ -270,5 +270,5 @@ class _Pool:
     def radius(self) -> float:
         """Return the largest distance of a row to its nearest pick."""
         while self._seen_N[farthest := int(self._near_N.argmax())] < len(self.picks):
-            self.refresh(_top(np.arange(len(self._near_N)), self._near_N, _ROWS)[0])
+            self.refresh(top(np.arange(len(self._near_N)), self._near_N, _ROWS)[0])
         return float(np.sqrt(self._near_N[farthest]))

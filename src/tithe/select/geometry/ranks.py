@@ -1,4 +1,4 @@
-"""Ranks within groups, bins of length, and entropy: they put different measures on one scale."""
+"""Ranks within groups, bins of length, entropy and errors: they put different measures on one scale."""
 
 from __future__ import annotations
 
@@ -50,3 +50,18 @@ def margins(probs_NC: Array) -> Array:
     top_N2 = np.partition(p_NC, -2, axis=1)[:, -2:]
     margin_N: Array = top_N2[:, 1] - top_N2[:, 0]
     return margin_N
+
+
+def error_norms(probs_NRC: Array, labels_N: Rows) -> Array:
+    """Return ‖p − onehot(y)‖₂ for each row and run, shape (N, R): EL2N (Paul et al. 2021)."""
+    wrong_NRC = np.array(probs_NRC, dtype=np.float64)
+    wrong_NRC[np.arange(len(labels_N)), :, labels_N] -= 1
+    norms_NR: Array = np.linalg.norm(wrong_NRC, axis=-1)
+    return norms_NR
+
+
+def without_hardest(error_N: Array, share: float) -> tuple[Rows, Rows]:
+    """Return the rows but for the share with the largest errors, sorted, and that share, the least hard row first."""
+    order_N = np.argsort(error_N, kind="stable")
+    kept = len(error_N) - int(share * len(error_N))
+    return np.sort(order_N[:kept]), order_N[kept:]

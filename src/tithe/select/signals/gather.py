@@ -22,7 +22,7 @@ from tithe.models.examples import Encodable, Tokenised
 from tithe.models.features import Features
 from tithe.progress import bar
 from tithe.select.pool import Pool
-from tithe.select.settings import PREDICTIONS, strategies_of
+from tithe.select.settings import PREDICTIONS, filter_needs, strategies_of
 from tithe.select.signals import causal_lm, linear_probes, ngram_lm, text_statistics
 from tithe.storage import cache
 from tithe.train.setup import Setup
@@ -107,7 +107,7 @@ class SignalInputs:
 
 
 def compute_signals(inputs: SignalInputs, strategies: Sequence[str]) -> tuple[Pool, float]:
-    """Return the pool with every signal that the strategies need, and the seconds that these took.
+    """Return the pool with every signal that the strategies and filters need, and the seconds that these took.
 
     In track T0 the pool has no labels, and nothing that a model of all labels predicts.
 
@@ -120,7 +120,8 @@ def compute_signals(inputs: SignalInputs, strategies: Sequence[str]) -> tuple[Po
         Unknown strategy, or a signal that can't be computed for these data.
     """
     # Lengths cost nothing, and explanations of a selection show them.
-    needs = sorted({"lengths", *(need for name in strategies for need in plugins.load("strategies", name).NEEDS)})
+    own = (need for name in strategies for need in plugins.load("strategies", name).NEEDS)
+    needs = sorted({"lengths", *filter_needs(inputs.settings), *own})
     buys = inputs.settings.track == "T0"
     if buys:  # a model of the bought labels predicts
         needs = [need for need in needs if need not in PREDICTIONS]
@@ -134,8 +135,9 @@ def compute_signals(inputs: SignalInputs, strategies: Sequence[str]) -> tuple[Po
 
 
 def warn_unused(settings: config.Select) -> None:
-    """Warn of changed settings that no signal of the strategies depends on."""
+    """Warn of changed settings that no signal of the strategies or filters depends on."""
     needs = {need for name in strategies_of(settings) for need in plugins.load("strategies", name).NEEDS}
+    needs |= set(filter_needs(settings))
     used = {name for family, (_, names) in _FAMILIES.items() for name in names if needs & set(family)}
     for name, value in unused.changed(settings, ("folds", "proxy_runs", "language_model")):
         if name not in used:

@@ -85,6 +85,19 @@ class Matches(Protocol[OptionsT]):
 
 
 @runtime_checkable
+class Divides(Protocol[OptionsT]):
+    """A strategy of one of the kinds above that also divides the budget among the classes itself."""
+
+    def divide(self, pool: Pool, count: int, options: OptionsT) -> Array:
+        """Return how many of `count` rows each class should have, shape (C,): numbers of at least 0, not rounded.
+
+        `select.floor` and the sizes of the classes are kept, whatever they are. Used where `select.balance` is
+        stratified: uniform and none are what the user wants instead.
+        """
+        ...
+
+
+@runtime_checkable
 class Decides(Protocol[OptionsT]):
     """A strategy that leaves each round to another one, by what the labels bought so far say (track T0).
 

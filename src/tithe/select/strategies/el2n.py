@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from tithe.arrays import Array, Rows
+from tithe.arrays import Array
 from tithe.config import Ratio, Section
+from tithe.select.geometry.ranks import error_norms
 from tithe.select.pool import Pool
 
 NEEDS = ("proxy_probs",)
@@ -24,11 +25,3 @@ def score(pool: Pool, rng: np.random.Generator, options: Options) -> Array:
     dropped = np.argsort(-error_N, kind="stable")[: int(options.drop_hardest * len(pool))]
     error_N[dropped] -= 2  # no norm is above √2
     return error_N
-
-
-def error_norms(probs_NRC: Array, labels_N: Rows) -> Array:
-    """Return ‖p − onehot(y)‖₂ for each row and run, shape (N, R)."""
-    wrong_NRC = np.array(probs_NRC, dtype=np.float64)
-    wrong_NRC[np.arange(len(labels_N)), :, labels_N] -= 1
-    norms_NR: Array = np.linalg.norm(wrong_NRC, axis=-1)
-    return norms_NR

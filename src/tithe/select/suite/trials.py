@@ -163,7 +163,9 @@ class _Suite:
 
     def settings(self, trial: Trial) -> config.Select:
         """Return the settings of a trial's selection."""
-        changes = {"strategy": trial.strategy, "budget": trial.budget}
+        changes: dict[str, Any] = {"strategy": trial.strategy, "budget": trial.budget}
+        if trial.strategy == "all":
+            changes["filter"] = {}  # the baseline is all rows
         once = {} if _has_rounds(self.base, trial.strategy) else {"rounds": 1}
         own = self.options[plugins.short_name(trial.strategy)]
         return overridden(self.base.select, {**changes, **once}, own, "suite")
