@@ -1,4 +1,4 @@
-"""What a share of the rows, or of the labels, is worth: accuracy at 1 to 100 %, in both tracks, frozen and fine-tuned."""
+"""What a share of the rows, or of the labels, is worth: accuracy at 1 to 100 %, in both tracks, frozen or trained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from common import RESULTS, dataset, publish, stamp
 from tithe import config, storage
 from tithe.cli.options import quiet_libraries
 from tithe.select.suite import standings, trials
-from tithe.select.suite.controls import default_controls
 from tithe.select.suite.grid import Grid
 from tithe.select.suite.page import draw_budgets
 
@@ -41,6 +40,7 @@ def main() -> None:
     parser.add_argument("--budgets", default="0.1", help="shares, separated by commas")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=10, help="of bought labels")
+    parser.add_argument("--controls", default="", help="of every trial: wrong, reader, finetune, separated by commas")
     parser.add_argument("--name", help="of the page of results, behind its track and way")
     parser.add_argument("--remark", default="", help="a sentence on how the numbers were produced")
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "frontier", help="of the trials")
@@ -69,7 +69,7 @@ def _section(data: str, asked: argparse.Namespace, name: str) -> list[str]:
     )
     strategies = (asked.strategies or STRATEGIES[asked.track]).split(",")
     budgets = [float(share) for share in asked.budgets.split(",")]
-    head, measured = "probe" if asked.way == "frozen" else "trained", default_controls(base)
+    head, measured = "probe" if asked.way == "frozen" else "trained", [c for c in asked.controls.split(",") if c]
     grid = Grid(strategies, budgets, list(range(asked.seeds)), controls=measured, head=head)
     out, begun = asked.out / asked.track / asked.way / data, time.monotonic()
     results = trials.run_suite(base, grid, out)

@@ -19,6 +19,7 @@ from tithe.data import Dataset, LabelMap, Splits, load_unsplit
 from tithe.models.features import Features
 from tithe.report.html import Table
 from tithe.report.result import table_html
+from tithe.select import inner
 from tithe.select.buying.ledger import Ledger
 from tithe.select.buying.rescore import rescore_with_bought
 from tithe.select.buying.tracks import check_track
@@ -63,6 +64,8 @@ class SelectionResult:
         What tells versions of the strategies apart; see `settings.code_hashes`.
     left_out
         Positions in the pool of the rows that each filter left out before the choice, by its name.
+    decided
+        The settings of the strategy that `settings` left the choice to, if any; else the same.
     """
 
     pool: Pool
@@ -75,17 +78,12 @@ class SelectionResult:
     rounds: tuple[dict[str, Any], ...]
     code: dict[str, str]
     left_out: Mapping[str, Rows]
+    decided: config.Select
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the classes."""
         return tuple(map(str, self.labels.names))
-
-    @property
-    def chooser(self) -> str:
-        """The strategy that chose the rows of the last round: that of the settings, or the one that it decided for."""
-        last = self.rounds[-1]
-        return str(last["strategy"]) if "reason" in last else self.settings.strategy
 
     @property
     def ids(self) -> Rows:
@@ -119,6 +117,7 @@ def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = Non
     InputError
         The strategy, an option, a signal or the budget is invalid.
     """
+    asked, (settings, why) = settings, inner.decided(truth or setup, settings)
     inputs = SignalInputs(setup, settings)
     rescore = _rescore(setup, settings, inputs.data.labels)
     journal, code = RoundJournal.open(inputs), code_hashes(settings)
@@ -146,8 +145,10 @@ def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = Non
     logger.info("%s chose %s in %.1f s", plugins.short_name(settings.strategy), share, sum(seconds.values()))
     pool = Pool.of(inputs.data.labels, pool.ids, pool.signals)  # the choice is over: reports count classes
     rows = inputs.labels, inputs.data
-    rounds = tuple(journal.rounds)
-    return SelectionResult(pool, selection, settings, inputs.seed, *rows, seconds, rounds, code, left.left_out)
+    rounds = ({**journal.rounds[0], **why}, *journal.rounds[1:])
+    return SelectionResult(
+        pool, selection, asked, inputs.seed, *rows, seconds, rounds, code_hashes(asked), left.left_out, settings
+    )
 
 
 def _rescore(setup: Setup, settings: config.Select, labels_N: Rows) -> Rescore:
@@ -253,4 +254,9 @@ def explain_row(result: SelectionResult, row: int) -> str:
     if result.left_out:  # a strategy has scores for the rows that it saw
         kept = np.setdiff1d(np.arange(len(pool)), np.concatenate(list(result.left_out.values())))
         pool, selection = pool.take(kept), replace(selection, rows=np.searchsorted(kept, selection.rows))
-    return explain(pool, selection, result.settings, result.seed, result.names, row)
+    said = explain(pool, selection, result.decided, result.seed, result.names, row)
+    (at,) = np.nonzero(result.pool.ids[result.selection.rows] == row)
+    entry = result.rounds[int(result.selection.round[at[0]]) if len(at) else -1]
+    if "reason" not in entry:
+        return said
+    return f"{said}; {plugins.short_name(result.settings.strategy)} left this to {entry['strategy']}: {entry['reason']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from tithe import config, plugins
 from tithe.arrays import Array
 from tithe.errors import TitheError
 from tithe.select.budget import budget_rows, quotas
-from tithe.select.buying.evidence import Evidence
+from tithe.select.buying.evidence import Evidence, InnerSplit
 from tithe.select.pool import Pool
 from tithe.select.selection import NOTHING, Selection, select_with
 from tithe.select.settings import parse_options
@@ -108,9 +109,15 @@ def _check_needs(case: _Case) -> None:
 
 
 def _check_decisions(case: _Case) -> None:
-    """Whatever the bought labels say, it names a strategy that reads no more signals than it declared, and a reason."""
+    """Whatever the evidence, it names a strategy that reads no more signals than it declared, and a reason."""
     options = parse_options(case.module, config.Select(strategy=case.name, options=case.options))
-    some = [Evidence(50, 3, per_class, accuracy, 0.4, 0.9) for per_class in (1, 50, 5000) for accuracy in (0.1, 0.99)]
+    some: list[Evidence | InnerSplit] = [
+        Evidence(50, 3, per_class, accuracy, 0.4, 0.9) for per_class in (1, 50, 5000) for accuracy in (0.1, 0.99)
+    ]
+    for is_frozen in (True, False):
+        candidates = case.module.candidates(is_frozen)
+        orders = itertools.permutations(np.linspace(0.1, 0.9, len(candidates)).tolist())
+        some += [InnerSplit(candidates, order, 1000, is_frozen) for order in orders]
     for evidence in (None, *some):
         decision = case.module.decide(evidence, options)
         assert decision.reason, f"'{case.name}' gives no reason for {decision.strategy}"

@@ -16,10 +16,10 @@ Settings = Callable[..., dict[str, Any]]
 
 def test_strategies_of_each_track() -> None:
     tracks = {name: track_of(module) for name, module in plugins.each("strategies")}
-    buying = {"auto", "margin", "badge", "herding", "mix"}
+    buying = {"margin", "badge", "herding", "mix"}
     assert {name for name, track in tracks.items() if track == "T0"} == buying
     assert {"el2n", "ifd"} <= {name for name, track in tracks.items() if track == "T1"}
-    assert {"random", "k_center", "typiclust", "prob_cover", "all"} <= {
+    assert {"random", "auto", "k_center", "typiclust", "prob_cover", "all"} <= {
         n for n, track in tracks.items() if track is None
     }
 
@@ -32,6 +32,7 @@ def test_strategies_of_each_track() -> None:
         ({"strategy": "margin", "track": "T0"}, "margin reads the probabilities of a model of the labels bought so"),
         ({"strategy": "margin", "track": "T0", "rounds": 3, "first": "ifd"}, "ifd reads conditional_loss"),
         ({"strategy": "random", "track": "T2"}, "T0"),
+        ({"strategy": "auto", "rounds": 3}, "select.rounds 3 with auto in track T1: it decides once"),
     ],
 )
 def test_a_strategy_of_the_other_track_is_refused(asked: dict[str, Any], says: str, settings: Settings) -> None:

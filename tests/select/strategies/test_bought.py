@@ -10,7 +10,7 @@ import pytest
 from support.pools import strategy
 from tithe import config
 from tithe.select import selection
-from tithe.select.buying.evidence import Evidence
+from tithe.select.buying.evidence import Evidence, InnerSplit
 from tithe.select.pool import Pool
 
 
@@ -107,6 +107,24 @@ def test_auto_covers_while_blind_and_hesitates_when_it_sees(known: Any, strategy
     decision = module.decide(known, module.Options())
     assert decision.strategy == strategy_name and says in decision.reason
     assert dict(decision.options) == ({"random": 0.1} if strategy_name == "mix" else {})
+
+
+WORTH = {
+    "the best": ((0.70, 0.71, 0.80, 0.78, 0.75), ("gradient_match", {})),
+    "a filter": ((0.70, 0.78, 0.70, 0.77, 0.75), ("random", {"noise": 0.3})),
+    "no more than chance": ((0.70, 0.71, 0.712, 0.70, 0.60), ("random", {})),
+}
+
+
+@pytest.mark.parametrize("name", WORTH)
+def test_auto_takes_what_an_inner_split_shows_beyond_its_error(name: str) -> None:
+    accuracies, (chosen_strategy, chosen_filter) = WORTH[name]
+    module = strategy("auto")
+    decision = module.decide(InnerSplit(module.candidates(True), accuracies, 1000, True), module.Options())
+    assert (decision.strategy, dict(decision.filter)) == (chosen_strategy, chosen_filter)
+    assert "1000 rows held out" in decision.reason and "omp 0." in decision.reason
+    trained = [candidate.name for candidate in module.candidates(False)]
+    assert trained == ["random", "random after filter noise"], "what matches a head is of use to no other"
 
 
 def test_auto_needs_rounds_to_decide_in() -> None:

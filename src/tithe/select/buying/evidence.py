@@ -57,9 +57,42 @@ class Evidence:
         return cls(len(labels_M), len(classes), float(np.median(size_C)), accuracy, chance, agreement)
 
 
+class Candidate(NamedTuple):
+    """A strategy that may be decided for, after a filter."""
+
+    strategy: str
+    filter: Mapping[str, float] = MappingProxyType({})
+
+    @property
+    def name(self) -> str:
+        """What it is called in reasons."""
+        return f"{self.strategy} after filter {', '.join(self.filter)}" if self.filter else self.strategy
+
+
+@dataclass(frozen=True)
+class InnerSplit:
+    """What candidates were worth on an inner split of a pool whose labels are all known (track T1).
+
+    Attributes
+    ----------
+    candidates, accuracies
+        Each with its accuracy on held-out rows of the pool, in the same order.
+    held_out
+        How many rows these are.
+    is_frozen
+        Whether the encoder stays as it is; otherwise it is trained on the chosen rows.
+    """
+
+    candidates: tuple[Candidate, ...]
+    accuracies: tuple[float, ...]
+    held_out: int
+    is_frozen: bool
+
+
 class Decision(NamedTuple):
-    """Which strategy chooses the rows of a round, with which options, and why, in one sentence."""
+    """Which strategy chooses the rows of a round, with which options and filter, and why, in one sentence."""
 
     strategy: str
     reason: str
     options: Mapping[str, Any] = MappingProxyType({})
+    filter: Mapping[str, float] = MappingProxyType({})

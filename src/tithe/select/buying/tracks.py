@@ -13,9 +13,9 @@ READ_LABELS = frozenset({"head_probs", "proxy_probs", "conditional_loss", "prior
 
 
 def track_of(strategy: ModuleType) -> str | None:
-    """Return the one track that a strategy is for; None if it is for both, since it reads no labels."""
-    own: str | None = getattr(strategy, "TRACK", None)
-    return own or ("T1" if READ_LABELS & set(strategy.NEEDS) else None)
+    """Return the one track that a strategy is for; None if it is for both, as one that reads no labels."""
+    own: str | None = getattr(strategy, "TRACK", "T1" if READ_LABELS & set(strategy.NEEDS) else "both")
+    return None if own == "both" else own
 
 
 def check_track(settings: config.Select) -> None:
@@ -40,6 +40,8 @@ def check_track(settings: config.Select) -> None:
                     f"{short} chooses rows whose labels are to be bought: set select.track to T0 and select.rounds to "
                     f"10, or choose a strategy of track T1, such as el2n"
                 )
+            if settings.rounds > 1 and hasattr(module, "decide"):
+                raise InputError(f"select.rounds {settings.rounds} with {short} in track T1: it decides once; set 1")
             continue
         if track_of(module) == "T1":
             signals = ", ".join(sorted(needs & READ_LABELS))

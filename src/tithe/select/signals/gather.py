@@ -21,6 +21,7 @@ from tithe.models.classifier import Classifier
 from tithe.models.examples import Encodable, Tokenised
 from tithe.models.features import Features
 from tithe.progress import bar
+from tithe.select.buying.tracks import READ_LABELS
 from tithe.select.pool import Pool
 from tithe.select.settings import PREDICTIONS, filter_needs, strategies_of
 from tithe.select.signals import causal_lm, linear_probes, ngram_lm, text_statistics
@@ -124,7 +125,7 @@ def compute_signals(inputs: SignalInputs, strategies: Sequence[str]) -> tuple[Po
     needs = sorted({"lengths", *filter_needs(inputs.settings), *own})
     buys = inputs.settings.track == "T0"
     if buys:  # a model of the bought labels predicts
-        needs = [need for need in needs if need not in PREDICTIONS]
+        needs = [need for need in needs if need not in PREDICTIONS | READ_LABELS]
     signals: dict[str, Array] = {}
     cost = 0.0
     for need in needs:

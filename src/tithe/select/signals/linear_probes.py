@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tithe import storage
@@ -10,7 +12,7 @@ from tithe.data.cross_validation import folds, parts, standardised
 
 _C = 0.05  # inverse strength of the L2 penalty, of columns of variance 1
 _STRENGTHS = (0.002, 0.005, 0.02, 0.05, 0.2)  # inverse penalties to choose from
-_FOLDS = 3  # of this choice
+_FOLDS, _DECIDE = 3, 4000  # of this choice for a head: folds, and most rows
 _STEPS, _RATE = 30, 0.05  # of a short run: long enough to learn what is easy, too short to memorise
 
 
@@ -72,6 +74,53 @@ def _held_out_loss(X_RD: Array, labels_R: Rows, strength: float, seed: int) -> f
 def penalty(rows: int) -> float:
     """Return λ of a regression of so many rows: it minimises mean cross-entropy + λ/2 ‖weights‖²."""
     return 1 / (_C * rows)
+
+
+class Head(NamedTuple):
+    """A softmax regression on columns that are standardised first.
+
+    Attributes
+    ----------
+    mean, deviation
+        Of each column, shape (D,).
+    weights, bias
+        Shapes (C, D) and (C,); a class that no row had has the bias −∞.
+    """
+
+    mean: Array
+    deviation: Array
+    weights: Array
+    bias: Array
+
+    def probs(self, X_MD: Array) -> Array:
+        """Return the probabilities of rows, shape (M, C)."""
+        return softmax(((X_MD - self.mean) / self.deviation) @ self.weights.T + self.bias)
+
+
+def head(X_ND: Array, labels_N: Rows, rows_K: Rows, weight_K: Array, is_matched: bool, seed: int) -> Head:
+    """Fit a head on chosen rows of a pool, whose columns are standardised by all.
+
+    Parameters
+    ----------
+    weight_K
+        How much each row counts, as of a `Selection`.
+    is_matched
+        Whether the rows stand for a head of all rows: then the penalty is that of this head; otherwise it is chosen on
+        the rows themselves.
+    """
+    mean_D, deviation_D = X_ND.mean(axis=0), X_ND.std(axis=0)
+    deviation_D = np.where(deviation_D > 1e-8, deviation_D, 1)
+    X_KD, labels_K, present = (X_ND[rows_K] - mean_D) / deviation_D, labels_N[rows_K], np.unique(labels_N[rows_K])
+    classes = int(labels_N.max()) + 1
+    weights_CD, bias_C = np.zeros((classes, X_ND.shape[1])), np.full(classes, -np.inf)
+    bias_C[present] = 0.0
+    if len(present) > 1:
+        strength = _C if is_matched else best_strength(X_KD, labels_K, seed, _DECIDE)
+        share = len(X_ND) / len(rows_K) if is_matched else 1.0
+        found_CD, found_C = weighted(X_KD, labels_K, weight_K * share, 1 / strength)
+        fitted_classes = present[1:] if len(present) == 2 else present  # of two classes one row, for the second
+        weights_CD[fitted_classes], bias_C[fitted_classes] = found_CD, found_C
+    return Head(mean_D, deviation_D, weights_CD, bias_C)
 
 
 def weighted(X_KD: Array, labels_K: Rows, weight_K: Array, strength: float) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tithe.arrays import Array, Rows
 from tithe.config import Section
-from tithe.select.buying.evidence import Decision, Evidence
+from tithe.select.buying.evidence import Candidate, Decision, Evidence, InnerSplit
 from tithe.select.pool import Pool
 
 OptionsT = TypeVar("OptionsT", contravariant=True)
@@ -99,7 +99,7 @@ class Divides(Protocol[OptionsT]):
 
 @runtime_checkable
 class Decides(Protocol[OptionsT]):
-    """A strategy that leaves each round to another one, by what the labels bought so far say (track T0).
+    """A strategy that leaves the choice to another: by bought labels, round by round (T0), or by an inner split (T1).
 
     Attributes
     ----------
@@ -109,8 +109,12 @@ class Decides(Protocol[OptionsT]):
 
     @property
     def NEEDS(self) -> tuple[str, ...]: ...  # noqa: D102
-    def decide(self, evidence: Evidence | None, options: OptionsT) -> Decision:
-        """Return which strategy chooses the rows of a round, and why; there is no evidence before the first."""
+    def candidates(self, is_frozen: bool) -> tuple[Candidate, ...]:
+        """Return what an inner split compares where all labels are known, for an encoder that is frozen or trained."""
+        ...
+
+    def decide(self, evidence: Evidence | InnerSplit | None, options: OptionsT) -> Decision:
+        """Return which strategy chooses the rows of a round, and why; there is no evidence before the first of T0."""
         ...
 
 

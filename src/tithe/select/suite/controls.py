@@ -67,7 +67,7 @@ class Controls:
     def run(self, name: str, result: SelectionResult) -> dict[str, Any]:
         """Return `metrics.summary` of the test rows under a control, for the rows that a trial chose."""
         if name == "wrong":
-            chosen = choose_rows(self._wrong, result.settings.model_copy(update={"floor": 0}), self._setup)
+            chosen = choose_rows(self._wrong, result.decided.model_copy(update={"floor": 0}), self._setup)
             return self._test(self._wrong, chosen)
         if name == "finetune":
             return self._test(self._trainable, result)

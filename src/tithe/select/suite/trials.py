@@ -257,7 +257,7 @@ def _test(setup: Setup, result: SelectionResult, grid: Grid) -> Record:
     splits = setup.splits.with_train_rows(result.selection.rows, setup.run.data, setup.run.seed)
     started = time.monotonic()
     if grid.head == "probe" and setup.network.on_features:
-        is_matched = isinstance(plugins.load("strategies", result.chooser), Matches)
+        is_matched = isinstance(plugins.load("strategies", result.decided.strategy), Matches)
         steps, (probs_NC, labels_N) = 0, probe(setup, result.selection, is_matched)
     else:
         steps, probs_NC, labels_N = _train_and_test(setup, splits, grid.equal_steps)

@@ -1,0 +1,57 @@
+"""An inner split of the pool says which candidate is worth most, by rows that none of them saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tithe import config, storage
+from tithe.select import entry, explain_row, inner
+from tithe.select.buying.evidence import Candidate
+from tithe.select.inner import compared
+from tithe.select.outputs import summary
+from tithe.select.pool import Pool
+
+Settings = Callable[..., dict[str, Any]]
+
+
+def noisy_pool(rows: int, flipped: float) -> Pool:
+    """Two classes far apart, a share of whose labels are wrong."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, rows)
+    X = (rng.normal(size=(rows, 6)) + 3 * np.eye(6)[truth]).astype(np.float32)
+    labels = np.where(rng.random(rows) < flipped, 1 - truth, truth)
+    probs = np.full((rows, 2), 0.5)
+    return Pool.of(labels, np.arange(rows), {"embeddings": X, "probs": probs, "head_probs": probs})
+
+
+def test_a_filter_helps_where_labels_are_wrong_and_every_candidate_is_tested_on_the_same_rows() -> None:
+    pool = noisy_pool(600, 0.3)
+    candidates = (Candidate("random"), Candidate("random", {"noise": 0.3}), Candidate("gradient_match"))
+    found = compared(pool, candidates, config.Select(budget=0.1), 0, is_frozen=True)
+    random, filtered, matched = found.accuracies
+    assert found.held_out == 120 and filtered > random and matched > 0.6
+    again = compared(pool, candidates[1:], config.Select(budget=0.1), 0, is_frozen=True)
+    assert again.accuracies == found.accuracies[1:], "the same whatever else is compared"
+
+
+def test_large_pools_are_compared_on_a_part_of_each_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inner, "_MOST", 200)
+    found = compared(noisy_pool(600, 0.0), (Candidate("random"),), config.Select(budget=0.1), 0, is_frozen=False)
+    assert found.held_out == 40 and found.accuracies[0] > 0.9 and not found.is_frozen
+
+
+def test_a_run_says_what_auto_decided_for_and_why(settings: Settings, tmp_path: Any) -> None:
+    raw = settings(model={"freeze": "all"}, select={"strategy": "auto", "budget": 0.25})
+    result = entry.select(raw, out=tmp_path / "picks.parquet")
+    (first,) = storage.read_json(tmp_path / "picks.json")["rounds"]
+    assert set(first["evidence"]["accuracies"]) == {
+        *("random", "random after filter noise", "gradient_match", "omp", "sensitivity")
+    }
+    assert first["strategy"] == result.decided.strategy and "held out of the pool" in first["reason"]
+    assert summary(result)["strategy"] == "auto" and result.decided.strategy in ("random", "gradient_match", "omp")
+    chosen = int(result.ids[0])
+    assert "was chosen: rank 1" in explain_row(result, chosen) and "auto" in explain_row(result, chosen)
