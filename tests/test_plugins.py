@@ -77,7 +77,7 @@ BROKEN = {
     "missing = acme_absent": "can't be imported (ModuleNotFoundError: No module named 'acme_absent'): repair or uninst",
     "missing = acme_raises": "can't be imported (RuntimeError: two): repair or uninstall",
     "missing = acme_short:score": "is not a module: its entry point must name one without ':'",
-    "missing = acme_empty": "is not a strategy: it has no NEEDS and no score or pick (docs/extending.md)",
+    "missing = acme_empty": "is not a strategy: it has no NEEDS and no score or pick or match or decide (",
 }
 MODULES = {"acme_raises": "raise RuntimeError('two\\nlines')", "acme_short": STRATEGY, "acme_empty": ""}
 
@@ -166,7 +166,10 @@ FILES = {
     "raises.py": ("import os\n\nNEEDS = missing", "raises.py line 3: NameError: name 'missing' is not defined"),
     "imports.py": ("import acme_absent", "imports.py line 1: ModuleNotFoundError: No module named 'acme_absent'"),
     "needless.py": ("def score(pool, rng, options): ...", "needless.py is not a strategy: it has no NEEDS (docs/"),
-    "silent.py": ("NEEDS = ()", "silent.py is not a strategy: it has no score or pick (docs/extending.md)"),
+    "silent.py": (
+        "NEEDS = ()",
+        "silent.py is not a strategy: it has no score or pick or match or decide (docs/extending.md)",
+    ),
     "random.py": (STRATEGY, "random.py: there is a strategy 'random' already: rename the file"),
     "bytes.py": ("\0", "bytes.py"),
 }

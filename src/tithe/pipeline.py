@@ -170,4 +170,7 @@ def prepare(task: Task, point: ResumePoint | None, accelerator: Accelerator) -> 
         return setup, None
     selection = choose_rows(setup, task.run.select)
     check_unedited(selection.code, fingerprint["select"])
-    return setup.with_train_rows(selection.selection.rows), selection
+    setup = setup.with_train_rows(selection.selection.rows, selection.selection.weight)
+    if point:
+        point.check({"weights": setup.splits.weights_sha256})
+    return setup, selection

@@ -32,7 +32,7 @@ FAMILIES = {
 # Families that a package may add to by the entry point `tithe.FAMILY`, and what a member must have: one of each group.
 OPEN = {
     "readers": (("SUFFIXES",), ("read",)),
-    "strategies": (("NEEDS",), ("score", "pick")),
+    "strategies": (("NEEDS",), ("score", "pick", "match", "decide")),
     "trackers": (("check",), ("open",)),
 }
 GUIDE = "docs/extending.md"

@@ -118,6 +118,13 @@ def test_a_stray_section_does_not_turn_a_native_config_into_a_recipe() -> None:
         config.parse(raw)
 
 
+def test_a_cut_pass_has_no_epoch_file() -> None:
+    values = ["train.steps_of=all", "checkpoint.epoch_files=1"]
+    config.parse({"data": {"path": "rows.parquet"}}, values)  # without a selection no pass is cut
+    with pytest.raises(InputError, match="epoch_files are of whole ones: set only one of them"):
+        config.parse({"data": {"path": "rows.parquet"}, "select": {}}, values)
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from tithe import config
-from tithe.models.examples import Batch
+from tithe.models.examples import Batch, Examples
+from tithe.tasks import Criterion
 from tithe.train import devices, trainer
 from tithe.train.step import Step
 from tithe.train.trainer import FitOptions
@@ -64,13 +65,17 @@ def settings(**values: object) -> config.Train:
     return config.Train(**{**base, **values})
 
 
-def steps(model: nn.Module, train: Points | None = None, seed: int = 0, **values: object) -> Iterator[Step]:
+def steps(
+    model: nn.Module, train: Examples | None = None, seed: int = 0, loss: Criterion = criterion, **values: object
+) -> Iterator[Step]:
     validate = values.pop("validate", None)
     workers = values.pop("num_workers", 0)
     start = values.pop("start", None)
+    per_epoch = values.pop("steps_per_epoch", None)
     s = settings(**values)
     accelerator = devices.accelerator("cpu")
-    return trainer.fit(model, criterion, train or Points(), FitOptions(s, seed, accelerator, workers), validate, start)
+    options = FitOptions(s, seed, accelerator, workers, per_epoch)
+    return trainer.fit(model, loss, train or Points(), options, validate, start)
 
 
 def weights(model: nn.Module) -> torch.Tensor:

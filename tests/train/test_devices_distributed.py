@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from support.features import predicted
@@ -32,9 +34,11 @@ def torchrun(config_file: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_two_processes_train_the_same_run_as_one(settings: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    # 96 rows in steps of 10: the last step has 6 rows, three for each process. Dropout off: its draws differ.
+    # 96 rows in steps of 10: the last step has 6 rows, three for each process. Dropout off: its draws differ. Weights,
+    # so that the processes' shares of a step count unequally.
     model = {"dropout": 0.0, "encoder": str(_without_dropout(tmp_path, Path(settings()["model"]["encoder"])))}
-    raw = settings(model=model, train={"batch_size": 5, "accumulation_steps": 2})
+    data = _with_weights(tmp_path, Path(settings()["data"]["path"]))
+    raw = settings(model=model, data=data, train={"batch_size": 5, "accumulation_steps": 2})
     one = pipeline.train(config.parse({**raw, "out": str(tmp_path / "one")}))
     (tmp_path / "two.json").write_text(json.dumps({**raw, "out": str(tmp_path / "two")}))
     done = torchrun(tmp_path / "two.json")
@@ -55,6 +59,13 @@ def test_two_processes_train_the_same_run_as_one(settings: Callable[..., dict[st
     evaluate_checkpoint(load(tmp_path / "two", "cpu"), asked, tmp_path / "found")
     for part in ("validation", "test"):
         assert predicted(tmp_path / "found", part).equals(predicted(tmp_path / "two", part)), "processes share batches"
+
+
+def _with_weights(tmp_path: Path, rows: Path) -> dict[str, str]:
+    table = pq.read_table(rows)
+    weights = [float(row % 7) for row in range(len(table))]
+    pq.write_table(table.append_column("weight", pa.array(weights)), tmp_path / "weighted.parquet")
+    return {"path": str(tmp_path / "weighted.parquet"), "weight_column": "weight"}
 
 
 def _without_dropout(tmp_path: Path, encoder: Path) -> Path:

@@ -5,7 +5,7 @@ A tenth of the rows for as many epochs is a tenth of the steps: part of any diff
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tithe.compare.runs import RunFiles
@@ -24,7 +24,7 @@ class Effort(NamedTuple):
     steps, rows
         Optimizer steps taken, and training rows seen by them: each counts once an epoch.
     epochs, planned
-        Epochs validated, and configured.
+        Passes over the training rows: validated, and configured.
     early
         Whether it finished before its configured epochs.
     max_length
@@ -51,11 +51,24 @@ def measure_effort(run: RunFiles) -> Effort:
     """Return what a run did, by its history and its report on the data."""
     steps = max((int(record["step"]) for record in run.history if "step" in record), default=0)
     epochs = max((int(record["epoch"]) for record in run.checks), default=0)
-    planned = int(run.config["train"]["epochs"])
+    planned = _planned(run)
     tokens = run.data.get("tokens") or {}
     cut = {part: _share(counts) for part, counts in tokens.items() if isinstance(counts, dict) and counts["texts"]}
     early = run.metrics is not None and epochs < planned
     return Effort(steps, _rows_seen(run, steps), epochs, planned, early, tokens.get("max_length"), cut)
+
+
+def _planned(run: RunFiles) -> int:
+    """Return the configured passes over the training rows: more than epochs where these count rows not selected."""
+    train, splits = run.config["train"], run.data["splits"]
+    epochs, rows = int(train["epochs"]), int(splits["train_after_balancing"])
+    full, own = (_steps_per_pass(train, count) for count in (splits.get("train_before_selection", rows), rows))
+    return -(-epochs * full // own)
+
+
+def _steps_per_pass(train: Mapping[str, Any], rows: int) -> int:
+    of_step = int(train["batch_size"] * train["accumulation_steps"])
+    return max(1, rows // of_step if train["drop_last"] else -(-rows // of_step))
 
 
 def _share(counts: dict[str, int]) -> float:
@@ -68,7 +81,7 @@ def _rows_seen(run: RunFiles, steps: int) -> int:
     of_step = int(train["batch_size"] * train["accumulation_steps"])
     if train["drop_last"]:
         return steps * of_step
-    epochs, rest = divmod(steps, max(1, -(-rows // of_step)))
+    epochs, rest = divmod(steps, _steps_per_pass(train, rows))
     return epochs * rows + rest * of_step
 
 

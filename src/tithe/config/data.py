@@ -78,6 +78,11 @@ class Data(Section):
     column_names: ColumnNames = None
     text_column: str = Field("text", description="column of the inputs")
     label_column: str = Field("label", description="column of the classes, strings or numbers")
+    weight_column: str | None = Field(
+        None,
+        description="column of weights of the training rows in the loss, numbers of at least 0, for texts; validation "
+        "and test rows are not weighted",
+    )
     label_mapping: PathStr | None = Field(
         None, description="JSON file of {class: symbol}, for data whose labels were replaced by symbols"
     )

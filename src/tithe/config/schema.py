@@ -142,6 +142,11 @@ class Train(Section):
     """Training: epochs, batches, optimizer, schedule, precision."""
 
     epochs: Positive = Field(3, description="passes over the training rows")
+    steps_of: Literal["selected", "all"] = Field(
+        "selected",
+        description="training rows that the epochs of a run with a selection count; all: it takes as many optimizer "
+        "steps as a run on all rows, in more passes over the selected ones",
+    )
     batch_size: Positive = Field(16, description="rows per micro-batch")
     accumulation_steps: Positive = Field(1, description="batches per optimizer step; exact to the full batch")
     learning_rate: float = Field(5e-5, gt=0, description="peak learning rate of AdamW")
@@ -277,6 +282,15 @@ class Run(Section):
     checkpoint: Checkpoint = Checkpoint()
     track: Track = Track()
     tune: Tune | None = Field(None, description="search for better settings first")
+
+    @model_validator(mode="after")
+    def _whole_epochs_in_files(self) -> Run:
+        if self.select and self.train.steps_of == "all" and self.checkpoint.epoch_files:
+            raise ValueError(
+                "train.steps_of all ends within a pass over the selected rows, and checkpoint.epoch_files are of whole "
+                "ones: set only one of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_writer_for_a_folder(self) -> Run:

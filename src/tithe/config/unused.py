@@ -110,8 +110,13 @@ RUN: tuple[Rule, ...] = (
     Rule(("data.test_ratio",), lambda run: run.data.test is not None, "data.test is set"),
     Rule(
         ("data.class_weights",),
-        lambda run: run.data.upsample or run.data.downsample,
+        lambda run: (run.data.upsample or run.data.downsample) and run.data.weight_column is None,
         "data.upsample and data.downsample give all classes the same size, and so the same weight",
+    ),
+    Rule(
+        ("train.steps_of",),
+        lambda run: run.select is None or run.select.strategy == "all",
+        "without a selection all rows are trained on",
     ),
     Rule(("images.margin",), lambda run: not run.images.ranking_weight, "images.ranking_weight is 0"),
     Rule(("track.tensorboard_dir",), lambda run: not run.track.tensorboard, "track.tensorboard is off"),

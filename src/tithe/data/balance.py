@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tithe.arrays import Rows
+from tithe.arrays import Array, Rows
 
 
 def resample(labels_N: Rows, upsample: bool, downsample: bool, seed: int) -> Rows:
@@ -33,13 +33,15 @@ def resample(labels_N: Rows, upsample: bool, downsample: bool, seed: int) -> Row
     return np.sort(np.concatenate(chosen))
 
 
-def class_weights(labels_N: Rows, classes: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+def class_weights(
+    labels_N: Rows, classes: int, weights_N: Array | None = None
+) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return weights inverse to class frequency, shape (C,), with mean 1 over the rows.
 
     This keeps the scale of the loss, which divides the weighted sum by the number of rows. A class without rows has
-    weight 0.
+    weight 0. Rows with weights of their own count by these, in the frequencies as in the loss.
     """
-    sizes_C = np.bincount(labels_N, minlength=classes)
+    sizes_C = np.bincount(labels_N, weights_N, minlength=classes)
     present = int((sizes_C > 0).sum())
-    weights_C = len(labels_N) / (present * np.maximum(sizes_C, 1))
+    weights_C = sizes_C.sum() / (present * np.where(sizes_C > 0, sizes_C, 1))
     return np.where(sizes_C > 0, weights_C, 0.0).astype(np.float32)

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from tithe import storage
-from tithe.arrays import Rows
+from tithe.arrays import Array, Rows
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,20 @@ class Dataset:
         Class indices of these rows, shape (N,).
     source
         Hash of the file and of how it was read; the same for all views.
+    weights
+        How much each row counts in training, at least 0, shape (N,); None where the file has no column of them.
     """
 
     table: pa.Table
     rows: Rows
     labels: Rows
     source: str
+    weights: Array | None = None
 
     @classmethod
-    def open(cls, path: Path, rows: Rows, labels: Rows, source: str) -> Dataset:
+    def open(cls, path: Path, rows: Rows, labels: Rows, source: str, weights: Array | None = None) -> Dataset:
         """Map an Arrow IPC file and return a view of some of its rows."""
-        return cls(pa.ipc.open_file(pa.memory_map(str(path))).read_all(), rows, labels, source)
+        return cls(pa.ipc.open_file(pa.memory_map(str(path))).read_all(), rows, labels, source, weights)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,7 +62,8 @@ class Dataset:
 
     def take(self, rows: Rows) -> Dataset:
         """Return a view of some rows of this view, in the given order."""
-        return Dataset(self.table, self.rows[rows], self.labels[rows], self.source)
+        weights = None if self.weights is None else self.weights[rows]
+        return Dataset(self.table, self.rows[rows], self.labels[rows], self.source, weights)
 
     @cached_property
     def fingerprint(self) -> str:

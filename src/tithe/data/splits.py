@@ -9,11 +9,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from tithe import config, storage
-from tithe.arrays import Rows
+from tithe.arrays import Array, Rows
 from tithe.data.balance import resample
 from tithe.data.clean import clean_text
 from tithe.data.dataset import Dataset
 from tithe.data.labels import LabelMap
+from tithe.data.weights import combined
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -124,6 +125,8 @@ class Splits:
         File that lists every dropped row.
     symbols
         The symbol for each class in the data file; empty where the file has the class names.
+    factors
+        By how much a selection weighs each row of `train`, shape (N,); None without one.
     """
 
     rows: Dataset
@@ -133,14 +136,36 @@ class Splits:
     report: dict[str, Any]
     dropped: Path
     symbols: dict[str, str]
+    factors: Array | None = None
 
-    def with_train_rows(self, rows: Rows, settings: config.Data, seed: int) -> Splits:
-        """Return the same splits with only some training rows, given as positions into the unbalanced ones."""
+    def with_train_rows(self, rows: Rows, settings: config.Data, seed: int, factors: Array | None = None) -> Splits:
+        """Return the same splits with only some training rows, given as positions into the unbalanced ones.
+
+        `factors` weigh them, shape (K,); a row that balancing repeats has its weight each time.
+        """
         train = self.split.train[rows]
         balanced = resample(self.rows.labels[train], settings.upsample, settings.downsample, seed)
         counts = {"train_selected": len(rows), "train_after_balancing": len(balanced)}
         report = {**self.report, "splits": {**self.report["splits"], **counts}}
-        return replace(self, train=train[balanced], report=report)
+        factors = None if factors is None else factors[balanced]
+        return replace(self, train=train[balanced], report=report, factors=factors)
+
+    @property
+    def weights(self) -> Array | None:
+        """How much each training row counts in the loss, shape (N,), by the data and by a selection; see `combined`.
+
+        Raises
+        ------
+        InputError
+            All weights are 0.
+        """
+        return combined(self.rows.take(self.train).weights, self.factors)
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """SHA-256 of the training rows with their weights; None where all count the same."""
+        weights_N = self.weights
+        return None if weights_N is None else storage.digest_bytes(self.train.tobytes(), weights_N.tobytes())
 
     @property
     def pool_labels(self) -> Rows:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
+import numpy as np
 import torch
 
 from tithe.arrays import Array, Rows
@@ -47,6 +49,58 @@ class Examples(Labelled, Protocol):
     def take(self, rows: Rows) -> Self:
         """Return a view of the given rows of this view."""
         ...
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Examples that count unequally in the loss: batches have `weights`, shape (B,).
+
+    Attributes
+    ----------
+    examples
+        The same rows without weights.
+    weights
+        How much each row counts, at least 0, float32, shape (N,).
+    """
+
+    examples: Examples
+    weights: Array
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def labels(self) -> Rows:
+        """Class indices, shape (N,)."""
+        return self.examples.labels
+
+    @property
+    def ids(self) -> Rows:
+        """Positions in the source file, shape (N,)."""
+        return self.examples.ids
+
+    @property
+    def lengths(self) -> Rows | None:
+        """Cost of each row, shape (N,); None if all cost the same."""
+        return self.examples.lengths
+
+    def collate(self, rows: Rows) -> Batch:
+        """Return the tensors of the given rows, and their weights."""
+        return {**self.examples.collate(rows), "weights": torch.from_numpy(self.weights[rows])}
+
+    def take(self, rows: Rows) -> Weighted:
+        """Return a view of the given rows of this view."""
+        return Weighted(self.examples.take(rows), self.weights[rows])
+
+
+def total_weight(examples: Examples, rows: Rows) -> float:
+    """Return what makes a mean of the summed losses of rows: the sum of their weights, or their number without weights.
+
+    Rows that all have the weight 0 have no loss, whatever it is divided by.
+    """
+    if not isinstance(examples, Weighted):
+        return len(rows)
+    return float(examples.weights[rows].sum(dtype=np.float64)) or 1.0
 
 
 @runtime_checkable

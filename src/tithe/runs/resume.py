@@ -28,6 +28,7 @@ _CURES = {
     "model": "use the model settings it was trained with, or start a new run without resume",
     "data": "use the rows and seed it was trained with, or start a new run without resume",
     "select": "use the selection it was trained with, or start a new run without resume",
+    "weights": "use the machine and libraries it was started with, or start a new run without resume",
     "order": "keep batch_size, accumulation_steps, group_by_length and seed, or start a new run",
     "encoder": "use the frozen encoder it was trained with, or start a new run",
 }
@@ -268,20 +269,20 @@ def apply_epoch_file(run: config.Run, file: EpochFile | None) -> config.Run:
     Raises
     ------
     InputError
-        A reset is configured without a file.
+        A reset is configured without a file, or `train.steps_of` with one.
     """
     if file is None:
         if run.checkpoint.reset_lr or run.checkpoint.reset_schedule:
             raise InputError(f"nothing to reset: resume from a single file such as {run_files.LATEST}")
         return run
+    if run.select and run.train.steps_of == "all":
+        raise InputError("train.steps_of all does not count in whole passes, as an epoch file does: set it to selected")
     before, done = file.train_settings, file.epoch
     changes: dict[str, Any] = {"epochs": done + run.train.epochs}
     if not run.checkpoint.reset_lr:
         changes |= {key: before[key] for key in ("learning_rate", "encoder_learning_rate")}
-    if run.checkpoint.reset_schedule:
-        changes |= {"schedule_from": done}
-    else:
-        changes |= _schedule(before, done, run.checkpoint.reset_lr)
+    is_reset = run.checkpoint.reset_schedule
+    changes |= {"schedule_from": done} if is_reset else _schedule(before, done, run.checkpoint.reset_lr)
     return run.model_copy(update={"train": run.train.model_copy(update=changes)})
 
 

@@ -45,6 +45,7 @@ class Saver:
         self._fingerprint = {
             **fingerprint(setup.task, setup.splits.labels, setup.data_fingerprint),
             **setup.network.fingerprint,
+            **({"weights": sha256} if (sha256 := setup.splits.weights_sha256) else {}),
         }
         self.keeper = Keeper(home / run.checkpoint.dir, run.checkpoint.keep, self._write_assets)
         self.start = point.state(setup.network, self.best_path, run.train.patience) if point else None

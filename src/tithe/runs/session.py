@@ -56,13 +56,13 @@ class Session:
 
     def __init__(self, setup: Setup, home: Path, point: ResumePoint | None, started: float) -> None:
         splits = setup.splits
-        parts = splits.train, splits.val, splits.test
         self.setup, self.home, self._point, self._started = setup, home, point, started
-        self.train_examples, self.val_examples, self.test_examples = (setup.examples.take(rows) for rows in parts)
+        self.train_examples = setup.train_examples
+        self.val_examples, self.test_examples = (setup.examples.take(rows) for rows in (splits.val, splits.test))
         # Planned here, because too few rows and a wrong schedule must be refused before anything is written.
         self._plan = trainer.plan(self.train_examples, setup.run.train, setup.run.seed)
-        total, per_epoch = self._plan.steps_per_epoch * setup.run.train.epochs, self._plan.steps_per_epoch
-        self._warnings = optimizer.check_schedule(setup.run.train, total, per_epoch)
+        per_epoch = setup.steps_per_epoch(setup.run.train.steps_of)
+        self._warnings = optimizer.check_schedule(setup.run.train, per_epoch * setup.run.train.epochs, per_epoch)
         self.saver = Saver(setup, home, point)
         self.preparation_seconds = 0.0
 
@@ -162,15 +162,18 @@ class Session:
     def _fit(self) -> tuple[Iterator[Step], int]:
         """Return the training loop, and the total number of steps."""
         run, task, classes = self.run, self.setup.task, len(self.setup.splits.labels)
-        settings = run.train
+        settings, per_epoch = run.train, self.setup.steps_per_epoch(run.train.steps_of)
         if self._start and self.saver.out_of_patience:
             # It had already stopped early when it was interrupted: only restore its weights.
             settings = settings.model_copy(update={"epochs": self._start.progress["epoch"]})
-        weights = data.class_weights(self.train_examples.labels, classes) if run.data.class_weights else None
+            per_epoch = self._plan.steps_per_epoch
+        weights, own = None, self.setup.splits.weights
+        if run.data.class_weights:
+            weights = data.class_weights(self.train_examples.labels, classes, own)
         criterion = task.criterion(settings.label_smoothing, weights)
-        options = FitOptions(settings, run.seed, self.setup.accelerator, run.data.num_workers)
+        options = FitOptions(settings, run.seed, self.setup.accelerator, run.data.num_workers, per_epoch)
         steps = trainer.fit(self.model, criterion, self.train_examples, options, self._validate, self._start)
-        return steps, self._plan.steps_per_epoch * settings.epochs
+        return steps, per_epoch * settings.epochs
 
     def _log_start(self, total: int) -> None:
         rows, point = len(self.train_examples), self._point
@@ -178,7 +181,7 @@ class Session:
         for warning in (*self._warnings, *self.setup.task.warnings(total)):
             logger.warning("%s", warning)
         if self._start and point:
-            done, epochs = self._start.progress["epoch"], self.run.train.epochs
+            done, epochs = self._start.progress["epoch"], self.setup.passes
             logger.info("resuming after step %d of %d, from %s", self._start.progress["step"], total, point.path)
             if done > epochs:
                 logger.warning("%d epochs are done and %d are configured: nothing to train", done, epochs)

@@ -39,7 +39,7 @@ class StepLog:
     """
 
     def __init__(self, setup: Setup, progress: Mapping[str, Any]) -> None:
-        self._settings, self._workers = setup.run.train, setup.run.data.num_workers
+        self._settings, self._workers, self._epochs = setup.run.train, setup.run.data.num_workers, setup.passes
         self._on_gpu = setup.accelerator.device.type == "cuda"
         self.data_wait_seconds = float(progress.get("idle", 0.0))  # single files don't contain it
         self._sums: dict[str, float] = dict(progress.get("sums", {}))
@@ -74,7 +74,7 @@ class StepLog:
         if step.scores:
             tracker.log("val", step.step, epoch=step.epoch, **step.scores)
             scores = ", ".join(f"{name} {step.scores[name]:.4f}" for name in metrics.DIRECTION)
-            logger.info("epoch %d of %d: validation %s", step.epoch, self._settings.epochs, scores)
+            logger.info("epoch %d of %d: validation %s", step.epoch, self._epochs, scores)
 
     def _log_training(self, tracker: RunTracker, step: Step, means: Mapping[str, float]) -> None:
         lrs = {f"lr_{i}": lr for i, lr in enumerate(step.lr)}

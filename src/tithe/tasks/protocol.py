@@ -17,7 +17,8 @@ from tithe.models.examples import Batch, Examples
 
 # The named parts of a loss, for logs and reports.
 Parts = dict[str, torch.Tensor]
-# Maps (outputs, batch) to the sum of the rows' losses, and may return the sums of its parts too.
+# Maps (outputs, batch) to the sum of the rows' losses, each times its weight where the batch has `weights`, and may
+# return the sums of its parts too.
 Criterion = Callable[[torch.Tensor, Batch], torch.Tensor | tuple[torch.Tensor, Parts]]
 Tick = Callable[[int], object]
 

@@ -208,14 +208,20 @@ class Text:
         return metrics.summary(labels_N, self.probabilities(outputs))
 
     def criterion(self, label_smoothing: float = 0.0, class_weights: Array | None = None) -> Criterion:
-        """Return the sum over rows of the cross-entropy in float32, smoothed (Szegedy et al. 2016) and weighted."""
+        """Return the sum over rows of the cross-entropy in float32, smoothed (Szegedy et al. 2016) and weighted.
+
+        Each row counts by the weight of its class and, where the batch has `weights`, by its own.
+        """
         weights_C = None if class_weights is None else torch.from_numpy(class_weights)
 
         def loss(logits_BC: torch.Tensor, batch: Batch) -> torch.Tensor:
             weights = None if weights_C is None else weights_C.to(logits_BC.device)
-            return F.cross_entropy(
-                logits_BC.float(), batch["labels"], weights, reduction="sum", label_smoothing=label_smoothing
+            own_B = batch.get("weights")
+            how = "sum" if own_B is None else "none"
+            losses = F.cross_entropy(
+                logits_BC.float(), batch["labels"], weights, reduction=how, label_smoothing=label_smoothing
             )
+            return losses if own_B is None else (losses * own_B).sum()
 
         return loss
 

@@ -9,16 +9,18 @@ from accelerate import Accelerator
 from torch import nn
 
 from tithe import config
-from tithe.arrays import Rows
+from tithe.arrays import Array, Rows
 from tithe.data import Splits
 from tithe.data.text import truncation
+from tithe.data.weights import combined
 from tithe.models import network
-from tithe.models.examples import Examples, Truncated
+from tithe.models.examples import Examples, Truncated, Weighted
 from tithe.models.network import Network
 from tithe.models.trial_pass import PrecisionError
 from tithe.progress import bar
 from tithe.tasks import Task
 from tithe.train import devices
+from tithe.train.batch_plan import Plan
 
 logger = logging.getLogger("tithe")
 
@@ -43,6 +45,8 @@ class Setup:
         Device, precision, processes.
     data_fingerprint
         That of the rows as they were split, before a strategy chose among them.
+    full_rows
+        The number of training rows then, as balanced.
     """
 
     task: Task
@@ -52,6 +56,7 @@ class Setup:
     network: Network
     accelerator: Accelerator
     data_fingerprint: str
+    full_rows: int
 
     @property
     def run(self) -> config.Run:
@@ -66,11 +71,54 @@ class Setup:
     @property
     def pool(self) -> Examples:
         """The trainer's inputs for the training rows before balancing, from which a strategy selects."""
-        return self.examples.take(self.splits.split.train)
+        return self.take(self.splits.split.train)
 
-    def with_train_rows(self, rows: Rows) -> Setup:
-        """Return the same setup with the given rows of the pool as training rows, balanced as configured."""
-        return replace(self, splits=self.splits.with_train_rows(rows, self.run.data, self.run.seed))
+    @property
+    def train_examples(self) -> Examples:
+        """The trainer's inputs for the training rows, with their weights, if any.
+
+        Raises
+        ------
+        InputError
+            All weights are 0.
+        """
+        return _weighted(self.examples.take(self.splits.train), self.splits.weights)
+
+    def take(self, rows: Rows) -> Examples:
+        """Return the trainer's inputs for some rows, with the weights that they have in the data, if any.
+
+        Raises
+        ------
+        InputError
+            All weights are 0.
+        """
+        return _weighted(self.examples.take(rows), combined(self.splits.rows.take(rows).weights))
+
+    def with_train_rows(self, rows: Rows, weights: Array | None = None) -> Setup:
+        """Return the same setup with the given rows of the pool as training rows, balanced as configured.
+
+        `weights` is how much a selection weighs each of them, shape (K,).
+        """
+        splits = self.splits.with_train_rows(rows, self.run.data, self.run.seed, weights)
+        if self.run.train.steps_of == "all":
+            parts = {**splits.report["splits"], "train_before_selection": self.full_rows}
+            splits = replace(splits, report={**splits.report, "splits": parts})
+        return replace(self, splits=splits)
+
+    @property
+    def passes(self) -> int:
+        """Passes over the training rows that the run takes; the last one may be cut (`train.steps_of`)."""
+        total = self.run.train.epochs * self.steps_per_epoch(self.run.train.steps_of)
+        return -(-total // self.steps_per_epoch("selected"))
+
+    def steps_per_epoch(self, steps_of: str) -> int:
+        """Return the optimizer steps that an epoch means in the settings, for a value of `train.steps_of`."""
+        s, rows = self.run.train, self.full_rows if steps_of == "all" else len(self.splits.train)
+        return Plan(None, rows, s.batch_size, s.accumulation_steps, self.run.seed, s.drop_last).steps_per_epoch
+
+
+def _weighted(examples: Examples, weights: Array | None) -> Examples:
+    return examples if weights is None else Weighted(examples, weights)
 
 
 def open_setup(task: Task, splits: Splits, accelerator: Accelerator) -> Setup:
@@ -91,7 +139,7 @@ def open_setup(task: Task, splits: Splits, accelerator: Accelerator) -> Setup:
         encoded, splits = encode(task, splits)
     model = task.build(max(2, len(splits.labels)), task.run.seed)
     built, examples, accelerator = _networked(task, model, encoded, accelerator)
-    return Setup(task, splits, encoded, examples, built, accelerator, splits.fingerprint)
+    return Setup(task, splits, encoded, examples, built, accelerator, splits.fingerprint, len(splits.train))
 
 
 def _networked(

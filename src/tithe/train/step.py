@@ -19,7 +19,7 @@ class Step:
     step, batches
         Optimizer steps and micro-batches since the start of the run, including those before a resume.
     batch_loss
-        Mean loss over the rows of the step.
+        Mean loss over the rows of the step, each counted by its weight if they have weights.
     lr
         Learning rate of every parameter group in this step.
     grad_norm
@@ -31,7 +31,7 @@ class Step:
     data_wait_seconds
         Seconds spent waiting for its examples.
     ends_epoch
-        Whether it is the last step of its epoch.
+        Whether it is the last step of its epoch, or of the run.
     scores
         Validation scores after the last step of an epoch, else None.
     snapshot

@@ -16,7 +16,7 @@ from tithe.arrays import Rows
 from tithe.checkpoints.state import TrainState
 from tithe.config import Train
 from tithe.errors import TitheError
-from tithe.models.examples import Batch, Examples, Varied
+from tithe.models.examples import Batch, Examples, Varied, total_weight
 from tithe.tasks import Criterion, Parts
 from tithe.train import optimizer
 from tithe.train.batch_plan import Plan
@@ -55,12 +55,16 @@ class FitOptions:
         Device, precision, processes.
     num_workers
         Processes that collate batches ahead.
+    steps_per_epoch
+        Optimizer steps that an epoch means where the settings count epochs (their number, the schedule); those of a
+        pass over the training rows when unset. With another number the last pass may be cut.
     """
 
     settings: Train
     seed: int
     accelerator: Accelerator
     num_workers: int = 0
+    steps_per_epoch: int | None = None
 
 
 def fit(
@@ -79,12 +83,12 @@ def fit(
         Maps a batch to logits; moved to the accelerator's device.
     criterion
         Maps (logits, batch) to the *sum* of the rows' losses, and may return the sums of its parts too. The loop
-        divides by the number of rows of the optimizer step, so that accumulation and several processes give the
-        gradient of the full batch.
+        divides by the number of rows of the optimizer step, or by the sum of their weights, so that accumulation and
+        several processes give the gradient of the full batch.
     train
         Training rows.
     validate
-        Called with the model (with averaged weights, if any) after every `validate_every`-th epoch and the last.
+        Called with the model (with averaged weights, if any) after every `validate_every`-th epoch and the last step.
     start
         State to resume from; the remaining steps are those of the uninterrupted run.
 
@@ -97,8 +101,7 @@ def fit(
     loop = _Loop(model, criterion, train, options)
     if start is not None:
         loop.restore(start)
-    per_epoch = loop.plan.steps_per_epoch
-    remaining = range(loop.epoch * per_epoch + loop.step_in_epoch, options.settings.epochs * per_epoch)
+    remaining = range(loop.position, loop.total)
     if remaining:
         share = accelerator.process_index, accelerator.num_processes
         pinned = accelerator.device.type == "cuda"
@@ -119,13 +122,19 @@ class _Loop:
         self.criterion, self.train, self.settings, self.accelerator = criterion, train, settings, accelerator
         self.plan = plan(train, settings, seed)
         self.optimizer = optimizer.adamw(model, settings)
-        per_epoch = self.plan.steps_per_epoch
-        factor = optimizer.schedule(settings, settings.epochs * per_epoch, per_epoch)
+        per_epoch = options.steps_per_epoch or self.plan.steps_per_epoch
+        self.total = settings.epochs * per_epoch
+        factor = optimizer.schedule(settings, self.total, per_epoch)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
         self.random = RandomStream(seed + accelerator.process_index, accelerator.device)
         self.ema = optimizer.Average(self.model, settings.ema_decay) if settings.ema_decay else None
         self.epoch = self.step_in_epoch = self.step = self.batches = 0
         self.pieces = 1
+
+    @property
+    def position(self) -> int:
+        """Steps done in the order of rows; `step` differs if a run continued with batches of another size."""
+        return self.epoch * self.plan.steps_per_epoch + self.step_in_epoch
 
     def advance(self, rows: Rows, batches: list[Batch], wait_seconds: float, validate: Validate | None) -> Step:
         """Take one optimizer step and, at the end of an epoch, validate."""
@@ -139,12 +148,13 @@ class _Loop:
         self.step += 1
         self.batches += -(-len(rows) // self.settings.batch_size)
         self.step_in_epoch += 1
-        scores, ends = None, self.step_in_epoch == self.plan.steps_per_epoch
-        if ends:
+        scores, is_last = None, self.position == self.total
+        ends = is_last or self.step_in_epoch == self.plan.steps_per_epoch
+        if self.step_in_epoch == self.plan.steps_per_epoch:
             self.epoch, self.step_in_epoch = epoch, 0
-            if validate and (epoch % self.settings.validate_every == 0 or epoch == self.settings.epochs):
-                with self.ema.applied(self.model) if self.ema else contextlib.nullcontext():
-                    scores = validate(self.model)
+        if ends and validate and (epoch % self.settings.validate_every == 0 or is_last):
+            with self.ema.applied(self.model) if self.ema else contextlib.nullcontext():
+                scores = validate(self.model)
         return Step(
             *(
                 epoch,
@@ -182,7 +192,7 @@ class _Loop:
 
     def _try_backward(self, rows: Rows, batches: list[Batch]) -> tuple[float, dict[str, float]]:
         world = self.accelerator.num_processes
-        has_rows = float(self.accelerator.process_index < len(rows))
+        has_rows, divisor = float(self.accelerator.process_index < len(rows)), total_weight(self.train, rows)
         total = torch.zeros((), device=self.accelerator.device)
         totals: Parts = {}
         pieces = [piece for batch in batches for piece in _cut(batch, self.pieces)]
@@ -199,12 +209,12 @@ class _Loop:
                 for name, part in parts.items():
                     totals[name] = totals.get(name, 0) + part.detach() * has_rows
                 # Processes average their gradients: multiplied by `world`, the average is the sum over all rows.
-                self.accelerator.backward(loss * (world / len(rows)))
+                self.accelerator.backward(loss * (world / divisor))
         if world > 1:
             total, totals = self.accelerator.reduce((total, totals))
-        mean = float(total) / len(rows)
+        mean = float(total) / divisor
         self._check(mean, "loss", rows)
-        return mean, {name: float(part) / len(rows) for name, part in totals.items()}
+        return mean, {name: float(part) / divisor for name, part in totals.items()}
 
     def _update(self, rows: Rows) -> float | None:
         """Clip and apply the gradients; return their norm before clipping."""

@@ -103,8 +103,9 @@ def open_search(task: Task, accelerator: Accelerator) -> SearchSetup:
     train_rows, val_rows = sample(labels_N, tune.sample, run.seed, _groups(splits.rows.take(rows)))
     train_rows = train_rows[resample(labels_N[train_rows], run.data.upsample, run.data.downsample, run.seed)]
     setup = open_setup(task, splits, accelerator)
-    train, val = setup.examples.take(rows[train_rows]), setup.examples.take(rows[val_rows])
-    weights = data.class_weights(train.labels, len(splits.labels)) if run.data.class_weights else None
+    train, val = setup.take(rows[train_rows]), setup.examples.take(rows[val_rows])
+    own = splits.rows.take(rows[train_rows]).weights
+    weights = data.class_weights(train.labels, len(splits.labels), own) if run.data.class_weights else None
     plan = trainer.plan(setup.examples.take(splits.train), run.train, run.seed)
     criterion = task.criterion(run.train.label_smoothing, weights)
     steps = plan.steps_per_epoch * run.train.epochs

@@ -16,14 +16,13 @@ import pyarrow as pa
 
 from tithe import config, plugins, storage
 from tithe.arrays import Rows
-from tithe.data import clean, delimited, readers
+from tithe.data import clean, delimited, readers, weights
 from tithe.data.dataset import Dataset
 from tithe.data.duplicates import find_duplicates
 from tithe.data.labels import VERSION, Label, LabelMap, look_alike, normalise, storable
-from tithe.data.readers import Pair
 from tithe.data.sources import File
 from tithe.data.text import given_splits, input_files
-from tithe.data.text.input_files import Found
+from tithe.data.text.input_files import Chunk, Found
 from tithe.errors import InputError
 from tithe.storage import cache
 
@@ -31,6 +30,7 @@ logger = logging.getLogger("tithe")
 
 _SCHEMA = pa.schema([("id", pa.int64()), ("input", pa.large_string())])
 _EXCERPT = 80
+_EVALUATED = given_splits.VAL, given_splits.TEST
 
 
 @dataclass
@@ -41,6 +41,8 @@ class _Ingestion:
     ----------
     parts
         Positions in `PARTS`, or −1 where the data have no splits.
+    weights
+        Of the rows in training; 1 of others.
     classes
         The class of each symbol, by its normalised text; empty where the file has the class names.
     starts, files
@@ -53,6 +55,7 @@ class _Ingestion:
     ids: list[int] = field(default_factory=list)
     words: list[int] = field(default_factory=list)
     parts: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     read: int = 0
     classes: dict[str, str] = field(default_factory=dict)
@@ -83,12 +86,12 @@ def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
     -------
     dataset, labels, folder
         The kept rows; their label map; the cache folder with `report.json` and `dropped.jsonl`, and if the data have
-        splits `parts.npy`: the position in `PARTS` of each kept row.
+        splits `parts.npy`: the position in `PARTS` of each kept row; and if they have weights `weights.npy`.
 
     Raises
     ------
     InputError
-        A file cannot be read, a column is missing, or no row is usable.
+        A file cannot be read, a column is missing, a weight is not one, or no row is usable.
     """
     found = input_files.find_sources(data)
     symbols = symbols_of(data)
@@ -109,7 +112,8 @@ def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
         cache.make_room()
     labels = LabelMap.load(folder / "labels.json")
     kept = np.load(folder / "kept.npy")
-    dataset = Dataset.open(folder / "rows.arrow", kept["row"], kept["label"], source)
+    weights_N = np.load(folder / "weights.npy") if data.weight_column else None
+    dataset = Dataset.open(folder / "rows.arrow", kept["row"], kept["label"], source, weights_N)
     return dataset, labels, folder
 
 
@@ -156,6 +160,8 @@ def _write(found: Found, data: config.Data, classes: dict[str, str], folder: Pat
     kept = np.empty(len(keep), dtype=[("row", "<i8"), ("label", "<i8")])
     kept["row"], kept["label"] = keep, codes_N
     np.save(folder / "kept.npy", kept)
+    if data.weight_column:
+        np.save(folder / "weights.npy", np.array(ingestion.weights)[keep])
     labels.save(folder / "labels.json")
     storage.write_lines(folder / "dropped.jsonl", sorted(ingestion.dropped, key=lambda d: int(str(d["row"]))))
     content = storage.digest_bytes(*(ingestion.keys[row] for row in keep), codes_N.tobytes())
@@ -182,14 +188,14 @@ def _cleaned(found: Found, data: config.Data, ingestion: _Ingestion) -> Iterator
             if several:
                 ingestion.starts.append(ingestion.read)
                 ingestion.files.append(file.path.name)
-            for rows, parts in input_files.with_parts(source, file, part or file.part, data):
-                yield _kept(file, rows, parts, ingestion)
+            for chunk in input_files.chunks(source, file, part or file.part, data):
+                yield _kept(file, chunk, ingestion)
 
 
-def _kept(file: File, rows: list[Pair], parts: list[int | None], ingestion: _Ingestion) -> pa.RecordBatch:
+def _kept(file: File, chunk: Chunk, ingestion: _Ingestion) -> pa.RecordBatch:
     ids: list[int] = []
     texts: list[str] = []
-    for row, ((value, raw), part) in enumerate(zip(rows, parts, strict=True), start=ingestion.read):
+    for row, ((value, raw), part, weight) in enumerate(zip(*chunk, strict=True), start=ingestion.read):
         try:
             label, why_not = ingestion.label(raw)
         except InputError as error:
@@ -203,9 +209,13 @@ def _kept(file: File, rows: list[Pair], parts: list[int | None], ingestion: _Ing
         texts.append(text)
         ingestion.labels.append(label)
         ingestion.parts.append(part)
+        try:
+            ingestion.weights.append(1.0 if part in _EVALUATED else weights.parse(weight))
+        except InputError as error:
+            raise InputError(f"{file.path}, row {row}: {error} (data.weight_column)") from None
         ingestion.words.append(text.count(" ") + 1)
         ingestion.keys.append(hashlib.blake2b(text.encode(), digest_size=16).digest())
-    ingestion.read += len(rows)
+    ingestion.read += len(chunk.rows)
     ingestion.ids += ids
     return pa.record_batch([pa.array(ids, pa.int64()), pa.array(texts, pa.large_string())], schema=_SCHEMA)
 

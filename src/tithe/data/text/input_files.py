@@ -1,9 +1,10 @@
-"""The files of a config's rows, and the split that each row has of its own."""
+"""The files of a config's rows, and the split and the weight that each row has of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from tithe import config, plugins
 from tithe.data import sources
@@ -59,25 +60,67 @@ def more_of_key(data: config.Data, found: Found) -> dict[str, object]:
         for source, part in found
         if part and part != "train"
     }
-    more = {"layout": layout, "split_column": data.split_column, "splits": others, "parts": names if any(names) else []}
+    columns = {"split_column": data.split_column, "weight_column": data.weight_column}
+    more = {"layout": layout, **columns, "splits": others, "parts": names if any(names) else []}
     return {key: value for key, value in more.items() if value}
 
 
-def with_parts(
+class Chunk(NamedTuple):
+    """Some rows of a file.
+
+    Attributes
+    ----------
+    rows
+        The input and the label of each.
+    parts
+        The position of the split of each: −1 for none, None if unknown.
+    weights
+        What the file has as the weight of each; 1 where it has no column of them, or the rows are not for training.
+    """
+
+    rows: list[Pair]
+    parts: list[int | None]
+    weights: list[object]
+
+
+def chunks(source: Source, file: File, part: Part | None, data: config.Data) -> Iterator[Chunk]:
+    """Yield the rows of a file, all of one given split or of none, in lists.
+
+    Raises
+    ------
+    InputError
+        The file can't be read, or a column is missing.
+    """
+    lists = _with_parts(source, file, part, data)
+    if data.weight_column is None or part in ("val", "test"):
+        yield from (Chunk(rows, parts, [1.0] * len(rows)) for rows, parts in lists)
+        return
+    # Another reading of the file, for the column alone; read as labels, values may be of any type.
+    columns = _named(source.read(file, data.text_column, data.weight_column), "label_column", "weight_column", data)
+    for (rows, parts), pairs in zip(lists, columns, strict=True):
+        yield Chunk(rows, parts, [weight for _, weight in pairs])
+
+
+def _with_parts(
     source: Source, file: File, part: Part | None, data: config.Data
 ) -> Iterator[tuple[list[Pair], list[int | None]]]:
-    """Yield the rows of a file in lists, and the position of each row's split: −1 for none, None if unknown."""
     lists = source.read(file, data.text_column, data.label_column)
     if data.split_column is None:
         position: int | None = PARTS.index(part) if part else NONE
         yield from ((rows, [position] * len(rows)) for rows in lists)
         return
-    try:  # a second reading of the file, for the column alone
-        for rows, names in zip(lists, source.read(file, data.split_column, None), strict=True):
-            parts = (part_of(name) if isinstance(name, str) else None for name, _ in names)
-            yield rows, [PARTS.index(one) if one else None for one in parts]
+    # A second reading of the file, for the column alone.
+    columns = _named(source.read(file, data.split_column, None), "text_column", "split_column", data)
+    for rows, pairs in zip(lists, columns, strict=True):
+        parts = (part_of(name) if isinstance(name, str) else None for name, _ in pairs)
+        yield rows, [PARTS.index(one) if one else None for one in parts]
+
+
+def _named(lists: Iterator[list[Pair]], asked: str, setting: str, data: config.Data) -> Iterator[list[Pair]]:
+    """Yield lists of a reader that was asked for a column as for another one, and in errors name its own setting."""
+    try:
+        yield from lists
     except InputError as error:
-        if f"'{data.split_column}'" not in str(error):
+        if f"'{getattr(data, setting)}'" not in str(error):
             raise
-        # The reader was asked for it as for a column of texts, and says so.
-        raise InputError(str(error).replace("data.text_column", "data.split_column")) from None
+        raise InputError(str(error).replace(f"data.{asked}", f"data.{setting}")) from None

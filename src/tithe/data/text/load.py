@@ -16,6 +16,7 @@ from tithe.data.labels import LabelMap
 from tithe.data.splits import Split, Splits, stratified
 from tithe.data.text import given_splits, input_files, near_duplicates
 from tithe.data.text.ingest import ingest, symbols_of
+from tithe.data.weights import describe
 from tithe.errors import InputError
 
 logger = logging.getLogger("tithe")
@@ -65,6 +66,8 @@ def load(settings: config.Data, seed: int) -> Splits:
             for name, rows in (("val", split.val), ("test", split.test))
         },
     }
+    if settings.weight_column and (own := dataset.take(split.train).weights) is not None:
+        report["weights"] = describe(settings.weight_column, own)
     _add_given(report, labels, dataset.labels[split.train])
     _warn(report)
     _note_unused(settings, part_N)

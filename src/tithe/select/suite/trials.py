@@ -19,7 +19,7 @@ import numpy as np
 from tithe import config, interrupts, metrics, plugins, storage
 from tithe.arrays import Array, Rows
 from tithe.config import unused
-from tithe.data import Splits, find_sources
+from tithe.data import find_sources
 from tithe.errors import InputError, Interrupted
 from tithe.models import features, inference
 from tithe.progress import bar
@@ -47,7 +47,7 @@ Record = dict[str, Any]  # of a trial, as its file has it
 # Settings of a run's config that would make the trials unequal, or need validation rows.
 _NOT_USED = (
     *("tune", "data.class_weights", "train.label_smoothing", "train.ema_decay", "train.patience"),
-    *("train.schedule_steps", "train.schedule_epochs"),
+    *("train.schedule_steps", "train.schedule_epochs", "train.steps_of"),
 )
 
 
@@ -254,13 +254,13 @@ def _run_trial(setup: Setup, result: SelectionResult, trial: Trial, grid: Grid) 
 
 def _test(setup: Setup, result: SelectionResult, grid: Grid) -> Record:
     """Train on the chosen rows; return the part of a trial's record that this gives."""
-    splits = setup.splits.with_train_rows(result.selection.rows, setup.run.data, setup.run.seed)
-    started = time.monotonic()
+    chosen = setup.with_train_rows(result.selection.rows, result.selection.weight)
+    splits, started = chosen.splits, time.monotonic()
     if grid.head == "probe" and setup.network.on_features:
         is_matched = isinstance(plugins.load("strategies", result.decided.strategy), Matches)
         steps, (probs_NC, labels_N) = 0, probe(setup, result.selection, is_matched)
     else:
-        steps, probs_NC, labels_N = _train_and_test(setup, splits, grid.equal_steps)
+        steps, probs_NC, labels_N = _train_and_test(chosen, grid.equal_steps)
     per_class = metrics.per_class(metrics.confusion(labels_N, probs_NC.argmax(axis=1), len(splits.labels)))
     return {
         "rows": len(splits.train),
@@ -271,21 +271,19 @@ def _test(setup: Setup, result: SelectionResult, grid: Grid) -> Record:
     }
 
 
-def _train_and_test(setup: Setup, splits: Splits, equal_steps: bool) -> tuple[int, Array, Rows]:
+def _train_and_test(setup: Setup, equal_steps: bool) -> tuple[int, Array, Rows]:
     """Train new weights on the training rows; return the steps, and the test rows' probabilities and labels."""
     run, options = setup.run, setup.run.train
     # The setup's head is never trained, so a copy of it equals the initial head of this seed.
     head = copy.deepcopy(setup.network.classifier.get_submodule("head"))
     model = features.Probe(head) if setup.network.on_features else setup.task.build(setup.classes, run.seed)
-    full = trainer.plan(setup.examples.take(setup.splits.train), options, run.seed).steps_per_epoch
-    train = setup.examples.take(splits.train)
-    partial = trainer.plan(train, options, run.seed).steps_per_epoch
-    total = (full if equal_steps else partial) * options.epochs
-    options = options.model_copy(update={"epochs": -(-total // partial), "schedule_steps": total})
-    optimizer.check_schedule(options, total, partial)
-    loop = trainer.fit(model, setup.task.criterion(), train, FitOptions(options, run.seed, setup.accelerator))
-    for _ in itertools.islice(loop, total):
+    per_epoch = setup.steps_per_epoch("all" if equal_steps else "selected")
+    total = per_epoch * options.epochs
+    options = options.model_copy(update={"schedule_steps": total})
+    optimizer.check_schedule(options, total, per_epoch)
+    how = FitOptions(options, run.seed, setup.accelerator, steps_per_epoch=per_epoch)
+    for _ in trainer.fit(model, setup.task.criterion(), setup.train_examples, how):
         pass
-    test = setup.examples.take(splits.test)
+    test = setup.examples.take(setup.splits.test)
     logits_NC = inference.logits(model, test, autocast=setup.accelerator.autocast)
     return total, inference.softmax(logits_NC), np.asarray(test.labels)
