@@ -10,10 +10,10 @@ from tithe.arrays import Array
 from tithe.select.geometry.gradients import Gradients
 
 _NEWTON, _PRODUCTS, _HALVINGS = 50, 100, 30  # steps at most
-_CLOSE, _INEXACT = 1e-6, 0.01  # errors that are left, as shares of those at first: at the end, and of a Newton step
+_CLOSE, _INEXACT = 1e-4, 0.01  # errors that are left, as shares of those at first: at the end, and of a Newton step
 
 
-def calibrated(gradients: Gradients, target_AB: Array, start_K: Array, slack: float = 0.1) -> Array:
+def calibrated(gradients: Gradients, target_AB: Array, start_K: Array, slack: float = 0.01) -> Array:
     """Return weights w ≥ 0 by which Σ w F meets a target and Σ w the number of rows, moved as little as possible.
 
     They minimise ‖target − Σ w F‖² + f (K − Σ w)² + slack · f · ‖w − start‖², f the mean of ‖F‖²: with a small slack

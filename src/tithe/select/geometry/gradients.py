@@ -177,8 +177,10 @@ def _parts(count: int) -> Iterator[slice]:
 
 def _moments(X_ND: Array) -> tuple[Array, Array]:
     """Return mean and deviation of the columns, without a copy of them; a constant column deviates by 1."""
-    parts = [X_ND[first : first + _ROWS] for first in range(0, len(X_ND), _ROWS)]
-    mean_D = sum(part.sum(axis=0, dtype=np.float64) for part in parts) / len(X_ND)
-    spread_D = np.sqrt(sum(((part - mean_D) ** 2).sum(axis=0) for part in parts) / len(X_ND))
-    dtype = np.result_type(X_ND.dtype, np.float32)
+    mean_D, square_D = np.zeros(X_ND.shape[1]), np.zeros(X_ND.shape[1])
+    for rows in _parts(len(X_ND)):
+        mean_D += X_ND[rows].sum(axis=0, dtype=np.float64) / len(X_ND)
+    for rows in _parts(len(X_ND)):
+        square_D += ((X_ND[rows] - mean_D) ** 2).sum(axis=0) / len(X_ND)
+    spread_D, dtype = np.sqrt(square_D), np.result_type(X_ND.dtype, np.float32)
     return mean_D.astype(dtype), np.where(spread_D > 1e-8, spread_D, 1).astype(dtype)

@@ -40,4 +40,5 @@ def best_within(score_N: Array, groups_N: Rows, left_C: Rows, count: int) -> Row
     size_C = np.bincount(of_N, minlength=len(left_C))
     place_N = np.empty(len(of_N), dtype=np.int64)
     place_N[by_class] = np.arange(len(of_N)) - np.repeat(np.cumsum(size_C) - size_C, size_C)
-    return order_N[place_N < left_C[of_N]][:count]
+    best_K: Rows = order_N[place_N < left_C[of_N]][:count]
+    return best_K
