@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from os import PathLike
@@ -20,8 +21,9 @@ from tithe.runs.session import Session
 from tithe.select import outputs
 from tithe.select.buying.tracks import check_track
 from tithe.select.choose import SelectionResult, choose_rows
-from tithe.select.rounds import check_budget, check_rounds
+from tithe.select.rounds import check_budget, check_rounds, embeddings_change
 from tithe.select.settings import check_unedited, parse_options
+from tithe.select.signals import own_files
 from tithe.select.signals.gather import warn_unused
 from tithe.storage import run_files
 from tithe.tasks import Task
@@ -29,6 +31,8 @@ from tithe.track.tracks import mirror_settings
 from tithe.train import devices
 from tithe.train.setup import Setup, open_setup
 from tithe.tune import search, trials
+
+logger = logging.getLogger("tithe")
 
 
 def train(run: config.Run | Mapping[str, Any] | str | PathLike[str], overwrite: bool = False) -> Outcome:
@@ -101,9 +105,12 @@ def check(run: config.Run) -> Task:
     task = tasks.open_checked(run)
     if run.select:
         parse_options(plugins.load("strategies", run.select.strategy), run.select)
-        check_rounds(run.select, encoder_is_trained=run.model.freeze != "all")
+        check_rounds(run.select, embeddings_change(run))
         check_track(run.select)
-        warn_unused(run.select)
+        own_files.check(run.select, run.data)
+        warn_unused(run.select, run.data)
+    elif run.data.embeddings:
+        logger.warning("data.embeddings %s has no effect: no strategy reads it", run.data.embeddings)
     for name, settings in mirror_settings(run.track).items():
         plugins.load("trackers", name).check(settings)
     search.check(run)

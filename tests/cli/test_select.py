@@ -13,22 +13,21 @@ import pytest
 from PIL import Image
 
 from support.pages import Page
+from support.pools import NAMES
 from support.texts import make_texts
-from tithe import plugins, storage
+from tithe import storage
 from tithe.cli.select import _FileOptions, _suite_config
-from tithe.select.buying.tracks import track_of
 
 pytestmark = pytest.mark.usefixtures("real_figures")
 
 Settings = Callable[..., dict[str, Any]]
 Tithe = Callable[..., tuple[Any, str, list[str]]]
-AT_ONCE = [name for name, module in plugins.each("strategies") if track_of(module) != "T0"]
 
 
 # ---- one selection
 
 
-@pytest.mark.parametrize("name", AT_ONCE)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_command_writes_what_each_strategy_keeps(
     name: str,
     rows: Path,
@@ -63,6 +62,7 @@ def test_the_command_writes_what_each_strategy_keeps(
         (["--budget", "0"], "budget = 0.0 should be greater than 0"),
         (["--budget", "1.5"], "budget = 1.5 should be less than or equal to 1"),
         (["--strategy", "el2n", "--option", "drop=1"], "unknown key 'drop' in select.options of el2n"),
+        (["--strategy", "el2n:drop=1"], "unknown key 'drop' in select.options of el2n"),
         (["--budget", "0.001"], "fewer than the 2 that 2 classes need"),
         (["--explain", "120"], "row 120 is not among the 120 rows"),
         (["--balance", "equal"], "balance = 'equal' should be"),

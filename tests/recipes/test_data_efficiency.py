@@ -19,15 +19,16 @@ from PIL import Image
 
 from support import data_efficiency as documented_files
 from support.paths import ROOT
+from support.pools import NAMES
 from support.readme import assert_rebuilds
 from support.texts import make_texts
-from tithe import config, plugins, storage
+from tithe import config, storage
 from tithe.fetch import downloads
 
 pytestmark = pytest.mark.usefixtures("real_figures")
 
 PROJECT = ROOT / "recipes" / "data_efficiency"
-STRATEGIES = plugins.names("strategies")
+STRATEGIES = tuple(sorted(NAMES))
 PICTURES = {f"{name}.png" for name in ("confusion_matrix", "confusion_matrix_normalized", "roc_curve", "pr_curve")}
 
 documented = documented_files.documented

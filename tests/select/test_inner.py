@@ -25,7 +25,9 @@ def noisy_pool(rows: int, flipped: float) -> Pool:
     X = (rng.normal(size=(rows, 6)) + 3 * np.eye(6)[truth]).astype(np.float32)
     labels = np.where(rng.random(rows) < flipped, 1 - truth, truth)
     probs = np.full((rows, 2), 0.5)
-    return Pool.of(labels, np.arange(rows), {"embeddings": X, "probs": probs, "head_probs": probs})
+    return Pool.of(
+        labels, np.arange(rows), {"embeddings": X, "probs": probs, "head_probs": probs, "head_labels": labels}
+    )
 
 
 def test_a_filter_helps_where_labels_are_wrong_and_every_candidate_is_tested_on_the_same_rows() -> None:

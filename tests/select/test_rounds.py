@@ -60,28 +60,28 @@ OWN = "NEEDS = {}\ndef score(pool, rng, options): ..."
 
 
 @pytest.mark.parametrize(
-    ("name", "encoder_is_trained", "reads"),
+    ("name", "embeddings_change", "reads"),
     [
         ("random", True, "it reads no signal, which"),
         ("lexical_diversity", True, "it reads hdd, mtld, ttr, lengths, which"),
         ("perplexity", True, "it reads perplexity, lengths, which"),
         ("ifd", True, "it reads conditional_loss, prior_loss, which"),
-        ("k_center", False, "it reads embeddings of a frozen encoder, which"),
-        ("aflite_readability", False, "it reads embeddings of a frozen encoder, readability, which"),
+        ("k_center", False, "it reads fixed embeddings, which"),
+        ("aflite_readability", False, "it reads fixed embeddings, readability, which"),
     ],
 )
-def test_rounds_in_which_nothing_is_learned_are_refused(name: str, encoder_is_trained: bool, reads: str) -> None:
+def test_rounds_in_which_nothing_is_learned_are_refused(name: str, embeddings_change: bool, reads: str) -> None:
     with pytest.raises(InputError, match=f"select.rounds 3 with {name}: {reads}") as caught:
-        check_rounds(config.Select(strategy=name, rounds=3), encoder_is_trained)
+        check_rounds(config.Select(strategy=name, rounds=3), embeddings_change)
     assert "set select.rounds to 1" in str(caught.value) and "\n" not in str(caught.value)
-    check_rounds(config.Select(strategy=name), encoder_is_trained)
+    check_rounds(config.Select(strategy=name), embeddings_change)
 
 
 @pytest.mark.parametrize("name", ["el2n", "entropy_diversity", "qdit_lite", "edfs_lite", "all"])
 def test_rounds_in_which_something_is_learned_are_not(name: str) -> None:
-    for encoder_is_trained in (False, True):
-        check_rounds(config.Select(strategy=name, rounds=3), encoder_is_trained)
-    check_rounds(config.Select(strategy="k_center", rounds=3), encoder_is_trained=True)
+    for embeddings_change in (False, True):
+        check_rounds(config.Select(strategy=name, rounds=3), embeddings_change)
+    check_rounds(config.Select(strategy="k_center", rounds=3), embeddings_change=True)
 
 
 @pytest.mark.parametrize("needs, is_refused", [("()", True), ("('lengths',)", True), ("('probs', 'lengths')", False)])
@@ -89,10 +89,10 @@ def test_a_strategy_in_a_file_is_checked_by_what_it_reads(needs: str, is_refused
     (tmp_path / "own.py").write_text(OWN.format(needs))
     settings = config.Select(strategy=str(tmp_path / "own.py"), rounds=2)
     if not is_refused:
-        check_rounds(settings, encoder_is_trained=True)
+        check_rounds(settings, embeddings_change=True)
         return
     with pytest.raises(InputError, match=r"select\.rounds 2 with own: it reads"):
-        check_rounds(settings, encoder_is_trained=True)
+        check_rounds(settings, embeddings_change=True)
 
 
 @pytest.mark.parametrize(

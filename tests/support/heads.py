@@ -17,7 +17,11 @@ def headed_pool(rows: int = 400, width: int = 6, classes: int = 3) -> Pool:
     labels_N = (X_ND @ rng.normal(size=(width, classes)) + rng.gumbel(size=(rows, classes))).argmax(axis=1)
     probs_NC, _ = linear_probes.fitted(X_ND, np.arange(rows), labels_N)
     held_out_NC = linear_probes.out_of_fold(X_ND, labels_N, classes, 5, 0)
-    return Pool.of(labels_N, np.arange(rows), {"embeddings": X_ND, "head_probs": probs_NC, "probs": held_out_NC})
+    return Pool.of(
+        labels_N,
+        np.arange(rows),
+        {"embeddings": X_ND, "head_probs": probs_NC, "head_labels": labels_N, "probs": held_out_NC},
+    )
 
 
 def distance(pool: Pool, rows_K: Rows, weight_K: Array, labels_K: Rows | None = None) -> float:

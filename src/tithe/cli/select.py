@@ -72,7 +72,8 @@ def select(
     strategy: Annotated[
         str | None,
         typer.Option(
-            help="Strategy that chooses the rows: its name, or the path of its .py file; the config's, else random."
+            metavar="NAME[:KEY=VALUE]",
+            help="Strategy that chooses the rows: its name, or the path of its .py file; the config's, else random.",
         ),
     ] = None,
     budget: Annotated[
@@ -95,6 +96,13 @@ def select(
     language_model: Annotated[
         str | None, typer.Option(help="Causal model, a folder or .gguf, for perplexity and ifd; n-grams when unset.")
     ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(parser=path, help="Parquet file of id, a row of DATA from 0, and score: the highest are kept."),
+    ] = None,
+    embeddings: Annotated[
+        Path | None, typer.Option(parser=path, help=".npy file of a vector for each row of DATA, for strategies.")
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Option of the strategy; repeatable.")
     ] = None,
@@ -114,16 +122,21 @@ def select(
 ) -> None:
     """Select rows with a strategy; a config's own `select` section and seed count where no option overrides them."""
     from tithe.select import entry, explain_row, save, summary
+    from tithe.select.suite.options import split_options
 
+    options: dict[str, Any] = {}
+    if strategy:
+        strategy, options = split_options(strategy)
     given = {
         **{"strategy": strategy, "budget": budget, "seed": seed, "balance": balance, "floor": floor},
-        **{"rounds": rounds, "language_model": language_model},
+        **{"rounds": rounds, "language_model": language_model, "scores": scores and str(scores)},
     }
-    options = _options(option)
+    options |= _options(option)
     of_file = _FileOptions(text_column, label_column, encoder, max_length)
     of_file.check(source)
     with quiet_libraries():
-        result = entry.select_rows(source, of_file._asdict(), settings or (), (given, options), out)
+        overrides = [*(settings or ()), *entry.embeddings_setting(embeddings)]
+        result = entry.select_rows(source, of_file._asdict(), overrides, (given, options), out)
         if result.settings.strategy == "all":
             _warn_of_choice(given)
         reasons = [explain_row(result, row) for row in explain or ()]
@@ -167,6 +180,10 @@ def suite(
     strategies: Annotated[
         str, typer.Option(help="Names, or paths of .py files, separated by commas; all strategies when unset.")
     ] = "",
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:KEY=VALUE]", help="One of the strategies, with an option of it; repeatable."),
+    ] = None,
     budgets: Annotated[
         str | None,
         typer.Option(help="Shares of the training rows, separated by commas; the config's when unset, else 0.1."),
@@ -211,34 +228,34 @@ def suite(
 ) -> None:
     """Compare strategies, over several seeds, with training on all rows and on random rows."""
     from tithe import config, plugins, storage
-    from tithe.select.buying.tracks import track_of
     from tithe.select.settings import overridden
     from tithe.select.suite import standings
     from tithe.select.suite.controls import default_controls
     from tithe.select.suite.grid import HEADS, Grid
+    from tithe.select.suite.options import is_possible, named_strategies
     from tithe.select.suite.page import write_page
     from tithe.select.suite.trials import FILE, run_suite
 
     base = _suite_config(source, _FileOptions(text_column, label_column, encoder, max_length), settings or ())
     if track:
         base = base.model_copy(update={"select": overridden(base.select, {"track": track}, {}, "tithe suite")})
-    own_track = (base.select or config.Select()).track
-    given = [storage.expand_home(name) for name in _names(strategies)]
-    names = given or [name for name, module in plugins.each("strategies") if track_of(module) in (None, own_track)]
+    own = base.select or config.Select()
+    named, own_options = named_strategies([*strategies.split(","), *(strategy or ())])
+    names = named or [name for name, module in plugins.each("strategies") if is_possible(module, own)]
     if head not in (None, *HEADS):
         raise InputError(f"unknown --head {head}: choose {' or '.join(HEADS)}")
     measured = default_controls(base) if controls is None else [] if controls == "none" else _names(controls)
-    own_budget = str((base.select or config.Select()).budget)
-    shares, seed_list = _numbers(budgets or own_budget, "--budgets", float), _numbers(seeds, "--seeds", int)
+    shares, seed_list = _numbers(budgets or str(own.budget), "--budgets", float), _numbers(seeds, "--seeds", int)
     for number in seed_list:
         config.section(config.Select, {"seed": number}, "--seeds")
+    options = own_options | _options(option)
     with quiet_libraries(), storage.locked(out):
-        grid = Grid(names, shares, seed_list, equal_steps, _options(option), measured, head or _usual_head(source))
+        grid = Grid(names, shares, seed_list, equal_steps, options, measured, head or _usual_head(source))
         results = run_suite(base, grid, out, processes)
         lines = standings.compute_standings(results)
         table = standings.text(lines, grid.training)
         cautions = standings.notes(lines)
-        about = {"track": own_track, "equal_steps": equal_steps, "head": grid.head, "notes": cautions}
+        about = {"track": own.track, "equal_steps": equal_steps, "head": grid.head, "notes": cautions}
         storage.write_json(out / FILE, {**about, "standings": lines, "trials": results})
         storage.write_text(out / "suite.md", table + "\n")
         encoder_name, data_name = Path(base.model.encoder).name, Path(base.data.path).name

@@ -20,7 +20,10 @@ from tithe.errors import InputError
 from tithe.storage import freeze_proof, run_files
 
 # A strategy that is not part of tithe counts by its code, wherever its file is.
-_STRATEGY = ("strategy", "strategy_sha256", "strategy_version", "first_sha256", "first_version")
+_STRATEGY = (
+    *("strategy", "strategy_sha256", "strategy_version", "first_sha256", "first_version"),
+    *("scores_sha256", "embeddings_sha256"),
+)
 _PREDICTIONS = "test/predictions.parquet"
 _COLUMNS = ("row", "label", "predicted", "probability_of_label")
 _FILES = (

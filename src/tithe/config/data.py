@@ -86,6 +86,9 @@ class Data(Section):
     label_mapping: PathStr | None = Field(
         None, description="JSON file of {class: symbol}, for data whose labels were replaced by symbols"
     )
+    embeddings: PathStr | None = Field(
+        None, description=".npy file of a vector for each row as read, for strategies; the encoder's when unset"
+    )
     val_ratio: Ratio = Field(0.1, gt=0, description="share of rows for validation")
     test_ratio: Ratio = Field(0.1, description="share of rows held out for the test; 0 for none")
     upsample: bool = Field(False, description="repeat training rows of small classes up to the largest")

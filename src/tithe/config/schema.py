@@ -88,7 +88,8 @@ class Select(Section):
     """Selection: train on a part of the training rows, chosen by a strategy."""
 
     strategy: PathStr = Field(
-        "random", description="name of a strategy, or path of its .py file; 'all' takes every row"
+        "random",
+        description="name of a strategy, or path of its .py file; 'all' takes every row; scores if scores are set",
     )
     track: Literal["T0", "T1"] = Field(
         "T1", description="T1: all labels are known; T0: labels are bought, and only those of chosen rows are read"
@@ -107,6 +108,9 @@ class Select(Section):
     proxy_runs: Positive = Field(10, description="short proxy runs whose errors are averaged")
     language_model: PathStr | None = Field(
         None, description="causal model (folder or .gguf) for perplexity and ifd; a built-in n-gram model when unset"
+    )
+    scores: PathStr | None = Field(
+        None, description="Parquet file of id, a position in the data, and score, which strategy scores reads"
     )
     rounds: Positive = Field(
         1, description="rounds that share the budget; after each, a model trained on the rows so far scores the rest"
@@ -131,11 +135,13 @@ class Select(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _unknown_classes(cls, values: Any) -> Any:
-        """Where labels are bought, classes are unknown: by default nothing is divided among them."""
-        if isinstance(values, dict) and values.get("track") == "T0":
-            return {"balance": "none", "floor": 0, **values}
-        return values
+    def _defaults(cls, values: Any) -> Any:
+        """By default own scores choose; and where labels are bought, nothing is divided among unknown classes."""
+        if not isinstance(values, dict):
+            return values
+        strategy = {"strategy": "scores"} if values.get("scores") else {}
+        unknown = {"balance": "none", "floor": 0} if values.get("track") == "T0" else {}
+        return {**strategy, **unknown, **values}
 
 
 class Train(Section):

@@ -74,7 +74,7 @@ def _takes_all(run: Run) -> bool:
     return run.select is not None and run.select.strategy == "all"
 
 
-_CHOICE = ("budget", "balance", "floor", "folds", "proxy_runs", "language_model", "rounds", "first", "seed")
+_CHOICE = ("budget", "balance", "floor", "folds", "proxy_runs", "language_model", "scores", "rounds", "first", "seed")
 
 # The settings of a native config that others of it make useless.
 RUN: tuple[Rule, ...] = (

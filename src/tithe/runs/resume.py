@@ -238,7 +238,7 @@ def fingerprint(task: Task, labels: LabelMap, data: str) -> dict[str, Any]:
         "labels": {"classes": len(labels), "sha256": labels.hash},
         "model": task.fingerprint(),
         "data": data,
-        "select": settings.fingerprint(run.select) if run.select else None,
+        "select": settings.fingerprint(run.select, run.data) if run.select else None,
         "order": {
             "seed": run.seed,
             "batch_size": t.batch_size,

@@ -27,9 +27,18 @@ from tithe.select.explain import explain
 from tithe.select.filters import filtered, reason
 from tithe.select.pool import Pool
 from tithe.select.rescore import UNSCORED, Rescore, Rescored, rescore_with_model
-from tithe.select.rounds import History, check_budget, check_rounds, choose_round, decision_of, strategy_of
+from tithe.select.rounds import (
+    History,
+    check_budget,
+    check_rounds,
+    choose_round,
+    decision_of,
+    embeddings_change,
+    strategy_of,
+)
 from tithe.select.selection import Selection
-from tithe.select.settings import check_unedited, code_hashes, fingerprint, parse_options
+from tithe.select.settings import EMBEDDINGS, check_unedited, content_hashes, fingerprint, parse_options
+from tithe.select.signals import own_files
 from tithe.select.signals.gather import SignalInputs, compute_signals, warn_unused
 from tithe.storage import cache
 from tithe.tasks import Task, open_checked
@@ -61,7 +70,7 @@ class SelectionResult:
     rounds
         Number, strategy and SHA-256 of the scoring model of each round.
     code
-        What tells versions of the strategies apart; see `settings.code_hashes`.
+        What tells versions of the strategies, and of own files, apart; see `settings.content_hashes`.
     left_out
         Positions in the pool of the rows that each filter left out before the choice, by its name.
     decided
@@ -119,13 +128,14 @@ def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = Non
     """
     asked, (settings, why) = settings, inner.decided(truth or setup, settings)
     inputs = SignalInputs(setup, settings)
-    rescore = _rescore(setup, settings, inputs.data.labels)
-    journal, code = RoundJournal.open(inputs), code_hashes(settings)
+    rescore = _rescore(inputs)
+    journal, code = RoundJournal.open(inputs), content_hashes(settings, setup.run.data)
     history = journal.history()
     of_truth = SignalInputs(truth or setup, settings)
     pool, cost = compute_signals(of_truth, list({strategy_of(settings, 0), settings.strategy}))
     pool = Pool.of(None if settings.track == "T0" else inputs.data.labels, pool.ids, pool.signals)
-    needs = plugins.load("strategies", settings.strategy).NEEDS
+    needs = set(plugins.load("strategies", settings.strategy).NEEDS)
+    changing = needs - EMBEDDINGS if setup.run.data.embeddings else needs
     started = time.monotonic()
     left = filtered(pool, settings)
     if settings.retrain == "warm":  # the models of finished rounds, again: the next goes on with the last of them
@@ -134,9 +144,9 @@ def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = Non
     rounds_ = 1 if settings.strategy == "all" else settings.rounds
     for number in range(history.done, rounds_):
         found = rescore(left.kept[history.rows]) if number else UNSCORED
-        scored = left.pool.with_signals({name: left.of(a) for name, a in found.signals.items() if name in needs})
+        scored = left.pool.with_signals({name: left.of(a) for name, a in found.signals.items() if name in changing})
         history = choose_round(scored, left.settings, inputs.seed, history, found.evidence)
-        check_unedited(code_hashes(settings), code)
+        check_unedited(content_hashes(settings, setup.run.data), code)
         journal.add(number, history, found)
     selection = left.whole(history.selection())
     seconds = {"signals": round(cost, 3), "choice": round(time.monotonic() - started, 3)}
@@ -145,16 +155,14 @@ def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = Non
     logger.info("%s chose %s in %.1f s", plugins.short_name(settings.strategy), share, sum(seconds.values()))
     pool = Pool.of(inputs.data.labels, pool.ids, pool.signals)  # the choice is over: reports count classes
     rows = inputs.labels, inputs.data
-    rounds = ({**journal.rounds[0], **why}, *journal.rounds[1:])
-    return SelectionResult(
-        pool, selection, asked, inputs.seed, *rows, seconds, rounds, code_hashes(asked), left.left_out, settings
-    )
+    rounds, code = ({**journal.rounds[0], **why}, *journal.rounds[1:]), content_hashes(asked, setup.run.data)
+    return SelectionResult(pool, selection, asked, inputs.seed, *rows, seconds, rounds, code, left.left_out, settings)
 
 
-def _rescore(setup: Setup, settings: config.Select, labels_N: Rows) -> Rescore:
-    warm = settings.retrain == "warm"
-    if settings.track == "T0":
-        return rescore_with_bought(setup, Ledger(labels_N), warm)
+def _rescore(inputs: SignalInputs) -> Rescore:
+    setup, warm = inputs.setup, inputs.settings.retrain == "warm"
+    if inputs.settings.track == "T0":
+        return rescore_with_bought(setup, Ledger(inputs.data.labels), inputs.fixed_embeddings, warm)
     return rescore_with_model(setup, warm)
 
 
@@ -178,7 +186,8 @@ class RoundJournal:
     def open(cls, inputs: SignalInputs) -> RoundJournal:
         """Open the journal of a selection, with the rounds that an earlier process finished."""
         settings = inputs.settings
-        key = [inputs.data.fingerprint, inputs.embeddings_key, inputs.training_key, fingerprint(settings)]
+        own = fingerprint(settings, inputs.setup.run.data)
+        key = [inputs.data.fingerprint, inputs.embeddings_key, inputs.training_key, own]
         folder = cache.place("rounds", storage.digest([*key, inputs.seed]))
         files = [folder / f"{number}.json" for number in range(settings.rounds if settings.rounds > 1 else 0)]
         finished = itertools.takewhile(lambda round_: round_ is not None, map(storage.read_sealed, files))
@@ -231,19 +240,28 @@ def select_from_config(run: config.Run, settings: config.Select) -> SelectionRes
 
 def _select(run: config.Run, settings: config.Select, load: Callable[[Task], Splits]) -> SelectionResult:
     parse_options(plugins.load("strategies", settings.strategy), settings)
-    check_rounds(settings, encoder_is_trained=run.model.freeze != "all")
+    check_rounds(settings, embeddings_change(run))
     check_track(settings)
-    warn_unused(settings)
+    own_files.check(settings, run.data)
+    warn_unused(settings, run.data)
+    if _needs_no_encoder(run, settings):
+        run = run.model_copy(update={"train": run.train.model_copy(update={"cache_features": False})})
     accelerator = devices.accelerator(run.train.device, run.train.precision)
     task = open_checked(run)
     splits = load(task)
     check_budget(splits.pool_labels, settings)
     setup = open_setup(task, splits, accelerator)
     result = choose_rows(setup, settings)
-    if isinstance(setup.examples, Features):  # already computed: so the map can be drawn for any strategy
-        embeddings = setup.examples.values[setup.splits.split.train]
+    at_hand = run.data.embeddings or isinstance(setup.examples, Features)
+    if at_hand and "embeddings" not in result.pool.signals:  # so the map can be drawn for any strategy
+        embeddings = SignalInputs(setup, settings).embeddings
         return replace(result, pool=result.pool.with_signals({"embeddings": embeddings}))
     return result
+
+
+def _needs_no_encoder(run: config.Run, settings: config.Select) -> bool:
+    """Say whether own embeddings save the pass of a frozen encoder: no model of its features is trained in rounds."""
+    return run.data.embeddings is not None and (settings.rounds == 1 or settings.track == "T0")
 
 
 def explain_row(result: SelectionResult, row: int) -> str:

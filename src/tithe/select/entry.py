@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -29,12 +30,14 @@ class FileOptions(TypedDict, total=False):
 
 
 class Choice(FileOptions, total=False):
-    """Settings that are seldom given; see `config.Select`, and `outputs.save` for `with_rows`."""
+    """Settings that are seldom given; see `config.Select`, `data.embeddings`, and `outputs.save` for `with_rows`."""
 
     balance: str | None
     floor: int | None
     rounds: int | None
     language_model: str | None
+    scores: str | PathLike[str] | None
+    embeddings: str | PathLike[str] | None
     with_rows: bool
 
 
@@ -55,7 +58,7 @@ def select(
         A data file; or a config: a file, a dict or a `Run`, whose own `select` section and seed count where nothing
         else is given.
     strategy
-        Its name, or the path of its .py file; random when unset.
+        Its name, or the path of its .py file; when unset the one of `scores` if they are given, else random.
     budget
         Share of the rows to keep, 0.1 when unset.
     seed
@@ -65,8 +68,9 @@ def select(
     out
         Parquet file for the chosen rows; a summary (.json) and a map (.png) are written next to it.
     more
-        `balance`, `floor`, `rounds`, `language_model` as in a config. `with_rows`: whether `out` also has the text and
-        the label of each row. For a data file: `text_column`, `label_column`, `encoder`, `max_length`.
+        `balance`, `floor`, `rounds`, `language_model`, `scores` as in a config's `select`, `embeddings` as in its
+        `data`. `with_rows`: whether `out` also has the text and the label of each row. For a data file: `text_column`,
+        `label_column`, `encoder`, `max_length`.
 
     Raises
     ------
@@ -84,11 +88,17 @@ def select(
     of_file: dict[str, Any] = {name: more.get(name) for name in FileOptions.__annotations__}
     given: dict[str, Any] = {"strategy": strategy, "budget": budget, "seed": seed}
     given |= {name: more.get(name) for name in ("balance", "floor", "rounds", "language_model")}
+    given["scores"] = str(scores) if (scores := more.get("scores")) else None
     file = None if out is None else Path(storage.expand_home(str(out)))
-    result = select_rows(source, of_file, (), (given, options or {}), file)
+    result = select_rows(source, of_file, embeddings_setting(more.get("embeddings")), (given, options or {}), file)
     if file is not None:
         save(file, result, more.get("with_rows", False))
     return result
+
+
+def embeddings_setting(file: str | PathLike[str] | None) -> list[str]:
+    """Return a file of embeddings as a setting `key=value`; none where there is no file."""
+    return [f"data.embeddings={json.dumps(str(file))}"] if file else []
 
 
 def select_rows(

@@ -97,4 +97,4 @@ def _with_own_signals(pool: Pool, settings: config.Select, seed: int) -> Pool:
     present = np.unique(pool.labels)
     head_probs_NC[:, present] = linear_probes.fitted(pool.embeddings, np.arange(len(pool)), pool.labels)[0]
     probs_NC = linear_probes.out_of_fold(pool.embeddings, pool.labels, classes, settings.folds, seed)
-    return pool.with_signals({"probs": probs_NC, "head_probs": head_probs_NC})
+    return pool.with_signals({"probs": probs_NC, "head_probs": head_probs_NC, "head_labels": pool.labels})

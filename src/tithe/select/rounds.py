@@ -13,10 +13,8 @@ from tithe.select.budget import budget_rows, quotas
 from tithe.select.buying.evidence import Decision, Evidence
 from tithe.select.pool import Pool
 from tithe.select.selection import Selection, select
-from tithe.select.settings import PREDICTIONS, first_strategy, parse_options, strategies_of
+from tithe.select.settings import EMBEDDINGS, PREDICTIONS, first_strategy, parse_options, strategies_of
 from tithe.select.strategies import Decides, Matches
-
-EMBEDDINGS = frozenset({"embeddings"})  # change between rounds if the encoder is trained
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,12 @@ def check_budget(labels_N: Rows, settings: config.Select) -> None:
         raise InputError(f"{where}{error}") from None
 
 
-def learns(strategy: str, encoder_is_trained: bool) -> bool:
+def embeddings_change(run: config.Run) -> bool:
+    """Say whether a model trained between rounds has other embeddings: its encoder is trained, and they are of it."""
+    return run.model.freeze != "all" and run.data.embeddings is None
+
+
+def learns(strategy: str, embeddings_change: bool) -> bool:
     """Say whether a strategy reads anything that the model trained between rounds changes, and can use it.
 
     One that matches all rows at once can't: it knows no rows of earlier rounds.
@@ -109,12 +112,12 @@ def learns(strategy: str, encoder_is_trained: bool) -> bool:
     InputError
         The strategy does not exist.
     """
-    changed = PREDICTIONS | EMBEDDINGS if encoder_is_trained else PREDICTIONS
+    changed = PREDICTIONS | EMBEDDINGS if embeddings_change else PREDICTIONS
     module = plugins.load("strategies", strategy)
     return not (isinstance(module, Matches) or changed.isdisjoint(module.NEEDS))
 
 
-def check_rounds(settings: config.Select, encoder_is_trained: bool) -> None:
+def check_rounds(settings: config.Select, embeddings_change: bool) -> None:
     """Refuse rounds between which models would be trained for nothing.
 
     Raises
@@ -124,13 +127,13 @@ def check_rounds(settings: config.Select, encoder_is_trained: bool) -> None:
     """
     for name in strategies_of(settings):
         plugins.load("strategies", name)
-    if settings.rounds == 1 or settings.strategy == "all" or learns(settings.strategy, encoder_is_trained):
+    if settings.rounds == 1 or settings.strategy == "all" or learns(settings.strategy, embeddings_change):
         return
     if isinstance(plugins.load("strategies", settings.strategy), Matches):
         name = plugins.short_name(settings.strategy)
         raise InputError(f"select.rounds {settings.rounds} with {name}, which chooses all rows at once: set it to 1")
     needs = plugins.load("strategies", settings.strategy).NEEDS
-    reads = ", ".join(f"{need} of a frozen encoder" if need in EMBEDDINGS else need for need in needs) or "no signal"
+    reads = ", ".join(f"fixed {need}" if need in EMBEDDINGS else need for need in needs) or "no signal"
     raise InputError(
         f"select.rounds {settings.rounds} with {plugins.short_name(settings.strategy)}: it reads {reads}, which no "
         f"model trained between rounds changes: set select.rounds to 1, or choose a strategy that reads probs, such as "

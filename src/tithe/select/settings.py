@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
 
-from tithe import config, plugins
+from tithe import config, plugins, storage
 from tithe.config.explain import explain_mistakes
 from tithe.errors import InputError
 
 PREDICTIONS = frozenset({"probs", "proxy_probs"})  # signals of a model: between rounds, of the one trained before
+EMBEDDINGS = frozenset({"embeddings"})  # change between rounds if the encoder is trained
+# What a fingerprint has the content of, and what messages call it.
+_FILES = {
+    "strategy_sha256": "the file of a strategy",
+    "first_sha256": "the file of a strategy",
+    "scores_sha256": "the file of select.scores",
+    "embeddings_sha256": "the file of data.embeddings",
+}
 
 
 def overridden(
@@ -84,23 +94,40 @@ def strategies_of(settings: config.Select) -> tuple[str, ...]:
     return (settings.strategy, first_strategy(settings)) if settings.rounds > 1 else (settings.strategy,)
 
 
-def filter_needs(settings: config.Select) -> tuple[str, ...]:
-    """Return the signals that the filters of a selection read."""
-    used = settings.filter
-    return (*(("probs",) if used.noise else ()), *(("embeddings",) if used.duplicates else ()))
-
-
-def code_hashes(settings: config.Select) -> dict[str, str]:
-    """Return the SHA-256 of the strategies' code, by setting; of those that are part of tithe the `VERSION`, if any.
-
-    They belong in every key and fingerprint of a selection: an edited strategy is another one.
+def needs_of(settings: config.Select) -> set[str]:
+    """Return the signals that the strategies and the filters read.
 
     Raises
     ------
     InputError
         The strategy does not exist.
     """
-    codes: dict[str, str] = {}
+    of_strategies = {need for name in strategies_of(settings) for need in plugins.load("strategies", name).NEEDS}
+    return of_strategies | set(filter_needs(settings))
+
+
+def filter_needs(settings: config.Select) -> tuple[str, ...]:
+    """Return the signals that the filters of a selection read."""
+    used = settings.filter
+    return (*(("probs",) if used.noise else ()), *(("embeddings",) if used.duplicates else ()))
+
+
+def content_hashes(settings: config.Select, data: config.Data) -> dict[str, str]:
+    """Return the SHA-256 of the strategies' code, by setting; of those that are part of tithe the `VERSION`, if any.
+
+    Own scores and embeddings that they read are hashed too. All belong in every key and fingerprint of a selection: an
+    edited strategy is another one.
+
+    Raises
+    ------
+    InputError
+        The strategy does not exist, or the file of own scores or embeddings.
+    """
+    needs, codes = needs_of(settings), dict[str, str]()
+    if settings.scores and "scores" in needs:
+        codes["scores_sha256"] = file_sha256(settings.scores, "select.scores")
+    if data.embeddings and needs & (EMBEDDINGS | PREDICTIONS):
+        codes["embeddings_sha256"] = file_sha256(data.embeddings, "data.embeddings")
     for key, name in zip(("strategy", "first"), strategies_of(settings), strict=False):
         if sha256 := plugins.sha256("strategies", name):
             codes[f"{key}_sha256"] = sha256
@@ -109,23 +136,54 @@ def code_hashes(settings: config.Select) -> dict[str, str]:
     return codes
 
 
-def fingerprint(settings: config.Select) -> dict[str, Any]:
-    """Return what makes a selection and must match on resume; a file counts by its content, wherever it is."""
-    names = {"strategy": plugins.short_name(settings.strategy), "first": plugins.short_name(first_strategy(settings))}
-    values = settings.model_dump(mode="json")
-    for name, default in (("track", "T1"), ("retrain", "fresh")):
-        if values[name] == default:  # so that selections of versions without the setting are still the same
-            del values[name]
-    return {**values, **names, **code_hashes(settings)}
-
-
-def check_unedited(used: Mapping[str, Any], before: Mapping[str, Any]) -> None:
-    """Compare the `code_hashes` of strategies that were used with earlier ones, of a fingerprint or a trial.
+def file_sha256(path: str, setting: str) -> str:
+    """Return the SHA-256 of a file; it may be large, and is hashed once in a process while it stays as it is.
 
     Raises
     ------
     InputError
-        A strategy was edited in between: what was chosen belongs to neither version.
+        There is no such file; the message names the setting.
     """
-    if any(used.get(key) != before.get(key) for key in ("strategy_sha256", "first_sha256")):
-        raise InputError("the file of a strategy was edited while it was in use: run this again")
+    state = existing(path, setting).stat()
+    return _sha256(Path(path).resolve(), state.st_ino, state.st_mtime_ns, state.st_size)
+
+
+@cache
+def _sha256(path: Path, *state: int) -> str:
+    return storage.sha256_file(path)
+
+
+def existing(path: str, setting: str) -> Path:
+    """Return the path of a file that a setting names.
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{setting}: no file {path} (seen from {Path.cwd()}): pass the path of one")
+    return Path(path)
+
+
+def fingerprint(settings: config.Select, data: config.Data) -> dict[str, Any]:
+    """Return what makes a selection and must match on resume; a file counts by its content, wherever it is."""
+    names = {"strategy": plugins.short_name(settings.strategy), "first": plugins.short_name(first_strategy(settings))}
+    values = settings.model_dump(mode="json", exclude={"scores"})
+    for name, default in (("track", "T1"), ("retrain", "fresh")):
+        if values[name] == default:  # so that selections of versions without the setting are still the same
+            del values[name]
+    return {**values, **names, **content_hashes(settings, data)}
+
+
+def check_unedited(used: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Compare the `content_hashes` of files that were used with earlier ones, of a fingerprint or a trial.
+
+    Raises
+    ------
+    InputError
+        A file was edited in between: what was chosen belongs to neither version.
+    """
+    for key, file in _FILES.items():
+        if used.get(key) != before.get(key):
+            raise InputError(f"{file} was edited while it was in use: run this again")

@@ -42,6 +42,8 @@ def example_pool(rows: int = 120, classes: int = 3, seed: int = 0) -> Pool:
         "lengths": rng.integers(3, 40, rows),
         **{name: rng.random(rows) for name in ("hdd", "mtld", "ttr")},
         "head_probs": rng.dirichlet(np.ones(classes), rows),
+        "head_labels": labels_N,
+        "scores": rng.random(rows),
     }
     return Pool.of(labels_N, np.arange(rows) * 10, signals)
 

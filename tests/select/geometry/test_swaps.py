@@ -47,6 +47,23 @@ def test_the_best_of_ten_starts_is_the_best_of_all_subsets(quota: tuple[int, ...
     assert min(tries) == pytest.approx(best)
 
 
+def test_no_exchange_is_left_that_would_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swaps, "PASSES", 50)
+    monkeypatch.setattr(swaps, "_GAIN", 1e-12)
+    found, groups_N, rng = example(30), np.arange(30) % 2, np.random.default_rng(3)
+    weight_N, target_AB = rng.random(30) * 3 + 0.1, found.total() / 3
+
+    def left(rows_K: Rows) -> float:
+        return float(np.linalg.norm(target_AB - found.take(rows_K).total(weight_N[rows_K])))
+
+    rows_K = exchanged(found, drawn(groups_N, np.array([5, 5]), rng), groups_N, target_AB, weight_N, rng)
+    for place in range(10):
+        for other in np.setdiff1d(np.flatnonzero(groups_N == groups_N[rows_K[place]]), rows_K):
+            changed_K = rows_K.copy()
+            changed_K[place] = other
+            assert left(changed_K) >= left(rows_K) - 1e-9
+
+
 def test_blocks_keep_quotas_and_weights_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(swaps, "BLOCK", 16)
     monkeypatch.setattr(swaps, "CHOSEN", 4)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tithe import config
+from tithe import config, plugins
 from tithe.errors import InputError
 from tithe.select.suite.grid import Grid, Trial
-from tithe.select.suite.options import by_strategy
+from tithe.select.suite.options import by_strategy, is_possible, named_strategies, split_options
 from tithe.select.suite.trials import _Suite, run_suite
 
 NAMES = ["all", "random", "entropy_diversity", "qdit_lite", "el2n"]
@@ -88,3 +88,39 @@ def test_other_options_are_another_trial_and_none_are_as_before(tmp_path: Path) 
         suite = _Suite(*by_strategy(base, NAMES, given), Grid(NAMES, [0.1], [0]))
         names.append({name: suite.file_name(Trial(name, 0.1, 0), {}) for name in NAMES})
     assert len({files["qdit_lite"] for files in names}) == 3 and len({files["el2n"] for files in names}) == 1
+
+
+SPECS: list[tuple[list[str], list[str], dict[str, Any]]] = [
+    (["k_center", " random", ""], ["k_center", "random"], {}),
+    (["qdit_lite:weight=0.3"], ["qdit_lite"], {"qdit_lite.weight": 0.3}),
+    (["a:x=1", "a:y=two", "a:x=1"], ["a"], {"a.x": 1, "a.y": "two"}),
+    (["own/pick.er.py:least=6"], ["own/pick.er.py"], {"pick.er.least": 6}),
+    (["c:/own.py:least=[1, 2]"], ["c:/own.py"], {"own.least": [1, 2]}),
+    (["a:time=10:30", "a:b"], ["a", "a:b"], {"a.time": "10:30"}),
+    (["~/own.py:least=6"], ["HOME/own.py"], {"own.least": 6}),
+]
+
+
+@pytest.mark.parametrize(("texts", "names", "expected"), SPECS, ids=[" ".join(texts) for texts, *_ in SPECS])
+def test_a_strategy_is_named_with_its_option(
+    texts: list[str], names: list[str], expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = named_strategies(texts)
+    assert found == ([name.replace("HOME", str(tmp_path)) for name in names], expected)
+
+
+def test_two_values_of_one_option_are_refused() -> None:
+    with pytest.raises(InputError, match=r"strategy a has x=1 and x=2: a suite has one line for a strategy, so choose"):
+        named_strategies(["a:x=1", "b:x=2", "a:x=2"])
+    assert split_options("a:x=") == ("a", {"x": None})
+
+
+def test_a_suite_of_all_strategies_has_those_of_its_track_whose_files_are_given() -> None:
+    def possible(**select: Any) -> set[str]:
+        settings = config.Select(**select)
+        return {name for name, module in plugins.own("strategies") if is_possible(module, settings)}
+
+    assert possible() >= {*NAMES} and not possible() & {"scores", "margin"}
+    assert possible(scores="scores.parquet") == possible() | {"scores"}
+    assert possible(track="T0") > {"all", "random", "margin", "k_center"} and "el2n" not in possible(track="T0")

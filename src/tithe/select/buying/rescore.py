@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from tithe.arrays import Array, Rows
-from tithe.models.features import Features
 from tithe.select.buying.evidence import Evidence
 from tithe.select.buying.ledger import Ledger
 from tithe.select.rescore import Rescore, Rescored, rescore_with_model
@@ -15,15 +14,14 @@ from tithe.select.signals import linear_probes
 from tithe.train.setup import Setup
 
 
-def rescore_with_bought(setup: Setup, ledger: Ledger, warm: bool = False) -> Rescore:
+def rescore_with_bought(setup: Setup, ledger: Ledger, fixed_ND: Array | None, warm: bool = False) -> Rescore:
     """Return a function that buys the labels of some rows, and scores the whole pool with a model of these rows alone.
 
-    On a frozen encoder the model is a logistic regression on its embeddings; else the run's model is trained, a new one
-    or, `warm`, that of the call before. Probabilities have a column for each class that was bought, in the order of the
-    classes.
+    On fixed embeddings of the pool's rows the model is a logistic regression; where there are none, the run's model is
+    trained, a new one or, `warm`, that of the call before. Probabilities have a column for each class that was bought,
+    in the order of the classes.
     """
-    frozen = setup.examples if setup.network.on_features and isinstance(setup.examples, Features) else None
-    score = _regression(setup, ledger, frozen) if frozen else _training(setup, ledger, warm)
+    score = _training(setup, ledger, warm) if fixed_ND is None else _regression(ledger, fixed_ND, setup.run.seed)
     guess_N: list[Rows] = []  # of the round before
 
     def rescore(rows: Rows) -> Rescored:
@@ -42,14 +40,12 @@ def rescore_with_bought(setup: Setup, ledger: Ledger, warm: bool = False) -> Res
 Scored = Callable[[Rows], tuple[Rescored, Array]]  # and the embeddings by which the labels can be weighed
 
 
-def _regression(setup: Setup, ledger: Ledger, frozen: Features) -> Scored:
-    values_ND = np.asarray(frozen.values[setup.splits.split.train])
-
+def _regression(ledger: Ledger, fixed_ND: Array, seed: int) -> Scored:
     def score(rows: Rows) -> tuple[Rescored, Array]:
         labels_K = ledger.read(rows)
-        strength = linear_probes.best_strength(values_ND[rows], labels_K, setup.run.seed)
-        probs_NC, sha256 = linear_probes.fitted(values_ND, rows, labels_K, strength)
-        return Rescored({"probs": probs_NC}, sha256), values_ND
+        strength = linear_probes.best_strength(fixed_ND[rows], labels_K, seed)
+        probs_NC, sha256 = linear_probes.fitted(fixed_ND, rows, labels_K, strength)
+        return Rescored({"probs": probs_NC}, sha256), fixed_ND
 
     return score
 

@@ -80,6 +80,11 @@ class Gradients:
     def __len__(self) -> int:
         return len(self.factors)
 
+    def labelled(self, labels_N: Rows) -> Self:
+        """Return the gradients that all rows would have with other labels, in the same metric."""
+        assert isinstance(self.factors, _Made)  # factors that are written out have no labels
+        return replace(self, factors=replace(self.factors, labels_N=labels_N))
+
     def take(self, rows_K: Rows) -> Self:
         """Return the gradients of some rows, in the same metric; their factors are written out."""
         u_KC = np.empty((len(rows_K), len(self.Qa_CA)), dtype=self.M_AB.dtype)

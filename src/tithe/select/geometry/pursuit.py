@@ -26,10 +26,15 @@ def pursued(gradients: Gradients, target_AB: Array, groups_N: Rows, quota_C: Row
         batch = best_within(score_N, groups_N, left_C, int(size))
         rows_K, open_N[batch] = np.concatenate([rows_K, batch]), False
         left_C -= np.bincount(groups_N[batch], minlength=len(left_C))
-        part, share = gradients.take(rows_K), len(rows_K) / count
-        weight_K = calibrated(part, target_AB * share, np.zeros(len(rows_K)))
-        residual_AB = target_AB * share - part.total(weight_K)
+        weight_K, residual_AB = _weighted(gradients, rows_K, target_AB * (len(rows_K) / count))
     return rows_K, weight_K
+
+
+def _weighted(gradients: Gradients, rows_K: Rows, target_AB: Array) -> tuple[Array, Array]:
+    """Return the weights of rows, and what they leave of the target; the rows' factors are freed on return."""
+    part = gradients.take(rows_K)
+    weight_K = calibrated(part, target_AB, np.zeros(len(rows_K)))
+    return weight_K, target_AB - part.total(weight_K)
 
 
 def best_within(score_N: Array, groups_N: Rows, left_C: Rows, count: int) -> Rows:

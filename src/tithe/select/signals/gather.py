@@ -23,8 +23,8 @@ from tithe.models.features import Features
 from tithe.progress import bar
 from tithe.select.buying.tracks import READ_LABELS
 from tithe.select.pool import Pool
-from tithe.select.settings import PREDICTIONS, filter_needs, strategies_of
-from tithe.select.signals import causal_lm, linear_probes, ngram_lm, text_statistics
+from tithe.select.settings import EMBEDDINGS, PREDICTIONS, file_sha256, filter_needs, needs_of
+from tithe.select.signals import causal_lm, linear_probes, ngram_lm, own_files, text_statistics
 from tithe.storage import cache
 from tithe.train.setup import Setup
 
@@ -74,14 +74,16 @@ class SignalInputs:
 
     @cached_property
     def embeddings(self) -> Array:
-        """Pooled states of the encoder before training, shape (N, D).
+        """Pooled states of the encoder before training, or the user's own embeddings, shape (N, D).
 
         Raises
         ------
         InputError
-            The cache has no room for them.
+            The cache has no room for them, or own ones are wrong.
         """
         setup = self.setup
+        if own := setup.run.data.embeddings:
+            return own_files.read_embeddings(own, self.data.ids, self.rows_read)
         if isinstance(setup.examples, Features):
             return np.asarray(setup.examples.values[self._rows])
         model, encoded = setup.network.classifier, setup.encoded
@@ -93,8 +95,22 @@ class SignalInputs:
         return np.asarray(cached.values[self._rows])
 
     @property
+    def fixed_embeddings(self) -> Array | None:
+        """The embeddings, if the encoder is frozen and does not need to run for them; else None."""
+        setup = self.setup
+        at_hand = setup.network.on_features or setup.run.data.embeddings is not None
+        return self.embeddings if at_hand and setup.run.model.freeze == "all" else None
+
+    @property
+    def rows_read(self) -> int:
+        """How many rows the data have, with those that were dropped."""
+        return int(self.setup.splits.report["rows_read"])
+
+    @property
     def embeddings_key(self) -> str:
         """Cache key of the embeddings, without the rows."""
+        if own := self.setup.run.data.embeddings:
+            return file_sha256(own, "data.embeddings")
         return storage.digest([self.setup.network.cache_key, self.setup.accelerator.mixed_precision])
 
     @property
@@ -135,15 +151,18 @@ def compute_signals(inputs: SignalInputs, strategies: Sequence[str]) -> tuple[Po
     return Pool.of(None if buys else inputs.data.labels, inputs.data.ids, signals), cost
 
 
-def warn_unused(settings: config.Select) -> None:
+def warn_unused(settings: config.Select, data: config.Data) -> None:
     """Warn of changed settings that no signal of the strategies or filters depends on."""
-    needs = {need for name in strategies_of(settings) for need in plugins.load("strategies", name).NEEDS}
-    needs |= set(filter_needs(settings))
+    needs = needs_of(settings)
     used = {name for family, (_, names) in _FAMILIES.items() for name in names if needs & set(family)}
-    for name, value in unused.changed(settings, ("folds", "proxy_runs", "language_model")):
-        if name not in used:
+    own = ("folds", "proxy_runs", "language_model", "scores")
+    given = [("select", *pair) for pair in unused.changed(settings, own)]
+    if needs.isdisjoint(EMBEDDINGS | PREDICTIONS):
+        given += [("data", *pair) for pair in unused.changed(data, ("embeddings",))]
+    for section, name, value in given:
+        if name not in used | needs:
             strategy = plugins.short_name(settings.strategy)
-            logger.warning("select.%s %s has no effect: strategy %s does not use it", name, value, strategy)
+            logger.warning("%s.%s %s has no effect: strategy %s does not use it", section, name, value, strategy)
     if settings.rounds == 1 and settings.retrain == "warm":
         logger.warning("select.retrain warm has no effect: there is one round")
 
@@ -152,6 +171,8 @@ def _cached(need: str, inputs: SignalInputs) -> tuple[dict[str, Array], float]:
     """Return a signal and those computed together with it, and the seconds that this took."""
     if need == "embeddings":
         return {need: inputs.embeddings}, 0.0
+    if need == "scores":
+        return {need: own_files.read_scores(inputs.settings.scores, inputs.data.ids, inputs.rows_read)}, 0.0
     if need == "lengths":
         return {need: np.asarray(inputs.examples.lengths)}, 0.0
     family = next((names for names in _FAMILIES if need in names), None)
@@ -179,7 +200,7 @@ def _cached(need: str, inputs: SignalInputs) -> tuple[dict[str, Array], float]:
 
 
 def _names() -> set[str]:
-    return {"embeddings", "lengths", *(name for family in _FAMILIES for name in family)}
+    return {"embeddings", "lengths", "scores", *(name for family in _FAMILIES for name in family)}
 
 
 def _probs(inputs: SignalInputs) -> dict[str, Array]:
@@ -191,7 +212,7 @@ def _head_probs(inputs: SignalInputs) -> dict[str, Array]:
     labels_N = inputs.data.labels
     probs_NC = np.zeros((len(labels_N), len(inputs.labels)))
     probs_NC[:, np.unique(labels_N)] = linear_probes.fitted(inputs.embeddings, np.arange(len(labels_N)), labels_N)[0]
-    return {"head_probs": probs_NC}
+    return {"head_probs": probs_NC, "head_labels": labels_N}
 
 
 def _proxy_probs(inputs: SignalInputs) -> dict[str, Array]:
@@ -267,7 +288,7 @@ def _corpus(inputs: SignalInputs) -> ngram_lm.Corpus:
 # Signals that are computed together, the function, and the settings that they depend on.
 _FAMILIES: dict[tuple[str, ...], tuple[Callable[[SignalInputs], dict[str, Array]], tuple[str, ...]]] = {
     ("probs",): (_probs, ("folds",)),
-    ("head_probs",): (_head_probs, ()),
+    ("head_probs", "head_labels"): (_head_probs, ()),
     ("proxy_probs",): (_proxy_probs, ("folds", "proxy_runs")),
     ("perplexity",): (_perplexity, ("folds", "language_model")),
     ("conditional_loss", "prior_loss"): (_label_losses, ("folds", "language_model")),

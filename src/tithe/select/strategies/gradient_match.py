@@ -14,13 +14,14 @@ from tithe.select.geometry.swaps import classes_of, drawn, exchanged
 from tithe.select.pool import Pool
 from tithe.select.signals import linear_probes
 
-NEEDS = ("embeddings", "head_probs")
+NEEDS = ("embeddings", "head_probs", "head_labels")
 
 
 def match(pool: Pool, quota_C: Rows, rng: np.random.Generator, options: object) -> tuple[Rows, Array]:
     """Return rows of each class, first random, then exchanged one by one for better ones, and weights of 1."""
-    gradients = Gradients.of(pool.embeddings, pool.head_probs, pool.labels, linear_probes.penalty(len(pool)))
-    groups_N, target_AB = classes_of(pool, quota_C), gradients.total() * (quota_C.sum() / len(pool))
+    truth = Gradients.of(pool.embeddings, pool.head_probs, pool.head_labels, linear_probes.penalty(len(pool)))
+    gradients = truth.labelled(pool.labels)
+    groups_N, target_AB = classes_of(pool, quota_C), truth.total() * (quota_C.sum() / len(pool))
     rows_K = drawn(groups_N, quota_C, rng)
     rows_K = exchanged(gradients, rows_K, groups_N, target_AB, np.ones(len(pool)), rng)
     return rows_K, np.ones(len(rows_K))

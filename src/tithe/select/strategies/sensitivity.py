@@ -15,7 +15,7 @@ from tithe.select.geometry.swaps import classes_of, exchanged
 from tithe.select.pool import Pool
 from tithe.select.signals import linear_probes
 
-NEEDS = ("embeddings", "head_probs", "probs")
+NEEDS = ("embeddings", "head_probs", "head_labels", "probs")
 
 
 _FOLLOW = 0.5  # share of the chances that follows the sensitivity; the rest is equal, which keeps the weights even
@@ -26,7 +26,8 @@ def match(pool: Pool, quota_C: Rows, rng: np.random.Generator, options: object) 
 
     The sensitivity is (1 − p of the label) · ‖v‖, v the features and a 1, p of a model that did not see the row.
     """
-    gradients = Gradients.of(pool.embeddings, pool.head_probs, pool.labels, linear_probes.penalty(len(pool)))
+    truth = Gradients.of(pool.embeddings, pool.head_probs, pool.head_labels, linear_probes.penalty(len(pool)))
+    gradients = truth.labelled(pool.labels)
     groups_N, share = classes_of(pool, quota_C), quota_C.sum() / len(pool)
     size_N = (1 - pool.probs[np.arange(len(pool)), pool.labels]) * gradients.input_norms()
     size_N = _FOLLOW * size_N / max(size_N.sum(), 1e-12) + (1 - _FOLLOW) / len(pool)
@@ -35,7 +36,7 @@ def match(pool: Pool, quota_C: Rows, rng: np.random.Generator, options: object) 
         members = rng.permutation(np.flatnonzero(groups_N == c))
         chance_N[members] = chances(size_N[members], int(quota_C[c]))
         drawn.append(members[systematic(chance_N[members], rng)])
-    weight_N, target_AB = share / chance_N, gradients.total() * share
+    weight_N, target_AB = share / chance_N, truth.total() * share
     rows_K = exchanged(gradients, np.concatenate(drawn), groups_N, target_AB, weight_N, rng)
     weight_K = calibrated(gradients.take(rows_K), target_AB, weight_N[rows_K])
     order_K = np.lexsort((rows_K, -weight_K))

@@ -1,14 +1,53 @@
-"""Options of the strategies of a suite: for each strategy that has such an option, or for one by its name."""
+"""The strategies of a suite, and their options: for each strategy that has such an option, or for one by its name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
-from tithe import config, plugins
+from tithe import config, plugins, storage
+from tithe.config.files import override
 from tithe.errors import InputError, did_you_mean
+from tithe.select.buying.tracks import track_of
 
 Options = dict[str, dict[str, Any]]  # by the short name of the strategy
+_WITH_OPTION = re.compile(r"(?P<strategy>.+?):(?P<option>\w+=.*)", re.DOTALL)
+
+
+def split_options(text: str) -> tuple[str, dict[str, Any]]:
+    """Return a strategy, a name or a path, and its options, of `strategy` or `strategy:key=value`."""
+    match = _WITH_OPTION.fullmatch(text)
+    return (match["strategy"], dict([override(match["option"])])) if match else (text, {})
+
+
+def named_strategies(texts: Iterable[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return the strategies of such texts, each once, and their options by `strategy.option`; blank texts are none.
+
+    Raises
+    ------
+    InputError
+        One strategy has two values of an option.
+    """
+    names: list[str] = []
+    options: dict[str, Any] = {}
+    for name, own in (split_options(text.strip()) for text in texts if text.strip()):
+        names.append(storage.expand_home(name))
+        for key, value in own.items():
+            other = options.setdefault(f"{plugins.short_name(name)}.{key}", value)
+            if other != value:
+                raise InputError(
+                    f"strategy {name} has {key}={other} and {key}={value}: a suite has one line for a strategy, so "
+                    "choose a value, or run another suite for the other one"
+                )
+    return list(dict.fromkeys(names)), options
+
+
+def is_possible(strategy: ModuleType, settings: config.Select) -> bool:
+    """Say whether a suite of all strategies has this one: it is of the track, and what it reads is given."""
+    has_scores = "scores" not in strategy.NEEDS or settings.scores is not None
+    return track_of(strategy) in (None, settings.track) and has_scores
 
 
 def by_strategy(base: config.Run, strategies: Sequence[str], given: Mapping[str, Any]) -> tuple[config.Run, Options]:

@@ -26,8 +26,9 @@ from tithe.progress import bar
 from tithe.select.buying.tracks import check_track
 from tithe.select.choose import SelectionResult, choose_rows
 from tithe.select.outputs import summary
-from tithe.select.rounds import check_budget, learns
-from tithe.select.settings import check_unedited, code_hashes, overridden, parse_options
+from tithe.select.rounds import check_budget, embeddings_change, learns
+from tithe.select.settings import check_unedited, content_hashes, overridden, parse_options
+from tithe.select.signals import own_files
 from tithe.select.strategies import Matches
 from tithe.select.suite import controls
 from tithe.select.suite.controls import Controls
@@ -49,6 +50,10 @@ _NOT_USED = (
     *("tune", "data.class_weights", "train.label_smoothing", "train.ema_decay", "train.patience"),
     *("train.schedule_steps", "train.schedule_epochs", "train.steps_of"),
 )
+
+# Decides no result, is part of each trial, or counts by its content: see `content_hashes`.
+_NOT_IN_KEYS: dict[str, Any] = dict.fromkeys(("name", "out", "track", "seed"), True)
+_NOT_IN_KEYS |= {"data": {"embeddings"}, "select": {"scores"}}
 
 
 def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> list[Record]:
@@ -81,6 +86,7 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
         settings = suite.settings(Trial(name, 0.1, 0))
         parse_options(plugins.load("strategies", name), settings)
         check_track(settings)
+        own_files.check(settings, base.data)
     if base.select and base.select.rounds > 1:
         at_once = ", ".join(plugins.short_name(name) for name in strategies if not _has_rounds(base, name))
         logger.info(
@@ -88,7 +94,7 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
         )
     for key, _ in unused.changed(base, _NOT_USED):
         logger.warning("%s of the config has no effect in a suite", key)
-    code = {trial: code_hashes(suite.settings(trial)) for trial in trials}
+    code = {trial: content_hashes(suite.settings(trial), base.data) for trial in trials}
     files = {trial: out / TRIALS / f"{suite.file_name(trial, code[trial])}.json" for trial in trials}
     done = {trial: result for trial in trials if (result := _finished(files[trial])) is not None}
     pending = [trial for trial in trials if trial not in done or controls.missing(done[trial], grid.controls)]
@@ -173,7 +179,7 @@ class _Suite:
     def file_name(self, trial: Trial, code: dict[str, str]) -> str:
         """Return the name of a trial's file: the same only for the same settings, data and strategy."""
         base, name = self.base, plugins.short_name(trial.strategy)
-        dump = {key: value for key, value in config.dump(base).items() if key not in ("name", "out", "track", "seed")}
+        dump = base.model_dump(mode="json", exclude=_NOT_IN_KEYS)
         content = [key for source, _ in find_sources(base.data) for key in source.key]
         cache_key = [dump, _describe(trial), self.grid.equal_steps, *content]
         cache_key += [{"head": self.grid.head}] if self.grid.head != "trained" else []
@@ -234,7 +240,7 @@ def _run_in_worker(trial: tuple[Trial, Record | None]) -> Record:
 
 def _has_rounds(base: config.Run, strategy: str) -> bool:
     """Say whether rounds are of use to a strategy; others choose at once, so that no model is trained for nothing."""
-    return learns(strategy, encoder_is_trained=base.model.freeze != "all")
+    return learns(strategy, embeddings_change(base))
 
 
 def _run_trial(setup: Setup, result: SelectionResult, trial: Trial, grid: Grid) -> Record:
