@@ -39,7 +39,13 @@ def example_pool(rows: int, width: int, classes: int) -> Pool:
         probs_NC[part] = exp_PC / exp_PC.sum(axis=1, keepdims=True)
         drawn_P = rng.random((part.stop - first, 1)) > probs_NC[part].cumsum(axis=1)
         labels_N[part] = drawn_P.sum(axis=1).clip(0, classes - 1)
-    signals = {"embeddings": x_ND, "probs": probs_NC, "head_probs": probs_NC, "head_labels": labels_N}
+    signals = {
+        "embeddings": x_ND,
+        "probs": probs_NC,
+        "head_probs": probs_NC,
+        "head_labels": labels_N,
+        "head_penalty": np.full(rows, 20 / rows),
+    }
     return Pool.of(labels_N, np.arange(rows), signals)
 
 

@@ -16,7 +16,6 @@ from tithe.config import unused
 from tithe.config.data import Data, Layout
 from tithe.config.explain import explain_mistakes, known_keys, required_keys
 from tithe.config.files import override, read, read_mapping
-from tithe.config.filter import Filter
 from tithe.config.schema import (
     Checkpoint,
     ClearML,
@@ -25,11 +24,11 @@ from tithe.config.schema import (
     Model,
     Neptune,
     Run,
-    Select,
     Track,
     Train,
     Tune,
 )
+from tithe.config.select import Filter, Select
 from tithe.config.values import Count, Positive, Ratio, Section, Seed, Workers
 from tithe.errors import InputError
 

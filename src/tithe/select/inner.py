@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tithe import config, plugins
-from tithe.arrays import Array, Rows
+from tithe.arrays import Rows
 from tithe.data.cross_validation import folds
 from tithe.select.budget import quotas
 from tithe.select.buying.evidence import Candidate, Decision, InnerSplit
@@ -56,10 +56,16 @@ def compared(
         own = {"filter": config.Filter(**candidate.filter)} if candidate.filter else {}
         left = filtered(inner, settings.model_copy(update={"strategy": candidate.strategy, "options": {}, **own}))
         chosen = left.whole(select(left.pool, left.settings, seed))
-        is_matched = isinstance(plugins.load("strategies", candidate.strategy), Matches)
-        head = linear_probes.head(inner.embeddings, inner.labels, chosen.rows, chosen.weight, is_matched, seed)
+        penalty = penalty_of(candidate.strategy, inner)
+        head = linear_probes.head(inner.embeddings, inner.labels, chosen.rows, chosen.weight, penalty, seed)
         accuracies.append(float((head.probs(X_MD).argmax(axis=1) == labels_M).mean()))
     return InnerSplit(tuple(candidates), tuple(accuracies), len(outside), is_frozen)
+
+
+def penalty_of(strategy: str, pool: Pool) -> float | None:
+    """Return the penalty of the head that the rows of a strategy stand for; None for one that matches no head."""
+    is_matched = isinstance(plugins.load("strategies", strategy), Matches) and "head_penalty" in pool.signals
+    return float(pool.head_penalty[0]) if is_matched else None
 
 
 def decided(setup: Setup, settings: config.Select) -> tuple[config.Select, dict[str, Any]]:
@@ -93,8 +99,5 @@ def _part(labels_N: Rows, count: int, seed: int) -> Rows:
 def _with_own_signals(pool: Pool, settings: config.Select, seed: int) -> Pool:
     """Return a pool whose probabilities are of models of its rows alone."""
     classes = pool.probs.shape[1]
-    head_probs_NC: Array = np.zeros((len(pool), classes))
-    present = np.unique(pool.labels)
-    head_probs_NC[:, present] = linear_probes.fitted(pool.embeddings, np.arange(len(pool)), pool.labels)[0]
     probs_NC = linear_probes.out_of_fold(pool.embeddings, pool.labels, classes, settings.folds, seed)
-    return pool.with_signals({"probs": probs_NC, "head_probs": head_probs_NC, "head_labels": pool.labels})
+    return pool.with_signals({"probs": probs_NC, **linear_probes.of_all(pool.embeddings, pool.labels, classes, seed)})

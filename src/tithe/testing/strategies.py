@@ -43,6 +43,7 @@ def example_pool(rows: int = 120, classes: int = 3, seed: int = 0) -> Pool:
         **{name: rng.random(rows) for name in ("hdd", "mtld", "ttr")},
         "head_probs": rng.dirichlet(np.ones(classes), rows),
         "head_labels": labels_N,
+        "head_penalty": np.full(rows, 0.01),
         "scores": rng.random(rows),
     }
     return Pool.of(labels_N, np.arange(rows) * 10, signals)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from support.heads import distance, headed_pool
+from support.heads import distance, headed_pool, penalty
 from tithe.select.geometry.calibration import calibrated
 from tithe.select.geometry.gradients import Gradients
 from tithe.select.geometry.swaps import exchanged
-from tithe.select.signals import linear_probes
 
 
 def example(n: int, width: int = 4) -> Gradients:
@@ -57,8 +56,7 @@ def test_rows_with_every_label_wrong_give_the_head_of_the_right_ones() -> None:
     pool = headed_pool(classes=2)
     wrong_N, random_K, rng = 1 - pool.labels, np.arange(0, 400, 5), np.random.default_rng(0)
     right, flipped = (
-        Gradients.of(pool.embeddings, pool.head_probs, labels_N, linear_probes.penalty(400))
-        for labels_N in (pool.labels, wrong_N)
+        Gradients.of(pool.embeddings, pool.head_probs, labels_N, penalty(400)) for labels_N in (pool.labels, wrong_N)
     )
     chosen = exchanged(flipped, random_K, wrong_N, right.total() / 5, np.ones(400), rng)
     weight_K = calibrated(flipped.take(chosen), right.total() / 5, np.ones(80), slack=1e-4)

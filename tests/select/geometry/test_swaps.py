@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from support.heads import penalty
 from tithe.arrays import Array, Rows
 from tithe.select.geometry import swaps
 from tithe.select.geometry.gradients import Gradients
@@ -30,7 +31,7 @@ def test_the_best_of_ten_starts_is_the_best_of_all_subsets(quota: tuple[int, ...
     X_ND = rng.normal(size=(14, 5))
     labels_N = (X_ND[:, 0] + rng.normal(size=14) > 0).astype(np.int64)
     probs_NC, _ = linear_probes.fitted(X_ND, np.arange(14), labels_N)
-    found = Gradients.of(X_ND, probs_NC, labels_N, linear_probes.penalty(14))
+    found = Gradients.of(X_ND, probs_NC, labels_N, penalty(14))
     groups_N, target_AB = labels_N * (len(quota) - 1), found.total() * 6 / 14
     allowed = (
         np.array(rows)

@@ -9,7 +9,7 @@ from tithe.errors import InputError
 from tithe.select.settings import PREDICTIONS, strategies_of
 
 # Signals that are made of labels.
-READ_LABELS = frozenset({"head_probs", "head_labels", "proxy_probs", "conditional_loss", "prior_loss"})
+READ_LABELS = frozenset({"head_probs", "head_labels", "head_penalty", "proxy_probs", "conditional_loss", "prior_loss"})
 
 
 def track_of(strategy: ModuleType) -> str | None:

@@ -208,11 +208,8 @@ def _probs(inputs: SignalInputs) -> dict[str, Array]:
     return {"probs": linear_probes.out_of_fold(X_ND, inputs.data.labels, len(inputs.labels), s.folds, inputs.seed)}
 
 
-def _head_probs(inputs: SignalInputs) -> dict[str, Array]:
-    labels_N = inputs.data.labels
-    probs_NC = np.zeros((len(labels_N), len(inputs.labels)))
-    probs_NC[:, np.unique(labels_N)] = linear_probes.fitted(inputs.embeddings, np.arange(len(labels_N)), labels_N)[0]
-    return {"head_probs": probs_NC, "head_labels": labels_N}
+def _head(inputs: SignalInputs) -> dict[str, Array]:
+    return linear_probes.of_all(inputs.embeddings, inputs.data.labels, len(inputs.labels), inputs.seed)
 
 
 def _proxy_probs(inputs: SignalInputs) -> dict[str, Array]:
@@ -288,12 +285,12 @@ def _corpus(inputs: SignalInputs) -> ngram_lm.Corpus:
 # Signals that are computed together, the function, and the settings that they depend on.
 _FAMILIES: dict[tuple[str, ...], tuple[Callable[[SignalInputs], dict[str, Array]], tuple[str, ...]]] = {
     ("probs",): (_probs, ("folds",)),
-    ("head_probs", "head_labels"): (_head_probs, ()),
+    ("head_probs", "head_labels", "head_penalty"): (_head, ()),
     ("proxy_probs",): (_proxy_probs, ("folds", "proxy_runs")),
     ("perplexity",): (_perplexity, ("folds", "language_model")),
     ("conditional_loss", "prior_loss"): (_label_losses, ("folds", "language_model")),
     ("readability",): (_readability, ()),
     ("hdd", "mtld", "ttr"): (_lexical, ()),
 }
-_ON_EMBEDDINGS = {_probs, _head_probs, _proxy_probs}
+_ON_EMBEDDINGS = {_probs, _head, _proxy_probs}
 _ON_TOKENS = {_perplexity, _label_losses}

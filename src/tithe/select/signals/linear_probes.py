@@ -71,9 +71,17 @@ def _held_out_loss(X_RD: Array, labels_R: Rows, strength: float, seed: int) -> f
     return float(-np.log(probs_RC[np.arange(len(labels_R)), labels_R].clip(1e-3)).sum())
 
 
-def penalty(rows: int) -> float:
-    """Return λ of a regression of so many rows: it minimises mean cross-entropy + λ/2 ‖weights‖²."""
-    return 1 / (_C * rows)
+def of_all(X_ND: Array, labels_N: Rows, classes: int, seed: int) -> dict[str, Array]:
+    """Fit a head on all rows, with the penalty that these want; return the signals of it, by name.
+
+    Its probabilities, shape (N, C), a class that no row has at 0; the labels; and λ of the loss that it minimises, mean
+    cross-entropy + λ/2 ‖weights‖², the same for each row.
+    """
+    strength = best_strength(standardised(X_ND), labels_N, seed, _DECIDE)
+    probs_NC = np.zeros((len(labels_N), classes))
+    probs_NC[:, np.unique(labels_N)] = fitted(X_ND, np.arange(len(labels_N)), labels_N, strength)[0]
+    penalty = 1 / (strength * len(labels_N))
+    return {"head_probs": probs_NC, "head_labels": labels_N, "head_penalty": np.full(len(labels_N), penalty)}
 
 
 class Head(NamedTuple):
@@ -97,16 +105,15 @@ class Head(NamedTuple):
         return softmax(((X_MD - self.mean) / self.deviation) @ self.weights.T + self.bias)
 
 
-def head(X_ND: Array, labels_N: Rows, rows_K: Rows, weight_K: Array, is_matched: bool, seed: int) -> Head:
+def head(X_ND: Array, labels_N: Rows, rows_K: Rows, weight_K: Array, penalty: float | None, seed: int) -> Head:
     """Fit a head on chosen rows of a pool, whose columns are standardised by all.
 
     Parameters
     ----------
     weight_K
         How much each row counts, as of a `Selection`.
-    is_matched
-        Whether the rows stand for a head of all rows: then the penalty is that of this head; otherwise it is chosen on
-        the rows themselves.
+    penalty
+        λ of the head of all rows that these stand for, as of `of_all`; chosen on the rows themselves when None.
     """
     mean_D, deviation_D = X_ND.mean(axis=0), X_ND.std(axis=0)
     deviation_D = np.where(deviation_D > 1e-8, deviation_D, 1)
@@ -115,9 +122,10 @@ def head(X_ND: Array, labels_N: Rows, rows_K: Rows, weight_K: Array, is_matched:
     weights_CD, bias_C = np.zeros((classes, X_ND.shape[1])), np.full(classes, -np.inf)
     bias_C[present] = 0.0
     if len(present) > 1:
-        strength = _C if is_matched else best_strength(X_KD, labels_K, seed, _DECIDE)
-        share = len(X_ND) / len(rows_K) if is_matched else 1.0
-        found_CD, found_C = weighted(X_KD, labels_K, weight_K * share, 1 / strength)
+        total, share = (penalty or 0.0) * len(X_ND), len(X_ND) / len(rows_K)
+        if penalty is None:
+            total, share = 1 / best_strength(X_KD, labels_K, seed, _DECIDE), 1.0
+        found_CD, found_C = weighted(X_KD, labels_K, weight_K * share, total)
         fitted_classes = present[1:] if len(present) == 2 else present  # of two classes one row, for the second
         weights_CD[fitted_classes], bias_C[fitted_classes] = found_CD, found_C
     return Head(mean_D, deviation_D, weights_CD, bias_C)

@@ -7,7 +7,7 @@ from pydantic import Field
 from tithe.config import Ratio, Section
 from tithe.select.buying.evidence import Candidate, Decision, Evidence, InnerSplit
 
-NEEDS = ("embeddings", "probs", "head_probs", "head_labels")
+NEEDS = ("embeddings", "probs", "head_probs", "head_labels", "head_penalty")
 TRACK = "both"
 
 _NOISE = {"noise": 0.3}

@@ -12,14 +12,13 @@ from tithe.arrays import Array, Rows
 from tithe.select.geometry.gradients import Gradients
 from tithe.select.geometry.swaps import classes_of, drawn, exchanged
 from tithe.select.pool import Pool
-from tithe.select.signals import linear_probes
 
-NEEDS = ("embeddings", "head_probs", "head_labels")
+NEEDS = ("embeddings", "head_probs", "head_labels", "head_penalty")
 
 
 def match(pool: Pool, quota_C: Rows, rng: np.random.Generator, options: object) -> tuple[Rows, Array]:
     """Return rows of each class, first random, then exchanged one by one for better ones, and weights of 1."""
-    truth = Gradients.of(pool.embeddings, pool.head_probs, pool.head_labels, linear_probes.penalty(len(pool)))
+    truth = Gradients.of(pool.embeddings, pool.head_probs, pool.head_labels, float(pool.head_penalty[0]))
     gradients = truth.labelled(pool.labels)
     groups_N, target_AB = classes_of(pool, quota_C), truth.total() * (quota_C.sum() / len(pool))
     rows_K = drawn(groups_N, quota_C, rng)

@@ -13,14 +13,13 @@ from tithe.select.geometry.gradients import Gradients
 from tithe.select.geometry.pursuit import pursued
 from tithe.select.geometry.swaps import classes_of
 from tithe.select.pool import Pool
-from tithe.select.signals import linear_probes
 
-NEEDS = ("embeddings", "head_probs", "head_labels")
+NEEDS = ("embeddings", "head_probs", "head_labels", "head_penalty")
 
 
 def match(pool: Pool, quota_C: Rows, rng: np.random.Generator, options: object) -> tuple[Rows, Array]:
     """Return rows and their weights; classes take part freely until their quotas are full. The heaviest come first."""
-    truth = Gradients.of(pool.embeddings, pool.head_probs, pool.head_labels, linear_probes.penalty(len(pool)))
+    truth = Gradients.of(pool.embeddings, pool.head_probs, pool.head_labels, float(pool.head_penalty[0]))
     gradients = truth.labelled(pool.labels)
     target_AB = truth.total() * (quota_C.sum() / len(pool))
     rows_K, weight_K = pursued(gradients, target_AB, classes_of(pool, quota_C), quota_C)

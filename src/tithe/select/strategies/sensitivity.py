@@ -13,9 +13,8 @@ from tithe.select.geometry.calibration import calibrated
 from tithe.select.geometry.gradients import Gradients
 from tithe.select.geometry.swaps import classes_of, exchanged
 from tithe.select.pool import Pool
-from tithe.select.signals import linear_probes
 
-NEEDS = ("embeddings", "head_probs", "head_labels", "probs")
+NEEDS = ("embeddings", "head_probs", "head_labels", "head_penalty", "probs")
 
 
 _FOLLOW = 0.5  # share of the chances that follows the sensitivity; the rest is equal, which keeps the weights even
@@ -26,7 +25,7 @@ def match(pool: Pool, quota_C: Rows, rng: np.random.Generator, options: object) 
 
     The sensitivity is (1 − p of the label) · ‖v‖, v the features and a 1, p of a model that did not see the row.
     """
-    truth = Gradients.of(pool.embeddings, pool.head_probs, pool.head_labels, linear_probes.penalty(len(pool)))
+    truth = Gradients.of(pool.embeddings, pool.head_probs, pool.head_labels, float(pool.head_penalty[0]))
     gradients = truth.labelled(pool.labels)
     groups_N, share = classes_of(pool, quota_C), quota_C.sum() / len(pool)
     size_N = (1 - pool.probs[np.arange(len(pool)), pool.labels]) * gradients.input_norms()

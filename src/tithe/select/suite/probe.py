@@ -14,15 +14,15 @@ from tithe.select.signals import linear_probes
 from tithe.train.setup import Setup
 
 
-def probe(setup: Setup, selection: Selection, is_matched: bool) -> tuple[Array, Rows]:
+def probe(setup: Setup, selection: Selection, penalty: float | None) -> tuple[Array, Rows]:
     """Fit on chosen rows of a frozen encoder's features; return the test rows' probabilities, (M, C), and labels, (M,).
 
-    `is_matched` is as of `linear_probes.head`.
+    `penalty` is as of `linear_probes.head`.
     """
     assert isinstance(setup.examples, Features)
     splits = setup.splits
     pool_ND, test_MD = (np.asarray(setup.examples.values[part]) for part in (splits.split.train, splits.test))
-    head = linear_probes.head(pool_ND, splits.pool_labels, selection.rows, selection.weight, is_matched, setup.run.seed)
+    head = linear_probes.head(pool_ND, splits.pool_labels, selection.rows, selection.weight, penalty, setup.run.seed)
     probs_MC = np.zeros((len(test_MD), setup.classes))
     probs_MC[:, : len(head.bias)] = head.probs(test_MD)
     return probs_MC, splits.rows.labels[splits.test]

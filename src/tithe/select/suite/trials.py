@@ -25,11 +25,11 @@ from tithe.models import features, inference
 from tithe.progress import bar
 from tithe.select.buying.tracks import check_track
 from tithe.select.choose import SelectionResult, choose_rows
+from tithe.select.inner import penalty_of
 from tithe.select.outputs import summary
 from tithe.select.rounds import check_budget, embeddings_change, learns
 from tithe.select.settings import check_unedited, content_hashes, overridden, parse_options
 from tithe.select.signals import own_files
-from tithe.select.strategies import Matches
 from tithe.select.suite import controls
 from tithe.select.suite.controls import Controls
 from tithe.select.suite.grid import Grid, Trial
@@ -263,8 +263,8 @@ def _test(setup: Setup, result: SelectionResult, grid: Grid) -> Record:
     chosen = setup.with_train_rows(result.selection.rows, result.selection.weight)
     splits, started = chosen.splits, time.monotonic()
     if grid.head == "probe" and setup.network.on_features:
-        is_matched = isinstance(plugins.load("strategies", result.decided.strategy), Matches)
-        steps, (probs_NC, labels_N) = 0, probe(setup, result.selection, is_matched)
+        penalty = penalty_of(result.decided.strategy, result.pool)
+        steps, (probs_NC, labels_N) = 0, probe(setup, result.selection, penalty)
     else:
         steps, probs_NC, labels_N = _train_and_test(chosen, grid.equal_steps)
     per_class = metrics.per_class(metrics.confusion(labels_N, probs_NC.argmax(axis=1), len(splits.labels)))
