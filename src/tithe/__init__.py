@@ -7,6 +7,7 @@ The public face, loaded when first touched, so that `import tithe` costs nothing
 - `load(checkpoint)`: a trained classifier, to predict more than once by its `predict(inputs)`
 - `evaluate(checkpoint, data=None)`: its scores on the rows that the run held out, or on a labelled file
 - `select(source, strategy, budget)`: the rows of a file, or of a config, that a strategy keeps
+- `label(pool, labelled, rows)`: the rows of an unlabelled file to label next, and a page on which to label them
 - `read_config(source, overrides)`: a config as a `Run`
 """
 
@@ -25,10 +26,11 @@ _PUBLIC = {
     "load": "predict.model.load",
     "evaluate": "evaluate.checkpoint.evaluate",
     "select": "select.entry.select",
+    "label": "select.buying.label.label",
     "read_config": "config.load",
     "Run": "config.Run",
 }
-__all__ = ["Run", "__version__", "evaluate", "load", "predict", "read_config", "select", "train"]
+__all__ = ["Run", "__version__", "evaluate", "label", "load", "predict", "read_config", "select", "train"]
 
 
 def __getattr__(name: str) -> Any:

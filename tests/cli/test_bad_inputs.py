@@ -25,7 +25,7 @@ TABLES = [
 ALL = {name: bad for table in TABLES for name, bad in table.items()}
 IN_A_PROCESS = ("a billion laughs", "three mistakes")
 # What a command may say before it fails: progress, and what it skips.
-LOG = ("reading ", "checkpoint ", "select.rounds", "max_length", "random chose", "d.jsonl: ")
+LOG = ("reading ", "checkpoint ", "select.rounds", "max_length", "random chose", "d.jsonl: ", "rows.parquet has")
 
 
 def prepare(bad: Bad, folder: Path, trained: Trained, bert: Path) -> list[str]:

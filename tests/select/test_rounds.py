@@ -110,4 +110,4 @@ def test_the_first_round_is_the_strategys_own_unless_it_needs_a_model(settings: 
     assert [strategy_of(asked, number) for number in range(3)] == [first, *[settings["strategy"]] * 2]
     once = config.Select(**settings)
     assert strategy_of(once, 0) == settings["strategy"]
-    assert fingerprint(once)["first"] == settings.get("first", "random")
+    assert fingerprint(once, config.Data(path="rows.parquet"))["first"] == settings.get("first", "random")

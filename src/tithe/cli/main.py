@@ -14,6 +14,7 @@ import typer
 from tithe import __version__, console
 from tithe.cli.config import config_app
 from tithe.cli.data import data_app
+from tithe.cli.label import label_app
 from tithe.cli.messages import OUT_OF_MEMORY, Quiet, Verbose, log_to_stderr
 from tithe.cli.predict import predict_app
 from tithe.cli.runs import proof_app
@@ -31,6 +32,7 @@ app.add_typer(train_app)
 app.add_typer(predict_app)
 app.add_typer(data_app)
 app.add_typer(select_app)
+app.add_typer(label_app)
 app.add_typer(tune_app)
 app.add_typer(proof_app)
 app.add_typer(config_app, name="config")

@@ -131,7 +131,7 @@ def select(
         **{"strategy": strategy, "budget": budget, "seed": seed, "balance": balance, "floor": floor},
         **{"rounds": rounds, "language_model": language_model, "scores": scores and str(scores)},
     }
-    options |= _options(option)
+    options |= options_of(option)
     of_file = _FileOptions(text_column, label_column, encoder, max_length)
     of_file.check(source)
     with quiet_libraries():
@@ -156,7 +156,7 @@ def _warn_of_choice(given: Mapping[str, Any]) -> None:
             echo(f"--{name.replace('_', '-')} {value} has no effect: strategy all takes every row", err=True)
 
 
-def _options(texts: Sequence[str] | None) -> dict[str, Any]:
+def options_of(texts: Sequence[str] | None) -> dict[str, Any]:
     """Return options of strategies given as `key=value`.
 
     Raises
@@ -248,7 +248,7 @@ def suite(
     shares, seed_list = _numbers(budgets or str(own.budget), "--budgets", float), _numbers(seeds, "--seeds", int)
     for number in seed_list:
         config.section(config.Select, {"seed": number}, "--seeds")
-    options = own_options | _options(option)
+    options = own_options | options_of(option)
     with quiet_libraries(), storage.locked(out):
         grid = Grid(names, shares, seed_list, equal_steps, options, measured, head or _usual_head(source))
         results = run_suite(base, grid, out, processes)

@@ -186,6 +186,7 @@ def _check_later_round(case: _Case) -> None:
 def _check_one_class_and_one_row(case: _Case) -> None:
     pool = example_pool(30)
     ones = {**dict.fromkeys(("probs", "head_probs"), np.ones((30, 1))), "proxy_probs": np.ones((30, 2, 1))}
+    ones["head_labels"] = np.zeros(30, dtype=np.int64)
     single = Pool.of(np.zeros(30, dtype=np.int64), pool.ids, {**pool.signals, **ones})
     got = case.select(single, budget=0.01)
     assert len(got) == 1, f"'{case.name}': {len(got)} rows instead of 1 from a pool of one class"

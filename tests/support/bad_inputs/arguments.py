@@ -6,6 +6,7 @@ from support.bad_inputs import Bad
 
 _SELECT = ("select", "rows.parquet", "--out", "p.parquet")
 _SUITE = ("suite", "rows.parquet", "--out", "s")
+_LABEL = ("label", "rows.parquet", "--out", "l")
 _HUGE = str(10**30)
 
 _COMMANDS: dict[tuple[str, ...], str] = {
@@ -81,6 +82,17 @@ _COMMANDS: dict[tuple[str, ...], str] = {
     (*_SUITE, "--controls", "wrong,raeder"): "unknown control 'raeder': did you mean 'reader'",
     ("suite", "good.yaml", "--out", "s", "--set", "data.test_ratio=0"): "set data.test_ratio above 0",
     ("suite", "good.yaml", "--out", "s", "--set", "select.rounds=50"): "select.rounds",
+    ("label", "nowhere.csv", "--out", "l"): "no data file nowhere.csv",
+    ("label", "rows.parquet", "--out", "good.yaml"): "good.yaml is not a folder|it is not a folder",
+    (*_LABEL, "--rows", "0"): "Invalid value for '--rows'",
+    (*_LABEL, "--seed", _HUGE): "seed = 1000.* should be less than",
+    (*_LABEL, "--labelled", "nowhere.csv"): "no data file nowhere.csv",
+    (*_LABEL, "--text-column", "x"): "no column 'x'",
+    (*_LABEL, "--strategy", "ifd"): "which needs all labels",
+    (*_LABEL, "--option", "random"): "is not key=value",
+    (*_LABEL, "--cost", "1"): "--cost needs --worth",
+    (*_LABEL, "--cost", "nan", "--worth", "1"): "--cost nan is not a positive number",
+    (*_LABEL, "--format", "xlsx"): "choose one of csv, jsonl, parquet",
     ("tune", "good.yaml", "--trials", "0"): "Invalid value for '--trials'",
     ("tune", "good.yaml", "--trials", _HUGE): "trials = 1000.* should be less than",
     ("tune", "good.yaml", "--set", "tune.sample=0.01"): "tune.sample 0.01 of",

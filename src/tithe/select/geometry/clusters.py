@@ -39,11 +39,11 @@ def kmeans(X_ND: Array, count: int, rng: np.random.Generator) -> Clusters:
     X_ND = np.ascontiguousarray(X_ND, dtype=np.float32)
     X_ND = X_ND - X_ND.mean(axis=0)  # small norms, so that distances are exact in float32
     centres_KD = _first_centres(X_ND, count, rng)
-    of_N, squared_N = _nearest(X_ND, centres_KD)
+    of_N, squared_N = nearest(X_ND, centres_KD)
     for _ in range(_PASSES):
         centres_KD = _means(X_ND, of_N, centres_KD)
         before_N = of_N
-        of_N, squared_N = _nearest(X_ND, centres_KD)
+        of_N, squared_N = nearest(X_ND, centres_KD)
         if (of_N == before_N).all():
             break
     return Clusters(centres_KD, of_N, squared_N)
@@ -65,7 +65,8 @@ def _first_centres(X_ND: Array, count: int, rng: np.random.Generator) -> Array:
     return X_SD[rows]
 
 
-def _nearest(X_ND: Array, centres_KD: Array) -> tuple[Rows, Array]:
+def nearest(X_ND: Array, centres_KD: Array) -> tuple[Rows, Array]:
+    """Return the centre that is nearest to each row, and the squared distance to it, both (N,)."""
     of_N, squared_N = np.empty(len(X_ND), dtype=np.int64), np.empty(len(X_ND), dtype=np.float32)
     norm_K = (centres_KD**2).sum(axis=1)
     for start in range(0, len(X_ND), _ROWS):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import warnings
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tithe import storage
 from tithe.arrays import Array, Rows
 from tithe.data.cross_validation import folds, parts, standardised
+
+if TYPE_CHECKING:  # slow to import
+    from sklearn.linear_model import LogisticRegression
 
 _C = 0.05  # inverse strength of the L2 penalty, of columns of variance 1
 _STRENGTHS = (0.002, 0.005, 0.02, 0.05, 0.2)  # inverse penalties to choose from
@@ -22,8 +26,6 @@ def out_of_fold(X_ND: Array, labels_N: Rows, classes: int, count: int, seed: int
     A class that a fold's other rows lack has probability 0 there. `strength` is the inverse of the L2 penalty, of
     columns of variance 1.
     """
-    from sklearn.linear_model import LogisticRegression
-
     probs_NC = np.zeros((len(labels_N), classes))
     X_ND = standardised(X_ND)
     for inside, outside in parts(folds(labels_N, count, seed)):
@@ -31,7 +33,7 @@ def out_of_fold(X_ND: Array, labels_N: Rows, classes: int, count: int, seed: int
         if len(present) == 1:
             probs_NC[outside, present[0]] = 1.0
             continue
-        model = LogisticRegression(C=strength, max_iter=300).fit(X_ND[inside], labels_N[inside])
+        model = _regression(X_ND[inside], labels_N[inside], strength)
         probs_NC[np.ix_(outside, present)] = model.predict_proba(X_ND[outside])
     return probs_NC
 
@@ -42,14 +44,29 @@ def fitted(X_ND: Array, rows_K: Rows, labels_K: Rows, strength: float = _C) -> t
     The columns are standardised by all rows, whose labels need not be known. Probabilities have the shape (N, C), C the
     classes among `labels_K`, in their order. `strength` is as of `out_of_fold`.
     """
-    from sklearn.linear_model import LogisticRegression
-
     if len(np.unique(labels_K)) == 1:
         return np.ones((len(X_ND), 1)), storage.digest_bytes(labels_K.tobytes())
     X_ND = standardised(X_ND)
-    model = LogisticRegression(C=strength, max_iter=300).fit(X_ND[rows_K], labels_K)
+    model = _regression(X_ND[rows_K], labels_K, strength)
     probs_NC: Array = model.predict_proba(X_ND)
     return probs_NC, storage.digest_bytes(model.coef_.tobytes() + model.intercept_.tobytes())
+
+
+def predicted(X_KD: Array, labels_K: Rows, X_ND: Array, strength: float) -> Rows:
+    """Return the classes of rows, shape (N,), by a logistic regression fit on others; the columns are standardised."""
+    if len(np.unique(labels_K)) == 1:
+        return np.full(len(X_ND), labels_K[0])
+    guess_N: Rows = _regression(X_KD, labels_K, strength).predict(X_ND)
+    return guess_N
+
+
+def _regression(X_KD: Array, labels_K: Rows, strength: float, weight_K: Array | None = None) -> LogisticRegression:
+    """Return a logistic regression; that few rows have many classes is no reason for a warning."""
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
+        return LogisticRegression(C=strength, max_iter=300).fit(X_KD, labels_K, sample_weight=weight_K)
 
 
 def best_strength(X_KD: Array, labels_K: Rows, seed: int, most: int = 1000) -> float:
@@ -138,9 +155,7 @@ def weighted(X_KD: Array, labels_K: Rows, weight_K: Array, strength: float) -> t
     the regression on these, whatever the weights sum to: so the penalty of the mean loss is λ·n / Σw. Of two classes
     there is one row of coefficients, for the second.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(C=1 / strength, max_iter=300).fit(X_KD, labels_K, sample_weight=weight_K)
+    model = _regression(X_KD, labels_K, 1 / strength, weight_K)
     return model.coef_, model.intercept_
 
 

@@ -1,0 +1,198 @@
+"use strict";
+const round = JSON.parse(document.getElementById("round").textContent);
+const STORE = "tithe-label-" + round.key;
+const KEYS = "1234567890ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const $ = (id) => document.getElementById(id);
+
+// What the person has done: the class of each text by its place, the places skipped, and classes of their own.
+let state = { labels: {}, skipped: {}, added: [], at: 0 };
+let unsaved = false; // since the last download, where the browser keeps nothing
+
+function load() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(STORE));
+    if (kept) state = { ...state, ...kept };
+  } catch (error) {
+    warn();
+  }
+}
+
+function save() {
+  unsaved = true;
+  try {
+    localStorage.setItem(STORE, JSON.stringify(state));
+  } catch (error) {
+    warn();
+  }
+}
+
+function warn() {
+  $("warning").textContent = "This browser keeps nothing for this page: download the labels before you close it.";
+  $("warning").hidden = false;
+}
+
+const touched = (place) => place in state.labels || place in state.skipped;
+const allClasses = () => [...round.classes, ...state.added];
+
+function label(name) {
+  state.labels[state.at] = name;
+  delete state.skipped[state.at];
+  next();
+}
+
+function skip() {
+  if (!(state.at in state.labels)) state.skipped[state.at] = true;
+  next();
+}
+
+// To the next text; from the last one to the first that is still to do, if there is one.
+function next() {
+  const last = round.rows.length - 1;
+  const open = round.rows.findIndex((_, place) => !touched(place));
+  if (state.at < last) state.at += 1;
+  else if (open >= 0) state.at = open;
+  save();
+  show();
+}
+
+function back() {
+  state.at = Math.max(0, state.at - 1);
+  save();
+  show();
+}
+
+function clear() {
+  delete state.labels[state.at];
+  delete state.skipped[state.at];
+  save();
+  show();
+}
+
+function addClass(typed) {
+  const name = typed.normalize("NFC").replace(/\s+/g, " ").trim();
+  if (!name) return;
+  const same = allClasses().find((known) => known.toLowerCase() === name.toLowerCase());
+  if (!same) state.added.push(name);
+  label(same || name);
+}
+
+function show() {
+  const row = round.rows[state.at];
+  const count = Object.keys(state.labels).length;
+  const skipped = Object.keys(state.skipped).length;
+  const total = round.rows.length;
+  const own = state.at in state.skipped ? " · skipped" : "";
+  $("text").textContent = row.text;
+  $("text").scrollTop = 0;
+  $("why").textContent = row.why;
+  $("progress").value = (count + skipped) / total;
+  $("place").textContent = `${state.at + 1} of ${total}${own}`;
+  const done = count + skipped === total;
+  $("save").className = done ? "done" : "";
+  const left = total - count - skipped;
+  $("done").textContent = `${count} labelled, ${skipped} skipped, ${done ? "all done: download the file" : left + " left"}.`;
+  showClasses();
+}
+
+function showClasses() {
+  const tally = {};
+  for (const name of Object.values(state.labels)) tally[name] = (tally[name] || 0) + 1;
+  const buttons = allClasses().map((name, number) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.setAttribute("aria-pressed", String(state.labels[state.at] === name));
+    if (number < KEYS.length) button.append(element("kbd", KEYS[number]));
+    button.append(element("span", name), element("small", Object.hasOwn(tally, name) ? tally[name] : ""));
+    button.addEventListener("click", () => label(name));
+    return button;
+  });
+  $("classes").replaceChildren(...buttons);
+  $("names").replaceChildren(...allClasses().map((name) => Object.assign(element("option", ""), { value: name })));
+}
+
+function element(tag, text) {
+  return Object.assign(document.createElement(tag), { textContent: text });
+}
+
+// The place of a key on the keyboard, not its letter: the same on every layout.
+function keyOf(event) {
+  const match = /^(?:Digit|Numpad|Key)(\w)$/.exec(event.code);
+  return match ? KEYS.indexOf(match[1]) : -1;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target === $("name")) {
+    if (event.key === "Escape") $("text").focus();
+    return;
+  }
+  const name = allClasses()[keyOf(event)];
+  const act = {
+    ArrowLeft: back,
+    ArrowRight: skip,
+    Backspace: clear,
+    Delete: clear,
+    "/": () => $("name").focus(),
+  }[event.code === "Slash" ? "/" : event.key] || (name === undefined ? null : () => label(name));
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+
+$("new").addEventListener("submit", (event) => {
+  event.preventDefault();
+  addClass($("name").value);
+  $("name").value = "";
+  $("text").focus();
+});
+$("back").addEventListener("click", back);
+$("skip").addEventListener("click", skip);
+$("clear").addEventListener("click", clear);
+$("csv").addEventListener("click", () => download("csv", "text/csv", asCsv));
+$("jsonl").addEventListener("click", () => download("jsonl", "application/jsonl", asJsonl));
+
+// What is done, in the order of the texts: skipped ones without a label, those not reached not at all.
+function results() {
+  const [text, name] = round.columns;
+  return round.rows.map((row, place) => ({ id: row.id, [text]: row.text, [name]: state.labels[place] ?? null }))
+    .filter((_, place) => touched(place));
+}
+
+// With a byte order mark, by which a spreadsheet knows UTF-8; a text that it would run as a formula begins with '.
+function asCsv(rows) {
+  const cell = (value) => {
+    const text = value === null ? "" : String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const safe = (value) => /^[=+\-@\t\r\n＝＋－＠]/.test(value) && !/^[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?%?$/i
+    .test(value) ? "'" + value : value;
+  const [text, name] = round.columns;
+  const head = Object.keys(rows[0] || { id: 0, [text]: 0, [name]: 0 });
+  const lines = rows.map((row) => head.map((key) => cell(key === text ? safe(row[key]) : row[key])).join(","));
+  return "\ufeff" + [head.map(cell).join(","), ...lines].join("\r\n") + "\r\n";
+}
+
+function asJsonl(rows) {
+  return rows.map((row) => JSON.stringify(row) + "\n").join("");
+}
+
+function download(suffix, type, write) {
+  const address = URL.createObjectURL(new Blob([write(results())], { type }));
+  const link = Object.assign(document.createElement("a"), { href: address, download: `labelled-${round.key}.${suffix}` });
+  link.click();
+  unsaved = false;
+  setTimeout(() => URL.revokeObjectURL(address), 10000);
+}
+
+window.addEventListener("storage", (event) => {
+  if (event.key !== STORE) return; // another tab with this page has labelled
+  load();
+  show();
+});
+window.addEventListener("beforeunload", (event) => {
+  if (unsaved && !$("warning").hidden) event.preventDefault();
+});
+
+load();
+state.added = state.added.filter((name) => Object.values(state.labels).includes(name));
+show();
