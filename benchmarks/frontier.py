@@ -62,7 +62,7 @@ def _section(data: str, asked: argparse.Namespace, name: str) -> list[str]:
     base = config.parse(
         {
             "data": {"path": str(dataset(data)), "test_ratio": 0.2},
-            "model": {"max_length": LENGTHS.get(data, 128), **way["model"]},
+            "model": {"max_length": LENGTHS.get(data, 128) if asked.way == "frozen" else 64, **way["model"]},
             "train": {"batch_size": 32, "device": "cpu", **way["train"]},
             "select": {"track": asked.track, "rounds": asked.rounds if asked.track == "T0" else 1},
         }

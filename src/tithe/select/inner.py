@@ -1,4 +1,4 @@
-"""An inner split of the pool: candidates choose among most rows, and heads trained on their choice predict the rest.
+"""Inner splits of the pool: candidates choose among most rows, and heads trained on their choice predict the rest.
 
 So a strategy is chosen without a look at validation or test rows (track T1).
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from tithe import config, plugins
 from tithe.arrays import Rows
-from tithe.data.cross_validation import folds
+from tithe.data.cross_validation import folds, parts
 from tithe.select.budget import quotas
 from tithe.select.buying.evidence import Candidate, Decision, InnerSplit
 from tithe.select.filters import filtered
@@ -28,13 +28,13 @@ from tithe.train.setup import Setup
 logger = logging.getLogger("tithe")
 
 _MOST = 10_000  # rows of the inner split, of larger pools
-_PARTS = 5  # of which the last predicts
+_PARTS = 5  # of which each predicts once, by heads of the others
 
 
 def compared(
     pool: Pool, candidates: Sequence[Candidate], settings: config.Select, seed: int, is_frozen: bool
 ) -> InnerSplit:
-    """Return the accuracy of each candidate on rows of the pool that it did not see.
+    """Return the accuracy of each candidate on rows of the pool that it did not see, over five splits.
 
     The heads are logistic regressions on the embeddings, whether the encoder is trained later or not.
 
@@ -45,21 +45,22 @@ def compared(
     is_frozen
         Whether the encoder stays as it is.
     """
-    labels_N = pool.labels
-    few = _part(labels_N, min(len(pool), _MOST), seed)
-    fold_F = folds(labels_N[few], _PARTS, seed)
-    inside, outside = few[fold_F != _PARTS - 1], few[fold_F == _PARTS - 1]
-    inner = _with_own_signals(pool.take(inside), settings, seed)
-    X_MD, labels_M = np.asarray(pool.embeddings[outside]), labels_N[outside]
-    accuracies = []
-    for candidate in candidates:
-        own = {"filter": config.Filter(**candidate.filter)} if candidate.filter else {}
-        left = filtered(inner, settings.model_copy(update={"strategy": candidate.strategy, "options": {}, **own}))
-        chosen = left.whole(select(left.pool, left.settings, seed))
-        penalty = penalty_of(candidate.strategy, inner)
-        head = linear_probes.head(inner.embeddings, inner.labels, chosen.rows, chosen.weight, penalty, seed)
-        accuracies.append(float((head.probs(X_MD).argmax(axis=1) == labels_M).mean()))
-    return InnerSplit(tuple(candidates), tuple(accuracies), len(outside), is_frozen)
+    few = _part(pool.labels, min(len(pool), _MOST), seed)
+    hits = [0] * len(candidates)
+    for inside, outside in parts(folds(pool.labels[few], _PARTS, seed)):
+        inner, rest = _with_own_signals(pool.take(few[inside]), settings, seed), pool.take(few[outside])
+        for place, candidate in enumerate(candidates):
+            head = _head_of(candidate, inner, settings, seed)
+            hits[place] += int((head.probs(rest.embeddings).argmax(axis=1) == rest.labels).sum())
+    return InnerSplit(tuple(candidates), tuple(hit / len(few) for hit in hits), len(few), is_frozen)
+
+
+def _head_of(candidate: Candidate, inner: Pool, settings: config.Select, seed: int) -> linear_probes.Head:
+    """Let a candidate choose, and train a head on its rows."""
+    own = {"filter": config.Filter(**candidate.filter)} if candidate.filter else {}
+    left = filtered(inner, settings.model_copy(update={"strategy": candidate.strategy, "options": {}, **own}))
+    chosen, penalty = left.whole(select(left.pool, left.settings, seed)), penalty_of(candidate.strategy, inner)
+    return linear_probes.head(inner.embeddings, inner.labels, chosen.rows, chosen.weight, penalty, seed)
 
 
 def penalty_of(strategy: str, pool: Pool) -> float | None:

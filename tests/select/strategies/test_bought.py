@@ -122,7 +122,7 @@ def test_auto_takes_what_an_inner_split_shows_beyond_its_error(name: str) -> Non
     module = strategy("auto")
     decision = module.decide(InnerSplit(module.candidates(True), accuracies, 1000, True), module.Options())
     assert (decision.strategy, dict(decision.filter)) == (chosen_strategy, chosen_filter)
-    assert "1000 rows held out" in decision.reason and "omp 0." in decision.reason
+    assert "1000 held-out rows" in decision.reason and "omp 0." in decision.reason
     trained = [candidate.name for candidate in module.candidates(False)]
     assert trained == ["random", "random after filter noise"], "what matches a head is of use to no other"
 

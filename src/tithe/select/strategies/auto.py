@@ -54,6 +54,6 @@ def _best(inner: InnerSplit) -> Decision:
         for candidate, accuracy in zip(inner.candidates, inner.accuracies, strict=True)
     )
     encoder = "a frozen encoder" if inner.is_frozen else "an encoder that is trained"
-    reason = f"on {inner.held_out} rows held out of the pool, for {encoder}: {shown}"
+    reason = f"on {inner.held_out} held-out rows of the pool, for {encoder}: {shown}"
     chosen = inner.candidates[best]
     return Decision(chosen.strategy, reason, {}, chosen.filter)
