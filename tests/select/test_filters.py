@@ -28,6 +28,8 @@ from tithe.tune import search
 
 Tithe = Callable[..., tuple[Any, str, list[str]]]
 
+DATA = config.Data(path="rows.parquet")
+
 
 def settings(budget: float = 0.1, strategy: str = "random", rounds: int = 1, **filters: float) -> config.Select:
     return config.Select(strategy=strategy, budget=budget, rounds=rounds, filter=config.Filter(**filters))
@@ -88,7 +90,7 @@ def test_a_rest_smaller_than_the_budget_is_refused() -> None:
 
 def test_track_t0_has_no_labels_to_filter_by() -> None:
     with pytest.raises(InputError, match=r"select\.filter\.noise 0\.3 reads all labels, and track T0 only those"):
-        check_track(config.Select(track="T0", strategy="random", filter=config.Filter(noise=0.3)))
+        check_track(config.Select(track="T0", strategy="random", filter=config.Filter(noise=0.3)), DATA)
     check_track(config.Select(track="T0", strategy="random", filter=config.Filter(duplicates=0.9)))
     signals = {"embeddings": np.ones((6, 2))}
     unlabelled = Pool.of(None, np.arange(6), signals)
@@ -103,16 +105,18 @@ def test_track_t0_has_no_labels_for_strategies_that_read_them(strategy: str) -> 
 
 def test_only_a_filter_that_is_set_is_part_of_what_must_match() -> None:
     plain = config.Select(budget=0.2)
-    assert "filter" not in fingerprint(plain) and "filter" not in config.Select(filter=config.Filter()).model_dump()
+    assert (
+        "filter" not in fingerprint(plain, DATA) and "filter" not in config.Select(filter=config.Filter()).model_dump()
+    )
     noisy = overridden(plain, {"filter": {"noise": 0.3}}, {}, "test")
-    assert fingerprint(noisy) == {**fingerprint(plain), "filter": {"noise": 0.3}}
+    assert fingerprint(noisy, DATA) == {**fingerprint(plain, DATA), "filter": {"noise": 0.3}}
     assert overridden(noisy, {"budget": 0.3}, {}, "test").filter.noise == 0.3
 
 
 def test_a_filter_uses_the_settings_of_its_signals(caplog: pytest.LogCaptureFixture) -> None:
-    gather.warn_unused(config.Select(folds=3, filter=config.Filter(noise=0.3)))
+    gather.warn_unused(config.Select(folds=3, filter=config.Filter(noise=0.3)), DATA)
     assert caplog.text == ""
-    gather.warn_unused(config.Select(folds=3))
+    gather.warn_unused(config.Select(folds=3), DATA)
     assert "select.folds 3 has no effect" in caplog.text
 
 

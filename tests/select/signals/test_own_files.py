@@ -200,7 +200,7 @@ def test_a_regression_on_own_embeddings_buys_labels_without_the_encoder(
     raw |= {"model": {"encoder": str(tiny_bert), "max_length": 32, "freeze": "all"}}
     raw |= {"select": {"strategy": "margin", "track": "T0", "rounds": 2, "budget": 0.3}}
     picks = tithe.select(raw)
-    assert len(picks.ids) == 29 and picks.rounds[1]["evidence"]["accuracy"] == 1.0 and not cached("features")
+    assert len(picks.ids) == 29 and picks.rounds[1]["evidence"]["accuracy"] > 0.7 and not cached("features")
 
 
 KEEPS_TWO = """
