@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tithe import config, storage
+from tithe.errors import InputError
 from tithe.select import entry, explain_row, inner
-from tithe.select.buying.evidence import Candidate
+from tithe.select.buying.evidence import Candidate, InnerSplit
 from tithe.select.inner import compared
 from tithe.select.outputs import summary
 from tithe.select.pool import Pool
@@ -44,7 +45,11 @@ def test_large_pools_are_compared_on_a_part_of_each_class(monkeypatch: pytest.Mo
     assert found.held_out == 200 and found.accuracies[0] > 0.9 and not found.is_frozen
 
 
-def test_a_run_says_what_auto_decided_for_and_why(settings: Settings, tmp_path: Any) -> None:
+def test_a_run_says_what_auto_decided_for_and_why(
+    settings: Settings, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = inner.decided
+    monkeypatch.setattr(inner, "decided", lambda *of: own(*of)._replace(comparison=1000.0))
     raw = settings(model={"freeze": "all"}, select={"strategy": "auto", "budget": 0.25})
     result = entry.select(raw, out=tmp_path / "picks.parquet")
     (first,) = storage.read_json(tmp_path / "picks.json")["rounds"]
@@ -53,6 +58,32 @@ def test_a_run_says_what_auto_decided_for_and_why(settings: Settings, tmp_path: 
     }
     assert first["strategy"] == result.decided.strategy and "held-out rows of the pool" in first["reason"]
     assert summary(result)["strategy"] == "auto" and result.decided.strategy in ("random", "gradient_match", "omp")
+    assert result.seconds["choice"] > 1000, "the comparison is part of what the choice costs"
     chosen = int(result.ids[0])
     said = explain_row(result, chosen)
     assert "was chosen: rank" in said and f"; auto left this to {result.decided.strategy}: on 96 held-out rows" in said
+
+
+def test_a_budget_too_small_for_the_floor_of_an_inner_split_is_compared() -> None:
+    pool = noisy_pool(40, 0.0)
+    found = compared(pool, (Candidate("random"),), config.Select(budget=0.04, floor=1), 0, is_frozen=True)
+    assert found.held_out == 40, "2 rows of 40 are 1 of the 32 of an inner split, fewer than the classes"
+
+
+def test_a_filter_that_leaves_too_few_rows_is_not_compared(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted(pool: Pool, candidates: list[Candidate], *_: Any) -> InnerSplit:
+        return InnerSplit(tuple(candidates), (0.5,) * len(candidates), len(pool), is_frozen=True)
+
+    monkeypatch.setattr(inner, "compared", counted)
+    raw = settings(model={"freeze": "all"}, select={"strategy": "auto", "budget": 0.9})
+    assert list(entry.select(raw).rounds[0]["evidence"]["accuracies"]) == [
+        "random",
+        "gradient_match",
+        "omp",
+        "sensitivity",
+    ]
+
+
+def test_too_few_rows_for_an_inner_split_are_one_line() -> None:
+    with pytest.raises(InputError, match="auto compares strategies on 5 parts of the rows, and there are 9: choose"):
+        compared(noisy_pool(9, 0.0), (Candidate("random"),), config.Select(strategy="auto"), 0, is_frozen=True)

@@ -66,7 +66,8 @@ class SelectionResult:
     data
         The rows of the pool, in its order.
     seconds
-        Time to compute the signals, also if they are from the cache, and time of the choice itself.
+        Time to compute the signals, also if they are from the cache, and time of the choice itself; of a strategy
+        that compares others on an inner split, with the comparison.
     rounds
         Number, strategy and SHA-256 of the scoring model of each round.
     code
@@ -126,7 +127,8 @@ def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = Non
     InputError
         The strategy, an option, a signal or the budget is invalid.
     """
-    asked, (settings, why) = settings, inner.decided(truth or setup, settings)
+    asked, decided = settings, inner.decided(truth or setup, settings)
+    settings = decided.settings
     inputs = SignalInputs(setup, settings)
     rescore = _rescore(inputs)
     journal, code = RoundJournal.open(inputs), content_hashes(settings, setup.run.data)
@@ -149,13 +151,14 @@ def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = Non
         check_unedited(content_hashes(settings, setup.run.data), code)
         journal.add(number, history, found)
     selection = left.whole(history.selection())
-    seconds = {"signals": round(cost, 3), "choice": round(time.monotonic() - started, 3)}
+    choice = time.monotonic() - started + decided.comparison
+    seconds = {"signals": round(max(cost, decided.signals), 3), "choice": round(choice, 3)}
     share = f"{len(selection)} of {len(pool)} training rows"
     share += " with wrong labels" if truth else ""
     logger.info("%s chose %s in %.1f s", plugins.short_name(settings.strategy), share, sum(seconds.values()))
     pool = Pool.of(inputs.data.labels, pool.ids, pool.signals)  # the choice is over: reports count classes
     rows = inputs.labels, inputs.data
-    rounds, code = ({**journal.rounds[0], **why}, *journal.rounds[1:]), content_hashes(asked, setup.run.data)
+    rounds, code = ({**journal.rounds[0], **decided.why}, *journal.rounds[1:]), content_hashes(asked, setup.run.data)
     return SelectionResult(pool, selection, asked, inputs.seed, *rows, seconds, rounds, code, left.left_out, settings)
 
 

@@ -6,15 +6,17 @@ So a strategy is chosen without a look at validation or test rows (track T1).
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tithe import config, plugins
 from tithe.arrays import Rows
 from tithe.data.cross_validation import folds, parts
-from tithe.select.budget import quotas
+from tithe.errors import InputError
+from tithe.select.budget import budget_rows, quotas
 from tithe.select.buying.evidence import Candidate, Decision, InnerSplit
 from tithe.select.filters import filtered
 from tithe.select.pool import Pool
@@ -22,7 +24,7 @@ from tithe.select.selection import select
 from tithe.select.settings import parse_options
 from tithe.select.signals import linear_probes
 from tithe.select.signals.gather import SignalInputs, compute_signals
-from tithe.select.strategies import Decides, Matches
+from tithe.select.strategies import Compares, Matches
 from tithe.train.setup import Setup
 
 logger = logging.getLogger("tithe")
@@ -44,7 +46,17 @@ def compared(
         Those of the selection; each candidate puts its own strategy and filter in their place.
     is_frozen
         Whether the encoder stays as it is.
+
+    Raises
+    ------
+    InputError
+        The pool has too few rows to be split.
     """
+    if len(pool) < 2 * _PARTS:
+        raise InputError(
+            f"{plugins.short_name(settings.strategy)} compares strategies on {_PARTS} parts of the rows, and there are "
+            f"{len(pool)}: choose a strategy, such as random"
+        )
     few = _part(pool.labels, min(len(pool), _MOST), seed)
     hits = [0] * len(candidates)
     for inside, outside in parts(folds(pool.labels[few], _PARTS, seed)):
@@ -58,7 +70,9 @@ def compared(
 def _head_of(candidate: Candidate, inner: Pool, settings: config.Select, seed: int) -> linear_probes.Head:
     """Let a candidate choose, and train a head on its rows."""
     own = {"filter": config.Filter(**candidate.filter)} if candidate.filter else {}
-    left = filtered(inner, settings.model_copy(update={"strategy": candidate.strategy, "options": {}, **own}))
+    floor = min(settings.floor, budget_rows(len(inner), settings.budget) // len(np.unique(inner.labels)))
+    changes = {"strategy": candidate.strategy, "options": {}, "floor": floor, **own}
+    left = filtered(inner, settings.model_copy(update=changes))
     chosen, penalty = left.whole(select(left.pool, left.settings, seed)), penalty_of(candidate.strategy, inner)
     return linear_probes.head(inner.embeddings, inner.labels, chosen.rows, chosen.weight, penalty, seed)
 
@@ -69,24 +83,36 @@ def penalty_of(strategy: str, pool: Pool) -> float | None:
     return float(pool.head_penalty[0]) if is_matched else None
 
 
-def decided(setup: Setup, settings: config.Select) -> tuple[config.Select, dict[str, Any]]:
-    """Return the settings of the strategy that one which leaves the choice to others decides for, and why, for records.
+class Decided(NamedTuple):
+    """The settings of the strategy that was decided for, why (for records), and the seconds of signals and heads."""
+
+    settings: config.Select
+    why: dict[str, Any]
+    signals: float
+    comparison: float
+
+
+def decided(setup: Setup, settings: config.Select) -> Decided:
+    """Decide for a strategy that leaves the choice to others.
 
     All others, and those in whose track labels are bought, keep their settings.
     """
     module = plugins.load("strategies", settings.strategy)
-    if settings.track == "T0" or not isinstance(module, Decides):
-        return settings, {}
+    if settings.track == "T0" or not isinstance(module, Compares):
+        return Decided(settings, {}, 0.0, 0.0)
     inputs, is_frozen = SignalInputs(setup, settings), setup.network.on_features
-    pool, _ = compute_signals(inputs, [settings.strategy])
-    evidence = compared(pool, module.candidates(is_frozen), settings, inputs.seed, is_frozen)
+    pool, cost = compute_signals(inputs, [settings.strategy])
+    started = time.monotonic()
+    candidates = [each for each in module.candidates(is_frozen) if each.filter.get("noise", 0) + settings.budget <= 1]
+    evidence = compared(pool, candidates, settings, inputs.seed, is_frozen)
     decision: Decision = module.decide(evidence, parse_options(module, settings))
     accuracies = {candidate.name: a for candidate, a in zip(evidence.candidates, evidence.accuracies, strict=True)}
     logger.info("%s leaves the choice to %s: %s", settings.strategy, decision.strategy, decision.reason)
     why = {"evidence": {"held_out": evidence.held_out, "accuracies": accuracies}, "reason": decision.reason}
     changes = {"strategy": decision.strategy, "options": dict(decision.options)}
     own = {"filter": config.Filter(**decision.filter)} if decision.filter else {}
-    return settings.model_copy(update={**changes, **own}), why
+    chosen = settings.model_copy(update={**changes, **own})
+    return Decided(chosen, why, cost, time.monotonic() - started)
 
 
 def _part(labels_N: Rows, count: int, seed: int) -> Rows:

@@ -109,7 +109,8 @@ def _strategy_call(
 ) -> _StrategyCall:
     if not isinstance(module, Scores | Picks | Matches):
         raise TitheError(
-            f"strategy '{settings.strategy}' needs NEEDS, and score, pick or match: see tithe.select.strategies"
+            f"strategy '{settings.strategy}' chooses no rows here: it needs NEEDS, and score, pick or match "
+            f"(docs/extending.md)"
         )
     rng = np.random.default_rng([seed, 0x5E1EC7, len(taken)])
     own = pool.only(module.NEEDS)
@@ -186,6 +187,8 @@ def _matched(call: _StrategyCall, strategy: Matches[config.Section]) -> Selectio
     order, weight_K = np.asarray(found[0], dtype=np.int64), np.asarray(found[1], dtype=np.float64)
     if weight_K.shape != order.shape or not (np.isfinite(weight_K) & (weight_K >= 0)).all():
         raise TitheError(f"strategy '{call.name}' has no finite weight of at least 0 for each of its rows")
+    if not weight_K.any():
+        raise TitheError(f"strategy '{call.name}' gives all of its rows the weight 0, and a model learns from none")
     selection = _finished(call.pool, order, weight_K, np.arange(len(order)), call.total, call.name)
     if (np.bincount(groups_N[order], minlength=len(quota_C)) != quota_C).any():
         raise TitheError(f"strategy '{call.name}' did not keep to the quotas of the classes")

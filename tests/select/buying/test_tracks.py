@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from tithe import config, pipeline, plugins
 from tithe.errors import InputError
+from tithe.select import entry
 from tithe.select.buying.tracks import track_of
 
 Settings = Callable[..., dict[str, Any]]
@@ -45,3 +48,28 @@ def test_where_labels_are_bought_nothing_is_divided_among_classes_unless_it_is_a
     assert config.Select(track="T0").balance == "none" and config.Select(track="T0").floor == 0
     assert config.Select(track="T0", balance="uniform").balance == "uniform"
     assert config.Select().balance == "stratified" and config.Select().floor == 1
+
+
+DECIDES = """
+from tithe.select.buying.evidence import Decision
+
+NEEDS = ("embeddings", "probs")
+
+
+def decide(evidence, options):
+    return Decision("margin" if evidence else "typiclust", "")
+"""
+
+
+def test_one_that_decides_by_bought_labels_alone_is_of_their_track(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(DECIDES)
+    raw = settings(model={"freeze": "all"}, select={"strategy": str(file), "track": "T0", "rounds": 2, "budget": 0.2})
+    assert [each["strategy"] for each in entry.select(raw).rounds] == ["typiclust", "margin"]
+    with pytest.raises(InputError, match=r"mine chooses rows whose labels are to be bought: set select.track to T0"):
+        pipeline.check(config.parse(settings(select={"strategy": str(file)})))
+
+
+def test_an_unknown_track_is_one_line() -> None:
+    with pytest.raises(InputError, match=r"strategy mine.py has TRACK = 'T7': it should be 'T0', 'T1' or 'both'"):
+        track_of(cast("ModuleType", SimpleNamespace(__file__="mine.py", NEEDS=(), TRACK="T7")))

@@ -70,6 +70,7 @@ WRONG_SCORES = [
         r"row 3 of the data has no score \(1 rows in all\): give each row one",
     ),
     ({"id": (0, 1, 2, 3, 2), "score": (1.0,) * 5}, "row 2 of the data has several scores"),
+    ({"id": (2, 2, 2, 2)}, "row 2 of the data has several scores"),
     ({"score": (1.0, float("nan"), 1.0, 1.0)}, "row 2 of the data has a score that is not a finite number"),
     ({"score": (1.0, None, 1.0, float("inf"))}, r"row 0 of the data has a score that is not .* \(2 rows in all\)"),
     ({"id": (0, 1, 2, 4)}, "id 4 is not a row of the data, which have 4"),
@@ -94,7 +95,7 @@ WRONG_VECTORS = [
     (np.zeros(4), r"is float64 of shape \(4,\): it needs floating-point numbers of shape \(rows, width\)"),
     (np.zeros((4, 0)), r"is float64 of shape \(4, 0\)"),
     (np.zeros((4, 2), dtype=int), r"is int64 of shape \(4, 2\)"),
-    (np.array([{}] * 4), "is not a .npy file of numbers: Object arrays cannot be loaded|Array can't be memory-mapped"),
+    (np.array([{}] * 4), "is not a .npy file of numbers: write it with numpy.save"),
 ]
 
 

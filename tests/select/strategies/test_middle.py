@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from support.pools import select
+from tithe.errors import InputError
 from tithe.select.pool import Pool
 
 
@@ -28,3 +30,8 @@ def test_rows_come_from_the_band_of_their_class_and_then_from_beside_it() -> Non
 def test_another_seed_takes_other_rows_of_the_band() -> None:
     pool = found(np.random.default_rng(0).random(200), np.zeros(200, dtype=np.int64))
     assert set(select(pool, "middle", seed=0).rows) != set(select(pool, "middle", seed=1).rows)
+
+
+def test_a_band_that_ends_before_it_begins_is_one_line() -> None:
+    with pytest.raises(InputError, match=r"low 0.8 is above high 0.2: exchange them"):
+        select(found(np.ones(4), np.zeros(4, dtype=np.int64)), "middle", options={"low": 0.8, "high": 0.2})

@@ -13,9 +13,23 @@ READ_LABELS = frozenset({"head_probs", "head_labels", "head_penalty", "proxy_pro
 
 
 def track_of(strategy: ModuleType) -> str | None:
-    """Return the one track that a strategy is for; None if it is for both, as one that reads no labels."""
-    own: str | None = getattr(strategy, "TRACK", "T1" if READ_LABELS & set(strategy.NEEDS) else "both")
+    """Return the one track that a strategy is for; None if it is for both, as one that reads no labels.
+
+    Raises
+    ------
+    InputError
+        It says another.
+    """
+    own: str | None = getattr(strategy, "TRACK", _track_of_needs(strategy))
+    if own not in ("T0", "T1", "both"):
+        raise InputError(f"strategy {strategy.__file__} has TRACK = {own!r}: it should be 'T0', 'T1' or 'both'")
     return None if own == "both" else own
+
+
+def _track_of_needs(strategy: ModuleType) -> str:
+    if hasattr(strategy, "decide") and not hasattr(strategy, "candidates"):
+        return "T0"  # it has nothing to compare where all labels are known
+    return "T1" if READ_LABELS & set(strategy.NEEDS) else "both"
 
 
 def check_track(settings: config.Select) -> None:

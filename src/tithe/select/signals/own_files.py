@@ -62,8 +62,8 @@ def read_scores(path: str | None, ids_N: Rows, rows_read: int) -> Array:
     np.add.at(count_N, id_M, 1)
     score_N[id_M] = score_M  # the last of several, which are refused below
     for problem, is_bad_N in (
-        ("has no score", count_N == 0),
         ("has several scores", count_N > 1),
+        ("has no score", count_N == 0),
         ("has a score that is not a finite number", ~np.isfinite(score_N)),
     ):
         if bad := ids_N[is_bad_N[ids_N]][:1].tolist():
@@ -109,8 +109,8 @@ def _columns(path: str) -> None:
     file = existing(path, "select.scores")
     try:
         schema = pq.read_schema(file)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"select.scores {path} is not a Parquet file: {str(error).splitlines()[0]}") from None
+    except (pa.ArrowException, OSError):
+        raise InputError(f"select.scores {path} is not a Parquet file: write it as one") from None
     for name, is_right, kind in (
         ("id", pa.types.is_integer, "whole numbers"),
         ("score", lambda type_: pa.types.is_floating(type_) or pa.types.is_integer(type_), "numbers"),
@@ -126,9 +126,8 @@ def _opened(path: str) -> Array:
     file = existing(path, "data.embeddings")
     try:
         X_MD = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"data.embeddings {path} is not a .npy file of numbers: {reason}") from None
+    except (ValueError, OSError, EOFError):  # whose words advise to load pickles
+        raise InputError(f"data.embeddings {path} is not a .npy file of numbers: write it with numpy.save") from None
     if not isinstance(X_MD, np.ndarray) or X_MD.ndim != 2 or X_MD.dtype.kind != "f" or not X_MD.shape[1]:
         what = f"{X_MD.dtype} of shape {X_MD.shape}" if isinstance(X_MD, np.ndarray) else "an archive"
         raise InputError(f"data.embeddings {path} is {what}: it needs floating-point numbers of shape (rows, width)")

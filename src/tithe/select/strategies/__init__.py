@@ -99,7 +99,7 @@ class Divides(Protocol[OptionsT]):
 
 @runtime_checkable
 class Decides(Protocol[OptionsT]):
-    """A strategy that leaves the choice to another: by bought labels, round by round (T0), or by an inner split (T1).
+    """A strategy that leaves the choice to another: by bought labels, round by round (track T0).
 
     Attributes
     ----------
@@ -109,12 +109,17 @@ class Decides(Protocol[OptionsT]):
 
     @property
     def NEEDS(self) -> tuple[str, ...]: ...  # noqa: D102
-    def candidates(self, is_frozen: bool) -> tuple[Candidate, ...]:
-        """Return what an inner split compares where all labels are known, for an encoder that is frozen or trained."""
-        ...
-
     def decide(self, evidence: Evidence | InnerSplit | None, options: OptionsT) -> Decision:
         """Return which strategy chooses the rows of a round, and why; there is no evidence before the first of T0."""
+        ...
+
+
+@runtime_checkable
+class Compares(Decides[OptionsT], Protocol[OptionsT]):
+    """One that also decides where all labels are known (track T1), by an inner split."""
+
+    def candidates(self, is_frozen: bool) -> tuple[Candidate, ...]:
+        """Return what the inner split compares, for an encoder that is frozen or trained; the first has no filter."""
         ...
 
 

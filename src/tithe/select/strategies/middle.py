@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tithe.arrays import Array
 from tithe.config import Section
@@ -19,6 +19,13 @@ class Options(Section):
 
     low: float = Field(0.25, ge=0, le=1, description="lower end: 0 is the label that a model finds least likely")
     high: float = Field(0.75, ge=0, le=1, description="upper end: 1 is the label that it finds most likely")
+
+    @model_validator(mode="after")
+    def check_band(self) -> Options:
+        """Refuse a band that ends before it begins."""
+        if self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g}: exchange them")
+        return self
 
 
 def score(pool: Pool, rng: np.random.Generator, options: Options) -> Array:
