@@ -90,7 +90,7 @@ def test_a_rest_smaller_than_the_budget_is_refused() -> None:
 
 def test_track_t0_has_no_labels_to_filter_by() -> None:
     with pytest.raises(InputError, match=r"select\.filter\.noise 0\.3 reads all labels, and track T0 only those"):
-        check_track(config.Select(track="T0", strategy="random", filter=config.Filter(noise=0.3)), DATA)
+        check_track(config.Select(track="T0", strategy="random", filter=config.Filter(noise=0.3)))
     check_track(config.Select(track="T0", strategy="random", filter=config.Filter(duplicates=0.9)))
     signals = {"embeddings": np.ones((6, 2))}
     unlabelled = Pool.of(None, np.arange(6), signals)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tithe import __version__, console
+from tithe.cli.compress import compress_app
 from tithe.cli.config import config_app
 from tithe.cli.data import data_app
 from tithe.cli.label import label_app
@@ -33,6 +34,7 @@ app.add_typer(predict_app)
 app.add_typer(data_app)
 app.add_typer(select_app)
 app.add_typer(label_app)
+app.add_typer(compress_app)
 app.add_typer(tune_app)
 app.add_typer(proof_app)
 app.add_typer(config_app, name="config")

@@ -16,7 +16,7 @@ from tithe import config, storage
 from tithe.config.data import ColumnNames, Delimiter, Encoding
 from tithe.config.files import override, read
 from tithe.config.values import PathStr
-from tithe.data import Dataset, sources
+from tithe.data import Dataset, Splits, sources
 from tithe.errors import InputError
 from tithe.evaluate import classification
 from tithe.evaluate.results import write_results
@@ -183,16 +183,28 @@ def _parts(trained: TrainedModel, settings: Evaluation) -> dict[str, Examples]:
         codes_C = trained.labels.encode(labels.names)
         labelled = Dataset(dataset.table, dataset.rows, codes_C[dataset.labels], dataset.source)
         return {"data": trained.inputs(task.encode(labelled))}
-    path = trained.run.data.path
-    if not Path(path).exists() and not sources.is_pattern(Path(path)):
-        raise InputError(f"the run's training data {path} do not exist: pass a labelled file with --data")
-    splits = trained.task.load()
-    trained.labels.check_same(splits.labels, path)
-    if splits.fingerprint != trained.progress["made_of"]["data"]:
-        raise InputError(f"{path} has changed since training: pass a labelled file with --data")
+    splits = own_splits(trained, "pass a labelled file with --data")
     parts = {run_files.VALIDATION: splits.val, run_files.TEST: splits.test}
     held_out = {name: rows for name, rows in parts.items() if name in settings.splits and len(rows)}
     if not held_out:
         raise InputError(f"the run held no rows out for {' and '.join(settings.splits)}: choose another split")
     examples = trained.inputs(trained.task.encode(splits.rows))
     return {name: examples.take(rows) for name, rows in held_out.items()}
+
+
+def own_splits(trained: TrainedModel, cure: str) -> Splits:
+    """Read the rows of a checkpoint's own run, split as they were; `cure` is what to do where they can't be read.
+
+    Raises
+    ------
+    InputError
+        The data are missing, or have changed.
+    """
+    path = trained.run.data.path
+    if not Path(path).exists() and not sources.is_pattern(Path(path)):
+        raise InputError(f"the run's training data {path} do not exist: {cure}")
+    splits = trained.task.load()
+    trained.labels.check_same(splits.labels, path)
+    if splits.fingerprint != trained.progress["made_of"]["data"]:
+        raise InputError(f"{path} has changed since training: {cure}")
+    return splits

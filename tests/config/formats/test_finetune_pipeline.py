@@ -124,7 +124,7 @@ def test_the_head_is_as_wide_and_drops_as_asked(read: Read) -> None:
     assert {layer.p for layer in head if hasattr(layer, "p")} == {0.3}
 
 
-@shows(*(f"select.{key}" for key in config.Select.model_fields))
+@shows(*known_keys(config.Select, "select."))
 def test_the_native_section_select_is_taken_as_it_is(read: Read, tmp_path: Path) -> None:
     asked = {
         **{"strategy": "qdit_lite", "budget": 0.5, "balance": "none", "floor": 2, "seed": 3, "folds": 2},
