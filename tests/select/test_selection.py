@@ -57,5 +57,5 @@ def test_ties_go_to_the_lowest_row_and_higher_is_kept() -> None:
 
 def test_a_strategy_that_neither_scores_nor_picks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "load", lambda family, name: ModuleType(name))
-    with pytest.raises(TitheError, match=r"strategy 'broken' chooses no rows here: it needs NEEDS, and score, pick or match"):
+    with pytest.raises(TitheError, match=r"'broken' chooses no rows here: it needs NEEDS, and score, pick or match"):
         select(pool(), "broken")

@@ -22,6 +22,8 @@ def expectation(gain: tuple[float, float, float], flat_from: int | None = 1234) 
         ((0.02, 0.0, 0.04), (1, 100), "go on", "worth 200 (0 to 400), so it is not certain"),
         ((0.002, 0.001, 0.003), (1, 100), "stop", "50 labels cost 50 and bring a gain of 0.2 points (0.1 to 0.3), "
          "worth 20 (10 to 30)"),
+        ((0.02, -0.01, 0.0412), (0.25, 12345), "go on", "50 labels cost 12.5 and bring a gain of 2.0 points "
+         "(-1.0 to 4.1), worth 24690 (-12345 to 50861), so it is not certain"),
         ((0.02, 0.01, 0.04), None, None, "below 0.5 points per 100 labels, from about 1200 labels on"),
     ],
 )  # fmt: skip
@@ -30,6 +32,11 @@ def test_the_gain_is_weighed(
 ) -> None:
     advice = advise(expectation(gain), 50, Prices(*prices) if prices else None)
     assert advice.verdict == verdict and advice.sentence.endswith(says)
+
+
+@pytest.mark.parametrize("labels, shown", [(87, 87), (633, 630), (994, 990), (996, 1000), (99_700, 100_000)])
+def test_two_digits_say_where_a_curve_gets_flat(labels: int, shown: int) -> None:
+    assert f"from about {shown} labels on" in advise(expectation((0.02, 0.01, 0.04), labels), 50, None).sentence
 
 
 def test_a_flat_curve_and_none() -> None:
@@ -41,10 +48,11 @@ def test_a_flat_curve_and_none() -> None:
 def test_what_is_known_and_hoped() -> None:
     evidence = Evidence(40, 3, 12.0, 0.7, 0.4, 0.91)
     assert known(evidence) == (
-        "40 labels of 3 classes, 12 of a typical one; accuracy 0.700 on bought rows that the model was not trained on; "
+        "40 labels of 3 classes, a median of 12 per class; accuracy 0.700 on bought rows that the model was not "
+        "trained on, where always guessing the most frequent class gives 0.400; "
         "91 % of the pool is predicted as in the round before"
     )
-    assert "after 50 more labels: accuracy 0.720 (0.660 to 0.780)" in hoped(expectation((0.02, 0.01, 0.04)))
+    assert "0.700 now and 0.720 (0.660 to 0.780) after 50 more labels" in hoped(expectation((0.02, 0.01, 0.04)))
     assert hoped(expectation((0.02, 0.01, 0.04))).endswith("4.0 per 100 labels")
 
 

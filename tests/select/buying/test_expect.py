@@ -51,6 +51,12 @@ def test_classes_far_apart_have_nothing_to_gain() -> None:
     assert expectation.per_hundred == pytest.approx(expectation.gain.value / 0.6)
 
 
+def test_no_gain_leads_past_an_accuracy_of_one() -> None:
+    expectation = expected(*planted(40, shift=3), rows=60, seed=0)  # models of parts of one size differ by 4 points
+    assert expectation and expectation.after.high == 1
+    assert expectation.gain.high <= 1 - expectation.now.low
+
+
 def test_classes_that_overlap_have() -> None:
     expectation = expected(*planted(60, shift=1.5), rows=200, seed=0)
     assert expectation and 0.5 < expectation.now.value < 0.95

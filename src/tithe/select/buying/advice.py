@@ -47,9 +47,13 @@ def known(evidence: Evidence | None) -> str:
     if evidence is None:
         return "no label is known yet"
     classes = f"{evidence.classes} class{'es' * (evidence.classes > 1)}"
-    said = f"{evidence.bought} labels of {classes}, {evidence.rows_per_class:g} of a typical one"
+    said = f"{evidence.bought} labels of {classes}"
     if evidence.classes > 1:
-        said += f"; accuracy {evidence.accuracy:.3f} on bought rows that the model was not trained on"
+        said += (
+            f", a median of {evidence.rows_per_class:g} per class; accuracy {evidence.accuracy:.3f} on bought rows "
+            "that the model was not trained on, where always guessing the most frequent class gives "
+            f"{evidence.chance:.3f}"
+        )
     if evidence.agreement is not None:
         said += f"; {100 * evidence.agreement:.0f} % of the pool is predicted as in the round before"
     return said
@@ -59,10 +63,11 @@ def hoped(expectation: Expectation | None) -> str:
     """Say what the next labels are expected to bring."""
     if expectation is None:
         return f"nothing can be expected yet: a learning curve needs {LEAST} labels, of two classes"
-    gain, after = expectation.gain, expectation.after
+    now, gain, after = expectation.now, expectation.gain, expectation.after
     return (
-        f"after {expectation.rows} more labels: accuracy {after.value:.3f} ({after.low:.3f} to {after.high:.3f}) on "
-        f"rows like the bought ones, {_points(gain)}, {100 * expectation.per_hundred:.1f} per 100 labels"
+        f"by the learning curve, accuracy is {now.value:.3f} now and {after.value:.3f} ({after.low:.3f} to "
+        f"{after.high:.3f}) after {expectation.rows} more labels, on rows like the bought ones: {_points(gain)}, "
+        f"{100 * expectation.per_hundred:.1f} per 100 labels"
     )
 
 
@@ -74,19 +79,23 @@ def advise(expectation: Expectation | None, rows: int, prices: Prices | None) ->
         small = f"{100 * FLAT:g} points per 100 labels"
         if expectation.flat_from is None:
             return Advice(None, f"the curve is flat: the gain is below {small}")
-        return Advice(None, f"the curve is flat, below {small}, from about {_round(expectation.flat_from)} labels on")
+        return Advice(None, f"the curve gets flat, below {small}, from about {_round(expectation.flat_from)} labels on")
     cost, gain = rows * prices.label, expectation.gain
     low, value, high = (100 * share * prices.point for share in (gain.low, gain.value, gain.high))
     verdict = "go on" if value > cost else "stop"
     doubt = "" if (low > cost) == (high > cost) else ", so it is not certain"
-    worth = f"{_points(gain)}, worth {value:.4g} ({low:.4g} to {high:.4g})"
-    return Advice(verdict, f"{verdict}: {rows} labels cost {cost:.4g} and bring {worth}{doubt}")
+    worth = f"{_points(gain)}, worth {_price(value)} ({_price(low)} to {_price(high)})"
+    return Advice(verdict, f"{verdict}: {rows} labels cost {_price(cost)} and bring {worth}{doubt}")
 
 
 def _points(gain: Interval) -> str:
     return f"a gain of {100 * gain.value:.1f} points ({100 * gain.low:.1f} to {100 * gain.high:.1f})"
 
 
+def _price(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def _round(labels: int) -> int:
     """Return a number with two digits: more would be made up."""
-    return int(f"{labels:.1e}".replace(".", "")[:2]) * 10 ** max(0, len(str(labels)) - 2) if labels > 99 else labels
+    return int(float(f"{labels:.2g}"))

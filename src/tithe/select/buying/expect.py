@@ -88,8 +88,8 @@ def expected(X_MD: Array, labels_M: Rows, rows: int, seed: int) -> Expectation |
     curve, spread = _Curve.fit(measured.size_S, mean_S[None]), _Curve.fit(measured.size_S, resampled_BS)
     now, after = float(curve.at(bought)[0]), float(curve.at(bought + rows)[0])
     now_B = spread.at(bought)
-    after_B = spread.at(bought + rows) + rng.normal(0, measured.luck, _RESAMPLES)
-    intervals = _interval(now, now_B), _interval(after, after_B.clip(0, 1)), _interval(after - now, after_B - now_B)
+    after_B = (spread.at(bought + rows) + rng.normal(0, measured.luck, _RESAMPLES)).clip(0, 1)
+    intervals = _interval(now, now_B), _interval(after, after_B), _interval(after - now, after_B - now_B)
     points = tuple((int(size), round(float(mean), 4)) for size, mean in zip(measured.size_S, mean_S, strict=True))
     return Expectation(rows, *intervals, curve.flat_from(bought), points)
 
