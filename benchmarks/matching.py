@@ -87,7 +87,7 @@ def product_rate(numbers: int) -> float:
 
 def main() -> None:
     """Measure each strategy in turn, and publish."""
-    from common import publish, stamp  # with torch, which the processes that choose do not need
+    from common import publish, stamp  # here: a process that chooses needs no more than strategies do
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
