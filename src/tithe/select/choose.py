@@ -97,7 +97,7 @@ class SelectionResult:
 
     @property
     def ids(self) -> Rows:
-        """Positions of the chosen rows in the data file, shape (K,), in the order of choice."""
+        """Positions of the chosen rows in the data file, shape (K,), in the order of the file."""
         return self.pool.ids[self.selection.rows]
 
     def _repr_html_(self) -> str:

@@ -80,7 +80,7 @@ def select(
     Examples
     --------
     >>> picks = tithe.select("rows.parquet", "k_center", budget=0.1, out="picks.parquet")
-    >>> picks.ids  # positions of the chosen rows in the file, shape (K,), the first choice first
+    >>> picks.ids  # positions of the chosen rows in the file, shape (K,), in its order
     >>> tithe.select("config.yaml", "ifd")
     """
     if unknown := [name for name in more if name not in Choice.__annotations__]:
