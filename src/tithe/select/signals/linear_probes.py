@@ -151,9 +151,9 @@ def head(X_ND: Array, labels_N: Rows, rows_K: Rows, weight_K: Array, penalty: fl
 def weighted(X_KD: Array, labels_K: Rows, weight_K: Array, penalty: float) -> tuple[Array, Array]:
     """Fit a logistic regression on weighted rows; return its coefficients, (C, D), and intercepts, (C,).
 
-    It minimises Σ w · cross-entropy + penalty/2 ‖weights‖². To get the head of n rows from a weighted part of them, pass
-    their λ·n, whatever the weights sum to: the penalty of the mean loss is then λ·n / Σw. Of two classes there is one
-    row of coefficients, for the second.
+    It minimises Σ w · cross-entropy + penalty/2 ‖weights‖². To get the head of n rows from a weighted part of them,
+    pass their λ·n, whatever the weights sum to: the penalty of the mean loss is then λ·n / Σw. Of two classes there is
+    one row of coefficients, for the second.
     """
     model = _regression(X_KD, labels_K, 1 / penalty, weight_K)
     return model.coef_, model.intercept_
