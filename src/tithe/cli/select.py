@@ -229,11 +229,10 @@ def suite(
     """Compare strategies, over several seeds, with training on all rows and on random rows."""
     from tithe import config, plugins, storage
     from tithe.select.settings import overridden
-    from tithe.select.suite import standings
     from tithe.select.suite.controls import default_controls
     from tithe.select.suite.grid import HEADS, Grid
     from tithe.select.suite.options import is_possible, named_strategies
-    from tithe.select.suite.page import write_page
+    from tithe.select.suite.page import write_results
     from tithe.select.suite.trials import FILE, run_suite
 
     base = _suite_config(source, _FileOptions(text_column, label_column, encoder, max_length), settings or ())
@@ -251,16 +250,7 @@ def suite(
     options = own_options | options_of(option)
     with quiet_libraries(), storage.locked(out):
         grid = Grid(names, shares, seed_list, equal_steps, options, measured, head or _usual_head(source))
-        results = run_suite(base, grid, out, processes)
-        lines = standings.compute_standings(results)
-        table = standings.text(lines, grid.training)
-        cautions = standings.notes(lines)
-        about = {"track": own.track, "equal_steps": equal_steps, "head": grid.head, "notes": cautions}
-        storage.write_json(out / FILE, {**about, "standings": lines, "trials": results})
-        storage.write_text(out / "suite.md", table + "\n")
-        encoder_name, data_name = Path(base.model.encoder).name, Path(base.data.path).name
-        subtitle = f"{encoder_name} on {data_name}, {len(seed_list)} seeds, {len(results)} trials."
-        write_page(out, lines, grid.training, subtitle)
+        lines, table = write_results(out, base, grid, run_suite(base, grid, out, processes))
     if as_json:
         print_json(lines)
         return

@@ -10,18 +10,36 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from tithe import storage
+from tithe import config, storage
 from tithe.report.canvas import canvas, draw_grid, panels, png, series_style
 from tithe.report.html import Image, Table, render
 from tithe.report.palette import BAND, BLUE, INK, VERMILION
 from tithe.report.unit_square import Style
 from tithe.select.suite import standings
+from tithe.select.suite.grid import Grid
+from tithe.select.suite.trials import FILE
 from tithe.select.suite.verdicts import LEVEL
 
 Line = dict[str, Any]  # one of `standings.compute_standings`
 
 _COLORS = {standings.BASELINE: INK, standings.RIVAL: VERMILION}
 _APART = 1.012  # by what factor of the budget neighbouring strategies are drawn apart: their intervals would overlap
+
+
+def write_results(
+    folder: Path, base: config.Run, grid: Grid, results: Sequence[dict[str, Any]]
+) -> tuple[list[Line], str]:
+    """Write `suite.json`, `suite.md` and the page of a suite's trials; return the lines of its table, and the table."""
+    lines = standings.compute_standings(results)
+    table = standings.text(lines, grid.training)
+    about = {"equal_steps": grid.equal_steps, "head": grid.head, "notes": standings.notes(lines)}
+    content = {"track": standings.track_of(lines), **about, "standings": lines, "trials": list(results)}
+    storage.write_json(folder / FILE, content)
+    storage.write_text(folder / "suite.md", table + "\n")
+    encoder_name, data_name = Path(base.model.encoder).name, Path(base.data.path).name
+    subtitle = f"{encoder_name} on {data_name}, {len(grid.seeds)} seeds, {len(results)} trials."
+    write_page(folder, lines, grid.training, subtitle)
+    return lines, table
 
 
 def write_page(folder: Path, lines: Sequence[Line], training: str, about: str) -> None:
