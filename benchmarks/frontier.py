@@ -19,7 +19,7 @@ from tithe.select.suite.grid import Grid
 from tithe.select.suite.page import draw_budgets
 
 # Tokens kept of each text: long texts are cut more, since the encoder's pass is most of the time.
-LENGTHS = {"clothing_fit": 64, "imdb": 64, "packages_en": 64}
+LENGTHS = {"clothing_fit": 64, "imdb": 64, "newsgroups": 64, "packages_en": 64}
 WAYS: dict[str, dict[str, Any]] = {
     "frozen": {"model": {"freeze": "all"}, "train": {}},
     "finetuned": {"model": {}, "train": {"epochs": 3, "learning_rate": 5e-5}},

@@ -174,8 +174,8 @@ def test_imdb_reviews_lose_their_line_breaks() -> None:
 
 
 @pytest.mark.parametrize("blank", ["", "\t\n", "\n"])
-@pytest.mark.parametrize("name", ["reuters_r8", "reuters_r52"])
-def test_reuters_files_have_three_header_lines_and_maybe_blank_ones(name: str, blank: str) -> None:
+@pytest.mark.parametrize("name", ["reuters_r8", "reuters_r52", "newsgroups"])
+def test_orange_files_have_three_header_lines_and_maybe_blank_ones(name: str, blank: str) -> None:
     head = f"Category\tText\nd\tstring\nclass\t\n{blank}"
     train, test = f"{head}earn\tprofit up \nship\ta port 'closed\n", f'{head}earn\tthe "net loss\n'
     found = [(text.strip(), *more) for text, *more in rows_of(name, train.encode(), test.encode())]

