@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--budgets", default="0.1", help="shares, separated by commas")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=10, help="of bought labels")
-    parser.add_argument("--controls", default="", help="of every trial: wrong, reader, finetune, separated by commas")
+    parser.add_argument("--controls", default="", help="of every trial: wrong, help, reader, finetune")
     parser.add_argument("--name", help="of the page of results, behind its track and way")
     parser.add_argument("--remark", default="", help="a sentence on how the numbers were produced")
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "frontier", help="of the trials")

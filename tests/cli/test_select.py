@@ -249,9 +249,12 @@ def test_a_suite_takes_the_budget_of_its_config_and_names_what_it_does_not_use(
     assert [line.split()[0] for line in unused] == ["train.label_smoothing", "train.ema_decay"]
 
 
-def test_the_command_ends_with_a_table(rows: Path, tiny_bert: Path, tmp_path: Path, tithe: Tithe) -> None:
+def test_the_command_ends_with_a_table(
+    rows: Path, tiny_bert: Path, tiny_modernbert: Path, tmp_path: Path, tithe: Tithe
+) -> None:
     asked = ["suite", rows, "--strategies", "k_center,el2n", "--seeds", "0,1", "--budgets", "0.2", "--max-length", 32]
-    code, said, err = tithe(*asked, "--encoder", tiny_bert, "--out", tmp_path / "suite", "--option", "drop_hardest=0.2")
+    asked += ["--encoder", tiny_bert, "--reader", tiny_modernbert, "--option", "drop_hardest=0.2"]
+    code, said, err = tithe(*asked, "--out", tmp_path / "suite")
     assert code == 0, err
     found = storage.read_json(tmp_path / "suite/suite.json")
     assert {line["strategy"]: line["options"] for line in found["standings"] if line["options"]} == {
@@ -267,6 +270,8 @@ def test_the_command_ends_with_a_table(rows: Path, tiny_bert: Path, tmp_path: Pa
     for line in found["standings"]:
         measured = [name for name, result in line["controls"].items() if result]
         assert measured == (["reader"] if line["strategy"] == "all" else ["wrong", "reader"])
+        assert line["controls"]["reader"]["encoder"] == str(tiny_modernbert)
+    assert f"Other reader: a logistic regression on frozen {tiny_modernbert.name}" in Page(page.read_text()).text
     assert "k_center 20 %" in Page((tmp_path / "suite/suite.html").read_text()).text
     with Image.open(tmp_path / "suite/suite.png") as found_picture:
         assert found_picture.width > 600

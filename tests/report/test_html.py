@@ -31,7 +31,15 @@ def suite_page(**values: Any) -> str:
     """The smallest of the pages, with values of its own where they are given."""
     picture = Image(png(canvas(1, 1)[0]), "nothing")
     usual = {"title": "t", "about": "a", "figures": [picture], "standings": Table(("name", "n"), [("x", 1)])}
-    usual |= {"notes": [], "verdicts": [], "controls": Table((), []), "buys": False, "options": "", "steps": 20}
+    usual |= {
+        "notes": [],
+        "verdicts": [],
+        "controls": Table((), []),
+        "buys": False,
+        "options": "",
+        "steps": 20,
+        "reader": "",
+    }
     return render("suite.html", **{**usual, "tested": 0, "better": [], "worse": [], "training": "so long", **values})
 
 

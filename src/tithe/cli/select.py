@@ -209,9 +209,13 @@ def suite(
     controls: Annotated[
         str | None,
         typer.Option(
-            help="Controls of every trial: wrong, reader, finetune, separated by commas, or none; wrong,reader when "
-            "unset, and reader alone if the encoder is trained."
+            help="Controls of every trial: wrong, help, reader, finetune, separated by commas, or none; when unset "
+            "wrong,help,reader (T0: without help), and reader alone if the encoder is trained."
         ),
+    ] = None,
+    reader: Annotated[
+        str | None,
+        typer.Option(metavar="ENCODER", help="Encoder of the control reader, as model.encoder; words when unset."),
     ] = None,
     option: Annotated[
         list[str] | None,
@@ -229,7 +233,7 @@ def suite(
     """Compare strategies, over several seeds, with training on all rows and on random rows."""
     from tithe import config, plugins, storage
     from tithe.select.settings import overridden
-    from tithe.select.suite.controls import default_controls
+    from tithe.select.suite.controls import default_controls, named_controls
     from tithe.select.suite.grid import HEADS, Grid
     from tithe.select.suite.options import is_possible, named_strategies
     from tithe.select.suite.page import write_results
@@ -243,13 +247,13 @@ def suite(
     names = named or [name for name, module in plugins.each("strategies") if is_possible(module, own)]
     if head not in (None, *HEADS):
         raise InputError(f"unknown --head {head}: choose {' or '.join(HEADS)}")
-    measured = default_controls(base) if controls is None else [] if controls == "none" else _names(controls)
+    measured = default_controls(base) if controls is None else named_controls(controls)
     shares, seed_list = _numbers(budgets or str(own.budget), "--budgets", float), _numbers(seeds, "--seeds", int)
     for number in seed_list:
         config.section(config.Select, {"seed": number}, "--seeds")
     options = own_options | options_of(option)
     with quiet_libraries(), storage.locked(out):
-        grid = Grid(names, shares, seed_list, equal_steps, options, measured, head or _usual_head(source))
+        grid = Grid(names, shares, seed_list, equal_steps, options, measured, head or _usual_head(source), reader)
         lines, table = write_results(out, base, grid, run_suite(base, grid, out, processes))
     if as_json:
         print_json(lines)
@@ -277,10 +281,6 @@ def _suite_config(source: Path, of_file: _FileOptions, settings: Sequence[str]) 
     given = of_file._asdict()
     base = file_config(source, given, settings, "tithe suite")
     return base if gives_test(base.data) else file_config(source, given, settings, "tithe suite", test_ratio=0.2)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _numbers(text: str, option: str, kind: type[Any]) -> list[Any]:

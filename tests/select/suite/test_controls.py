@@ -1,4 +1,4 @@
-"""Controls of a suite: wrong labels, another reader, fine-tuning; trials without them get them."""
+"""Controls of a suite: wrong labels, the same help, another reader, fine-tuning; trials without them get them."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_the_encoder_is_trained_on_the_rows_for_the_control_of_fine_tuning(base:
     task = open_checked(base)
     setup = open_setup(task, task.load(), devices.accelerator("cpu", "no"))
     calls: list[tuple[Setup, SelectionResult]] = []
-    measure = Controls(setup, lambda *call: calls.append(call) or {})
+    measure = Controls(setup, lambda *call: calls.append(call) or {}, Grid([], [], []))
     result = choose_rows(setup, config.Select(budget=0.25))
     measure.run("finetune", result)
     (trained, of) = calls[0]
@@ -112,10 +112,40 @@ def test_the_encoder_is_trained_on_the_rows_for_the_control_of_fine_tuning(base:
 
 def test_controls_that_cost_little_are_the_default(base: config.Run) -> None:
     trained = base.model_copy(update={"model": base.model.model_copy(update={"freeze": "none"})})
-    assert controls.default_controls(base) == ("wrong", "reader")
+    assert controls.default_controls(base) == ("wrong", "help", "reader")
     assert controls.default_controls(trained) == ("reader",)
-    with pytest.raises(InputError, match="the trials of this config train the encoder already"):
-        controls.check(["finetune"], trained)
+    assert controls.default_controls(bought(base)) == ("wrong", "reader")
+
+
+def bought(base: config.Run) -> config.Run:
+    return base.model_copy(update={"select": config.section(config.Select, {"track": "T0"}, "test")})
+
+
+@pytest.mark.parametrize(
+    ("change", "asked", "problem"),
+    [
+        ({"freeze": "none"}, {"controls": ["finetune"]}, "the trials of this config train the encoder already"),
+        ({"track": "T0"}, {"controls": ["help"]}, "control help: in track T0 no head of all labels .*; leave it out"),
+        ({}, {"controls": ["help"], "reader": "bert"}, "--reader bert: the control reader does not run; add it to"),
+        ({}, {"controls": ["reader"], "reader": "{own}/"}, "is the encoder of the trials: choose another one"),
+        ({}, {"controls": ["reader"], "reader": "./nowhere"}, "--reader ./nowhere: .*no folder nowhere"),
+    ],
+)
+def test_a_control_without_meaning_is_refused(
+    base: config.Run, change: dict[str, str], asked: dict[str, Any], problem: str
+) -> None:
+    own = base.model_copy(update={"model": base.model.model_copy(update={"freeze": change.get("freeze", "all")})})
+    own = bought(own) if "track" in change else own
+    grid = Grid([], [0.1], [0], **{**asked, "reader": asked.get("reader", "").format(own=own.model.encoder) or None})
+    with pytest.raises(InputError, match=problem):
+        controls.check(grid, own)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"), [("none", ()), (" none ", ()), ("wrong, help", ("wrong", "help")), ("reader,", ("reader",))]
+)
+def test_controls_are_named_by_a_text(text: str, names: tuple[str, ...]) -> None:
+    assert controls.named_controls(text) == names
 
 
 def test_a_folder_of_another_track_is_refused(base: config.Run, tmp_path: Path) -> None:
@@ -136,3 +166,16 @@ def test_another_reader_learns_words_from_the_weighted_rows(base: config.Run) ->
     assert reader.read(every, np.ones(len(every)))["accuracy"] > 0.9
     first_alone, first = reader.read(every, np.where(labels_N == 0, 1.0, 0.0)), np.flatnonzero(labels_N == 0)
     assert first_alone["accuracy"] == reader.read(first, np.ones(len(first)))["accuracy"] == 0.5
+
+
+def test_another_encoder_reads_the_rows_and_takes_the_place_of_words(
+    base: config.Run, tiny_modernbert: Path, tmp_path: Path
+) -> None:
+    out, grid = tmp_path / "suite", Grid([], [0.25], [0], controls=["reader"])
+    (_, words) = run_suite(base, grid, out)
+    by_encoder = replace(grid, reader=str(tiny_modernbert))
+    (_, read) = run_suite(base, by_encoder, out)
+    own, other = words["controls"]["reader"], read["controls"]["reader"]
+    assert "encoder" not in own and other["encoder"] == str(tiny_modernbert) and other["accuracy"] > 0.5
+    assert {**read, "controls": {}} == {**words, "controls": {}}, "nothing was trained again"
+    assert controls.missing(read, by_encoder) == [] and controls.missing(read, grid) == ["reader"]

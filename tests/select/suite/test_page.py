@@ -105,8 +105,8 @@ def test_the_figure_of_budgets_has_each_strategy_and_its_intervals(
 
 
 def test_the_page_gives_each_verdict_with_its_numbers(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
-    said = [line for line in written(tmp_path, lines).text.splitlines() if " against random, p " in line]
-    assert len(said) == 3 and "k_center 10 %: worse than random (-0.1000 against random, p " in said[2]
+    said = [line for line in written(tmp_path, lines).text.splitlines() if " against random, p by Holm " in line]
+    assert len(said) == 3 and "k_center 10 %: worse than random (-0.1000 against random, p by Holm " in said[2]
 
 
 def test_the_page_names_the_options_of_strategies(tmp_path: Path, lines: list[dict[str, Any]]) -> None:

@@ -147,6 +147,49 @@ def test_controls_are_shares_of_all_rows_and_differences_to_random() -> None:
     assert [shown[name] for name in ("wrong labels", "other reader", "verdict")] == ["–", "100.0 %", "–"]
 
 
+def helped(*accuracies: float | None) -> list[dict[str, Any]]:
+    """A strategy at .80, .82, .81 beside random rows at .70, and these with its help; None where it gave none."""
+    results = [trial("all", seed, 0.9, 1.0) for seed in range(3)]
+    results += [trial("random", seed, 0.7 + 0.001 * seed, controls={"help": {}}) for seed in range(3)]
+    for seed, accuracy in enumerate(accuracies):
+        given = {} if accuracy is None else {"accuracy": accuracy}
+        results.append(trial("own", seed, (0.80, 0.82, 0.81)[seed], controls={"help": given}))
+    return standings.compute_standings(results)
+
+
+def test_helped_random_rows_are_a_share_of_all_and_the_strategy_stands_against_them() -> None:
+    lines = {line["strategy"]: line for line in helped(0.80, 0.81, 0.82)}
+    own = lines["own"]["controls"]["help"]
+    assert own["share_of_all"] == pytest.approx(0.81 / 0.9) and own["accuracy"]["mean"] == pytest.approx(0.81)
+    gain = own["against_helped"]
+    assert gain["difference"] == pytest.approx(0) and gain["p_holm"] == gain["p"] == pytest.approx(1)
+    shown = {name: dict(zip(standings.HEAD, standings.cells(line), strict=True)) for name, line in lines.items()}
+    assert shown["own"]["helped random"] == f"90.0 %, {gain['difference']:+.4f}"
+    assert shown["own"]["verdict"] == "no better than random with the same help"
+    assert [shown[name]["helped random"] for name in ("random", "all")] == ["–", "–"], "they have no help"
+    assert lines["random"]["controls"]["help"] == {} and lines["all"]["controls"]["help"] is None
+
+
+def test_seeds_without_help_do_not_count_and_equal_accuracies_are_no_gain() -> None:
+    (mixed,) = [line for line in helped(0.78, None, 0.78) if line["strategy"] == "own"]
+    assert mixed["controls"]["help"]["against_helped"]["difference"] == pytest.approx(0.025)
+    (equal,) = [line for line in helped(0.80, 0.82, 0.81) if line["strategy"] == "own"]
+    assert equal["controls"]["help"]["against_helped"] == {"difference": 0.0, "p": None, "p_holm": None}
+    assert equal["verdict"]["words"] == "no better than random with the same help"
+
+
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [({}, "a logistic regression on TF-IDF of words"), ({"encoder": "m/bert"}, "a logistic regression on frozen bert")],
+)
+def test_the_table_says_what_the_other_reader_is(by: dict[str, str], words: str) -> None:
+    read = {"reader": {"accuracy": 0.5, **by}}
+    results = [trial("all", 0, 0.9, 1.0), trial("random", 0, 0.7, controls=read), trial("own", 0, 0.8, controls=read)]
+    lines = standings.compute_standings(results)
+    assert f" Other reader: {words}." in standings.text(lines, STEPS)
+    assert "Other reader" not in standings.text(standings.compute_standings([trial("all", 0, 0.9, 1.0)]), STEPS)
+
+
 @pytest.mark.parametrize(
     ("reader", "wrong"), [([0.7, 0.71, 0.72], [0.1, 0.1, 0.1]), ([0.9, 0.91, 0.92], [0.9, 0.9, 0.89])]
 )

@@ -32,6 +32,20 @@ CASES: list[tuple[Gain, Gain | None, float | None, float | None, str]] = [
     (WORSE, BETTER, 0.2, 0.2, "worse than random"),
     (gain(0.02, None), BETTER, 0.2, 0.2, "not tested"),
 ]
+HELP = "no better than random with the same help"
+# Against random, for another reader, and against random rows with the same weights and penalty.
+HELPED: list[tuple[Gain, Gain | None, Gain, str]] = [
+    (BETTER, BETTER, BETTER, INFORMS),
+    (BETTER, BETTER, CHANCE, HELP),
+    (BETTER, BETTER, WORSE, HELP),
+    (BETTER, BETTER, gain(0.0, None), HELP),
+    (BETTER, BETTER, gain(0.02, None), "not tested"),
+    (BETTER, None, CHANCE, HELP),
+    (BETTER, None, BETTER, ALONE),
+    (BETTER, WORSE, CHANCE, CARRIES),
+    (CHANCE, BETTER, BETTER, "no better than random"),
+    (WORSE, BETTER, BETTER, "worse than random"),
+]
 
 
 @pytest.mark.parametrize(("own", "reader", "wrong", "random_wrong", "words"), CASES)
@@ -41,8 +55,18 @@ def test_a_verdict_follows_from_its_numbers(
     assert judge(own, reader, wrong, random_wrong).words == words
 
 
+@pytest.mark.parametrize(("own", "reader", "helped", "words"), HELPED)
+def test_rows_are_worth_what_random_ones_lack_with_the_same_help(
+    own: Gain, reader: Gain | None, helped: Gain, words: str
+) -> None:
+    assert judge(own, reader, 0.2, 0.2, helped).words == words
+
+
 def test_a_verdict_names_the_numbers_that_decided() -> None:
     assert judge(BETTER, WORSE, 0.2, 0.2).because == (
-        "+0.0200 against random, p 0.001; another reader -0.0200 against random, p 0.001"
+        "+0.0200 against random, p by Holm 0.001; another reader -0.0200 against random, p by Holm 0.001"
+    )
+    assert judge(BETTER, BETTER, 0.2, 0.2, CHANCE).because == (
+        "+0.0200 against random, p by Holm 0.001; +0.0200 against random with the same help, p by Holm 0.050"
     )
     assert judge(BETTER, BETTER, 1.001, 0.2).because == "with wrong labels 100.1 % of all, of random rows 20.0 %"

@@ -9,8 +9,10 @@ from typing import Any
 
 from tithe.errors import InputError
 
-# wrong: every label of the pool is wrong; reader: a linear model of words; finetune: the encoder trained on the rows.
-CONTROLS = ("wrong", "reader", "finetune")
+# wrong: every label of the pool is wrong; help: random rows with the strategy's weights and penalty; reader: another
+# model of the same rows; finetune: the encoder trained on them.
+CONTROLS = ("wrong", "help", "reader", "finetune")
+NOT_OF_ALL = ("wrong", "help")  # on all rows nothing is chosen
 HEADS = ("trained", "probe")
 
 
@@ -35,6 +37,8 @@ class Grid:
         Whether every trial gets as many optimizer steps as the baseline; otherwise as many epochs.
     options
         Of strategies, by `option` or `strategy.option`, over those of the config; see `options.by_strategy`.
+    reader
+        Encoder of the control `reader`, as `model.encoder`; words by TF-IDF when None.
     head
         Of a frozen encoder: trained as the config says, or a `probe`, a logistic regression whose penalty each trial
         chooses on its own rows.
@@ -49,6 +53,7 @@ class Grid:
     options: Mapping[str, Any] = field(default_factory=dict)
     controls: Sequence[str] = ()
     head: str = "trained"
+    reader: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a budget or seed given twice: its trials would make differences look more certain than they are."""

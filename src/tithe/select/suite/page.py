@@ -59,6 +59,7 @@ def write_page(folder: Path, lines: Sequence[Line], training: str, about: str) -
         "controls": _table(lines, lambda column: column in ("strategy", "of all", *standings.CONTROLS_HEAD)),
         "verdicts": standings.verdicts(lines),
         "options": standings.options_of(lines),
+        "reader": standings.reader_of(lines),
         "tested": len(tested),
         "better": _beyond_chance(tested, 1),
         "worse": _beyond_chance(tested, -1),

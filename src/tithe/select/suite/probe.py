@@ -14,6 +14,11 @@ from tithe.select.signals import linear_probes
 from tithe.train.setup import Setup
 
 
+def is_probed(setup: Setup, head: str) -> bool:
+    """Say whether a setup's head is a probe: never if its encoder is trained, whatever the suite says."""
+    return head == "probe" and setup.network.on_features
+
+
 def probe(setup: Setup, selection: Selection, penalty: float | None) -> tuple[Array, Rows]:
     """Fit on chosen rows of a frozen encoder's features; return the test rows' probabilities, (M, C), and labels, (M,).
 

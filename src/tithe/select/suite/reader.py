@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from tithe import metrics
@@ -12,6 +14,11 @@ _WORDS = r"(?u)\w+|[^\w\s]+"  # symbols count as words, so that no text is empty
 _VOCABULARY = 10_000
 _C = 10.0  # inverse strength of the L2 penalty; a row counts 1
 _TOLERANCE = 1e-3  # of the gradient: half the iterations, and the same accuracy
+
+
+def described(encoder: str | None) -> str:
+    """Return what reads the rows, in words: an encoder, as `model.encoder` names it, or None."""
+    return f"a logistic regression on {f'frozen {Path(encoder).name}' if encoder else 'TF-IDF of words'}"
 
 
 class WordReader:

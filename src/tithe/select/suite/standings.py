@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from tithe.report.html import MISSING
-from tithe.select.suite.grid import CONTROLS
+from tithe.select.suite.grid import CONTROLS, NOT_OF_ALL
+from tithe.select.suite.reader import described
 from tithe.select.suite.verdicts import judge
 
 BASELINE, RIVAL = "all", "random"
 TRACKS = {"T0": "labels are bought, only those of chosen rows are read", "T1": "all labels are known"}
-CONTROLS_HEAD = ("track", "wrong labels", "other reader", "fine-tuned", "verdict")
+CONTROLS_HEAD = ("track", "wrong labels", "helped random", "other reader", "fine-tuned", "verdict")
 HEAD = (
     *("strategy", "track", "rows", "steps", "accuracy", "macro F1", "worst class", "of all"),
-    *("against random", "p", "p, Holm", "wrong labels", "other reader", "fine-tuned"),
+    *("against random", "p", "p, Holm", "wrong labels", "helped random", "other reader", "fine-tuned"),
     *("selection s", "training s", "verdict"),
 )
 Line = dict[str, Any]  # one of `compute_standings`
@@ -37,6 +38,7 @@ def compute_standings(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]
     _correct([line["against_random"] for line in lines])
     for name in _READERS:  # each a family of tests of its own
         _correct([line["controls"][name]["against_random"] for line in lines if line["controls"][name]])
+    _correct([line["controls"]["help"]["against_helped"] for line in lines if line["controls"]["help"]])
     for line in lines:
         line["verdict"] = _verdict(line, lines)
     return sorted(lines, key=lambda line: (line["budget"], -line["accuracy"]["mean"]))
@@ -59,7 +61,8 @@ def _verdict(line: Line, lines: Sequence[Line]) -> dict[str, str] | None:
         if other["budget"] == line["budget"]
     }
     reader = (line["controls"]["reader"] or {}).get("against_random")
-    return judge(line["against_random"], reader, shares[line["strategy"]], shares.get(RIVAL))._asdict()
+    helped = (line["controls"]["help"] or {}).get("against_helped")
+    return judge(line["against_random"], reader, shares[line["strategy"]], shares.get(RIVAL), helped)._asdict()
 
 
 def is_tested(line: dict[str, Any]) -> bool:
@@ -104,14 +107,29 @@ def _line(group: Group, rival: Group, full: Group) -> Line:
 
 
 def _control(name: str, group: Group, rival: Group, full: Group) -> dict[str, Any] | None:
-    """Return what a control measured; None where it did not run. Wrong labels count as a share of the true ones'."""
+    """Return what a control measured; None where it did not run, and nothing where a strategy gives no help.
+
+    Wrong labels and helped random rows count as a share of the accuracy on all rows with true labels; against the
+    latter stands the strategy itself.
+    """
     own, random, on_all = (_controlled(trials, name) for trials in (group, rival, full))
     if not own:
-        return None
-    measured = {"accuracy": interval(list(own.values()))}
-    if name not in _READERS:
-        return {**measured, "share_of_all": _share(own, _values(full, "accuracy"))}
-    return {**measured, "share_of_all": _share(own, on_all), "against_random": _against(own, random)}
+        return {} if any(name in trial.get("controls", {}) for trial in group.values()) else None
+    measured: dict[str, Any] = {"accuracy": interval(list(own.values()))}
+    if name in _READERS:
+        measured |= {"share_of_all": _share(own, on_all), "against_random": _against(own, random)}
+        return {**measured, **_encoder(group, name)}
+    measured["share_of_all"] = _share(own, _values(full, "accuracy"))
+    if name == "help":
+        equal = {"difference": 0.0, "p": None, "p_holm": None}
+        measured["against_helped"] = _against(_values(group, "accuracy"), own) or equal
+    return measured
+
+
+def _encoder(group: Group, name: str) -> dict[str, str]:
+    """Return the encoder by which another reader reads, if it reads no words."""
+    records = (trial.get("controls", {}).get(name, {}) for trial in group.values())
+    return next(({"encoder": record["encoder"]} for record in records if "encoder" in record), {})
 
 
 def _controlled(group: Group, name: str) -> dict[int, float]:
@@ -165,6 +183,7 @@ def text(lines: Sequence[Line], training: str) -> str:
         f"{seeds} seed{'s' if seeds > 1 else ''}, {training}; mean ± 95 % interval over seeds; p of the paired t-test, "
         "and corrected for all tests of this table by Holm's method."
     )
+    note += f" Other reader: {reader}." if (reader := reader_of(lines)) else ""
     note += f" Options: {own}." if (own := options_of(lines)) else ""
     cautions = "".join(f"\n! {caution}" for caution in notes(lines))
     decided = [f"- {sentence}" for sentence in verdicts(lines)]
@@ -230,6 +249,12 @@ def options_of(lines: Sequence[dict[str, Any]]) -> str:
     return "; ".join(f"{name} {key} {value}" for name, options in own.items() for key, value in options.items())
 
 
+def reader_of(lines: Sequence[Line]) -> str:
+    """Return what the other reader of a table is, in words; nothing where there is none."""
+    measured = [line["controls"]["reader"] for line in lines if line["controls"]["reader"]]
+    return described(measured[0].get("encoder")) if measured else ""
+
+
 def name_of(line: dict[str, Any]) -> str:
     """Return the display name of a record: the strategy and its budget, if it has one."""
     return BASELINE if line["strategy"] == BASELINE else f"{line['strategy']} {100 * line['budget']:g} %"
@@ -257,10 +282,12 @@ def cells(line: Line) -> list[str]:
 
 
 def _control_cell(line: Line, name: str) -> str:
-    if line["controls"][name] is None:
-        return MISSING if name == "wrong" and line["strategy"] == BASELINE else "not run"
-    against = line["controls"][name].get("against_random")
-    return _percent(line["controls"][name]["share_of_all"]) + (f", {against['difference']:+.4f}" if against else "")
+    measured = line["controls"][name]
+    if not measured:
+        has_none = measured is not None or (name in NOT_OF_ALL and line["strategy"] == BASELINE)
+        return MISSING if has_none else "not run"
+    against = measured.get("against_helped" if name == "help" else "against_random")
+    return _percent(measured["share_of_all"]) + (f", {against['difference']:+.4f}" if against else "")
 
 
 def _percent(share: float | None) -> str:

@@ -34,7 +34,7 @@ from tithe.select.suite import controls
 from tithe.select.suite.controls import Controls
 from tithe.select.suite.grid import Grid, Trial
 from tithe.select.suite.options import Options, by_strategy
-from tithe.select.suite.probe import probe
+from tithe.select.suite.probe import is_probed, probe
 from tithe.tasks import open_checked
 from tithe.train import devices, optimizer, trainer
 from tithe.train.setup import Setup, open_setup
@@ -79,7 +79,7 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     """
     trials, strategies = list(grid.trials()), grid.all_strategies
     _refuse_namesakes(strategies)
-    controls.check(grid.controls, base)
+    controls.check(grid, base)
     _refuse_other_track(out, (base.select or config.Select()).track)
     suite = _Suite(*by_strategy(base, strategies, grid.options), grid)
     for name in strategies:
@@ -97,7 +97,7 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     code = {trial: content_hashes(suite.settings(trial), base.data) for trial in trials}
     files = {trial: out / TRIALS / f"{suite.file_name(trial, code[trial])}.json" for trial in trials}
     done = {trial: result for trial in trials if (result := _finished(files[trial])) is not None}
-    pending = [trial for trial in trials if trial not in done or controls.missing(done[trial], grid.controls)]
+    pending = [trial for trial in trials if trial not in done or controls.missing(done[trial], grid)]
     if len(pending) < len(trials):
         logger.info("%d of %d trials are already done", len(trials) - len(pending), len(trials))
     _check_rows(suite, pending)
@@ -191,13 +191,14 @@ class _Suite:
         """Select rows, train new weights on them, test; an earlier record of these rows gets what it lacks."""
         if trial.seed not in self._opened:  # trials are ordered by seed, so one setup at a time is enough
             setup, grid = _open(self.base, trial.seed), self.grid
-            self._opened = {trial.seed: (setup, Controls(setup, lambda of, result: _test(of, result, grid)["test"]))}
+            measure = Controls(setup, lambda of, result: _test(of, result, grid)["test"], grid)
+            self._opened = {trial.seed: (setup, measure)}
         setup, measure = self._opened[trial.seed]
         result = choose_rows(setup, self.settings(trial))
         record = earlier
         if record is None or record["rows_sha256"] != summary(result)["rows_sha256"]:
             record = _run_trial(setup, result, trial, self.grid)
-        new = {name: measure.run(name, result) for name in controls.missing(record, self.grid.controls)}
+        new = {name: measure.run(name, result) for name in controls.missing(record, self.grid)}
         return {**record, "controls": {**record.get("controls", {}), **new}}
 
 
@@ -262,7 +263,7 @@ def _test(setup: Setup, result: SelectionResult, grid: Grid) -> Record:
     """Train on the chosen rows; return the part of a trial's record that this gives."""
     chosen = setup.with_train_rows(result.selection.rows, result.selection.weight)
     splits, started = chosen.splits, time.monotonic()
-    if grid.head == "probe" and setup.network.on_features:
+    if is_probed(setup, grid.head):
         penalty = penalty_of(result.decided.strategy, result.pool)
         steps, (probs_NC, labels_N) = 0, probe(setup, result.selection, penalty)
     else:

@@ -18,7 +18,9 @@ class Verdict(NamedTuple):
 Gain = dict[str, float | None]  # `difference`, `p`, `p_holm` of the paired test against random
 
 
-def judge(own: Gain, reader: Gain | None, wrong: float | None, random_wrong: float | None) -> Verdict:
+def judge(
+    own: Gain, reader: Gain | None, wrong: float | None, random_wrong: float | None, helped: Gain | None = None
+) -> Verdict:
     """Return the verdict on one strategy at one budget.
 
     Parameters
@@ -28,6 +30,9 @@ def judge(own: Gain, reader: Gain | None, wrong: float | None, random_wrong: flo
         rows; None where that was not measured.
     wrong, random_wrong
         Share of the full accuracy with wrong labels, its own and that of random rows; None where not measured.
+    helped
+        Its accuracy against that of random rows with the same weights and penalty; None for a strategy without, and
+        where it was not measured.
     """
     if wrong is not None and wrong >= CARRIES and not (random_wrong is not None and random_wrong >= CARRIES):
         random = "" if random_wrong is None else f", of random rows {100 * random_wrong:.1f} %"
@@ -38,24 +43,33 @@ def judge(own: Gain, reader: Gain | None, wrong: float | None, random_wrong: flo
         return Verdict("no better than random", _shown(own))
     if _difference(own) < 0:
         return Verdict("worse than random", _shown(own))
-    return _of_better(own, reader)
+    return _of_better(own, reader, helped)
 
 
-def _of_better(own: Gain, reader: Gain | None) -> Verdict:
-    """Return the verdict on a strategy that is better than random: what another reader has of its rows decides."""
-    if reader is None:
-        return Verdict("better for its own reader only", f"{_shown(own)}; no other reader was tried")
-    because = f"{_shown(own)}; another reader {_shown(reader)}"
-    if _difference(reader) >= 0:
-        return Verdict("picks informative rows", because)
-    is_beyond_chance = reader["p_holm"] is not None and reader["p_holm"] < LEVEL
-    return Verdict("carries the model, not the data" if is_beyond_chance else "better for its own reader only", because)
+def _of_better(own: Gain, reader: Gain | None, helped: Gain | None) -> Verdict:
+    """Return the verdict on a strategy that is better than random: another reader of its rows, and the help, decide."""
+    others = "; no other reader was tried" if reader is None else f"; another reader {_shown(reader)}"
+    if reader is not None and _difference(reader) < 0 and _is_beyond_chance(reader):
+        return Verdict("carries the model, not the data", _shown(own) + others)
+    if helped is not None:
+        beside = f"; {_shown(helped, 'random with the same help')}"
+        if _difference(helped) > 0 and helped["p_holm"] is None:
+            return Verdict("not tested", f"{_shown(own)}{beside}: no test of one seed, or of equal differences")
+        if _difference(helped) <= 0 or not _is_beyond_chance(helped):
+            return Verdict("no better than random with the same help", _shown(own) + beside)
+        others = beside + others
+    informs = reader is not None and _difference(reader) >= 0
+    return Verdict("picks informative rows" if informs else "better for its own reader only", _shown(own) + others)
+
+
+def _is_beyond_chance(gain: Gain) -> bool:
+    return gain["p_holm"] is not None and gain["p_holm"] < LEVEL
 
 
 def _difference(gain: Gain) -> float:
     return gain["difference"] or 0.0
 
 
-def _shown(gain: Gain) -> str:
+def _shown(gain: Gain, rival: str = "random") -> str:
     p = gain["p_holm"]
-    return f"{_difference(gain):+.4f} against random" + ("" if p is None else f", p {p:.3f}")
+    return f"{_difference(gain):+.4f} against {rival}" + ("" if p is None else f", p by Holm {p:.3f}")
