@@ -49,3 +49,11 @@ def test_a_log_message_is_one_line() -> None:
 )
 def test_no_cell_is_a_formula_and_numbers_stay_numbers(value: object, cell: object) -> None:
     assert storage.csv_cell(value) == cell
+
+
+NOUNS = {(0, "row"): "0 rows", (1, "row"): "1 row", (2, "class"): "2 classes", (0.5, "row"): "0.5 rows"}
+
+
+@pytest.mark.parametrize("number, noun", NOUNS)
+def test_a_number_and_its_noun(number: float, noun: str) -> None:
+    assert console.counted(number, noun) == NOUNS[number, noun]

@@ -33,6 +33,12 @@ def _escape(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()
 
 
+def counted(number: float, noun: str) -> str:
+    """Return a number with its noun: `1 row`, `2 rows`, `2 classes`."""
+    plural = noun + ("es" if noun.endswith("s") else "s")
+    return f"{number if isinstance(number, int) else f'{number:g}'} {noun if number == 1 else plural}"
+
+
 def json_text(value: object, indent: int | None = None) -> str:
     """Return a value as JSON for a terminal: unsafe characters, and those that stdout can't encode, are escaped.
 

@@ -35,6 +35,7 @@ OPEN = {
     "strategies": (("NEEDS",), ("score", "pick", "match", "decide")),
     "trackers": (("check",), ("open",)),
 }
+TUPLES = {"NEEDS", "SUFFIXES"}  # of names, where a single one is easily written without its comma
 GUIDE = "docs/extending.md"
 
 
@@ -117,6 +118,10 @@ def checked(family: str, member: ModuleType, what: str) -> ModuleType:
     missing = [" or ".join(group) for group in OPEN[family] if not any(hasattr(member, name) for name in group)]
     if missing:
         raise InputError(f"{what} is not a {_one(family)}: it has no {' and no '.join(missing)} ({GUIDE})")
+    for name in TUPLES & vars(member).keys():
+        value = getattr(member, name)
+        if not isinstance(value, tuple | list) or not all(isinstance(each, str) for each in value):
+            raise InputError(f"{what}: {name} is {value!r}: it should be a tuple of names, ('one',) with its comma")
     return member
 
 
@@ -210,8 +215,13 @@ def _run(path: Path, code: bytes) -> ModuleType:
         exec(compile(code, str(path), "exec"), module.__dict__)
     except Exception as error:
         del sys.modules[module.__name__]
-        raise InputError(f"{path}{_line(error, path)}: {_first_line(error)}") from error
+        raise InputError(located(error, path)) from error
     return module
+
+
+def located(error: Exception, file: Path) -> str:
+    """Return an error in one line: the file and its last line that led to it, the type and the message."""
+    return f"{file}{_line(error, file)}: {_first_line(error)}"
 
 
 def _line(error: Exception, path: Path) -> str:

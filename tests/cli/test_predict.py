@@ -100,7 +100,7 @@ def test_rows_without_a_text_are_counted(source: str, trained: Trained, run: Run
     path = write_input(tmp_path / f"in{source}")
     result = run("predict", trained.best, "--input", path)
     assert result.code == 0 and len(result.out.splitlines()) == 6
-    assert f"{path}: 1 of 6 rows have no text, the first is row 1: predicted as an empty text" in result.err
+    assert f"{path}: 1 of 6 rows has no text, the first is row 1: predicted as an empty text" in result.err
 
 
 def test_lines_of_one_column_are_texts_whatever_they_contain(trained: Trained, run: Run, tmp_path: Path) -> None:

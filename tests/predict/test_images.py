@@ -183,7 +183,7 @@ def test_a_single_image_is_a_line(tithe: Tithe, home: Path, folder: Path) -> Non
     code, out, err = tithe("predict", home / "best_model.pt", folder / "a.jpg")
     verdict, score, path = out.rstrip("\n").split("\t")
     assert code == 0 and path == "a.jpg" and verdict in ("real", "fake", "unsure") and 0 <= float(score) <= 1
-    assert "1 files in" in err[-1]
+    assert "1 file in" in err[-1]
     code, out, _ = tithe("predict", home / "best_model.pt", "--input", folder, "--json")
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and [line["path"] for line in lines] == NAMES

@@ -127,7 +127,10 @@ BAD = {
         SHORTEST + "\n\nclass Other(DataSelectionStrategy):\n    pass\n",
         r"TypeError: Shortest and Other are in one file: give each strategy its own",
     ),
-    "too few rows": (SHORTEST.replace("[:count]", "[: count - 1]"), r"strategy 'shortest' returned \d+ rows"),
+    "too few rows": (
+        SHORTEST.replace("[:count]", "[: count - 1]"),
+        r"strategy 'shortest': pick\(\) returned \d+ rows?: ",
+    ),
     "a signal undeclared": (SHORTEST.replace('("lengths",)', "()"), "this pool has no signal 'lengths'"),
 }
 

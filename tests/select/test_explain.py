@@ -32,3 +32,13 @@ def test_a_row_is_told_why() -> None:
     assert "the nearest of them is row" in said or "was chosen" in said
     with pytest.raises(InputError, match="row 7 is not among the 120 rows"):
         explain(found, got, asked, 0, names, 7)
+
+
+def test_the_weight_of_a_row_is_named_where_rows_have_weights() -> None:
+    found, asked = pool(), config.Select(strategy="omp", budget=0.1)
+    got = selection.select(found, asked, 0)
+    said = [explain(found, got, asked, 0, ("a", "b", "c"), int(row) * 10) for row in got.rows]
+    assert all(f", weight {weight:.4f}, in round 1" in one for one, weight in zip(said, got.weight, strict=True))
+    plain = config.Select(strategy="perplexity", budget=0.1)
+    got = selection.select(found, plain, 0)
+    assert "weight" not in explain(found, got, plain, 0, ("a", "b", "c"), int(got.rows[0]) * 10)

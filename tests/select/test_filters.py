@@ -52,6 +52,7 @@ def test_copies_are_left_out_after_noise(caplog: pytest.LogCaptureFixture) -> No
     whole = Pool.of(np.zeros(12, dtype=np.int64), np.arange(12), {"probs": probs_NC, "embeddings": X_ND})
     with caplog.at_level("INFO", "tithe"):
         left = filtered(whole, settings(noise=0.2, duplicates=0.95))
+        left.log()
     assert left.left_out["noise"].tolist() == [0, 4]
     assert left.kept.tolist() == [1, 3, 6, 9]  # the first copies that stayed
     assert "filter noise left out 2 of 12 rows" in caplog.text
@@ -158,7 +159,7 @@ def test_rounds_choose_among_what_is_left_and_go_on_with_it(
 
     def recorded(*setup: Any) -> Rescore:
         rescore = rescore_of(*setup)
-        return lambda rows: trained_on.append(rows.tolist()) or rescore(rows)
+        return lambda rows, weights: trained_on.append(rows.tolist()) or rescore(rows, weights)
 
     rescore_of = choose._rescore
     monkeypatch.setattr(choose, "_rescore", recorded)

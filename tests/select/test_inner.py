@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tithe import config, storage
+from tithe import config, plugins, storage
 from tithe.errors import InputError
 from tithe.select import entry, explain_row, inner
 from tithe.select.buying.evidence import Candidate, InnerSplit
@@ -82,6 +82,41 @@ def test_a_filter_that_leaves_too_few_rows_is_not_compared(settings: Settings, m
         "omp",
         "sensitivity",
     ]
+
+
+@pytest.mark.parametrize(
+    "own, left",
+    [
+        ({"duplicates": 0.999}, {"noise": 0.3, "duplicates": 0.999}),
+        ({"noise": 0.1}, {"noise": 0.1}),
+        ({}, {"noise": 0.3}),
+    ],
+)
+def test_the_filter_of_a_candidate_is_added_to_that_of_the_user(
+    own: dict[str, float],
+    left: dict[str, float],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def last_wins(pool: Pool, candidates: list[Candidate], *_: Any) -> InnerSplit:
+        return InnerSplit(tuple(candidates[:2]), (0.1, 0.9)[: len(candidates)], len(pool), is_frozen=False)
+
+    plain = (Candidate("random"), Candidate("random", {"noise": 0.3}))
+    monkeypatch.setattr(inner, "compared", last_wins)
+    monkeypatch.setattr(plugins.load("strategies", "auto"), "candidates", lambda _: plain)
+    raw = settings(model={"freeze": "all"}, select={"strategy": "auto", "budget": 0.25, "filter": own})
+    with caplog.at_level("INFO", "tithe"):
+        result = entry.select(raw)
+    assert result.decided.filter.model_dump(exclude_none=True) == left
+    assert len(result.rounds[0]["evidence"]["accuracies"]) == (1 if "noise" in own else 2), "not the same twice"
+    assert caplog.text.count("filter noise left out") == 1
+
+
+def test_filters_of_inner_splits_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "tithe"):
+        compared(noisy_pool(60, 0.0), (Candidate("random", {"noise": 0.3}),), config.Select(budget=0.1), 0, False)
+    assert "left out" not in caplog.text
 
 
 def test_too_few_rows_for_an_inner_split_are_one_line() -> None:

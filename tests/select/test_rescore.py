@@ -56,11 +56,11 @@ def test_a_choice_stopped_between_rounds_goes_on(
     def stopping(*arguments: Any) -> Rescore:
         rescore = real(*arguments)
 
-        def once(rows: np.ndarray) -> Any:
+        def once(rows: np.ndarray, weights: np.ndarray) -> Any:
             asked.append(len(rows))
             if asked == [8, 16]:
                 raise KeyboardInterrupt
-            return rescore(rows)
+            return rescore(rows, weights)
 
         return once
 
@@ -79,7 +79,7 @@ def test_a_choice_stopped_between_rounds_goes_on(
 def test_the_model_between_rounds_computes_what_rounds_are_checked_for(freeze: str, settings: Settings) -> None:
     task = tasks.open_task(config.parse(settings(model={"freeze": freeze}, train={"epochs": 1})))
     setup = open_setup(task, task.load(), devices.accelerator("cpu", "no"))
-    found = rescore_with_model(setup)(np.arange(16))
+    found = rescore_with_model(setup)(np.arange(16), np.ones(16))
     assert set(found.signals) == PREDICTIONS | (EMBEDDINGS if freeze == "none" else set())
 
 

@@ -19,7 +19,7 @@ from tithe.cli.options import (
     print_json,
     quiet_libraries,
 )
-from tithe.console import echo
+from tithe.console import counted, echo
 from tithe.errors import InputError
 
 if TYPE_CHECKING:  # slow to import
@@ -129,7 +129,7 @@ def describe(
         print_json(splits.report)
         return
     report = splits.report
-    echo(f"{file.name}: {report['rows_read']} rows read, {report['rows_kept']} kept")
+    echo(f"{file.name}: {counted(report['rows_read'], 'row')} read, {report['rows_kept']} kept")
     for reason, count in report["dropped"].items():
         echo(f"  dropped as {reason}: {count}")
     print_report(report)
@@ -173,9 +173,9 @@ def _print_texts(report: Mapping[str, Any]) -> None:
         echo(truncation.sentence(report["tokens"]))
     _print_classes(report)
     near, leaked = report["near_duplicates"], report["splits"]["near_copies_in_train"]
-    groups = f"{near['groups']} groups ({near['of_different_classes']} of several classes)"
+    groups = f"{counted(near['groups'], 'group')} ({near['of_different_classes']} of several classes)"
     copies = f"{leaked['val']} in validation, {leaked['test']} in test"
-    echo(f"near-duplicates: {near['rows']} rows in {groups}; copies of training rows: {copies}")
+    echo(f"near-duplicates: {counted(near['rows'], 'row')} in {groups}; copies of training rows: {copies}")
 
 
 def _print_images(report: Mapping[str, Any]) -> None:
@@ -185,12 +185,13 @@ def _print_images(report: Mapping[str, Any]) -> None:
     for label, formats in report["formats"].items():
         echo(f"formats of {label}: {', '.join(f'{name} {count}' for name, count in formats.items())}")
     near, probe = report["near_duplicates"], report["splits"]["format_leak"]
-    echo(f"near-duplicates: {near['images']} images in {near['groups']} groups, which splits keep together")
+    alike = f"{counted(near['images'], 'image')} in {counted(near['groups'], 'group')}"
+    echo(f"near-duplicates: {alike}, which splits keep together")
     if probe["auc"] is not None:
         echo(f"classes predicted from the file format alone: AUC {probe['auc']} (chance: up to {probe['chance']})")
 
 
 def _print_classes(report: Mapping[str, Any]) -> None:
-    echo(f"{len(report['classes'])} classes:")
+    echo(f"{counted(len(report['classes']), 'class')}:")
     for label, count in sorted(report["classes"].items(), key=lambda item: -item[1]):
         echo(f"  {count:>8}  {label}")

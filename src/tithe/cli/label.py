@@ -9,7 +9,7 @@ import typer
 
 from tithe.cli.options import AsJson, path, print_json, quiet_libraries
 from tithe.cli.select import LabelColumn, TextColumn, options_of
-from tithe.console import echo
+from tithe.console import counted, echo
 
 label_app = typer.Typer(rich_markup_mode=None)
 
@@ -74,7 +74,7 @@ def label(
         return
     account = result.account
     why = f": {account['reason']}" if account["reason"] else ""
-    echo(f"{account['rows']} rows to label in {result.file}, chosen by {account['strategy']}{why}")
+    echo(f"{counted(account['rows'], 'row')} to label in {result.file}, chosen by {account['strategy']}{why}")
     echo(f"page to label them on: {out / 'label.html'}")
     for sentence in account["says"]:
         echo(sentence)

@@ -249,8 +249,9 @@ def suite(
         raise InputError(f"unknown --head {head}: choose {' or '.join(HEADS)}")
     measured = default_controls(base) if controls is None else named_controls(controls)
     shares, seed_list = _numbers(budgets or str(own.budget), "--budgets", float), _numbers(seeds, "--seeds", int)
-    for number in seed_list:
-        config.section(config.Select, {"seed": number}, "--seeds")
+    for option_name, key, numbers in (("--budgets", "budget", shares), ("--seeds", "seed", seed_list)):
+        for number in numbers:
+            config.section(config.Select, {key: number}, option_name)
     options = own_options | options_of(option)
     with quiet_libraries(), storage.locked(out):
         grid = Grid(names, shares, seed_list, equal_steps, options, measured, head or _usual_head(source), reader)
@@ -287,4 +288,5 @@ def _numbers(text: str, option: str, kind: type[Any]) -> list[Any]:
     with contextlib.suppress(ValueError):
         if numbers := [kind(part) for part in text.split(",") if part.strip()]:
             return numbers
-    raise InputError(f"{option} {text} is not a list of numbers: write for example {option} 0,1")
+    what, example = ("whole numbers", "0,1") if kind is int else ("numbers", "0.05,0.1")
+    raise InputError(f"{option} '{text}' is not a list of {what}: write for example {option} {example}")

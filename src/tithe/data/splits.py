@@ -161,6 +161,21 @@ class Splits:
         """
         return combined(self.rows.take(self.train).weights, self.factors)
 
+    def weights_of(self, rows_K: Rows, factors_K: Array) -> Array:
+        """Return how much rows of the pool count, by the data and by a selection, shape (K,).
+
+        The rows are positions into the training rows before balancing, which count 1 on average by the data.
+
+        Raises
+        ------
+        InputError
+            All weights are 0.
+        """
+        own_N = combined(self.rows.take(self.split.train).weights)
+        weight_K = factors_K if own_N is None else factors_K * own_N[rows_K]
+        combined(weight_K)
+        return weight_K
+
     @property
     def weights_sha256(self) -> str | None:
         """SHA-256 of the training rows with their weights; None where all count the same."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tithe.console import counted
 from tithe.errors import InputError
 from tithe.imaging import Pixels, decode
 from tithe.imaging.files import Unreadable
@@ -92,7 +93,8 @@ def score_images(model: TrainedModel, sources: Sequence[Path], batch_size: int) 
             yield from _score_batch(model, calibration, [name for _, name in chunk], images)
             tick(len(chunk))
     seconds = time.monotonic() - started
-    logger.info("%d files in %.1f s: %.1f a second", len(named), seconds, len(named) / max(seconds, 1e-9))
+    rate = len(named) / max(seconds, 1e-9)
+    logger.info("%s in %.1f s: %.1f a second", counted(len(named), "file"), seconds, rate)
 
 
 def _named_files(sources: Sequence[Path]) -> list[NamedFile]:

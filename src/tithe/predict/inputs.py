@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from tithe import config, plugins
-from tithe.console import printable
+from tithe.console import counted, printable
 from tithe.data import compressed, sources
 from tithe.data.clean import clean_text, why_not_text
 from tithe.data.labels import storable
@@ -178,8 +178,9 @@ def _of_table(table: _Table) -> Inputs:
         types.add(kept)
     if missing:
         logger.warning(
-            "%s: %d of %d rows have no text, the first is row %d: predicted as an empty text",
-            *(table.source.path, len(missing), row + 1, missing[0]),
+            "%s: %d of %s %s no text, the first is row %d: predicted as an empty text",
+            *(table.source.path, len(missing), counted(row + 1, "row"), "has" if len(missing) == 1 else "have"),
+            missing[0],
         )
     schema = types.schema()
     return Inputs((Input(_or_empty(text), kept_columns.row(kept, schema)) for text, kept in table.rows()), schema)

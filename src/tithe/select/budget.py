@@ -8,6 +8,7 @@ import numpy as np
 
 from tithe import config
 from tithe.arrays import Array, Rows
+from tithe.console import counted
 from tithe.data.splits import largest_remainder
 from tithe.errors import InputError
 
@@ -33,9 +34,10 @@ def quotas(labels_N: Rows, count: int, balance: str, floor: int, want_C: Array |
     sizes_C = np.bincount(labels_N)
     first_C = np.minimum(sizes_C, floor)
     if count < first_C.sum():
+        need = "1 class needs" if (sizes_C > 0).sum() == 1 else f"{int((sizes_C > 0).sum())} classes need"
         raise InputError(
-            f"select.budget gives {count} rows, fewer than the {first_C.sum()} that {int((sizes_C > 0).sum())} classes "
-            f"need at select.floor {floor}: raise the budget, or lower the floor"
+            f"select.budget gives {counted(count, 'row')}, fewer than the {first_C.sum()} that {need} at select.floor "
+            f"{floor}: raise the budget, or lower the floor"
         )
     if want_C is None:
         want_C = sizes_C if balance == "stratified" else (sizes_C > 0).astype(np.int64)

@@ -15,6 +15,7 @@ import numpy as np
 from tithe import config, plugins, storage
 from tithe.arrays import Rows
 from tithe.config import unused
+from tithe.console import counted
 from tithe.data import Dataset, LabelMap, Splits, load_unsplit
 from tithe.models.features import Features
 from tithe.report.html import Table
@@ -140,12 +141,14 @@ def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = Non
     changing = needs - EMBEDDINGS if setup.run.data.embeddings else needs
     started = time.monotonic()
     left = filtered(pool, settings)
+    left.log()
     if settings.retrain == "warm":  # the models of finished rounds, again: the next goes on with the last of them
         for number in range(1, history.done):
-            rescore(left.kept[history.rows[history.rounds < number]])
+            is_earlier = history.rounds < number
+            rescore(left.kept[history.rows[is_earlier]], history.weights[is_earlier])
     rounds_ = 1 if settings.strategy == "all" else settings.rounds
     for number in range(history.done, rounds_):
-        found = rescore(left.kept[history.rows]) if number else UNSCORED
+        found = rescore(left.kept[history.rows], history.weights) if number else UNSCORED
         scored = left.pool.with_signals({name: left.of(a) for name, a in found.signals.items() if name in changing})
         history = choose_round(scored, left.settings, inputs.seed, history, found.evidence)
         check_unedited(content_hashes(settings, setup.run.data), code)
@@ -214,7 +217,7 @@ class RoundJournal:
             storage.write_sealed(self.folder / f"{number}.json", self.rounds[-1])
             why = f" ({decision.reason})" if decision.reason else ""
             place = f"{number + 1} of {self.settings.rounds}"
-            logger.info("round %s: %s%s, %d rows so far", place, name, why, len(history.rows))
+            logger.info("round %s: %s%s, %s so far", place, name, why, counted(len(history.rows), "row"))
 
 
 def select_from_all(run: config.Run, settings: config.Select) -> SelectionResult:

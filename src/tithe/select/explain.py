@@ -6,6 +6,7 @@ import numpy as np
 
 from tithe import config
 from tithe.arrays import Rows
+from tithe.console import counted
 from tithe.errors import InputError
 from tithe.select import selection
 from tithe.select.pool import Pool
@@ -40,9 +41,11 @@ def explain(
     (at,) = np.nonzero(chosen.rows == place)
     if len(at):
         rank, score, number = int(chosen.rank[at[0]]), float(chosen.score[at[0]]), int(chosen.round[at[0]])
-        return f"{about} was chosen: rank {rank + 1} of {len(chosen)}, score {score:.4f}, in round {number + 1}"
+        weight = f", weight {chosen.weight[at[0]]:.4f}" if (chosen.weight != 1).any() else ""
+        return f"{about} was chosen: rank {rank + 1} of {len(chosen)}, score {score:.4f}{weight}, in round {number + 1}"
     mates = chosen.rows[pool.labels[chosen.rows] == label]
-    taken = f"{len(mates)} of {int((pool.labels == label).sum())} rows of its class were"
+    of_class = counted(int((pool.labels == label).sum()), "row")
+    taken = f"{len(mates)} of {of_class} of its class {'was' if len(mates) == 1 else 'were'}"
     return f"{about} was not chosen: {taken}{_because(pool, settings, seed, place, mates)}"
 
 

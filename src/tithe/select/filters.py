@@ -44,13 +44,19 @@ class Filtered:
         """Return the values of the rows that are left, of those of all rows."""
         return values_N[self.kept] if self.left_out else values_N
 
+    def log(self) -> None:
+        """Say how many rows each filter left out."""
+        rows = len(self.kept) + sum(map(len, self.left_out.values()))
+        for name, left_out in self.left_out.items():
+            logger.info("filter %s left out %d of %d rows", name, len(left_out), rows)
+
     def whole(self, selection: Selection) -> Selection:
         """Return a selection from the rows that are left as one from all."""
         return replace(selection, rows=self.kept[selection.rows])
 
 
 def filtered(pool: Pool, settings: config.Select) -> Filtered:
-    """Leave out likely noise, then copies; say how many rows that were.
+    """Leave out likely noise, then copies.
 
     Raises
     ------
@@ -66,8 +72,6 @@ def filtered(pool: Pool, settings: config.Select) -> Filtered:
         left_out["duplicates"], kept = kept[copies], kept[~copies]
     if not left_out:
         return Filtered(pool, kept, left_out, settings)
-    for name, rows in left_out.items():
-        logger.info("filter %s left out %d of %d rows", name, len(rows), len(pool))
     return Filtered(pool.take(kept), kept, left_out, _same_budget(settings, len(pool), len(kept)))
 
 

@@ -5,6 +5,7 @@ So a strategy is chosen without a look at validation or test rows (track T1).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -16,8 +17,9 @@ from tithe import config, plugins
 from tithe.arrays import Rows
 from tithe.data.cross_validation import folds, parts
 from tithe.errors import InputError
+from tithe.select.answers import ask
 from tithe.select.budget import budget_rows, quotas
-from tithe.select.buying.evidence import Candidate, Decision, InnerSplit
+from tithe.select.buying.evidence import Candidate, InnerSplit
 from tithe.select.filters import filtered
 from tithe.select.pool import Pool
 from tithe.select.selection import select
@@ -69,10 +71,8 @@ def compared(
 
 def _head_of(candidate: Candidate, inner: Pool, settings: config.Select, seed: int) -> linear_probes.Head:
     """Let a candidate choose, and train a head on its rows."""
-    own = {"filter": config.Filter(**candidate.filter)} if candidate.filter else {}
     floor = min(settings.floor, budget_rows(len(inner), settings.budget) // len(np.unique(inner.labels)))
-    changes = {"strategy": candidate.strategy, "options": {}, "floor": floor, **own}
-    left = filtered(inner, settings.model_copy(update=changes))
+    left = filtered(inner, _with_candidate(settings, candidate).model_copy(update={"options": {}, "floor": floor}))
     chosen, penalty = left.whole(select(left.pool, left.settings, seed)), penalty_of(candidate.strategy, inner)
     return linear_probes.head(inner.embeddings, inner.labels, chosen.rows, chosen.weight, penalty, seed)
 
@@ -103,16 +103,40 @@ def decided(setup: Setup, settings: config.Select) -> Decided:
     inputs, is_frozen = SignalInputs(setup, settings), setup.network.on_features
     pool, cost = compute_signals(inputs, [settings.strategy])
     started = time.monotonic()
-    candidates = [each for each in module.candidates(is_frozen) if each.filter.get("noise", 0) + settings.budget <= 1]
+    every = ask(module, settings.strategy, "candidates", is_frozen).candidates()
+    candidates = [every[0], *(each for each in every[1:] if _is_another(each, settings, pool))]
     evidence = compared(pool, candidates, settings, inputs.seed, is_frozen)
-    decision: Decision = module.decide(evidence, parse_options(module, settings))
+    decision = ask(module, settings.strategy, "decide", evidence, parse_options(module, settings)).decision()
     accuracies = {candidate.name: a for candidate, a in zip(evidence.candidates, evidence.accuracies, strict=True)}
     logger.info("%s leaves the choice to %s: %s", settings.strategy, decision.strategy, decision.reason)
     why = {"evidence": {"held_out": evidence.held_out, "accuracies": accuracies}, "reason": decision.reason}
-    changes = {"strategy": decision.strategy, "options": dict(decision.options)}
-    own = {"filter": config.Filter(**decision.filter)} if decision.filter else {}
-    chosen = settings.model_copy(update={**changes, **own})
+    chosen = _with_candidate(settings, Candidate(decision.strategy, decision.filter))
+    chosen = chosen.model_copy(update={"options": dict(decision.options)})
     return Decided(chosen, why, cost, time.monotonic() - started)
+
+
+def _with_candidate(settings: config.Select, candidate: Candidate) -> config.Select:
+    """Return the settings with the strategy of a candidate, and its filters where the user has set none."""
+    own = config.Filter(**{**candidate.filter, **settings.filter.model_dump(exclude_none=True)})
+    return settings.model_copy(update={"strategy": candidate.strategy, "filter": own})
+
+
+def _is_another(candidate: Candidate, settings: config.Select, pool: Pool) -> bool:
+    """Say whether the filters of a candidate are not those of the user already, and leave as many rows as the budget.
+
+    A candidate without filters may be compared in any case.
+    """
+    if not candidate.filter:
+        return True
+    own = _with_candidate(settings, candidate)
+    if own.filter == settings.filter or (own.filter.noise or 0) + own.budget > 1:
+        return False
+    if not own.filter.duplicates:
+        return True
+    with contextlib.suppress(InputError):
+        filtered(pool, own)
+        return True
+    return False
 
 
 def _part(labels_N: Rows, count: int, seed: int) -> Rows:

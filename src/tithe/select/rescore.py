@@ -36,7 +36,7 @@ class Rescored(NamedTuple):
 
 
 UNSCORED = Rescored({}, None)  # before the first round
-Rescore = Callable[[Rows], Rescored]  # takes positions in the pool
+Rescore = Callable[[Rows, Array], Rescored]  # takes positions in the pool, and the weights of a selection
 
 
 def rescore_with_model(setup: Setup, warm: bool = False) -> Rescore:
@@ -54,14 +54,15 @@ def rescore_with_model(setup: Setup, warm: bool = False) -> Rescore:
     on_features = setup.network.on_features
     model: nn.Module | None = None
 
-    def rescore(rows: Rows) -> Rescored:
+    def rescore(rows: Rows, weights: Array) -> Rescored:
         nonlocal model
         if model is None or not warm:
             model = task.build(setup.classes, run.seed)
         assert isinstance(model, Classifier)  # strategies choose among texts
         trainable = features.Probe(model.head) if on_features else model
         options = FitOptions(run.train, run.seed, accelerator)
-        for _ in trainer.fit(trainable, task.criterion(run.train.label_smoothing), pool.take(rows), options):
+        chosen = setup.take(setup.splits.split.train[rows], weights)
+        for _ in trainer.fit(trainable, task.criterion(run.train.label_smoothing), chosen, options):
             pass
         probs_NC = inference.softmax(inference.logits(trainable, pool, autocast=accelerator.autocast))
         signals: dict[str, Array] = {"probs": probs_NC, "proxy_probs": probs_NC[:, None, :]}

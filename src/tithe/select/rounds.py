@@ -8,7 +8,9 @@ import numpy as np
 
 from tithe import config, plugins
 from tithe.arrays import Array, Rows
+from tithe.console import counted
 from tithe.errors import InputError
+from tithe.select.answers import ask
 from tithe.select.budget import budget_rows, quotas
 from tithe.select.buying.evidence import Decision, Evidence
 from tithe.select.pool import Pool
@@ -70,7 +72,9 @@ def totals(rows: int, settings: config.Select) -> list[int]:
     """
     count = budget_rows(rows, settings.budget)
     if settings.rounds > count:
-        raise InputError(f"select.rounds {settings.rounds} is more than the {count} rows of the budget: lower it")
+        raise InputError(
+            f"select.rounds {settings.rounds} is more than the {counted(count, 'row')} of the budget: lower it"
+        )
     return [count * (number + 1) // settings.rounds for number in range(settings.rounds)]
 
 
@@ -158,10 +162,8 @@ def decision_of(settings: config.Select, number: int, evidence: Evidence | None)
     module, options = plugins.load("strategies", name), settings.options if name == settings.strategy else {}
     if not isinstance(module, Decides):
         return Decision(name, "", options)
-    decision: Decision = module.decide(
-        evidence, parse_options(module, settings.model_copy(update={"options": options}))
-    )
-    return decision
+    own = parse_options(module, settings.model_copy(update={"options": options}))
+    return ask(module, name, "decide", evidence, own).decision()
 
 
 def choose_round(

@@ -11,10 +11,11 @@ import numpy as np
 from tithe import config, plugins
 from tithe.arrays import Array, Rows
 from tithe.errors import TitheError
+from tithe.select.answers import Answer, ask, title
 from tithe.select.budget import budget_rows, quotas, remaining_quota
 from tithe.select.pool import Pool
 from tithe.select.settings import parse_options
-from tithe.select.strategies import Divides, Matches, Picks, Scores, Strategy
+from tithe.select.strategies import Divides, Matches, Picks, Scores
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,14 @@ def select_with(
     total = budget_rows(len(pool), settings.budget) if total is None else total
     call = _strategy_call(strategy, pool, settings, seed, taken, total)
     if isinstance(strategy, Matches):
-        return _matched(call, strategy)
+        return _matched(call)
     if settings.balance == "none":
         order, score = call.choose(np.arange(len(pool)), total - len(taken))
         order, score = _fill_floor(call, order, score)
         fraction = np.arange(len(order)) / max(1, len(order))
     else:
         order, score, fraction = _by_class(call)
-    return _finished(pool, order, score, fraction, total - len(taken), call.name)
+    return _finished(order, score, fraction)
 
 
 def scores(pool: Pool, settings: config.Select, seed: int) -> Array | None:
@@ -109,7 +110,7 @@ def _strategy_call(
 ) -> _StrategyCall:
     if not isinstance(module, Scores | Picks | Matches):
         raise TitheError(
-            f"strategy '{settings.strategy}' chooses no rows here: it needs NEEDS, and score, pick or match "
+            f"{title(settings.strategy)} chooses no rows here: it needs NEEDS, and score, pick or match "
             f"(docs/extending.md)"
         )
     rng = np.random.default_rng([seed, 0x5E1EC7, len(taken)])
@@ -121,7 +122,7 @@ def _strategy_call(
 class _StrategyCall:
     """A strategy with its arguments, and what the selection core takes care of: rows taken, total, settings."""
 
-    strategy: Strategy
+    strategy: ModuleType
     pool: Pool
     groups: Rows
     taken: Rows
@@ -130,29 +131,32 @@ class _StrategyCall:
     rng: np.random.Generator
     options: config.Section
 
-    @property
-    def name(self) -> str:
-        """The strategy's name in messages."""
-        return plugins.short_name(self.settings.strategy)
+    def ask(self, function: str, *arguments: object) -> Answer:
+        """Call a function of the strategy; the options are its last argument."""
+        return ask(self.strategy, self.settings.strategy, function, *arguments, self.options)
 
     @cached_property
     def scores(self) -> Array | None:
         """The scores of all rows, shape (N,), for strategies that score; None for those that pick."""
         if not isinstance(self.strategy, Scores):
             return None
-        score_N = np.asarray(self.strategy.score(self.pool, self.rng, self.options), dtype=np.float64)
-        if score_N.shape != (len(self.pool),):
-            raise TitheError(f"strategy '{self.name}' scored in shape {score_N.shape} for {len(self.pool)} rows")
-        return _finite(score_N, self.pool.ids, self.name)
+        answer, rows = self.ask("score", self.pool, self.rng), len(self.pool)
+        wanted = f"an array of {rows} finite number{'s' * (rows > 1)}, one for each row"
+        score_N = answer.numbers((rows,), wanted)
+        if not (is_finite_N := np.isfinite(score_N)).all():
+            row = int(np.flatnonzero(~is_finite_N)[0])
+            raise answer.refusal(f"{score_N[row]} for row {self.pool.ids[row]} of the data file", wanted)
+        return score_N
 
     def quota(self, groups_N: Rows) -> Rows:
         """Return how many rows each group still gets, shape (C,), by the strategy's own division if it has one."""
         want_C = None
         if isinstance(self.strategy, Divides) and self.settings.balance == "stratified":
-            want_C = np.asarray(self.strategy.divide(self.pool, self.total, self.options), dtype=np.float64)
-            shape = (int(groups_N.max()) + 1,)
-            if want_C.shape != shape or not (np.isfinite(want_C) & (want_C >= 0)).all() or not want_C.any():
-                raise TitheError(f"strategy '{self.name}' has no number of at least 0 for each of {shape[0]} classes")
+            answer, classes = self.ask("divide", self.pool, self.total), int(groups_N.max()) + 1
+            wanted = f"{classes} finite numbers of at least 0, one for each class, not all 0"
+            want_C = answer.numbers((classes,), wanted)
+            if not (np.isfinite(want_C) & (want_C >= 0)).all() or not want_C.any():
+                raise answer.refusal(str(want_C.tolist()), wanted)
         return remaining_quota(groups_N, self.total, self.settings, self.taken, want_C)
 
     def choose(self, among: Rows, count: int) -> tuple[Rows, Array]:
@@ -162,36 +166,27 @@ class _StrategyCall:
             return NOTHING, np.zeros(0)
         if isinstance(self.strategy, Picks):
             near = np.intersect1d(among, self.taken)
-            picked = self.strategy.pick(self.pool.take(left, near), count, self.rng, self.options)
-            inside, score_K = np.asarray(picked[0], dtype=np.int64), np.asarray(picked[1], dtype=np.float64)
-            if inside.shape != score_K.shape or not ((inside >= 0) & (inside < len(left))).all():
-                raise TitheError(f"strategy '{self.name}' picked rows that are not there, or not a score for each")
-            return left[inside], _finite(score_K, self.pool.ids[left[inside]], self.name)
+            picked = self.ask("pick", self.pool.take(left, near), count, self.rng)
+            inside, score_K = picked.rows_and_numbers(count, len(left), "score")
+            return left[inside], score_K
         assert self.scores is not None
         order = left[np.argsort(-self.scores[left], kind="stable")[:count]]  # ties go to the lowest row
         return order, self.scores[order]
 
 
-def _finite(score_N: Array, ids_N: Rows, name: str) -> Array:
-    if not np.isfinite(score_N).all():
-        row = int(ids_N[np.flatnonzero(~np.isfinite(score_N))[0]])
-        raise TitheError(f"strategy '{name}' has no finite score for row {row} of the data file")
-    return score_N
-
-
-def _matched(call: _StrategyCall, strategy: Matches[config.Section]) -> Selection:
+def _matched(call: _StrategyCall) -> Selection:
     """Let a strategy choose among all classes at once, and check its quotas and weights; it knows no earlier rounds."""
     groups_N = call.groups if call.settings.balance != "none" else np.zeros(len(call.pool), dtype=np.int64)
     quota_C = call.quota(groups_N)
-    found = strategy.match(call.pool, quota_C, call.rng, call.options)
-    order, weight_K = np.asarray(found[0], dtype=np.int64), np.asarray(found[1], dtype=np.float64)
-    if weight_K.shape != order.shape or not (np.isfinite(weight_K) & (weight_K >= 0)).all():
-        raise TitheError(f"strategy '{call.name}' has no finite weight of at least 0 for each of its rows")
-    if not weight_K.any():
-        raise TitheError(f"strategy '{call.name}' gives all of its rows the weight 0, and a model learns from none")
-    selection = _finished(call.pool, order, weight_K, np.arange(len(order)), call.total, call.name)
-    if (np.bincount(groups_N[order], minlength=len(quota_C)) != quota_C).any():
-        raise TitheError(f"strategy '{call.name}' did not keep to the quotas of the classes")
+    answer = call.ask("match", call.pool, quota_C, call.rng)
+    order, weight_K = answer.rows_and_numbers(call.total - len(call.taken), len(call.pool), "weight")
+    if (weight_K < 0).any() or not weight_K.any():
+        fault = f"the weight {weight_K.min():g}" if (weight_K < 0).any() else "the weight 0 for all rows"
+        raise answer.refusal(fault, "weights of at least 0, not all 0: a model learns from no others")
+    if ((size_C := np.bincount(groups_N[order], minlength=len(quota_C))) != quota_C).any():
+        c = int(np.flatnonzero(size_C != quota_C)[0])
+        raise answer.refusal(f"{size_C[c]} of class {c}", f"as many rows of each class as its quota, here {quota_C[c]}")
+    selection = _finished(order, weight_K, np.arange(len(order)))
     return replace(selection, weight=selection.score)
 
 
@@ -223,9 +218,8 @@ def _fill_floor(call: _StrategyCall, order: Rows, score: Array) -> tuple[Rows, A
     return order, score
 
 
-def _finished(pool: Pool, order: Rows, score: Array, fraction: Array, count: int, name: str) -> Selection:
-    if len(order) != count or len(np.unique(order)) != count or not ((order >= 0) & (order < len(pool))).all():
-        raise TitheError(f"strategy '{name}' returned {len(order)} rows for a budget of {count}, or some of them twice")
+def _finished(order: Rows, score: Array, fraction: Array) -> Selection:
+    count = len(order)
     # Classes take turns in proportion to their quotas, so that a prefix of the ranks is balanced, too.
     place = np.lexsort((order, fraction))
     rank = np.empty(count, dtype=np.int64)

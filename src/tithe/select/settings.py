@@ -60,12 +60,25 @@ def parse_options(strategy: ModuleType, settings: config.Select) -> config.Secti
     InputError
         It has no such option, or not with this value.
     """
-    name = plugins.short_name(settings.strategy)
-    model: type[config.Section] = getattr(strategy, "Options", config.Section)
+    name, model = plugins.short_name(settings.strategy), options_type(strategy)
     try:
         return model.model_validate(dict(settings.options))
     except ValidationError as error:
         raise InputError(*explain_mistakes(model, error, f"select.options of {name}")) from None
+
+
+def options_type(strategy: ModuleType) -> type[config.Section]:
+    """Return the type of a strategy's options.
+
+    Raises
+    ------
+    InputError
+        It is not a `config.Section`.
+    """
+    model: object = getattr(strategy, "Options", config.Section)
+    if not (isinstance(model, type) and issubclass(model, config.Section)):
+        raise InputError(f"{strategy.__file__}: Options is not a subclass of tithe.config.Section: derive it from that")
+    return model
 
 
 def first_strategy(settings: config.Select) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -14,12 +15,13 @@ import numpy as np
 from tithe import config, plugins
 from tithe.arrays import Array
 from tithe.errors import TitheError
+from tithe.select.answers import Answer, ask
 from tithe.select.budget import budget_rows, quotas
 from tithe.select.buying.evidence import Evidence, InnerSplit
 from tithe.select.pool import Pool
 from tithe.select.selection import NOTHING, Selection, select_with
 from tithe.select.settings import parse_options
-from tithe.select.strategies import Decides, Divides, Matches
+from tithe.select.strategies import Compares, Decides, Divides, Matches
 from tithe.testing.members import open_member, untouched
 
 BALANCES = ("stratified", "uniform", "none")
@@ -74,7 +76,8 @@ def check_strategy(
     case = _Case(*open_member("strategies", strategy), dict(options or {}))
     _check_needs(case)
     if isinstance(case.module, Decides):
-        return _check_decisions(case)
+        with _failed():
+            return _check_decisions(case)
     nested = nested and not isinstance(case.module, Matches)
     with untouched(f"strategy '{case.name}'"):
         for balance in BALANCES:
@@ -98,16 +101,25 @@ class _Case:
     def select(self, pool: Pool, *more: Any, seed: int = 0, **settings: Any) -> Selection:
         """Choose with these settings; what the selection core refuses is a failed check."""
         select = config.Select(strategy=self.name, options=self.options, **settings)
-        try:
+        with _failed():
             return select_with(self.module, pool, select, seed, *more)
-        except TitheError as error:
-            raise AssertionError(str(error)) from error
+
+    def ask(self, function: str, *arguments: object) -> Answer:
+        """Call a function of the strategy."""
+        return ask(self.module, self.name, function, *arguments)
+
+
+@contextlib.contextmanager
+def _failed() -> Iterator[None]:
+    """Let what a strategy is refused for be a failed check."""
+    try:
+        yield
+    except TitheError as error:
+        raise AssertionError(str(error)) from error
 
 
 def _check_needs(case: _Case) -> None:
-    needs = case.module.NEEDS
-    assert isinstance(needs, tuple), f"NEEDS of '{case.name}' is {needs!r}: a tuple, ('probs',) with its comma"
-    unknown = sorted(set(needs) - set(case.pool.signals))
+    unknown = sorted(set(case.module.NEEDS) - set(case.pool.signals))
     assert not unknown, f"'{case.name}' needs {', '.join(unknown)}: there is {', '.join(sorted(case.pool.signals))}"
 
 
@@ -117,12 +129,12 @@ def _check_decisions(case: _Case) -> None:
     some: list[Evidence | InnerSplit] = [
         Evidence(50, 3, per_class, accuracy, 0.4, 0.9) for per_class in (1, 50, 5000) for accuracy in (0.1, 0.99)
     ]
-    for is_frozen in (True, False):
-        candidates = case.module.candidates(is_frozen)
+    for is_frozen in (True, False) if isinstance(case.module, Compares) else ():
+        candidates = case.ask("candidates", is_frozen).candidates()
         orders = itertools.permutations(np.linspace(0.1, 0.9, len(candidates)).tolist())
         some += [InnerSplit(candidates, order, 1000, is_frozen) for order in orders]
     for evidence in (None, *some):
-        decision = case.module.decide(evidence, options)
+        decision = case.ask("decide", evidence, options).decision()
         assert decision.reason, f"'{case.name}' gives no reason for {decision.strategy}"
         own = plugins.load("strategies", decision.strategy)
         parse_options(own, config.Select(strategy=decision.strategy, options=dict(decision.options)))

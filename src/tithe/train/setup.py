@@ -84,15 +84,17 @@ class Setup:
         """
         return _weighted(self.examples.take(self.splits.train), self.splits.weights)
 
-    def take(self, rows: Rows) -> Examples:
+    def take(self, rows: Rows, factors: Array | None = None) -> Examples:
         """Return the trainer's inputs for some rows, with the weights that they have in the data, if any.
+
+        `factors` is how much a selection weighs each of them.
 
         Raises
         ------
         InputError
             All weights are 0.
         """
-        return _weighted(self.examples.take(rows), combined(self.splits.rows.take(rows).weights))
+        return _weighted(self.examples.take(rows), combined(self.splits.rows.take(rows).weights, factors))
 
     def with_train_rows(self, rows: Rows, weights: Array | None = None) -> Setup:
         """Return the same setup with the given rows of the pool as training rows, balanced as configured.

@@ -53,4 +53,4 @@ def test_near_copies_in_two_given_splits_are_told(tmp_path: Path, caplog: pytest
     save(tmp_path / "test0.png", image // 2 + 60)
     found = load(tmp_path)
     assert found.report["splits"]["groups_in_two_splits"] == 1
-    assert "1 groups of near-duplicates are in two of the given splits" in caplog.text
+    assert "1 group of near-duplicates is in two of the given splits" in caplog.text

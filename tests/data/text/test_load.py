@@ -97,6 +97,6 @@ def test_classes_that_look_alike_are_reported_with_their_rows(tmp_path: Path, ca
         assert loaded.labels.names == ("CAT", "cat", "dog")
         assert loaded.report["alike_classes"] == [{"CAT": 1, "cat": 9}]
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
-        "classes that look alike: 'CAT' (1 rows), 'cat' (9 rows): if they are the same, give them one spelling"
+        "classes that look alike: 'CAT' (1 row), 'cat' (9 rows): if they are the same, give them one spelling"
     ] * 3
     assert load(write_parquet(path, GOOD)).report["alike_classes"] == []

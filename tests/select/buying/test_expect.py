@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tithe.arrays import Array, Rows
-from tithe.select.buying.expect import _Curve, _variance_of_models, expected
+from tithe.select.buying.advice import _round, advise
+from tithe.select.buying.expect import _Curve, expected
 
 
 def planted(rows: int, shift: float, seed: int = 0) -> tuple[Array, Rows]:
@@ -38,11 +39,12 @@ def test_where_a_curve_gets_flat() -> None:
     assert _Curve.fit(sizes, (0.9 - 2 * sizes**-0.5)[None]).flat_from(flat) is None
 
 
-def test_models_that_agree_have_no_luck_and_others_do() -> None:
-    same = np.tile(np.arange(50) % 2 == 0, (4, 1))
-    assert _variance_of_models(same) == 0
-    lucky = np.array([[True] * 50, [False] * 50])  # right on all rows, and on none
-    assert _variance_of_models(lucky) == pytest.approx(0.5 - 0.5 / 50)
+def test_where_it_gets_flat_has_an_interval_too() -> None:
+    expectation = expected(*planted(60, shift=1.5), rows=200, seed=0)
+    assert expectation and expectation.flat_from and expectation.flat_between
+    low, high = expectation.flat_between
+    assert 60 <= low <= expectation.flat_from <= high and low < high
+    assert advise(expectation, 200, None).sentence.endswith(f"labels on ({_round(low)} to {_round(high)})")
 
 
 def test_classes_far_apart_have_nothing_to_gain() -> None:
@@ -52,7 +54,7 @@ def test_classes_far_apart_have_nothing_to_gain() -> None:
 
 
 def test_no_gain_leads_past_an_accuracy_of_one() -> None:
-    expectation = expected(*planted(40, shift=3), rows=60, seed=0)  # models of parts of one size differ by 4 points
+    expectation = expected(*planted(40, shift=3), rows=600, seed=0)
     assert expectation and expectation.after.high == 1
     assert expectation.gain.high <= 1 - expectation.now.low
 
@@ -64,6 +66,16 @@ def test_classes_that_overlap_have() -> None:
         assert one.low <= one.value <= one.high and one.high - one.low > 0.01
     assert [labels for labels, _ in expectation.curve] == [12, 19, 31, 48]
     assert expected(*planted(60, shift=1.5), rows=200, seed=0) == expectation
+
+
+def test_a_gain_is_the_less_sure_the_more_labels_are_new_and_the_fewer_there_are() -> None:
+    def width(bought: int, rows: int) -> float:
+        expectation = expected(*planted(bought, shift=1.5), rows=rows, seed=0)
+        assert expectation
+        return expectation.gain.high - expectation.gain.low
+
+    few, many = width(60, 20), width(60, 120)
+    assert 0.05 < few < many < 0.3 and width(240, 80) < width(60, 20) * 1.2
 
 
 @pytest.mark.parametrize("labels", [np.arange(19) % 2, np.zeros(40, dtype=np.int64)], ids=["few", "one class"])

@@ -101,6 +101,24 @@ def test_no_label_is_lost(label: Label, pool: Path) -> None:
     assert sorted(path.name for path in (pool.parent / "first").iterdir()) == ["label.html", "label.json", "rows.jsonl"]
 
 
+def test_prices_change_the_advice_of_a_round_and_none_of_its_rows(label: Label, pool: Path) -> None:
+    first = bought(label("first", rows=24))
+    label("second", first)
+    rows = pool.parent / "second/rows.csv"
+    rows.write_bytes(rows.read_bytes() + b"by hand")
+    before, by_hand = written(pool.parent / "second"), rows.read_bytes()
+    priced = label("second", first, cost=1.0, worth=5.0)
+    after = written(pool.parent / "second")
+    assert after["rows.csv"] == by_hand and after["label.json"] != before["label.json"]
+    assert json.loads(after["label.json"])["says"] == priced.account["says"] and priced.account["verdict"]
+    assert priced.account["inputs"]["cost"] == 1.0 and ": 10 labels cost 10 and bring" in priced.advice.sentence
+    assert priced.advice.sentence[1:] in after["label.html"].decode()
+    label("second", first)
+    assert written(pool.parent / "second") == before
+    with pytest.raises(InputError, match="is of another round"):
+        label("second", first, rows=11)
+
+
 def test_a_round_does_not_write_over_what_it_is_made_from(label: Label, pool: Path) -> None:
     first = label("first")
     for source in (bought(first).rename(first.file), first.file.parent):

@@ -67,7 +67,7 @@ def test_embeddings_are_those_of_the_positions(kind: str, tmp_path: Path) -> Non
 WRONG_SCORES = [
     (
         {"id": (0, 1, 2), "score": (1.0, 1.0, 1.0)},
-        r"row 3 of the data has no score \(1 rows in all\): give each row one",
+        r"row 3 of the data has no score \(1 row in all\): give each row one",
     ),
     ({"id": (0, 1, 2, 3, 2), "score": (1.0,) * 5}, "row 2 of the data has several scores"),
     ({"id": (2, 2, 2, 2)}, "row 2 of the data has several scores"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from tithe import config, storage
+from tithe.console import counted
 from tithe.data import compressed, delimited
 from tithe.data.clean import clean_text
 from tithe.data.images.listing import (
@@ -192,8 +193,9 @@ def _check_polarity(file: Path, numbered: list[Listed]) -> None:
     pairs = [(entry, label) for entry in numbered if (label := _class_of_folder(entry.path)) is not None]
     wrong = [entry.path for entry, label in pairs if label != entry.label]
     if 2 * len(wrong) > len(pairs):
+        images = counted(len(wrong), "image")
         raise InputError(
-            f"{file}: 1 is read as real, but the folders of {len(wrong)} images such as {wrong[0]} contradict that: "
+            f"{file}: 1 is read as real, but the folders of {images} such as {wrong[0]} contradict that: "
             f"write {' and '.join(CLASSES)} instead of numbers"
         )
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from tithe import config, plugins, storage
 from tithe.config import unused
+from tithe.console import counted
 from tithe.data import readers, sources
 from tithe.data.balance import resample
 from tithe.data.dataset import Dataset
@@ -109,7 +110,7 @@ def ingest(settings: config.Data, images: config.Images) -> tuple[Dataset, Label
     fingerprint = [_VERSION, checks.VERSION, str(path.absolute()), images.max_pixels, listing, stamps]
     folder = cache.place("images", storage.digest(fingerprint))
     if not cache.is_whole(folder):
-        logger.info("reading %d files of %s", len(stamps), path)
+        logger.info("reading %s of %s", counted(len(stamps), "file"), path)
         with storage.atomic_folder(folder) as aside:
             sifted = sift(root(path), listing, stamps, images.max_pixels)
             if len(sifted.table) == 0:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tithe.arrays import Array, Rows
+from tithe.console import counted
 from tithe.data.dataset import Dataset
 from tithe.data.images import format_leak
 from tithe.data.images.listing import CLASSES
@@ -108,11 +109,12 @@ def warn(report: dict[str, Any]) -> None:
         )
     if splits["groups_in_two_splits"]:
         logger.warning(
-            "%d groups of near-duplicates are in two of the given splits: give no splits to keep them together",
-            splits["groups_in_two_splits"],
+            "%s of near-duplicates %s in two of the given splits: give no splits to keep them together",
+            *(counted(splits["groups_in_two_splits"], "group"), "is" if splits["groups_in_two_splits"] == 1 else "are"),
         )
     if splits["left_out"]:
-        logger.info("%d held-out fakes are left out: their photographs are used for training", splits["left_out"])
+        fakes = f"{counted(splits['left_out'], 'held-out fake')} {'is' if splits['left_out'] == 1 else 'are'} left out"
+        logger.info("%s: their photographs are used for training", fakes)
     for remark in report["remarks"]:
         logger.info("%s", remark)
 

@@ -61,7 +61,8 @@ def _given(images: Dataset, path: str) -> Rows:
         for name in ("source", "pair"):
             _refuse_crossing(name, images.column(name), splits, path)
     elif len(splits) > (without := splits.count(None)):
-        raise InputError(f"{path}: {without} of {len(splits)} images have no split: set it for all or for none")
+        lack = f"{without} of {len(splits)} images {'has' if without == 1 else 'have'} no split"
+        raise InputError(f"{path}: {lack}: set it for all or for none")
     return np.array([UNASSIGNED if split is None else PARTS.index(split) for split in splits], dtype=np.int64)
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from tithe import config, plugins, storage
 from tithe.arrays import Rows
+from tithe.console import counted
 from tithe.data import clean, delimited, readers, weights
 from tithe.data.dataset import Dataset
 from tithe.data.duplicates import find_duplicates
@@ -143,7 +144,8 @@ def _write(found: Found, data: config.Data, classes: dict[str, str], folder: Pat
             sink.write_batch(batch)
     if places := ingestion.unreadable:
         logger.warning(
-            "%s: %d of %d rows are unreadable, the first is %s", path, len(places), ingestion.read, places[0]
+            "%s: %d of %s %s unreadable, the first is %s",
+            *(path, len(places), counted(ingestion.read, "row"), "is" if len(places) == 1 else "are", places[0]),
         )
     if not ingestion.labels:
         raise InputError(f"{path}: {_nothing_left(ingestion)}")

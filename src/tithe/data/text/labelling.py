@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tithe import config, storage
+from tithe.console import counted
 from tithe.data import sources
 from tithe.data.clean import clean_text, why_not_text
 from tithe.data.labels import Label, normalise
@@ -71,7 +72,8 @@ def read_unlabelled(path: Path, columns: Columns, layout: config.Layout) -> Unla
     if not place_of:
         raise InputError(f"{path}: no usable text ({shown or 'the file is empty'}): check --text-column")
     if dropped:
-        logger.warning("%s: %d rows are left out (%s)", path, dropped.total(), shown)
+        rows = f"{counted(dropped.total(), 'row')} {'is' if dropped.total() == 1 else 'are'}"
+        logger.warning("%s: %s left out (%s)", path, rows, shown)
     return UnlabelledTexts(list(place_of), list(place_of.values()), dict(dropped))
 
 

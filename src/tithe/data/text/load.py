@@ -11,6 +11,7 @@ import numpy as np
 from tithe import config, storage
 from tithe.arrays import Rows
 from tithe.config import unused
+from tithe.console import counted
 from tithe.data.balance import resample
 from tithe.data.labels import LabelMap
 from tithe.data.splits import Split, Splits, stratified
@@ -146,7 +147,7 @@ def _check_classes(path: str, labels: LabelMap, rows: int) -> None:
 
 def _warn_of_alike(report: dict[str, Any]) -> None:
     for classes in report["alike_classes"]:
-        shown = ", ".join(f"'{name}' ({rows} rows)" for name, rows in classes.items())
+        shown = ", ".join(f"'{name}' ({counted(rows, 'row')})" for name, rows in classes.items())
         logger.warning("classes that look alike: %s: if they are the same, give them one spelling", shown)
 
 

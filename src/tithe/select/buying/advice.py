@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tithe.console import counted
 from tithe.errors import InputError
 from tithe.select.buying.evidence import Evidence
 from tithe.select.buying.expect import FLAT, LEAST, Expectation, Interval
@@ -46,8 +47,7 @@ def known(evidence: Evidence | None) -> str:
     """Say what the bought labels show."""
     if evidence is None:
         return "no label is known yet"
-    classes = f"{evidence.classes} class{'es' * (evidence.classes > 1)}"
-    said = f"{evidence.bought} labels of {classes}"
+    said = f"{counted(evidence.bought, 'label')} of {counted(evidence.classes, 'class')}"
     if evidence.classes > 1:
         said += (
             f", a median of {evidence.rows_per_class:g} per class; accuracy {evidence.accuracy:.3f} on bought rows "
@@ -66,8 +66,8 @@ def hoped(expectation: Expectation | None) -> str:
     now, gain, after = expectation.now, expectation.gain, expectation.after
     return (
         f"by the learning curve, accuracy is {now.value:.3f} now and {after.value:.3f} ({after.low:.3f} to "
-        f"{after.high:.3f}) after {expectation.rows} more labels, on rows like the bought ones: {_points(gain)}, "
-        f"{100 * expectation.per_hundred:.1f} per 100 labels"
+        f"{after.high:.3f}) after {counted(expectation.rows, 'more label')}, on rows like the bought ones: "
+        f"{_points(gain)}, {100 * expectation.per_hundred:.1f} per 100 labels"
     )
 
 
@@ -79,13 +79,17 @@ def advise(expectation: Expectation | None, rows: int, prices: Prices | None) ->
         small = f"{100 * FLAT:g} points per 100 labels"
         if expectation.flat_from is None:
             return Advice(None, f"the curve is flat: the gain is below {small}")
-        return Advice(None, f"the curve gets flat, below {small}, from about {_round(expectation.flat_from)} labels on")
+        ends = expectation.flat_between
+        between = f" ({_round(ends[0])} to {_round(ends[1])})" if ends else ""
+        about = f"from about {_round(expectation.flat_from)} labels on{between}"
+        return Advice(None, f"the curve gets flat, below {small}, {about}")
     cost, gain = rows * prices.label, expectation.gain
     low, value, high = (100 * share * prices.point for share in (gain.low, gain.value, gain.high))
     verdict = "go on" if value > cost else "stop"
     doubt = "" if (low > cost) == (high > cost) else ", so it is not certain"
     worth = f"{_points(gain)}, worth {_price(value)} ({_price(low)} to {_price(high)})"
-    return Advice(verdict, f"{verdict}: {rows} labels cost {_price(cost)} and bring {worth}{doubt}")
+    labels = f"{counted(rows, 'label')} cost{'s' * (rows == 1)} {_price(cost)} and bring{'s' * (rows == 1)}"
+    return Advice(verdict, f"{verdict}: {labels} {worth}{doubt}")
 
 
 def _points(gain: Interval) -> str:

@@ -2,7 +2,7 @@
 
 Accuracy on rows that a model was not trained on is measured for models of growing random parts of the bought labels,
 and follows a − b·n^−c (Hestness et al. 2017). The intervals come from a bootstrap over the bought rows; those of what
-is to come are wider by the luck of the draw, which is seen in models of different parts of one size.
+is to come are wider by the luck of the draw. How wide they have to be was measured (`benchmarks/label_gain.py`).
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Expectation:
         How many labels in all, from where on 100 more gain less than `FLAT`; None if that is now.
     curve
         Labels, and the accuracy measured with so many.
+    flat_between
+        The ends of the interval of `flat_from`.
     """
 
     rows: int
@@ -59,6 +61,7 @@ class Expectation:
     gain: Interval
     flat_from: int | None
     curve: tuple[tuple[int, float], ...]
+    flat_between: tuple[int, int] | None = None
 
     @property
     def per_hundred(self) -> float:
@@ -88,10 +91,15 @@ def expected(X_MD: Array, labels_M: Rows, rows: int, seed: int) -> Expectation |
     curve, spread = _Curve.fit(measured.size_S, mean_S[None]), _Curve.fit(measured.size_S, resampled_BS)
     now, after = float(curve.at(bought)[0]), float(curve.at(bought + rows)[0])
     now_B = spread.at(bought)
-    after_B = (spread.at(bought + rows) + rng.normal(0, measured.luck, _RESAMPLES)).clip(0, 1)
+    # A bootstrap of the curve alone is much too sure of gains, since its points share their rows. Of all that makes the
+    # accuracy of a model unsure, the next one shares what comes from the labels that both have.
+    unsure = float(now_B.std()) * (rows / (bought + rows)) ** 0.5
+    after_B = (spread.at(bought + rows) + rng.normal(0, unsure, _RESAMPLES)).clip(0, 1)
     intervals = _interval(now, now_B), _interval(after, after_B), _interval(after - now, after_B - now_B)
+    flat, ends = curve.flat_from(bought), np.percentile(spread.flat_at, [_TAIL, 100 - _TAIL]).clip(bought)
+    between = None if flat is None else (min(flat, int(ends[0])), max(flat, int(np.ceil(ends[1]))))
     points = tuple((int(size), round(float(mean), 4)) for size, mean in zip(measured.size_S, mean_S, strict=True))
-    return Expectation(rows, *intervals, curve.flat_from(bought), points)
+    return Expectation(rows, *intervals, flat, points, between)
 
 
 @dataclass(frozen=True)
@@ -104,13 +112,10 @@ class _Measured:
         Sizes of the parts, rising.
     right_MS
         How often models of such parts were right on each row that they were not trained on.
-    luck
-        Standard deviation of the accuracy of models of different parts of one size.
     """
 
     size_S: Rows
     right_MS: Array
-    luck: float
 
     @classmethod
     def of(cls, X_MD: Array, labels_M: Rows, seed: int) -> _Measured:
@@ -119,26 +124,18 @@ class _Measured:
         draws = int(np.clip(round(_ROWS / len(labels_M)), *_DRAWS))
         whole = len(labels_M) - -(-len(labels_M) // _FOLDS)
         strength = linear_probes.best_strength(X_MD, labels_M, seed)
+        X_MP, _ = linear_probes.in_their_span(X_MD, X_MD[:0])
         size_S = np.unique([max(1, round(share * whole)) for share in _SHARES])
-        right_MS, variances = np.zeros((len(labels_M), len(size_S))), []
+        right_MS = np.zeros((len(labels_M), len(size_S)))
         for inside, outside in parts(folds(labels_M, _FOLDS, seed)):
             orders = [rng.permutation(inside) for _ in range(draws)]
             for s, size in enumerate(size_S):
                 drawn = [order[:size] for order in (orders if size < whole else orders[:1])]  # the whole is the same
                 guesses = [
-                    linear_probes.predicted(X_MD[rows], labels_M[rows], X_MD[outside], strength) for rows in drawn
+                    linear_probes.predicted(X_MP[rows], labels_M[rows], X_MP[outside], strength) for rows in drawn
                 ]
-                right_DT = np.array(guesses) == labels_M[outside]
-                right_MS[outside, s] = right_DT.mean(axis=0)
-                if s == len(size_S) - 2:
-                    variances.append(_variance_of_models(right_DT))
-        return cls(size_S, right_MS, float(np.sqrt(np.clip(np.mean(variances), 0, None))))
-
-
-def _variance_of_models(right_DT: Array) -> float:
-    """Return the variance of the accuracy of D models, without what is due to there being only T rows to judge by."""
-    by_row_T = right_DT.var(axis=0, ddof=1)
-    return float(right_DT.mean(axis=1).var(ddof=1) - by_row_T.mean() / right_DT.shape[1])
+                right_MS[outside, s] = (np.array(guesses) == labels_M[outside]).mean(axis=0)
+        return cls(size_S, right_MS)
 
 
 @dataclass(frozen=True)
@@ -163,11 +160,16 @@ class _Curve:
         value_B: Array = (self.a_B - self.b_B * float(labels) ** -self.c_B).clip(0, 1)
         return value_B
 
+    @property
+    def flat_at(self) -> Array:
+        """With how many labels the slope of each curve is `FLAT` / 100, shape (B,)."""
+        labels_B: Array = (100 * self.b_B * self.c_B / FLAT) ** (1 / (self.c_B + 1))
+        return labels_B
+
     def flat_from(self, bought: int) -> int | None:
         """Return from how many labels on the first curve gains less than `FLAT` by 100 more; None if it does now."""
-        a, b, c = (float(part[0]) for part in (self.a_B, self.b_B, self.c_B))
-        labels = (100 * b * c / FLAT) ** (1 / (c + 1))  # where the slope is FLAT / 100
-        return int(np.ceil(labels)) if labels > bought and a > 0 else None
+        labels = float(self.flat_at[0])
+        return int(np.ceil(labels)) if labels > bought and self.a_B[0] > 0 else None
 
 
 def _with_power(size_S: Rows, accuracy_BS: Array, c: float) -> tuple[Array, Array, Array]:

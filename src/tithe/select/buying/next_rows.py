@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from tithe import config, plugins, storage
 from tithe.arrays import Array, Rows
+from tithe.console import counted
 from tithe.data import Dataset, LabelMap, Splits
 from tithe.data.cross_validation import standardised
 from tithe.data.splits import Split
@@ -165,9 +166,11 @@ def next_rows(run: config.Run, settings: config.Select, corpus: Corpus, count: i
         A signal requested a stop; finished features are kept.
     """
     if not len(corpus.left):
-        raise InputError(f"{run.data.path}: all {corpus.pool} texts are labelled or passed over: add texts to it")
+        every = f"all {corpus.pool} texts are" if corpus.pool > 1 else "its only text is"
+        raise InputError(f"{run.data.path}: {every} labelled or passed over: add texts to it")
     if count > len(corpus.left):
-        logger.warning("%d texts are left, fewer than the %d to choose", len(corpus.left), count)
+        left = f"{counted(len(corpus.left), 'text')} {'is' if len(corpus.left) == 1 else 'are'} left"
+        logger.warning("%s, fewer than the %d to choose", left, count)
         count = len(corpus.left)
     setup = _open(run, corpus)
     pool, _ = compute_signals(SignalInputs(setup, settings), [settings.strategy, settings.first or settings.strategy])
@@ -244,4 +247,5 @@ def _decide(settings: config.Select, corpus: Corpus, evidence: Evidence | None) 
     decision = decision_of(settings, 0, None)
     if evidence is None:
         return decision._replace(reason=decision.reason or "no label is known")
-    return decision._replace(reason=f"all {evidence.bought} labels are '{corpus.names.names[0]}': rows of other kinds")
+    every = f"all {evidence.bought} labels are" if evidence.bought > 1 else "the only label is"
+    return decision._replace(reason=f"{every} '{corpus.names.names[0]}': rows of other kinds")

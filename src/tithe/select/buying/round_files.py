@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tithe import plugins, storage
+from tithe.console import counted
 from tithe.data.text.labelling import Columns
 from tithe.errors import InputError
 from tithe.report.html import render
@@ -21,6 +22,7 @@ from tithe.select.buying.next_rows import NextRows
 
 ACCOUNT, PAGE = "label.json", "label.html"
 FORMATS = ("csv", "jsonl", "parquet")
+_PRICES = {"cost": None, "worth": None}  # inputs of the advice alone
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,14 @@ class RoundFiles:
         InputError
             It has one.
         """
-        account = self.folder / ACCOUNT
-        if account.exists() and not self.overwrite:
-            before = storage.read_json(account)
-            if not isinstance(before, dict) or before.get("inputs") != inputs:
-                self._refuse(account)
+        if (self.folder / ACCOUNT).exists() and not self.overwrite and not self._is_of(inputs):
+            self._refuse(self.folder / ACCOUNT)
+
+    def _is_of(self, inputs: Mapping[str, Any]) -> bool:
+        """Say whether the account that is there is of this round, at any prices: they decide no row."""
+        before = storage.read_json(self.folder / ACCOUNT)
+        own = before.get("inputs") if isinstance(before, dict) else None
+        return isinstance(own, dict) and {**own, **_PRICES} == {**inputs, **_PRICES}
 
     def _refuse(self, file: Path) -> None:
         raise InputError(
@@ -83,7 +88,8 @@ class RoundFiles:
     def save(self, found: NextRows, advice: Advice, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Write what is missing, the account last, and return the account.
 
-        Files of the same round that are there stay as they are: somebody may have written labels into them.
+        Rows of the same round that are there stay as they are: somebody may have written labels into them. At other
+        prices the advice, in the account and on the page, is another.
 
         Parameters
         ----------
@@ -99,7 +105,8 @@ class RoundFiles:
         account = {"inputs": dict(inputs), **self._account(found, advice, lines)}
         page = render("label.html", **self._page(found, account))
         text = json.dumps(account, indent=2, ensure_ascii=False) + "\n"
-        is_done = self._has(ACCOUNT, text.encode())
+        is_same = (self.folder / ACCOUNT).exists() and self._is_of(inputs)
+        kept = set(account["files"]) if self._has(ACCOUNT, text.encode()) else {self.rows.name} if is_same else set()
         self.folder.mkdir(parents=True, exist_ok=True)
         writers: dict[str, Callable[[Path], object]] = {
             self.rows.name: lambda file: _WRITERS[self.format](file, lines),
@@ -108,11 +115,11 @@ class RoundFiles:
         }
         for name, write in writers.items():
             file = self.folder / name
-            if is_done and file.exists():
+            if name in kept and file.exists():
                 continue
             with storage.atomic_file(file) as aside:
                 write(aside)
-                if not self.overwrite and not self._has(name, aside.read_bytes(), if_missing=True):
+                if not (self.overwrite or is_same or self._has(name, aside.read_bytes(), if_missing=True)):
                     self._refuse(file)
         for other in FORMATS if self.overwrite else ():
             if other != self.format:
@@ -146,7 +153,7 @@ class RoundFiles:
     def _page(self, found: NextRows, account: Mapping[str, Any]) -> dict[str, Any]:
         texts = zip(found.ids.tolist(), found.texts, found.why, strict=True)
         return {
-            "title": f"{account['rows']} texts to label",
+            "title": f"{counted(account['rows'], 'text')} to label",
             "about": "Your labels are kept in this browser. Download them when you are done.",
             "says": account["says"],
             "round": {

@@ -42,15 +42,14 @@ class Gradients:
     ----------
     factors
         u and v of the rows.
-    Qa_CA, Qb_BB
-        Eigenvectors of the two factors of the Hessian.
+    Q
+        Eigenvectors of the two factors of the Hessian, shapes (C, A) and (B, B); None where u and v are turned already.
     M_AB
         What makes a gradient count as much as the change of the head that it asks for.
     """
 
     factors: Factors
-    Qa_CA: Array
-    Qb_BB: Array
+    Q: tuple[Array, Array] | None
     M_AB: Array
 
     @classmethod
@@ -75,7 +74,7 @@ class Gradients:
             B_BB += v_RB.T @ v_RB
         (a_C, Qa_CC), (b_B, Qb_BB) = (np.linalg.eigh(matrix / len(X_ND)) for matrix in (A_CC, B_BB))
         M_AB, dtype = 1 / np.sqrt(np.outer(a_C[1:].clip(0), b_B.clip(0)) + penalty), centre_D.dtype
-        return cls(factors, Qa_CC[:, 1:].astype(dtype), Qb_BB.astype(dtype), M_AB.astype(dtype))
+        return cls(factors, (Qa_CC[:, 1:].astype(dtype), Qb_BB.astype(dtype)), M_AB.astype(dtype))
 
     def __len__(self) -> int:
         return len(self.factors)
@@ -86,25 +85,34 @@ class Gradients:
         return replace(self, factors=replace(self.factors, labels_N=labels_N))
 
     def take(self, rows_K: Rows) -> Self:
-        """Return the gradients of some rows, in the same metric; their factors are written out."""
-        u_KC = np.empty((len(rows_K), len(self.Qa_CA)), dtype=self.M_AB.dtype)
-        v_KB = np.empty((len(rows_K), len(self.Qb_BB)), dtype=self.M_AB.dtype)
+        """Return the gradients of some rows, in the same metric; their factors are written out.
+
+        Those of few rows are turned once, which is most of the work of a product with them.
+        """
+        u_KC = np.empty((len(rows_K), len(self.M_AB) if self.Q is None else len(self.Q[0])), dtype=self.M_AB.dtype)
+        v_KB = np.empty((len(rows_K), self.M_AB.shape[1]), dtype=self.M_AB.dtype)
         for part in _parts(len(rows_K)):
             u_KC[part], v_KB[part] = self.factors.of(rows_K[part])
-        return replace(self, factors=_Written(u_KC, v_KB))
+        if len(rows_K) > _ROWS:
+            return replace(self, factors=_Written(u_KC, v_KB))
+        return replace(self, factors=_Written(*self._turned(u_KC, v_KB)), Q=None)
+
+    def _turned(self, u_RC: Array, v_RB: Array) -> tuple[Array, Array]:
+        return (u_RC, v_RB) if self.Q is None else (u_RC @ self.Q[0], v_RB @ self.Q[1])
 
     def total(self, weight_N: Array | None = None) -> Array:
         """Return Σ w F, shape (A, B), in float64; every weight is 1 where none are given."""
-        sum_CB = np.zeros((len(self.Qa_CA), len(self.Qb_BB)))
+        sum_CB = np.zeros(self.M_AB.shape if self.Q is None else (len(self.Q[0]), len(self.Q[1])))
         for rows in _parts(len(self)):
             u_RC, v_RB = self.factors.of(rows)
             sum_CB += (u_RC if weight_N is None else u_RC * weight_N[rows, None].astype(u_RC.dtype)).T @ v_RB
-        total_AB: Array = self.M_AB * (self.Qa_CA.T @ sum_CB @ self.Qb_BB)
+        total_AB: Array = self.M_AB * (sum_CB if self.Q is None else self.Q[0].T @ sum_CB @ self.Q[1])
         return total_AB
 
     def along(self, direction_AB: Array) -> Array:
         """Return the inner product of each gradient with a matrix of shape (A, B); shape (N,), float64."""
-        W_BC = (self.Qb_BB @ (self.M_AB * direction_AB).T @ self.Qa_CA.T).astype(self.M_AB.dtype)
+        W_BC = (self.M_AB * direction_AB).T
+        W_BC = (W_BC if self.Q is None else self.Q[1] @ W_BC @ self.Q[0].T).astype(self.M_AB.dtype)
         product_N = np.empty(len(self))
         for rows in _parts(len(self)):
             u_RC, v_RB = self.factors.of(rows)
@@ -115,10 +123,8 @@ class Gradients:
         """Return ‖F‖² of each row, shape (N,), float64."""
         squared_N = np.empty(len(self))
         for rows in _parts(len(self)):
-            u_RC, v_RB = self.factors.of(rows)
-            squared_N[rows] = np.einsum(
-                "ra,ra->r", (u_RC @ self.Qa_CA) ** 2, (v_RB @ self.Qb_BB) ** 2 @ (self.M_AB**2).T
-            )
+            uQ_RA, vQ_RB = self._turned(*self.factors.of(rows))
+            squared_N[rows] = np.einsum("ra,ra->r", uQ_RA**2, vQ_RB**2 @ (self.M_AB**2).T)
         return squared_N
 
     def input_norms(self) -> Array:
@@ -128,8 +134,7 @@ class Gradients:
 
     def gram(self) -> Array:
         """Return the inner products of all pairs of these rows, shape (N, N); only a few classes at a time."""
-        u_NC, v_NB = self.factors.of(slice(0, len(self)))
-        uQ_NA, vQ_NB = u_NC @ self.Qa_CA, v_NB @ self.Qb_BB
+        uQ_NA, vQ_NB = self._turned(*self.factors.of(slice(0, len(self))))
         gram_NN = np.zeros((len(self), len(self)), dtype=self.M_AB.dtype)
         step = max(1, _NUMBERS // max(1, vQ_NB.size))
         for first in range(0, uQ_NA.shape[1], step):

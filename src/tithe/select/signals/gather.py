@@ -14,6 +14,7 @@ import numpy as np
 from tithe import config, plugins, storage
 from tithe.arrays import Array, Rows
 from tithe.config import unused
+from tithe.console import counted
 from tithe.data import Dataset, LabelMap
 from tithe.errors import InputError
 from tithe.models import features
@@ -21,6 +22,7 @@ from tithe.models.classifier import Classifier
 from tithe.models.examples import Encodable, Tokenised
 from tithe.models.features import Features
 from tithe.progress import bar
+from tithe.select.answers import title
 from tithe.select.buying.tracks import READ_LABELS
 from tithe.select.pool import Pool
 from tithe.select.settings import EMBEDDINGS, PREDICTIONS, file_sha256, filter_needs, needs_of
@@ -137,8 +139,7 @@ def compute_signals(inputs: SignalInputs, strategies: Sequence[str]) -> tuple[Po
         Unknown strategy, or a signal that can't be computed for these data.
     """
     # Lengths cost nothing, and explanations of a selection show them.
-    own = (need for name in strategies for need in plugins.load("strategies", name).NEEDS)
-    needs = sorted({"lengths", *filter_needs(inputs.settings), *own})
+    needs = sorted({"lengths", *filter_needs(inputs.settings), *(need for name in strategies for need in _needs(name))})
     buys = inputs.settings.track == "T0"
     if buys:  # a model of the bought labels predicts
         needs = [need for need in needs if need not in PREDICTIONS | READ_LABELS]
@@ -175,9 +176,7 @@ def _cached(need: str, inputs: SignalInputs) -> tuple[dict[str, Array], float]:
         return {need: own_files.read_scores(inputs.settings.scores, inputs.data.ids, inputs.rows_read)}, 0.0
     if need == "lengths":
         return {need: np.asarray(inputs.examples.lengths)}, 0.0
-    family = next((names for names in _FAMILIES if need in names), None)
-    if family is None:
-        raise InputError(f"no signal '{need}': choose one of {', '.join(sorted(_names()))}")
+    family = next(names for names in _FAMILIES if need in names)
     compute, parameters = _FAMILIES[family]
     settings = inputs.settings
     key = [_VERSION, *family, inputs.data.fingerprint, [getattr(settings, name) for name in parameters]]
@@ -186,7 +185,7 @@ def _cached(need: str, inputs: SignalInputs) -> tuple[dict[str, Array], float]:
     key += [inputs.examples.fingerprint] if compute in _ON_TOKENS else []
     folder = cache.place("signals", storage.digest(key))
     if not cache.is_whole(folder):
-        logger.info("computing %s of %d rows", ", ".join(family), len(inputs.data))
+        logger.info("computing %s of %s", ", ".join(family), counted(len(inputs.data), "row"))
         started = time.monotonic()
         arrays = compute(inputs)
         seconds = time.monotonic() - started
@@ -199,8 +198,11 @@ def _cached(need: str, inputs: SignalInputs) -> tuple[dict[str, Array], float]:
     return signals, float(storage.read_json(folder / _COST))
 
 
-def _names() -> set[str]:
-    return {"embeddings", "lengths", "scores", *(name for family in _FAMILIES for name in family)}
+def _needs(strategy: str) -> Sequence[str]:
+    needs: Sequence[str] = plugins.load("strategies", strategy).NEEDS
+    if unknown := [need for need in needs if need not in _NAMES]:
+        raise InputError(f"{title(strategy)}: no signal '{unknown[0]}': choose one of {', '.join(sorted(_NAMES))}")
+    return needs
 
 
 def _probs(inputs: SignalInputs) -> dict[str, Array]:
@@ -292,5 +294,6 @@ _FAMILIES: dict[tuple[str, ...], tuple[Callable[[SignalInputs], dict[str, Array]
     ("readability",): (_readability, ()),
     ("hdd", "mtld", "ttr"): (_lexical, ()),
 }
+_NAMES = {"embeddings", "lengths", "scores", *(name for family in _FAMILIES for name in family)}
 _ON_EMBEDDINGS = {_probs, _head, _proxy_probs}
 _ON_TOKENS = {_perplexity, _label_losses}

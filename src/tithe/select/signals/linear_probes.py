@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # slow to import
 
 _C = 0.05  # inverse strength of the L2 penalty, of columns of variance 1
 _STRENGTHS = (0.002, 0.005, 0.02, 0.05, 0.2)  # inverse penalties to choose from
+_ROUGH = 1e-3  # gradient at which a fit for this choice ends: only the order of the losses matters
 _FOLDS, _DECIDE = 3, 4000  # of this choice for a head: folds, and most rows
 _STEPS, _RATE = 30, 0.05  # of a short run: long enough to learn what is easy, too short to memorise
 
@@ -38,16 +39,18 @@ def out_of_fold(X_ND: Array, labels_N: Rows, classes: int, count: int, seed: int
     return probs_NC
 
 
-def fitted(X_ND: Array, rows_K: Rows, labels_K: Rows, strength: float = _C) -> tuple[Array, str]:
+def fitted(
+    X_ND: Array, rows_K: Rows, labels_K: Rows, strength: float = _C, weight_K: Array | None = None
+) -> tuple[Array, str]:
     """Fit a logistic regression on some rows; return every row's probabilities, and the SHA-256 of its coefficients.
 
     The columns are standardised by all rows, whose labels need not be known. Probabilities have the shape (N, C), C the
-    classes among `labels_K`, in their order. `strength` is as of `out_of_fold`.
+    classes among `labels_K`, in their order. `strength` is as of `out_of_fold`; a row of weight 2 counts as two.
     """
     if len(np.unique(labels_K)) == 1:
         return np.ones((len(X_ND), 1)), storage.digest_bytes(labels_K.tobytes())
     X_ND = standardised(X_ND)
-    model = _regression(X_ND[rows_K], labels_K, strength)
+    model = _regression(X_ND[rows_K], labels_K, strength, weight_K)
     probs_NC: Array = model.predict_proba(X_ND)
     return probs_NC, storage.digest_bytes(model.coef_.tobytes() + model.intercept_.tobytes())
 
@@ -60,32 +63,73 @@ def predicted(X_KD: Array, labels_K: Rows, X_ND: Array, strength: float) -> Rows
     return guess_N
 
 
-def _regression(X_KD: Array, labels_K: Rows, strength: float, weight_K: Array | None = None) -> LogisticRegression:
-    """Return a logistic regression; that few rows have many classes is no reason for a warning."""
-    from sklearn.linear_model import LogisticRegression
+def _regression(
+    X_KD: Array,
+    labels_K: Rows,
+    strength: float,
+    weight_K: Array | None = None,
+    start: LogisticRegression | None = None,
+) -> LogisticRegression:
+    """Return a logistic regression, `start` fitted on, if any.
 
+    That few rows have many classes is no reason for a warning.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
-        return LogisticRegression(C=strength, max_iter=300).fit(X_KD, labels_K, sample_weight=weight_K)
+        model = start or _unfitted()
+        return model.set_params(C=strength).fit(X_KD, labels_K, sample_weight=weight_K)
 
 
-def best_strength(X_KD: Array, labels_K: Rows, seed: int, most: int = 1000) -> float:
+def _unfitted(tolerance: float = 1e-4) -> LogisticRegression:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(max_iter=300, warm_start=True, tol=tolerance)
+
+
+def best_strength(X_KD: Array, labels_K: Rows, seed: int, most: int = 1000, weight_K: Array | None = None) -> float:
     """Return the inverse L2 penalty of the least log loss on held-out rows, among few values.
 
-    At most so many random rows decide: the inverse is the variance of a prior, and does not grow with the rows.
+    At most so many random rows decide: the inverse is the variance of a prior, and does not grow with the rows. A row
+    of weight 2 counts as two.
     """
     rng = np.random.default_rng([seed, 0x57E])
-    rows = np.sort(rng.permutation(len(labels_K))[:most])
+    rows = rng.permutation(len(labels_K))
+    rows = np.sort((rows if weight_K is None else rows[weight_K[rows] > 0])[:most])
     labels_R = np.unique(labels_K[rows], return_inverse=True)[1]
     if len(rows) < _FOLDS or labels_R.max() == 0:
         return _C
-    losses = [_held_out_loss(X_KD[rows], labels_R, strength, seed) for strength in _STRENGTHS]
-    return _STRENGTHS[int(np.argmin(losses))]
+    weight_R = np.ones(len(rows)) if weight_K is None else weight_K[rows]
+    return _STRENGTHS[int(np.argmin(_held_out_losses(standardised(X_KD[rows]), labels_R, weight_R, seed)))]
 
 
-def _held_out_loss(X_RD: Array, labels_R: Rows, strength: float, seed: int) -> float:
-    probs_RC = out_of_fold(X_RD, labels_R, int(labels_R.max()) + 1, _FOLDS, seed, strength)
-    return float(-np.log(probs_RC[np.arange(len(labels_R)), labels_R].clip(1e-3)).sum())
+def _held_out_losses(X_RD: Array, labels_R: Rows, weight_R: Array, seed: int) -> Array:
+    """Return the weighted log loss of each strength on rows that models were not fit on; see `out_of_fold`."""
+    losses = np.zeros(len(_STRENGTHS))
+    for inside, outside in parts(folds(labels_R, _FOLDS, seed)):
+        X_IP, X_OP = in_their_span(X_RD[inside], X_RD[outside])
+        probs_SR = np.zeros((len(_STRENGTHS), len(outside)))  # of the rows' own labels
+        present = np.unique(labels_R[inside])
+        is_known_R = np.isin(labels_R[outside], present)
+        place_R = np.searchsorted(present, labels_R[outside][is_known_R])
+        model = _unfitted(_ROUGH) if len(present) > 1 else None
+        for s, strength in enumerate(_STRENGTHS if model else ()):  # from strong to weak: a warm start each
+            model = _regression(X_IP, labels_R[inside], strength, weight_R[inside], model)
+            probs_SR[s, is_known_R] = model.predict_proba(X_OP[is_known_R])[np.arange(len(place_R)), place_R]
+        if model is None:
+            probs_SR[:, is_known_R] = 1.0
+        losses -= np.log(probs_SR.clip(1e-3)) @ weight_R[outside]
+    return losses
+
+
+def in_their_span(X_ID: Array, X_OD: Array) -> tuple[Array, Array]:
+    """Return rows, and others, in coordinates of what the former span: with an L2 penalty, weights have no other part.
+
+    Few rows of wide columns are fit many times as fast so, and their models predict the same.
+    """
+    if len(X_ID) >= X_ID.shape[1]:
+        return X_ID, X_OD
+    basis_DI, _ = np.linalg.qr(X_ID.T)
+    return X_ID @ basis_DI, X_OD @ basis_DI
 
 
 def of_all(X_ND: Array, labels_N: Rows, classes: int, seed: int) -> dict[str, Array]:

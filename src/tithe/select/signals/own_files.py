@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from tithe import config, plugins
 from tithe.arrays import Array, Rows
+from tithe.console import counted
 from tithe.errors import InputError
 from tithe.select.settings import existing, needs_of
 
@@ -67,7 +68,7 @@ def read_scores(path: str | None, ids_N: Rows, rows_read: int) -> Array:
         ("has a score that is not a finite number", ~np.isfinite(score_N)),
     ):
         if bad := ids_N[is_bad_N[ids_N]][:1].tolist():
-            more = f" ({int(is_bad_N[ids_N].sum())} rows in all)"
+            more = f" ({counted(int(is_bad_N[ids_N].sum()), 'row')} in all)"
             raise InputError(f"select.scores {path}: row {bad[0]} of the data {problem}{more}: give each row one")
     return score_N[ids_N]
 
@@ -89,7 +90,8 @@ def read_embeddings(path: str, ids_N: Rows, rows_read: int) -> Array:
     """
     X_MD = _opened(path)
     if len(X_MD) != rows_read:
-        raise InputError(f"data.embeddings {path} has {len(X_MD)} rows, the data {rows_read}: give each row a vector")
+        rows = counted(len(X_MD), "row")
+        raise InputError(f"data.embeddings {path} has {rows}, the data {rows_read}: give each row a vector")
     with np.errstate(over="ignore"):
         X_ND = np.asarray(X_MD[ids_N]).astype(np.float32, copy=False)
     is_finite_N = np.isfinite(X_ND.min(axis=1)) & np.isfinite(X_ND.max(axis=1))  # no array of (N, D) besides

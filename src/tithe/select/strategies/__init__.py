@@ -9,12 +9,11 @@ strategies: see `tithe.select.selection`.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from tithe.arrays import Array, Rows
-from tithe.config import Section
 from tithe.select.buying.evidence import Candidate, Decision, Evidence, InnerSplit
 from tithe.select.pool import Pool
 
@@ -121,6 +120,3 @@ class Compares(Decides[OptionsT], Protocol[OptionsT]):
     def candidates(self, is_frozen: bool) -> tuple[Candidate, ...]:
         """Return what the inner split compares, for an encoder that is frozen or trained; the first has no filter."""
         ...
-
-
-Strategy: TypeAlias = Scores[Section] | Picks[Section] | Matches[Section] | Decides[Section]

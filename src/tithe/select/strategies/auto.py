@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from tithe.config import Ratio, Section
+from tithe.console import counted
 from tithe.select.buying.evidence import Candidate, Decision, Evidence, InnerSplit
 
 NEEDS = ("embeddings", "probs", "head_probs", "head_labels", "head_penalty")
@@ -37,7 +38,8 @@ def decide(evidence: Evidence | InnerSplit | None, options: Options) -> Decision
         return _best(evidence)
     if evidence is None:
         return Decision("typiclust", "no label is known: typical rows of many clusters")
-    known = f"{evidence.rows_per_class:g} rows of a typical class, accuracy {evidence.accuracy:.3f} on bought rows"
+    rows = counted(evidence.rows_per_class, "row")
+    known = f"{rows} of a typical class, accuracy {evidence.accuracy:.3f} on bought rows"
     if evidence.rows_per_class < options.rows_per_class:
         return Decision("typiclust", f"{known}: the model is blind, so typical rows of more clusters")
     return Decision("mix", f"{known}: the model sees, so rows that it hesitates about", {"random": options.random})

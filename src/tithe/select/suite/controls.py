@@ -138,7 +138,8 @@ class Controls:
 
     def _read(self, selection: Selection) -> dict[str, Any]:
         if self._grid.reader is None:
-            return self._words.read(selection.rows, selection.weight)
+            weight_K = self._setup.splits.weights_of(selection.rows, selection.weight)
+            return self._words.read(selection.rows, weight_K)
         probs_MC, labels_M = probe(self._other, selection, None)
         return {**metrics.summary(labels_M, probs_MC), "encoder": self._grid.reader}
 

@@ -11,6 +11,7 @@ from tithe import config, plugins, storage
 from tithe.config.files import override
 from tithe.errors import InputError, did_you_mean
 from tithe.select.buying.tracks import track_of
+from tithe.select.settings import options_type
 
 Options = dict[str, dict[str, Any]]  # by the short name of the strategy
 _WITH_OPTION = re.compile(r"(?P<strategy>.+?):(?P<option>\w+=.*)", re.DOTALL)
@@ -79,8 +80,7 @@ def by_strategy(base: config.Run, strategies: Sequence[str], given: Mapping[str,
 
 
 def _option_names(strategy: str) -> set[str]:
-    model: type[config.Section] = getattr(plugins.load("strategies", strategy), "Options", config.Section)
-    return set(model.model_fields)
+    return set(options_type(plugins.load("strategies", strategy)).model_fields)
 
 
 def _flat(options: Mapping[str, Any], names: Mapping[str, set[str]]) -> Iterator[tuple[str, Any]]:

@@ -99,7 +99,8 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     done = {trial: result for trial in trials if (result := _finished(files[trial])) is not None}
     pending = [trial for trial in trials if trial not in done or controls.missing(done[trial], grid)]
     if len(pending) < len(trials):
-        logger.info("%d of %d trials are already done", len(trials) - len(pending), len(trials))
+        count = len(trials) - len(pending)
+        logger.info("%d of %d trials %s already done", count, len(trials), "is" if count == 1 else "are")
     _check_rows(suite, pending)
     with interrupts.deferred() as stop, bar("trials", len(trials), "trials") as tick:
         tick(len(trials) - len(pending))
