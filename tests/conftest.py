@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -34,8 +35,16 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """What a killed process has written is there without an fsync; no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def blank_figures() -> Iterator[None]:
-    """Runs leave blank pictures: drawing ten of them is two thirds of a tiny run. See `real_figures`."""
+    """Runs leave blank pictures: drawing ten of them is four fifths of a tiny run. See `real_figures`."""
     with figures.blank():
         yield
 
@@ -43,6 +52,13 @@ def blank_figures() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def real_figures() -> Iterator[None]:
     """The pictures of a module that looks at them are drawn: `pytestmark = pytest.mark.usefixtures(...)`."""
+    with figures.real():
+        yield
+
+
+@pytest.fixture
+def drawn() -> Iterator[None]:
+    """The pictures of one test are drawn: where the other tests of its module look at none."""
     with figures.real():
         yield
 
@@ -74,9 +90,15 @@ def pytest_fixture_setup(
 @pytest.fixture(autouse=True)
 def own_cache(clean_process: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Every test has a cache of its own for what it computes, also after its own `monkeypatch.undo()`."""
+    # Not `mktemp`, which looks at the folders of all tests before this one to find a free number.
+    folder = tmp_path_factory.getbasetemp() / "caches" / str(next(_numbers))
+    folder.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TITHE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("TITHE_CACHE", str(folder))
         yield
+
+
+_numbers = itertools.count()
 
 
 @pytest.fixture

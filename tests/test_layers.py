@@ -3,29 +3,36 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support.layering import FREE_OF_TORCH, HEAVY, MODULES, PLACE, SOURCE, read, violations
+from support.layering import FREE_OF_TORCH, HEAVY, MODULES, PLACE, SOURCE, Module, parsed, read, violations
 from support.paths import ROOT
 
 
-def test_the_architecture_holds() -> None:
-    assert violations(SOURCE) == []
+@pytest.fixture(scope="module")
+def modules() -> list[Module]:
+    """The source, read once."""
+    return read(SOURCE)
 
 
-def test_every_room_is_in_the_layering_line() -> None:
-    rooms = {module.room for module in read(SOURCE)} - {"__init__", "__main__"}
+def test_the_architecture_holds(modules: list[Module]) -> None:
+    assert violations(modules) == []
+
+
+def test_every_room_is_in_the_layering_line(modules: list[Module]) -> None:
+    rooms = {module.room for module in modules} - {"__init__", "__main__"}
     planned = {"engines", "export", "serve", "board", "estimator"}
     assert rooms == PLACE.keys() - planned
 
 
-def test_every_module_is_in_the_tree_of_the_architecture() -> None:
+def test_every_module_is_in_the_tree_of_the_architecture(modules: list[Module]) -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     tree = text.split("```")[1]
     words = set(re.findall(r"\w+", tree)) | {"__init__", "__main__"}
-    missing = [module.path for module in read(SOURCE) if module.path.rpartition("/")[2] not in words]
+    missing = [module.path for module in modules if module.path.rpartition("/")[2] not in words]
     assert missing == [] and text.count("\n") <= 100
 
 
@@ -92,35 +99,37 @@ BREACHES = [
 ]
 
 
-@pytest.fixture
-def rooms(tmp_path: Path) -> Path:
-    """A source tree of empty files."""
-    for module in read(SOURCE):
-        path = tmp_path / f"{module.path}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    assert violations(tmp_path) == []
-    return tmp_path
+Changed = Callable[[dict[str, str]], list[str]]
+
+
+@pytest.fixture(scope="module")
+def changed(modules: list[Module]) -> Changed:
+    """Return the breaches among empty files of all modules, some of which have code."""
+    empty = {module.path: parsed(module.path, "") for module in modules}
+
+    def breaches(code: dict[str, str]) -> list[str]:
+        written = {path: parsed(path, text) for path, text in ((f.removesuffix(".py"), t) for f, t in code.items())}
+        return violations(list({**empty, **written}.values()))
+
+    assert breaches({}) == []
+    return breaches
 
 
 @pytest.mark.parametrize(("file", "code", "says"), BREACHES, ids=[f"{f}: {c[:40]!r}" for f, c, _ in BREACHES])
-def test_a_breach_is_found(rooms: Path, file: str, code: str, says: str) -> None:
-    (rooms / file).parent.mkdir(exist_ok=True)
-    (rooms / file).write_text(code, encoding="utf-8")
-    breaches = violations(rooms)
+def test_a_breach_is_found(changed: Changed, file: str, code: str, says: str) -> None:
+    breaches = changed({file: code})
     assert any(says in breach for breach in breaches), breaches
 
 
-def test_a_circle_is_found(rooms: Path) -> None:
-    (rooms / "data/labels.py").write_text("from tithe.data import splits")
-    (rooms / "data/splits.py").write_text("def f():\n    from tithe.data.labels import LabelMap")
-    assert any("data/labels, data/splits" in breach for breach in violations(rooms))
+def test_a_circle_is_found(changed: Changed) -> None:
+    one, other = "from tithe.data import splits", "def f():\n    from tithe.data.labels import LabelMap"
+    breaches = changed({"data/labels.py": one, "data/splits.py": other})
+    assert any("data/labels, data/splits" in breach for breach in breaches)
 
 
-def test_a_full_folder_is_found(rooms: Path) -> None:
-    for number in range(MODULES):
-        (rooms / f"tune/file_{number}.py").touch()
-    assert any(breach.startswith("tune has ") for breach in violations(rooms))
+def test_a_full_folder_is_found(changed: Changed) -> None:
+    breaches = changed({f"tune/file_{number}.py": "" for number in range(MODULES)})
+    assert any(breach.startswith("tune has ") for breach in breaches)
 
 
 INNOCENT = [
@@ -138,9 +147,8 @@ INNOCENT = [
 
 
 @pytest.mark.parametrize(("file", "code"), INNOCENT, ids=[f"{f}: {c[:40]!r}" for f, c in INNOCENT])
-def test_what_is_allowed_is_not_a_breach(rooms: Path, file: str, code: str) -> None:
-    (rooms / file).write_text(code, encoding="utf-8")
-    assert violations(rooms) == []
+def test_what_is_allowed_is_not_a_breach(changed: Changed, file: str, code: str) -> None:
+    assert changed({file: code}) == []
 
 
 # ---- imports are a budget
@@ -178,8 +186,8 @@ def test_a_config_is_shown_without_the_heavy_libraries(tmp_path: Path) -> None:
     assert modules.isdisjoint(LATE - {"ruamel"})
 
 
-def test_the_rooms_before_the_mark_load_no_torch() -> None:
-    paths = [m.path for m in read(SOURCE) if m.room in FREE_OF_TORCH and not m.leaf_of and m.path != "plugins"]
+def test_the_rooms_before_the_mark_load_no_torch(modules: list[Module]) -> None:
+    paths = [m.path for m in modules if m.room in FREE_OF_TORCH and not m.leaf_of and m.path != "plugins"]
     names = ", ".join(f"tithe.{path.removesuffix('/__init__').replace('/', '.')}" for path in paths)
     assert loaded(f"import {names}").isdisjoint(HEAVY)
 

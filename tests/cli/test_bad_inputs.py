@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from accelerate import PartialState
 
+from support import processes
 from support.bad_inputs import Bad, arguments, checkpoints, configs, data_files, runs, settings
 from support.command_line import Run, Trained
 from support.texts import make_texts, write_rows
@@ -88,8 +87,8 @@ def test_a_bad_input_is_one_line_and_leaves_nothing(
 @pytest.mark.parametrize("name", IN_A_PROCESS)
 def test_the_same_in_a_process_of_its_own(name: str, trained: Trained, tiny_bert: Path, tmp_path: Path) -> None:
     bad = ALL[name]
-    line = [sys.executable, "-m", "tithe", *prepare(bad, tmp_path, trained, tiny_bert)]
+    line = ["-m", "tithe", *prepare(bad, tmp_path, trained, tiny_bert)]
     before, environment = content(tmp_path), {**os.environ, **bad.variables}
-    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = processes.run(*line, cwd=tmp_path, env=environment)
     check(bad, done.returncode, done.stdout, done.stderr)
     assert content(tmp_path) == before

@@ -18,8 +18,6 @@ from support.texts import make_texts
 from tithe import storage
 from tithe.cli.select import _FileOptions, _suite_config
 
-pytestmark = pytest.mark.usefixtures("real_figures")
-
 Settings = Callable[..., dict[str, Any]]
 Tithe = Callable[..., tuple[Any, str, list[str]]]
 
@@ -27,6 +25,7 @@ Tithe = Callable[..., tuple[Any, str, list[str]]]
 # ---- one selection
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_command_writes_what_each_strategy_keeps(
     name: str,
@@ -249,6 +248,7 @@ def test_a_suite_takes_the_budget_of_its_config_and_names_what_it_does_not_use(
     assert [line.split()[0] for line in unused] == ["train.label_smoothing", "train.ema_decay"]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_command_ends_with_a_table(
     rows: Path, tiny_bert: Path, tiny_modernbert: Path, tmp_path: Path, tithe: Tithe
 ) -> None:

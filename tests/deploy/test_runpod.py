@@ -79,7 +79,7 @@ def said(tmp_path: Path) -> tuple[str, str]:
 def test_a_machine_taken_away_ends_with_the_weights_of_one_that_stayed(
     signum: int, code: int, start: Start, settings: Settings, volume: Path, tmp_path: Path
 ) -> None:
-    raw = settings(train={"epochs": 8}, checkpoint={"every_batches": 10}, data={"path": "data/elsewhere.parquet"})
+    raw = settings(train={"epochs": 6}, checkpoint={"every_batches": 10}, data={"path": "data/elsewhere.parquet"})
     (tmp_path / "plan.json").write_text(json.dumps(raw))
     (volume / ".env").write_text("export HF_TOKEN='hf a$b'  # of the volume\nREAL=not-this-one\n")
     home = volume / "trained/plan"

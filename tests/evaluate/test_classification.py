@@ -17,8 +17,6 @@ from tithe.data import LabelMap
 from tithe.evaluate import classification
 from tithe.report import classification_figures
 
-pytestmark = pytest.mark.usefixtures("real_figures")
-
 HOSTILE = "<script>alert(1)</script>"
 SIX = np.array([0, 0, 0, 1, 1, 1])
 SIX_PROBS = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6], [0.2, 0.8], [0.6, 0.4]])
@@ -109,6 +107,7 @@ def test_classes_without_rows_are_no_obstacle(tmp_path: Path, only: list[int]) -
 # ---- pictures
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize("classes", [2, 12, 53, 400])
 def test_pictures_are_images_of_a_sensible_size(tmp_path: Path, classes: int) -> None:
     y_N, probs_NC = drawn(classes)
@@ -123,6 +122,7 @@ def test_pictures_are_images_of_a_sensible_size(tmp_path: Path, classes: int) ->
     assert len(read_table(tmp_path)) == classes
 
 
+@pytest.mark.usefixtures("drawn")
 def test_normalising_changes_the_picture_of_unequal_classes(tmp_path: Path) -> None:
     y_N, probs_NC = drawn(3)
     classification.write(tmp_path, Rows(y_N[y_N != 1]), probs_NC[y_N != 1], labels(3), seed=0)
@@ -130,6 +130,7 @@ def test_normalising_changes_the_picture_of_unequal_classes(tmp_path: Path) -> N
     assert plain.read_bytes() != normalised.read_bytes()
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize("name", [HOSTILE, "кухня", "$\\frac$", "_hidden", "x" * 300, "猫"])
 def test_any_text_can_name_a_class(tmp_path: Path, name: str) -> None:
     y_N, probs_NC = drawn(3)

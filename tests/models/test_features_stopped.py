@@ -7,8 +7,6 @@ import json
 import logging
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support import processes
 from support.features import HIT, numbers, stored, unfinished
-from support.paths import TESTS
 from support.runs import built, run, sha, wait_for
 from support.texts import make_texts, write_rows
 from tithe import storage
@@ -67,15 +65,13 @@ print(built(config.dump(config.load(sys.argv[1])))[1].values.sum())
 """
 
 
-def slow(raw: dict[str, Any], folder: Path, seconds: float, work: str = COMMAND) -> subprocess.Popen[str]:
+def slow(raw: dict[str, Any], folder: Path, seconds: float, work: str = COMMAND) -> processes.Forked:
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(raw))
-    command = [sys.executable, "-c", SLOW.format(seconds=seconds) + work, str(folder / "config.json")]
-    with (folder / "log.txt").open("w") as file:
-        return subprocess.Popen(command, stdout=file, stderr=file, text=True, cwd=TESTS)
+    return processes.start("-c", SLOW.format(seconds=seconds) + work, folder / "config.json", log=folder / "log.txt")
 
 
-def wait_for_batches(count: int, process: subprocess.Popen[str]) -> None:
+def wait_for_batches(count: int, process: processes.Forked) -> None:
     def done() -> bool:
         counts = list((storage.cache_dir() / "features").glob("*-unfinished/.done"))
         return bool(counts) and int(json.loads(counts[0].read_text())["batches"]) >= count
@@ -118,16 +114,32 @@ def test_stopped_while_the_encoder_runs_it_goes_on_there(
     assert not list((tmp_path / "cold/features").glob("*/.done"))
 
 
+def begun(raw: dict[str, Any], batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the encoder after some batches of eight rows."""
+    real, calls = inference.one_batch, []
+
+    class Stop(Exception):
+        pass
+
+    def stopping(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) > batches + 1:  # the first tells the width of the features
+            raise Stop
+        return real(*args)
+
+    monkeypatch.setattr(features, "_ROWS", 8)
+    monkeypatch.setattr(features, "_SECONDS_BETWEEN_SYNCS", 0)
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(inference, "one_batch", stopping)
+        built(raw)
+
+
 @pytest.mark.parametrize("damage", ["a value", "the header", "the count"])
 def test_damaged_unfinished_features_are_not_gone_on_with(
     damage: str, frozen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(features, "_ROWS", 8)
     raw = frozen(train={"epochs": 1})
-    process = slow(raw, tmp_path / "slow", seconds=0.1)
-    wait_for_batches(4, process)
-    process.kill()
-    process.wait()
+    begun(raw, 4, monkeypatch)
     (work,) = (storage.cache_dir() / "features").glob("*-unfinished")
     if damage == "the count":
         (work / ".done").write_text((work / ".done").read_text().replace('"batches": ', '"batches": 1'))
@@ -180,24 +192,9 @@ def test_a_cache_that_is_cleared_meanwhile_is_not_taken_for_whole(
 def test_what_was_begun_is_room_that_is_already_taken(
     frozen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(features, "_ROWS", 8)
-    monkeypatch.setattr(features, "_SECONDS_BETWEEN_SYNCS", 0)
     rows = write_rows(tmp_path / "many.parquet", *make_texts(1000))
-    raw, real, calls = frozen(data={"path": str(rows)}), inference.one_batch, []
-
-    class Stop(Exception):
-        pass
-
-    def stopping(*args: Any) -> Any:
-        calls.append(1)
-        if len(calls) > 20:
-            raise Stop
-        return real(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(inference, "one_batch", stopping)
-        with pytest.raises(Stop):
-            built(raw)
+    raw = frozen(data={"path": str(rows)})
+    begun(raw, 19, monkeypatch)
     taken = sum(entry.bytes for entry in cache.entries())
     assert taken > 2000 * 32 * 4
     monkeypatch.setenv("TITHE_CACHE_GB", str((taken + 20_000) / 1e9))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+from support import processes
 from support.paths import ROOT
 from support.readme import assert_rebuilds
 
@@ -29,13 +28,7 @@ def test_the_documented_example_runs_as_it_stands(tiny_bert: Path, rows: Path, t
         assert text.count(before) == 1
         text = text.replace(before, after)
     (project / "config.yaml").write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "train_classifier.py", "--config", "config.yaml"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = processes.run("train_classifier.py", "--config", "config.yaml", cwd=project)
     assert done.returncode == 0, done.stderr
     checkpoints = project / "checkpoints"
     for name in ("model.pt", "optimizer.pt", "scheduler.pt", "state.json"):

@@ -25,8 +25,6 @@ from support.texts import make_texts
 from tithe import config, storage
 from tithe.fetch import downloads
 
-pytestmark = pytest.mark.usefixtures("real_figures")
-
 PROJECT = ROOT / "recipes" / "data_efficiency"
 STRATEGIES = tuple(sorted(NAMES))
 PICTURES = {f"{name}.png" for name in ("confusion_matrix", "confusion_matrix_normalized", "roc_curve", "pr_curve")}
@@ -72,6 +70,7 @@ def module(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return call
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_documented_commands_run_as_written(project: Path, module: Module, documented: dict[str, Any]) -> None:
     code, said, err = module("download_dataset")
     assert (code, said) == (0, "data/reviews.parquet\n"), err

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoModel, AutoTokenizer, ModernBertModel
 
+from support import processes
 from support.finetune_pipeline import write_parts
 from support.paths import ROOT
 from support.texts import make_texts
@@ -34,7 +35,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+    return processes.run(*arguments, cwd=cwd)
 
 
 def test_the_documented_commands_run_as_written(project: Path) -> None:
@@ -71,7 +72,8 @@ def test_a_missing_config_names_the_cure(project: Path) -> None:
 
 
 def test_without_the_package_the_script_says_how_to_install_it(project: Path) -> None:
-    result = command(project, "-S", "finetune_pipeline/scripts/train.py")  # -S: no site-packages
+    bare = [sys.executable, "-S", "finetune_pipeline/scripts/train.py"]  # -S: no site-packages
+    result = subprocess.run(bare, cwd=project, capture_output=True, text=True, check=False)
     assert result.returncode == 1 and "is not installed in this Python" in result.stderr
     assert "Traceback" not in result.stderr
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import math
+import os
 import runpy
 import shlex
 import shutil
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 import torch
 
+from support import processes
 from support.paths import ROOT
 from support.photographs import final, history, train, twins, with_little_detector, without_pictures
 from support.readme import run_snippet
@@ -120,8 +122,7 @@ def killed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     shutil.copytree(root, folder / "dataset")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        command = [sys.executable, str(SCRIPT), *EXAMPLE]
-        first = subprocess.Popen(command, stdout=subprocess.DEVNULL, text=True)
+        first = processes.start(SCRIPT, *EXAMPLE, log=Path(os.devnull))
         wait_for((folder / "checkpoints/checkpoint_epoch_1.pt").exists, first)
         first.kill()
         assert first.wait() in (-signal.SIGKILL, 0)

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from tithe import metrics
 from tithe.report import class_curves
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from tithe.report import classification_figures, run_page
 
+pytestmark = pytest.mark.usefixtures("real_figures")
+
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:

@@ -13,8 +13,6 @@ from support.texts import make_texts, write_rows
 from tithe import config, pipeline, storage
 from tithe.report import run_page
 
-pytestmark = pytest.mark.usefixtures("real_figures")
-
 
 @pytest.fixture
 def trained(settings: Callable[..., dict[str, object]], tmp_path: Path) -> Callable[..., tuple[Path, Page]]:
@@ -44,6 +42,7 @@ def cut_of(tokens: dict[str, dict[str, int]]) -> str:
     )
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_page_holds_the_numbers_and_needs_no_other_file(trained: Callable[..., tuple[Path, Page]]) -> None:
     home, page = trained()
     scores = json.loads((home / "metrics.json").read_text())

@@ -13,11 +13,10 @@ from PIL import Image
 from tithe import config, data, pipeline, storage
 from tithe.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("real_figures")
-
 Settings = Callable[..., dict[str, Any]]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_run_trains_on_what_was_chosen_and_on_nothing_else(settings: Settings) -> None:
     raw = settings(model={"freeze": "all"}, select={"strategy": "k_center", "budget": 0.25})
     outcome = pipeline.train(config.parse(raw))

@@ -118,15 +118,16 @@ def base(settings: Settings) -> config.Run:
     return config.parse(raw)
 
 
-def test_a_suite_takes_a_file_in_any_process_and_runs_an_edited_one_again(
+def test_a_suite_is_the_same_in_processes_takes_a_file_in_any_and_runs_an_edited_one_again(
     base: config.Run, strategy: Path, tmp_path: Path
 ) -> None:
     def run(folder: str, **more: Any) -> list[dict[str, Any]]:
-        return run_suite(base, Grid([str(strategy)], [0.25], [0]), tmp_path / folder, **more)
+        return run_suite(base, Grid([str(strategy), "el2n"], [0.25], [0]), tmp_path / folder, **more)
 
     one, two = run("one"), run("two", processes=2)
-    assert [r["strategy"] for r in one] == ["all", "random", "longest"]
+    assert [r["strategy"] for r in one] == ["all", "random", "longest", "el2n"]
     assert [r["rows_sha256"] for r in one] == [r["rows_sha256"] for r in two]
+    assert [r["test"]["accuracy"] for r in one] == [r["test"]["accuracy"] for r in two]
     assert one[2]["strategy_sha256"] == two[2]["strategy_sha256"] == sha256(strategy)
     files = {file.name for file in (tmp_path / "one/trials").iterdir()}
     strategy.write_text(CODE.replace("1.0", "-1.0"))

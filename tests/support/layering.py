@@ -94,9 +94,13 @@ class Module(NamedTuple):
 def read(root: Path) -> list[Module]:
     modules = []
     for path in sorted(root.rglob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        modules.append(Module(str(path.relative_to(root).with_suffix("")), ast.parse(text), text.count("\n")))
+        modules.append(parsed(str(path.relative_to(root).with_suffix("")), path.read_text(encoding="utf-8")))
     return modules
+
+
+def parsed(path: str, text: str) -> Module:
+    """Return a module of this text: its path is from the root, without suffix."""
+    return Module(path, ast.parse(text), text.count("\n"))
 
 
 def imports(module: Module, known: set[str]) -> Iterator[Import]:
@@ -126,9 +130,8 @@ def _is_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def violations(root: Path) -> list[str]:
-    """Return every breach of the rules under a source root, one line each."""
-    modules = read(root)
+def violations(modules: list[Module]) -> list[str]:
+    """Return every breach of the rules among the modules of a source root, one line each."""
     known = {m.path.removesuffix("/__init__") for m in modules}
     breaches = [breach for module in modules for breach in _breaches(module, known)]
     return breaches + _full_folders(modules) + _circles(modules, known)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from support.processes import Forked
 from tithe import config, pipeline
 from tithe.models.network import Network
 from tithe.runs.finish import Outcome
@@ -27,7 +28,7 @@ def with_out(raw: dict[str, Any], out: Path, **more: Any) -> dict[str, Any]:
     return {**raw, "out": str(out), "checkpoint": {"every_batches": 5, **more}}
 
 
-def wait_for(done: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_for(done: Callable[[], bool], process: subprocess.Popen[str] | Forked) -> None:
     """Wait for what a process does. One that fails to is killed: it would be reported in another test."""
     deadline = time.monotonic() + 300  # ten times what a crowded machine has needed
     try:

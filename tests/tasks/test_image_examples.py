@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -13,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from support import processes
 from support.image_examples import ROWS, examples_of, pixels, task_of
-from support.paths import TESTS
 from support.photographs import STEPS, photograph, twins
 from tithe.errors import InputError
 from tithe.imaging import augment, crops, decode, degradations
@@ -116,13 +114,13 @@ def test_workers_and_other_processes_see_the_same_bytes(root: Path) -> None:
     )
     assert all(torch.equal(a, b) for a, b in zip(here, read_ahead, strict=True))
     script = (
-        "import sys, hashlib, numpy as np; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
+        "import sys, hashlib, numpy as np; from pathlib import Path\n"
         "import support.image_examples as t\n"
         "shown = t.examples_of(Path(sys.argv[1]), augment='all').at_epoch(1)\n"
         "print(hashlib.sha256(t.pixels(shown).tobytes()).hexdigest())"
     )
-    command = [sys.executable, "-c", script, str(root), str(TESTS)]
-    there = subprocess.run(command, capture_output=True, text=True, check=True)
+    there = processes.run("-c", script, root)
+    assert there.returncode == 0, there.stderr
     assert there.stdout.strip() == hashlib.sha256(pixels(examples.at_epoch(1)).tobytes()).hexdigest()
 
 

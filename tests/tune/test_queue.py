@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support import processes
 from support.searches import search, tuned, untimed
 from support.signals import asked_after
 from tithe import config, interrupts, storage
@@ -25,7 +23,10 @@ pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
 
 Settings = Callable[..., dict[str, Any]]
 SHARED = """
-import os, signal, sys
+import os, signal, sys, warnings
+import torch
+warnings.simplefilter("error")
+torch.set_num_threads(1)  # more of them would not live through a fork
 from pathlib import Path
 from tithe import config
 from tithe import pipeline
@@ -84,9 +85,7 @@ def test_killed_three_times_and_shared_by_two_a_search_has_each_trial_once(setti
 
     raw = settings(model={"freeze": "all"}, tune={"trials": 12, "sample": 0.5, "learning_rate": [1e-4, 1e-2]})
     (tmp_path / "config.json").write_text(json.dumps(raw))
-    asked = [sys.executable, "-W", "error", "-c", SHARED, str(tmp_path / "config.json"), str(tmp_path)]
-    threads = {**os.environ, "OMP_NUM_THREADS": "1"}  # more of them would not live through a fork
-    done = subprocess.run(asked, env=threads, capture_output=True, text=True, timeout=300, check=False)
+    done = processes.run("-c", SHARED, tmp_path / "config.json", tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     whole, parts = (storage.read_json(tmp_path / name / run_files.TUNING)["trials"] for name in ("whole", "killed"))
     assert [{**trial, "seconds": 0} for trial in whole] == [{**trial, "seconds": 0} for trial in parts]

@@ -30,7 +30,7 @@ Settings = Callable[..., dict[str, Any]]
 
 @pytest.mark.parametrize("how", [{}, {"sampler": "tpe", "prune": True, "trials": 14}], ids=["random", "tpe"])
 def test_the_same_seed_makes_the_same_trials(how: dict[str, Any], settings: Settings, tmp_path: Path) -> None:
-    run = tuned(settings, **how)
+    run = tuned(settings, sample=0.2, **how)
     first, again = (search(run, tmp_path / name) for name in "ab")
     assert untimed(first) == untimed(again) and first.summary["key"] == again.summary["key"]
     assert [trial["number"] for trial in untimed(first)] == list(range(run.tune.trials if run.tune else 0))
@@ -40,7 +40,8 @@ def test_the_same_seed_makes_the_same_trials(how: dict[str, Any], settings: Sett
 
 def test_tpe_draws_from_what_it_has_seen(settings: Settings, tmp_path: Path) -> None:
     plain, tpe = (
-        untimed(search(tuned(settings, sampler=name, trials=14, epochs=1), tmp_path)) for name in ("random", "tpe")
+        untimed(search(tuned(settings, sampler=name, trials=14, epochs=1, sample=0.1), tmp_path))
+        for name in ("random", "tpe")
     )
     assert all(rate(a) != rate(b) for a, b in zip(plain[10:], tpe[10:], strict=True)), "Optuna's first ten are random"
 

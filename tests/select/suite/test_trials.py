@@ -63,14 +63,6 @@ def test_a_probe_finds_what_a_regression_of_all_rows_finds_and_chooses_its_penal
     assert abs(by_name["all"]["test"]["accuracy"] - accuracy) < 1e-6
 
 
-def test_trials_in_processes_are_the_same(base: config.Run, tmp_path: Path) -> None:
-    one, two = (
-        run_suite(base, Grid(["el2n"], [0.25], [0]), tmp_path / str(processes), processes) for processes in (1, 2)
-    )
-    assert [r["rows_sha256"] for r in one] == [r["rows_sha256"] for r in two]
-    assert [r["test"]["accuracy"] for r in one] == [r["test"]["accuracy"] for r in two]
-
-
 def test_a_suite_tests_on_the_given_split_and_selects_among_the_training_rows(
     base: config.Run, tmp_path: Path, rows: Path
 ) -> None:

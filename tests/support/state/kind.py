@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-Values = Mapping[Any, Any]  # by a name, or by the name of an object and that of its part
+Values = dict[Any, Any]  # by a name
+
+
+class Parts(dict[str, Any]):
+    """The parts of one value by their names. A read returns the same object again as long as no part has changed."""
 
 
 class Absent:
@@ -58,10 +62,24 @@ class Kind(NamedTuple):
     def leaks(self, before: Values) -> Iterator[Leak]:
         """Yield each value that was another one; one that may appear is no leak when it does."""
         after = self.read()
-        for name in [*before, *(after.keys() - before.keys())]:
-            old, new = before.get(name, ABSENT), after.get(name, ABSENT)
+        changed = [name for name in before | after if before.get(name, ABSENT) is not after.get(name, ABSENT)]
+        was, is_ = _flat(before, changed), _flat(after, changed)
+        for name in was | is_:
+            old, new = was.get(name, ABSENT), is_.get(name, ABSENT)
             if not _same(old, new) and not (old is ABSENT and self.may_appear(new)):
                 yield Leak(self, name, old, new)
+
+
+def _flat(values: Values, names: list[Any]) -> dict[Any, Any]:
+    """Return some of the values; of one with parts those, each by both names."""
+    flat: dict[Any, Any] = {}
+    for name in names:
+        value = values.get(name, ABSENT)
+        if isinstance(value, Parts):
+            flat |= {(name, part): each for part, each in value.items()}
+        elif value is not ABSENT:
+            flat[name] = value
+    return flat
 
 
 def _same(old: Any, new: Any) -> bool:

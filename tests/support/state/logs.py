@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from support.state.kind import Kind, Values, always
+from support.state.kind import Kind, Parts, Values, always
 
 
 def _loggers() -> dict[str, logging.Logger]:
@@ -14,13 +14,20 @@ def _loggers() -> dict[str, logging.Logger]:
 
 
 def _logging() -> Values:
-    values: dict[Any, Any] = {("everything", "disabled below"): logging.root.manager.disable}
-    for name, log in _loggers().items():
-        values[name, "level"] = log.level
-        values[name, "propagate"] = log.propagate
-        values[name, "disabled"] = log.disabled
-        values[name, "handlers"] = [handler for handler in log.handlers if not _of_pytest(handler)]
-    return values
+    everything = Parts({"disabled below": logging.root.manager.disable})
+    return {"everything": everything} | {name: _parts(name, log) for name, log in _loggers().items()}
+
+
+_seen: dict[str, tuple[tuple[Any, ...], Parts]] = {}
+
+
+def _parts(name: str, log: logging.Logger) -> Parts:
+    handlers = [handler for handler in log.handlers if not _of_pytest(handler)]
+    now = (log.level, log.propagate, log.disabled, handlers)
+    seen = _seen.get(name)
+    if not seen or seen[0] != now:
+        seen = _seen[name] = now, Parts(zip(("level", "propagate", "disabled", "handlers"), now, strict=True))
+    return seen[1]
 
 
 def _of_pytest(handler: logging.Handler) -> bool:
@@ -45,10 +52,12 @@ def _write_logging(name: Any, value: Any) -> None:
 
 def reset() -> None:
     """Set the levels of a new process, on which depends what `caplog` sees without a level of its own."""
-    logging.root.setLevel(logging.WARNING)
+    if logging.root.level != logging.WARNING:
+        logging.root.setLevel(logging.WARNING)
     for name, level, propagate in (("tithe", logging.NOTSET, True), ("tithe.steps", logging.DEBUG, False)):
         logger = logging.getLogger(name)
-        logger.setLevel(level)
+        if logger.level != level:  # setting one empties a cache of every logger there is
+            logger.setLevel(level)
         logger.propagate = propagate
         _write_handlers(logger, [])
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from operator import is_
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from support.state.kind import ABSENT, Kind, Values
+from support.state.kind import ABSENT, Kind, Parts, Values
 
 
 def _modules() -> Values:
-    # transformers reloads itself when it is first asked for a model.
-    return {name: module for name, module in sys.modules.items() if name != "transformers"}
+    loaded = sys.modules.copy()
+    loaded.pop("transformers", None)  # it reloads itself when it is first asked for a model
+    return loaded
 
 
 def _write_module(name: str, value: Any) -> None:
@@ -35,14 +37,39 @@ def _on_path(module: Any) -> bool:
     )
 
 
+class Seen(NamedTuple):
+    """What a module kept when it was last read: all of it, what it fills in place with copies, and the parts told."""
+
+    everything: dict[str, Any]
+    filled: list[tuple[Any, Any]]
+    parts: Parts
+
+    def still(self, now: dict[str, Any]) -> bool:
+        return (
+            len(self.everything) == len(now)
+            and all(map(is_, self.everything, now))
+            and all(map(is_, self.everything.values(), now.values()))
+            and all(value == copy for value, copy in self.filled)
+        )
+
+
+_seen: dict[str, Seen] = {}
+
+
 def _globals() -> Values:
     """Return what each module of tithe keeps; of what it fills in place, a copy."""
-    return {
-        (name, key): value.copy() if type(value) in FILLED_IN_PLACE else value
-        for name in [name for name in sys.modules if name.partition(".")[0] == "tithe"]
-        for key, value in vars(sys.modules[name]).items()
-        if key[:2] != "__" and (name, key) not in GROWS_BY_DESIGN
-    }
+    ours = [name for name in sys.modules if name.partition(".")[0] == "tithe"]
+    return {name: _kept(name, vars(sys.modules[name])) for name in ours}
+
+
+def _kept(name: str, now: dict[str, Any]) -> Parts:
+    seen = _seen.get(name)
+    if not seen or not seen.still(now):
+        own = {key: value for key, value in now.items() if key[:2] != "__" and (name, key) not in GROWS_BY_DESIGN}
+        copies = {key: value.copy() for key, value in own.items() if type(value) in FILLED_IN_PLACE}
+        seen = Seen(now.copy(), [(own[key], copy) for key, copy in copies.items()], Parts(own | copies))
+        _seen[name] = seen
+    return seen.parts
 
 
 FILLED_IN_PLACE = {set, dict, list}
