@@ -22,8 +22,8 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "train": "pipeline.train",
-    "predict": "predict.model.predict",
-    "load": "predict.model.load",
+    "predict": "predict.opening.predict",
+    "load": "predict.opening.load",
     "evaluate": "evaluate.checkpoint.evaluate",
     "select": "select.entry.select",
     "label": "select.buying.label.label",

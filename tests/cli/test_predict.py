@@ -14,6 +14,8 @@ import pytest
 from support.command_line import Run, Trained, assert_refused
 from support.texts import make_texts
 
+COLUMNS = ["label", "probability", "abstained", "truncated", "p_space", "p_sport"]
+
 
 def test_texts_are_predicted_with_the_probability_of_their_class(trained: Trained, run: Run) -> None:
     one = run("predict", trained.best, "the goal of the match")
@@ -31,7 +33,7 @@ def test_lines_of_standard_input_are_predicted_one_by_one(trained: Trained, run:
     assert result.code == 0
     found = [json.loads(line) for line in result.out.splitlines()]
     assert [row["text"] for row in found] == ["rocket orbit moon", "", "матч goal"]
-    assert list(found[0]) == ["text", "label", "probability", "p_space", "p_sport"]
+    assert list(found[0]) == ["text", *COLUMNS]
     assert found[0]["p_space"] == found[0]["probability"]
     assert run("predict", trained.best, stdin="").out == ""
 
@@ -85,7 +87,7 @@ def test_files_of_any_format_keep_their_rows_in_order(
     rows = read_output(output)
     assert [row["text"] for row in rows] == INPUT
     kept = [] if source == ".txt" else ["n"]
-    assert list(rows[0]) == [*kept, "text", "label", "probability", "p_space", "p_sport"]
+    assert list(rows[0]) == [*kept, "text", *COLUMNS]
     assert [int(row["n"]) for row in rows if kept] == list(range(6) if kept else [])
     for row in rows:
         probs = {name: float(row[f"p_{name}"]) for name in ("space", "sport")}
@@ -192,11 +194,11 @@ def test_exact_predictions_do_not_depend_on_other_texts(trained: Trained, run: R
 def test_numeric_labels_come_back_as_numbers(numbers: Trained, run: Run, tmp_path: Path) -> None:
     row = json.loads(run("predict", numbers.best, "суп хлеб соль", "--json").out)
     assert row["label"] == 100 and isinstance(row["label"], int)
-    assert list(row)[3:] == ["p_2", "p_10", "p_100"], "numbers are sorted as numbers"
+    assert list(row)[5:] == ["p_2", "p_10", "p_100"], "numbers are sorted as numbers"
     assert run("predict", numbers.best, "-o", tmp_path / "out.parquet", stdin="goal\n").code == 0
     table = pq.read_table(tmp_path / "out.parquet")
     assert pa.types.is_integer(table.schema.field("label").type)
-    assert table.schema.names == ["text", "label", "probability", "p_2", "p_10", "p_100"]
+    assert table.schema.names == ["text", *COLUMNS[:4], "p_2", "p_10", "p_100"]
 
 
 @pytest.mark.parametrize("inside", ["", "checkpoints", "checkpoints/best", "checkpoints/best/model.pt"])
@@ -222,4 +224,6 @@ def test_what_is_cut_off_is_said_once_at_the_end(trained: Trained, run: Run, tmp
     result = run("predict", trained.best, "--input", long, "--batch-size", 64)
     lines = [line for line in result.err.splitlines() if "max_length" in line]
     assert len(lines) == 1 and "max_length 32 cuts 1050 of 2100 texts (50.0 %), 64.8 % of the tokens" in lines[0]
+    row = json.loads(run("predict", trained.best, "--json", "goal " * 98).out)
+    assert (row["truncated"], row["abstained"]) == (True, False)
     assert "max_length" not in run("predict", trained.best, "goal team").err

@@ -188,3 +188,28 @@ def test_evaluation_on_changed_data_of_the_run_is_refused(numbers: Trained, run:
         data.write_bytes(before)
     assert_refused(refused, "rows.parquet")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_target_is_shown_class_by_class_and_used_from_then_on(copy: Path, run: Run, tmp_path: Path) -> None:
+    shown = run("evaluate", copy, "--target", "precision=0.99", "--target", "far=0.9", "--out", tmp_path / "out")
+    assert shown.code == 0, shown.err
+    table = shown.out[shown.out.index("threshold") :].splitlines()
+    assert table[0].split() == ["threshold", "precision", "95", "%", "answered"]
+    assert sorted(line.split()[0] for line in table[1:3]) == ["space", "sport"]
+    assert "abstained" in shown.out and "accuracy_answered" in shown.out
+    answers = run("predict", copy, "goal", "the")
+    assert answers.out.startswith("none of these (") and run("verify", copy).code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--target", "f1"], "--target f1: write KEY=SHARE, such as --target precision=0.95"),
+        (["--target", "precision=most"], "write KEY=SHARE"),
+        (["--target", "precision=2"], "target.precision"),
+        (["--target", "recall=0.5", "--data", "other.csv"], "leave out the labelled file"),
+        (["-c", "other"], "pass .* or -c other, not both"),
+    ],
+)
+def test_a_wrong_target_is_one_line(options: list[str], says: str, trained: Trained, run: Run) -> None:
+    assert_refused(run("evaluate", trained.best, *options), says)

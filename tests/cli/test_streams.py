@@ -108,12 +108,13 @@ def test_no_cell_of_predictions_is_a_formula(trained: Trained, run: Run, tmp_pat
     assert json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])["text"] == formula
 
 
-def test_columns_called_like_those_of_a_prediction_are_kept_under_another_name(
-    trained: Trained, run: Run, tmp_path: Path
-) -> None:
+def test_the_columns_of_the_input_keep_their_names(trained: Trained, run: Run, tmp_path: Path) -> None:
+    """True labels are not replaced: the new columns are the ones that get another name."""
     (tmp_path / "in.csv").write_text("id,body,label,text,p_space,note,note\n007,the goal,truth,old,1,one,two\n")
     asked = ["--input", tmp_path / "in.csv", "--text-column", "body", "--json"]
     row = json.loads(run("predict", trained.best, *asked).out)
-    kept = {"id": "007", "input_label": "truth", "input_text": "old", "input_p_space": "1", "note": "one"}
-    assert dict(list(row.items())[:7]) == {**kept, "note_2": "two", "text": "the goal"}
-    assert list(row)[7:] == ["label", "probability", "p_space", "p_sport"]
+    kept = {"id": "007", "label": "truth", "text": "old", "p_space": "1", "note": "one", "note_2": "two"}
+    assert dict(list(row.items())[:7]) == {**kept, "body": "the goal"}
+    assert list(row)[7:] == ["predicted_label", "probability", "abstained", "truncated", "predicted_p_space", "p_sport"]
+    assert row["predicted_label"] == "sport"
+    assert run("predict", trained.best, *asked[:-1]).out.startswith("sport\t"), "the line for people is the prediction"

@@ -39,6 +39,7 @@ def test_a_run_of_every_task_is_opened_and_predicts(task: str, request: pytest.F
         assert sum(prediction.probabilities.values()) == pytest.approx(1)
         assert prediction.probability == max(prediction.probabilities.values())
         assert prediction.probabilities[str(prediction.label)] == prediction.probability
+    assert not any(prediction.abstained or prediction.truncated for prediction in predictions)
     alone = model.predict(inputs[:1])[0]
     assert alone.probability == pytest.approx(predictions[0].probability, abs=1e-5), "of its own, not of its batch"
 

@@ -57,7 +57,12 @@ CHANGES: dict[str, tuple[Change, str, bool]] = {
     ),
     "a calibration": (
         lambda home: (home / BEST / "calibration.json").write_text("{}"),
-        "calibration.json (not in the manifest)",
+        f"{BEST}/calibration.json",
+        False,
+    ),
+    "thresholds without a manifest of their own": (
+        lambda home: shutil.copytree(home / BEST / "encoder", home / BEST / "abstention"),
+        f"{BEST}/abstention/config.json (not in the manifest)",
         False,
     ),
     "a vocabulary": (

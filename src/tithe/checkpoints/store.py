@@ -28,7 +28,8 @@ _PROGRESS: dict[str, type | tuple[type, ...]] = {
 _BEST = {"score", "step", "epoch"}
 # It has no files and folders but these.
 _PARTS = {
-    *(STATE, ENCODER, CONFIGURATION, TOKENIZER, run_files.LABELS, run_files.CALIBRATION, storage.MANIFEST),
+    *(STATE, ENCODER, CONFIGURATION, TOKENIZER, run_files.LABELS, run_files.CALIBRATION, run_files.ABSTENTION),
+    storage.MANIFEST,
     *(f"{part}.pt" for part in TENSORS),
 }
 _CURE = "'--resume auto' trains it again from a checkpoint before it"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +19,7 @@ from tithe.cli.options import (
     quiet_libraries,
 )
 from tithe.cli.train import print_scores
-from tithe.console import echo, json_text, stdout_is_closed
+from tithe.console import echo, json_text, printable, stdout_is_closed
 from tithe.errors import InputError
 
 predict_app = typer.Typer(rich_markup_mode=None)
@@ -31,6 +31,7 @@ Exact = Annotated[
 
 @predict_app.command(epilog="Example: tithe evaluate -c runs/first/checkpoints/best --out artifacts/first")
 def evaluate(
+    run: Annotated[Path | None, typer.Argument(metavar="CHECKPOINT", parser=path, help="The same as -c.")] = None,
     checkpoint: Annotated[
         Path | None, typer.Option("-c", "--checkpoint", parser=path, help="Checkpoint, or a file inside one.")
     ] = None,
@@ -50,14 +51,25 @@ def evaluate(
     encoding: Encoding = None,
     column_names: ColumnNames = None,
     exact: Exact = False,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=SHARE",
+            help="Choose and save when to answer 'none of these': precision=0.95 or recall=0.95 of each class; "
+            "far=0.02, beyond the distance from the training rows that 2 % of validation rows have.",
+        ),
+    ] = None,
     settings: Set = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a checkpoint on its validation and test rows, or on another file."""
     from tithe.evaluate.checkpoint import evaluate_by, read_settings
 
-    paths = {"checkpoint_path": checkpoint, "dataset_path": data}
+    if run and checkpoint:
+        raise InputError(f"pass {run} or -c {checkpoint}, not both")
+    paths = {"checkpoint_path": run or checkpoint, "dataset_path": data}
     options = {key: str(path) for key, path in paths.items() if path} | layout(delimiter, encoding, column_names)
+    options |= {"target": _target(target)} if target else {}
     if out and any(setting.startswith(("artifacts_dir=", "name=")) for setting in settings or ()):
         raise InputError(f"--out {out} is the folder: leave out --set name and --set artifacts_dir, or --out")
     evaluation = read_settings(config_file, [*(settings or ()), *(["exact=true"] if exact else [])], options)
@@ -67,7 +79,33 @@ def evaluate(
         print_json(result.scores)
         return
     print_scores(result.scores)
+    _print_thresholds(result.scores.get("abstention"))
     echo(f"\nmetrics and figures in {result.folder}")
+
+
+def _target(pairs: list[str]) -> dict[str, float]:
+    """Return the keys and values of `--target`."""
+    try:
+        return {key: float(share) for key, share in (pair.split("=") for pair in pairs)}
+    except ValueError:
+        raise InputError(f"--target {' '.join(pairs)}: write KEY=SHARE, such as --target precision=0.95") from None
+
+
+def _print_thresholds(account: dict[str, Any] | None) -> None:
+    """Print what a target gives on the validation rows: a line for each class, those that do not reach it last."""
+    if not account or not account["classes"]:
+        return
+    goal = next(name for name in account["target"] if name != "far")
+    width = max(len(printable(line["class"])) for line in account["classes"]) + 2
+    echo(f"\n{'':<{width}}{'threshold':>10}{goal:>11}{'95 %':>18}{'answered':>18}")
+    for line in sorted(account["classes"], key=lambda line: not line["attained"]):
+        level = "–" if line["threshold"] is None else f"{line['threshold']:.4f}"
+        reached, interval = "–", "–"
+        if line["reached"] is not None:
+            reached, interval = f"{line['reached']:.4f}", f"{line['low']:.4f} to {line['high']:.4f}"
+        answers = f"{line['accepted']} of {line['rows']}"
+        missed = "" if line["attained"] else f"  {goal} {account['target'][goal]} is not reached"
+        echo(f"{printable(line['class']):<{width}}{level:>10}{reached:>11}{interval:>18}{answers:>18}{missed}")
 
 
 @predict_app.command(epilog="Example: tithe predict runs/first/checkpoints/best 'what a film'")

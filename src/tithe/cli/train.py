@@ -96,6 +96,9 @@ def print_scores(parts: dict[str, Any]) -> None:
     shown = parts_of(parts)
     echo(f"\n{'':<20}" + "".join(f"{name:>12}" for name in shown))
     for key in SCORES:
+        if not any(key in parts[name] for name in shown):
+            continue
         values = (parts[name][key] for name in shown)
         cells = ("–" if v is None else f"{v}" if isinstance(v, int) else f"{v:.4f}" for v in values)
-        echo(f"{key:<20}" + "".join(f"{cell:>12}" for cell in cells))
+        label = "  calibrated" if key == "calibration_error_calibrated" else key  # below the one of the network
+        echo(f"{label:<20}" + "".join(f"{cell:>12}" for cell in cells))

@@ -212,7 +212,10 @@ def _read_predictions(path: Path) -> dict[str, Array] | None:
     if not path.exists():
         return None
     try:
-        table = pq.read_table(path, columns=list(_COLUMNS)).sort_by("row")
+        calibrated = run_files.UNCALIBRATED in pq.read_schema(path).names
+        # The loss of a run is that of its network, before the temperature.
+        columns = [*_COLUMNS[:-1], run_files.UNCALIBRATED if calibrated else _COLUMNS[-1]]
+        table = pq.read_table(path, columns=columns).rename_columns(list(_COLUMNS)).sort_by("row")
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} can't be read ({reason}): write it again with 'tithe evaluate'") from None

@@ -18,8 +18,9 @@ from tithe.config.files import override, read
 from tithe.config.values import PathStr
 from tithe.data import Dataset, Splits, sources
 from tithe.errors import InputError
-from tithe.evaluate import classification
+from tithe.evaluate import classification, targets
 from tithe.evaluate.results import write_results
+from tithe.evaluate.targets import Target
 from tithe.models.examples import Examples, Photographs
 from tithe.predict import TrainedModel, load
 from tithe.report.result import scores_html
@@ -45,6 +46,7 @@ class Evaluation(config.Section):
     encoding: Encoding = "utf-8"
     column_names: ColumnNames = None
     exact: bool = Field(False, description="one row at a time in float32; as the run's own evaluation when unset")
+    target: Target | None = Field(None, description="choose when to abstain, and save it in the checkpoint")
     name: Annotated[str, Field(pattern=r"^\w[\w.\-]*$")] | None = Field(
         None, description="folder of this evaluation; the name of the run when unset"
     )
@@ -77,6 +79,8 @@ def _checked(raw: Mapping[str, Any], source: str) -> Evaluation:
     settings = config.section(Evaluation, raw, source)
     if settings.layout and not settings.dataset_path:
         raise InputError("delimiter, encoding and column_names are for a labelled file: pass one with --data")
+    if settings.dataset_path and settings.target:
+        raise InputError("a target is chosen on the run's own validation rows: leave out the labelled file")
     if settings.dataset_path and "splits" in settings.model_fields_set:
         logger.warning("splits has no effect: all rows of %s are evaluated", settings.dataset_path)
     return settings
@@ -99,6 +103,7 @@ def evaluate(
     out: str | PathLike[str] | None = None,
     splits: Sequence[str] | None = None,
     exact: bool = False,
+    target: Mapping[str, float] | None = None,
 ) -> EvaluationResult:
     """Evaluate a checkpoint on the rows that its run held out, or on every row of a labelled file.
 
@@ -114,6 +119,8 @@ def evaluate(
         Which of the run's own rows: "validation", "test", or both when unset.
     exact
         One row at a time in float32; as the run's own evaluation otherwise.
+    target
+        Choose on the validation rows when to abstain, such as `{"precision": 0.95}`, and save it in the checkpoint.
 
     Raises
     ------
@@ -126,7 +133,7 @@ def evaluate(
     >>> tithe.evaluate("runs/first", "other.parquet", out="artifacts/other").scores["data"]["confusion_matrix"]
     """
     own = {"checkpoint_path": os.fspath(checkpoint), "exact": exact}
-    given = {"dataset_path": os.fspath(data) if data else None, "splits": splits}
+    given = {"dataset_path": os.fspath(data) if data else None, "splits": splits, "target": target}
     raw = own | {key: value for key, value in given.items() if value is not None}
     return evaluate_by(_checked(raw, "tithe.evaluate"), Path(storage.expand_home(os.fspath(out))) if out else None)
 
@@ -148,7 +155,7 @@ def evaluate_checkpoint(trained: TrainedModel, settings: Evaluation, out: Path) 
 
     Returns
     -------
-    Scores by part: `validation` and `test`, or `data`.
+    Scores by part: `validation` and `test`, or `data`; with a target also `abstention`, the account of `set_target`.
 
     Raises
     ------
@@ -156,17 +163,27 @@ def evaluate_checkpoint(trained: TrainedModel, settings: Evaluation, out: Path) 
         The file has a label unknown to the checkpoint, or the run's own data have changed or lack such a part.
     """
     trained = trained.exactly() if settings.exact else trained
+    account: dict[str, Any] | None = None
+    if settings.target:
+        splits = own_splits(trained, "thresholds are chosen on its validation rows")
+        trained, account = targets.set_target(trained, settings.target, splits)
     examples = _parts(trained, settings)
-    outputs = {part: (rows, trained.outputs(rows)) for part, rows in examples.items()}
-    results = write_results(out, trained.task, outputs, trained.labels, trained.run.seed, trained.calibration)
+    read = {part: trained.outputs_to_answer(rows) for part, rows in examples.items()}
+    outputs = {part: (rows, read[part][0]) for part, rows in examples.items()}
+    calibration = trained.temperature or trained.calibration
+    results = write_results(out, trained.task, outputs, trained.labels, trained.run.seed, calibration)
     for part, (rows, values) in outputs.items():
+        if trained.abstention:
+            probs_NC = trained.calibrated(values)
+            results[part] |= targets.answered(trained.abstention, rows.labels, probs_NC, read[part][1])
+            storage.write_json(out / part / run_files.METRICS, results[part])
         if isinstance(rows, Photographs):
             from tithe.evaluate import robustness  # it needs the extra `image`
 
             scores_N = trained.task.probabilities(values)[:, 1]
             results[part]["authenticity"]["robustness"] = robustness.write(out / part, trained, rows, scores_N)
     classification.write_table(out / TABLE, [_line(part, settings, result) for part, result in results.items()])
-    return results
+    return results if account is None else {**results, "abstention": account}
 
 
 def _line(part: str, settings: Evaluation, result: Mapping[str, Any]) -> dict[str, Any]:

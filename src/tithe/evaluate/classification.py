@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from tithe.models.examples import Labelled
 from tithe.predict import class_column
 from tithe.report import class_curves, classification_figures
 from tithe.storage import run_files
+from tithe.storage.run_files import UNCALIBRATED
 
 
 def scores(
@@ -41,15 +42,36 @@ def scores(
     }
 
 
-def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed: int) -> dict[str, Any]:
-    """Write `metrics.json`, `per_class.csv`, `predictions.parquet` and the figures; return the metrics."""
+class Calibrated(NamedTuple):
+    """A temperature, and the probabilities that it gives, shape (N, C)."""
+
+    temperature: float
+    probs_NC: Array
+
+
+def write(
+    folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed: int, calibrated: Calibrated | None = None
+) -> dict[str, Any]:
+    """Write `metrics.json`, `per_class.csv`, `predictions.parquet` and the figures; return the metrics.
+
+    Parameters
+    ----------
+    probs_NC
+        The network's own probabilities, shape (N, C): all metrics and figures are of these, and can be compared with
+        those of the training and of runs without a temperature.
+    calibrated
+        Adds `temperature`, `loss_calibrated` and `calibration_error_calibrated`. The predictions are then those of
+        `tithe predict`, with these probabilities.
+    """
     names = [str(name) for name in labels.names]
     y_true_N = rows.labels
     ranking = metrics.one_vs_rest(y_true_N, probs_NC)
     result = scores(y_true_N, probs_NC, ranking, names, seed)
+    if calibrated:
+        result |= _calibrated_scores(y_true_N, calibrated)
     storage.write_json(folder / run_files.METRICS, result)
     write_table(folder / run_files.PER_CLASS, result["per_class"])
-    _write_predictions(folder / run_files.PREDICTIONS, rows, probs_NC, names)
+    _write_predictions(folder / run_files.PREDICTIONS, rows, probs_NC, names, calibrated)
     matrix_CC = np.array(result["confusion_matrix"])
     classification_figures.confusion_matrix(folder / "confusion_matrix.png", matrix_CC, names, normalised=False)
     classification_figures.confusion_matrix(
@@ -57,8 +79,17 @@ def write(folder: Path, rows: Labelled, probs_NC: Array, labels: LabelMap, seed:
     )
     class_curves.roc(folder / "roc_curve.png", y_true_N, probs_NC, ranking, names)
     class_curves.pr(folder / "pr_curve.png", y_true_N, probs_NC, ranking, names)
-    classification_figures.reliability(folder / "reliability.png", y_true_N, probs_NC)
+    shown = {"of the network": probs_NC, **({"calibrated": calibrated.probs_NC} if calibrated else {})}
+    classification_figures.reliability(folder / "reliability.png", y_true_N, shown)
     return result
+
+
+def _calibrated_scores(y_true_N: Array, calibrated: Calibrated) -> dict[str, float]:
+    return {
+        "temperature": calibrated.temperature,
+        "loss_calibrated": metrics.log_loss(y_true_N, calibrated.probs_NC),
+        "calibration_error_calibrated": metrics.calibration_error(y_true_N, calibrated.probs_NC),
+    }
 
 
 def write_table(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
@@ -69,19 +100,23 @@ def write_table(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
         table.writerows({key: storage.csv_cell(value) for key, value in line.items()} for line in lines)
 
 
-def _write_predictions(path: Path, rows: Labelled, probs_NC: Array, names: Sequence[str]) -> None:
+def _write_predictions(
+    path: Path, rows: Labelled, own_NC: Array, names: Sequence[str], calibrated: Calibrated | None
+) -> None:
     """Write label, prediction and the probability of every class of each row; `row` is its position in the data file.
 
     A column for each class, as in the files of `tithe predict`: it names its class without a second file, and readers
     that need a few columns, such as `tithe compare`, read only those.
     """
-    classes, best_N = np.array(names, dtype=object), probs_NC.argmax(axis=1)
+    probs_NC = calibrated.probs_NC if calibrated else own_NC
+    classes, best_N, each_N = np.array(names, dtype=object), own_NC.argmax(axis=1), np.arange(len(own_NC))
     columns = {
         "row": rows.ids,
         "label": classes[rows.labels],
         "predicted": classes[best_N],
         "probability": probs_NC.max(axis=1),
-        "probability_of_label": probs_NC[np.arange(len(best_N)), rows.labels],
+        "probability_of_label": probs_NC[each_N, rows.labels],
+        **({UNCALIBRATED: own_NC[each_N, rows.labels]} if calibrated else {}),
         **{class_column(name): probs_N for name, probs_N in zip(names, probs_NC.T, strict=True)},
     }
     with storage.atomic_file(path) as temporary:

@@ -162,7 +162,7 @@ class _FrozenRows:
             features = network.frozen_features(trained.model, key, examples, trained.accelerator)
         held_out = {run_files.TEST: splits.test, run_files.VALIDATION: splits.val, "train": split.train}
         part, rows = next((name, rows) for name, rows in held_out.items() if len(rows))
-        probs_MC = trained.probabilities(inputs.take(rows))
+        probs_MC = trained.task.probabilities(trained.outputs(inputs.take(rows)))  # of the head, without a temperature
         X_AD, labels, ids = features.values, splits.rows.labels, splits.rows.ids
         own = (np.asarray(X_AD[split.train]), labels[split.train], ids[split.train])
         return cls(*own, part, np.asarray(X_AD[rows]), labels[rows], probs_MC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ from tithe.arrays import Array
 from tithe.data import LabelMap
 from tithe.evaluate import classification
 from tithe.evaluate.authenticity import write_authenticity
+from tithe.evaluate.classification import Calibrated
 from tithe.metrics.calibration import Calibration, calibrate
+from tithe.metrics.temperature import Temperature
 from tithe.models.examples import Examples, GeneratorLabelled
 from tithe.storage.run_files import CALIBRATION, VALIDATION
 from tithe.tasks import Task
+
+logger = logging.getLogger("tithe")
 
 
 def write_results(
@@ -25,7 +30,7 @@ def write_results(
     outputs: Mapping[str, tuple[Examples, Array]],
     labels: LabelMap,
     seed: int,
-    calibration: Calibration | None = None,
+    calibration: Calibration | Temperature | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Write a folder for each part of the data; return the metrics by part.
 
@@ -34,15 +39,37 @@ def write_results(
     outputs
         By part: its examples, and the network's outputs for them.
     calibration
-        Source of the verdicts on real or fake; when unset, it is fitted on the validation part and written to `out`.
+        The temperature of a classifier, of which there is none when unset; or the source of a detector's verdicts,
+        which is fitted on the validation part and written to `out` when unset.
     """
     results: dict[str, dict[str, Any]] = {}
+    temperature = calibration if isinstance(calibration, Temperature) else None
+    calibration = calibration if isinstance(calibration, Calibration) else None
     for part, (examples, values) in outputs.items():
         probs_NC = task.probabilities(values)
-        results[part] = classification.write(out / part, examples, probs_NC, labels, seed)
+        calibrated = None
+        if temperature:
+            calibrated = Calibrated(temperature.temperature, task.probabilities(temperature.apply(values)))
+        results[part] = classification.write(out / part, examples, probs_NC, labels, seed, calibrated)
         if isinstance(examples, GeneratorLabelled):
             if part == VALIDATION and calibration is None and len(np.unique(examples.labels)) == 2:
                 calibration = calibrate(examples.labels, probs_NC[:, 1], task.run.images.error)
                 storage.write_json(out / CALIBRATION, calibration.to_dict())
             results[part]["authenticity"] = write_authenticity(out / part, examples, probs_NC[:, 1], calibration)
     return results
+
+
+def fit_temperature(out: Path, outputs: Mapping[str, tuple[Examples, Array]]) -> Temperature | None:
+    """Fit a classifier's temperature on the validation part, and write it to `out`.
+
+    None without validation rows, and for detectors, which have a calibration of their own.
+    """
+    if VALIDATION not in outputs:
+        logger.info("no validation rows: the probabilities are not calibrated")
+        return None
+    examples, values = outputs[VALIDATION]
+    if isinstance(examples, GeneratorLabelled):
+        return None
+    temperature = Temperature.fit(examples.labels, values)
+    storage.write_json(out / CALIBRATION, temperature.to_dict())
+    return temperature

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tithe.predict.inputs import TextInput, is_lines
 from tithe.predict.kept_columns import jsonable
-from tithe.predict.model import TrainedModel, load
+from tithe.predict.model import TrainedModel
+from tithe.predict.opening import load
 from tithe.predict.prediction import Prediction, class_column
 from tithe.predict.stream import Predictions, predict_stream
 from tithe.predict.writers import check_output, write

@@ -22,6 +22,7 @@ from tithe.data.readers import Unreadable
 from tithe.data.sources import Source
 from tithe.errors import InputError
 from tithe.predict import kept_columns
+from tithe.predict.prediction import TEXT
 
 logger = logging.getLogger("tithe")
 
@@ -33,7 +34,7 @@ class TextInput(NamedTuple):
     """Files of texts to predict: a path as `sources.find` takes it, the column of the texts, how they are written."""
 
     path: Path
-    text_column: str = "text"
+    text_column: str = TEXT
     layout: config.Layout = config.Layout()
 
 
@@ -46,9 +47,18 @@ class Input(NamedTuple):
 
 @dataclass(frozen=True)
 class Inputs:
-    """Texts in order, and the types of the columns that come with them; there are some only in the rows of a table."""
+    """Texts in order.
+
+    Attributes
+    ----------
+    text_column
+        The name that they have in a table.
+    kept
+        The types of the other columns of their rows, which only a table has.
+    """
 
     rows: Iterator[Input]
+    text_column: str = TEXT
     kept: pa.Schema = field(default_factory=lambda: pa.schema([]))
 
 
@@ -183,7 +193,8 @@ def _of_table(table: _Table) -> Inputs:
             missing[0],
         )
     schema = types.schema()
-    return Inputs((Input(_or_empty(text), kept_columns.row(kept, schema)) for text, kept in table.rows()), schema)
+    rows = (Input(_or_empty(text), kept_columns.row(kept, schema)) for text, kept in table.rows())
+    return Inputs(rows, table.text_column, schema)
 
 
 def _or_empty(text: object) -> str:

@@ -1,8 +1,8 @@
-"""A trained classifier, loaded from a checkpoint, which contains weights, tokenizer and labels."""
+"""A trained classifier, ready to predict; `opening` loads it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,22 +14,22 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from tithe import config, storage, tasks
+from tithe import config, storage
 from tithe.arrays import Array
-from tithe.checkpoints import locate, store
-from tithe.checkpoints.state import STATE
+from tithe.checkpoints import store
 from tithe.data import LabelMap
-from tithe.errors import InputError
 from tithe.metrics.calibration import Calibration
-from tithe.models import features, freeze, inference, network, padding, trial_pass
+from tithe.metrics.temperature import Temperature
+from tithe.models import features, inference, network
 from tithe.models.classifier import Classifier
-from tithe.models.examples import Batch, Encodable, Examples
+from tithe.models.examples import Batch, Encodable, Examples, Truncated
+from tithe.predict.abstention import Abstention
+from tithe.predict.abstention import load as load_abstention
 from tithe.predict.inputs import listed
-from tithe.predict.prediction import Prediction
+from tithe.predict.prediction import Prediction, answers
 from tithe.progress import Tick
 from tithe.storage import run_files
 from tithe.tasks import Task
-from tithe.train import devices
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class TrainedModel:
         Checkpoint that it was loaded from.
     exact
         Whether each input is predicted in a batch of its own, in float32; see `exactly`.
+    weights_file
+        File of weights that was loaded in place of the checkpoint's own; None if there is none.
     """
 
     model: nn.Module
@@ -56,6 +58,7 @@ class TrainedModel:
     accelerator: Accelerator
     folder: Path
     exact: bool = False
+    weights_file: Path | None = None
 
     def exactly(self) -> TrainedModel:
         """Return the same model with outputs that do not depend on other inputs, in any order or number.
@@ -114,28 +117,79 @@ class TrainedModel:
         outputs = inference.logits(reader, examples, at_once, autocast=self._autocast, tick=tick)
         return inference.finite(outputs, "the network's outputs")
 
+    def outputs_to_answer(self, examples: Examples, batch_size: int | None = None) -> tuple[Array, Array | None]:
+        """Return the outputs, and the embeddings that `abstention` reads; None if it reads none."""
+        if self.abstention and self.abstention.distance:
+            return self.outputs_and_embeddings(examples, batch_size)
+        return self.outputs(examples, batch_size), None
+
+    def outputs_and_embeddings(self, examples: Examples, batch_size: int | None = None) -> tuple[Array, Array]:
+        """Return the outputs, and the pooled states of the encoder, shape (N, D), of one pass; see `outputs`."""
+        model = self.model
+        assert isinstance(model, Classifier)
+        if self._is_on_features:
+            if not isinstance(examples, features.Features):
+                examples = features.computed(model, examples, self.accelerator, batch_size)
+            return self.outputs(examples, batch_size), np.asarray(examples.values[examples.rows])
+
+        def both(batch: Batch) -> torch.Tensor:
+            states_BD = model.embed(batch)
+            return torch.cat([model.head(states_BD).float(), states_BD.float()], dim=1)
+
+        cuts = inference.batches(examples, batch_size or self.rows_at_once)
+        values = inference.forward(model, both, examples, cuts, self._autocast)
+        outputs_NC, embeddings_ND = np.split(
+            inference.finite(values, "the network's outputs"), [len(self.labels)], axis=1
+        )
+        return outputs_NC, embeddings_ND
+
     def probabilities(
         self, examples: Examples, batch_size: int | None = None, tick: Tick = lambda rows: None
     ) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return class probabilities, shape (N, C); see `outputs`."""
-        return self.task.probabilities(self.outputs(examples, batch_size, tick))
+        """Return class probabilities, calibrated by the temperature if there is one, shape (N, C); see `outputs`."""
+        return self.calibrated(self.outputs(examples, batch_size, tick))
 
     def batch_probabilities(self, batch: Batch) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the class probabilities of one batch, shape (B, C)."""
         values_BC = inference.of_batch(self.model, self.model, batch, self._autocast)
-        inference.finite(values_BC, "the network's outputs")
-        return self.task.probabilities(values_BC)
+        return self.calibrated(inference.finite(values_BC, "the network's outputs"))
+
+    def calibrated(self, outputs: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the class probabilities of the network's outputs, shape (N, C), by the temperature if there is one."""
+        return self.task.probabilities(self.temperature.apply(outputs) if self.temperature else outputs)
+
+    @cached_property
+    def temperature(self) -> Temperature | None:
+        """The temperature of a classifier; None if the checkpoint has none or it belongs to other weights."""
+        saved = None if self.run.task == "image" else self._saved_calibration()
+        return None if saved is None else Temperature.from_dict(saved)
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """The calibration in the checkpoint; None if there is none or it belongs to other weights."""
+        """The calibration of a detector; None if the checkpoint has none or it belongs to other weights."""
+        saved = self._saved_calibration() if self.run.task == "image" else None
+        return None if saved is None else Calibration.from_dict(saved)
+
+    @cached_property
+    def abstention(self) -> Abstention | None:
+        """The rule by which answers are withheld; None if the checkpoint has none or it belongs to other weights."""
+        rule = load_abstention(self.folder, len(self.labels))
+        return rule if rule and self.has_own_weights else None
+
+    def _saved_calibration(self) -> dict[str, float] | None:
         path = self.folder / run_files.CALIBRATION
-        if not path.exists():
+        if not path.exists() or not self.has_own_weights:
             return None
-        calibrated_weights, weights = store.weights(self.folder), self.model.state_dict()
-        if not all(torch.equal(value.cpu(), calibrated_weights[name]) for name, value in weights.items()):
-            return None  # an epoch file is loaded with the calibration of its folder's best checkpoint
-        return Calibration.from_dict(storage.read_json(path))
+        saved: dict[str, float] = storage.read_json(path)
+        return saved
+
+    @cached_property
+    def has_own_weights(self) -> bool:
+        """Whether the weights are those of the checkpoint, and not those of another epoch's file beside it."""
+        if self.weights_file is None:
+            return True
+        weights = self.model.state_dict()  # a checkpoint of a head has no weights of its encoder
+        return all(torch.equal(weights[name].cpu(), value) for name, value in store.weights(self.folder).items())
 
     def predict(self, inputs: Iterable[str], batch_size: int | None = None, exact: bool = False) -> list[Prediction]:
         """Classify inputs; the predictions are in the same order.
@@ -166,115 +220,9 @@ class TrainedModel:
 
     def predict_examples(self, examples: Examples, batch_size: int | None = None) -> list[Prediction]:
         """Classify inputs that the task has made examples of; there is at least one."""
-        probs_NC = self.probabilities(examples, 1 if self.exact else batch_size)
-        names = [str(name) for name in self.labels.names]
-        return [
-            Prediction(
-                self.labels.names[int(p_C.argmax())],
-                float(p_C.max()),
-                dict(zip(names, map(float, p_C), strict=True)),
-            )
-            for p_C in probs_NC
-        ]
-
-
-def load(path: str | Path, device: str = "auto") -> TrainedModel:
-    """Load a run, a checkpoint, a folder of checkpoints (its best one), a file inside one, or a file of weights.
-
-    A checkpoint of an unfinished run may contain only a head; it is combined with the encoder it was trained on.
-
-    Raises
-    ------
-    InputError
-        There is no checkpoint, it is incomplete or not one of this version, its weights are NaN, or its encoder is
-        missing or has changed.
-    """
-    path = Path(storage.expand_home(str(path)))
-    single = locate.single_file(path)
-    weights = locate.load_single_file(single) if single else None
-    if single and path == single and not locate.has_checkpoint(path.parent):
-        raise InputError(f"{single} has no checkpoint beside it, which says what model it is of: pass a run directory")
-    folder = locate.find_best(path.parent if path == single else path)
-    if _is_replaced(folder):
-        raise InputError(f"{folder} is not the checkpoint that its run wrote: restore it, or pass another one")
-    progress = store.progress(folder)
-    run = config.parse(progress["config"], source=str(folder / STATE))
-    labels = LabelMap.load(folder / run_files.LABELS)
-    if weights is None:
-        weights = store.weights(folder)
-    _refuse_nan(weights, single or folder)
-    has_encoder = any(name.startswith("encoder.") for name in weights)
-    module = tasks.find(run.task)
-    task = module.restore(run, folder, progress["made_of"]["model"]) if has_encoder else module.open(run)
-    accelerator = devices.accelerator(device, run.train.precision)
-    model = task.build(len(labels), run.seed)
-    if accelerator.mixed_precision != "no" and isinstance(model, Classifier):
-        accelerator = _running(model, task, accelerator)
-    if single and not any(name.startswith("head.") for name in weights):
-        raise InputError(f"{single} has no weights of a complete classifier: pass {single.parent / run_files.BEST}")
-    if task.source:
-        _check_encoder(model, task, progress["made_of"])
-    try:
-        model.load_state_dict({**model.state_dict(), **weights})
-    except RuntimeError:
-        raise InputError(f"{single or folder} has no weights of this classifier: pass {folder}") from None
-    return TrainedModel(model.to(accelerator.device).eval(), task, labels, run, progress, accelerator, folder)
-
-
-def _running(model: Classifier, task: Task, accelerator: Accelerator) -> Accelerator:
-    """Return the accelerator, or one in float32 where the model can't be run in its precision, as its run did."""
-    batch = task.examples(padding.SHORT_AND_LONG).collate(np.arange(2))
-    with torch.no_grad():
-        if trial_pass.failure(model, batch, accelerator.autocast, accelerator.device) is None:
-            return accelerator
-    return devices.accelerator(accelerator.device.type, "no")
-
-
-def predict(
-    checkpoint: str | Path, inputs: Iterable[str], batch_size: int | None = None, exact: bool = False
-) -> list[Prediction]:
-    """Classify texts, or images by their paths, with a checkpoint; to predict more than once, `load` it.
-
-    See `load` for what a checkpoint is, and `TrainedModel.predict` for the other arguments, N inputs, and the N
-    predictions that are returned.
-
-    Raises
-    ------
-    InputError
-        The checkpoint is missing or damaged, or an input is not a text.
-
-    Examples
-    --------
-    >>> [prediction] = tithe.predict("runs/first", "what a film")
-    >>> prediction.label, prediction.probability, prediction.probabilities
-    >>> frame["predicted"] = [p.label for p in tithe.predict("runs/first", frame["text"])]
-    >>> pandas.DataFrame(p.columns() for p in tithe.predict("runs/first", frame["text"]))
-    """
-    return load(checkpoint).predict(inputs, batch_size, exact)
-
-
-def _is_replaced(folder: Path) -> bool:
-    """Return whether a checkpoint is in a finished run whose manifest vouches for another one in its place."""
-    folder = folder.absolute()
-    for home in folder.parents[:2]:
-        if all((home / name).is_file() for name in (run_files.CONFIG, run_files.DATA_REPORT)):
-            name = (folder / run_files.MANIFEST).relative_to(home).as_posix()
-            # A run that keeps its checkpoints outside its directory, behind a link, does not list them.
-            is_covered = name in storage.listed_files(home) or folder.resolve().is_relative_to(home.resolve())
-            if is_covered and storage.changed_files(home, [name]):
-                return True
-    return False
-
-
-def _refuse_nan(weights: Mapping[str, torch.Tensor], path: Path) -> None:
-    for name, value in weights.items():
-        if value.is_floating_point() and value.isnan().any():
-            raise InputError(f"the weights {name} in {path} are NaN: pass a checkpoint from before that")
-
-
-def _check_encoder(model: nn.Module, task: Task, made_of: dict[str, Any]) -> None:
-    sha256 = freeze.Proof.begin(model, "all").sha256
-    encoder = network.encoder_fingerprint(sha256, task.encoder_key())
-    if made_of.get("encoder") != encoder or made_of["model"] != task.fingerprint():
-        name = task.run.model.encoder
-        raise InputError(f"the encoder '{name}' is not the one that this head was trained on: restore it")
+        outputs, embeddings_ND = self.outputs_to_answer(examples, 1 if self.exact else batch_size)
+        probs_NC, rule = self.calibrated(outputs), self.abstention
+        nowhere_N = np.zeros(len(examples), dtype=bool)
+        abstained_N = rule.abstains(probs_NC, embeddings_ND) if rule else nowhere_N
+        truncated_N = examples.uncut > self.run.model.max_length if isinstance(examples, Truncated) else nowhere_N
+        return list(answers(self.labels.names, probs_NC, abstained_N, truncated_N))

@@ -17,8 +17,9 @@ from tithe.data.text import truncation
 from tithe.errors import InputError
 from tithe.models.examples import Truncated
 from tithe.predict.inputs import Input, Inputs, TextInput, open_inputs
-from tithe.predict.model import TrainedModel, load
-from tithe.predict.prediction import LABEL, PROBABILITY, TEXT, Prediction, kept_names, text_schema
+from tithe.predict.model import TrainedModel
+from tithe.predict.opening import load
+from tithe.predict.prediction import ABSTAINED, LABEL, PROBABILITY, Prediction, new_names, table_schema
 from tithe.predict.writers import Row, chunks
 
 logger = logging.getLogger("tithe")
@@ -86,18 +87,20 @@ def predict_stream(
 
 
 def _of_texts(model: TrainedModel, inputs: Inputs, batch_size: int | None) -> Predictions:
-    names = model.labels.names
-    renamed = kept_names(inputs.kept.names, names)
+    names, text = model.labels.names, inputs.text_column
+    columns = pa.schema([*inputs.kept, (text, pa.string())])
+    new = new_names(columns.names, names)
 
     def row(of: Input, prediction: Prediction) -> Row:
-        return {**{renamed[key]: value for key, value in of.kept.items()}, TEXT: of.text, **prediction.columns()}
+        return {**of.kept, text: of.text} | {new[key]: value for key, value in prediction.columns().items()}
+
+    def line(row: Row) -> str:
+        label = printable(row[new[LABEL]])
+        shown = f"none of these ({label})" if row[new[ABSTAINED]] else label
+        return f"{shown}\t{row[new[PROBABILITY]]:.4f}\t{printable(row[text])}"
 
     rows = (row(*pair) for pair in _predict_texts(model, inputs.rows, batch_size))
-    return Predictions(rows, text_schema(names, inputs.kept), _text_line)
-
-
-def _text_line(row: Row) -> str:
-    return f"{printable(row[LABEL])}\t{row[PROBABILITY]:.4f}\t{printable(row[TEXT])}"
+    return Predictions(rows, table_schema(names, columns), line)
 
 
 def _image_line(row: Row) -> str:

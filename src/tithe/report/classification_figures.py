@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from tithe.arrays import Array
 from tithe.report.canvas import canvas, draw_legend, save, short_name
 from tithe.report.palette import ACCENT, INK, LEAF, MUTED, RUST
 from tithe.report.unit_square import draw_reliability
+
+_COLORS = (ACCENT, LEAF)  # of the network itself, and calibrated
 
 # What `evaluate.write` draws, in the order in which a report shows it.
 PICTURES = ("confusion_matrix", "confusion_matrix_normalized", "roc_curve", "pr_curve", "reliability")
@@ -58,13 +60,16 @@ def _write_cells(axes: Axes, shown_CC: Array, matrix_CC: Array, normalised: bool
         axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8 if normalised else 9)
 
 
-def reliability(path: Path, y_true_N: Array, probs_NC: Array) -> None:
-    """Draw accuracy against confidence (Guo et al. 2017)."""
-    error = metrics.calibration_error(y_true_N, probs_NC)
+def reliability(path: Path, y_true_N: Array, probabilities: Mapping[str, Array]) -> None:
+    """Draw accuracy against confidence (Guo et al. 2017), for each of the named probabilities, shape (N, C)."""
     figure, axes = canvas(5.6, 5.0)
-    curve = metrics.reliability(y_true_N, probs_NC), {"color": ACCENT}
-    draw_reliability(axes, [curve], "confidence of the prediction", "share that is right")
-    axes.set_title(f"Calibration, expected error {error:.3f}")
+    curves = []
+    for (name, probs_NC), color in zip(probabilities.items(), _COLORS, strict=False):
+        label = f"{name}, expected error {metrics.calibration_error(y_true_N, probs_NC):.3f}"
+        curves.append((metrics.reliability(y_true_N, probs_NC), {"color": color, "label": label}))
+    draw_reliability(axes, curves, "confidence of the prediction", "share that is right")
+    axes.set_title("Calibration")
+    draw_legend(axes)
     save(figure, path)
 
 

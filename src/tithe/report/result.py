@@ -7,7 +7,10 @@ from typing import Any
 
 from tithe.report.html import Fact, Table, render
 
-SCORES = ("accuracy", "f1", "f1_weighted", "auc_roc", "auc_pr", "calibration_error", "rows")
+SCORES = (
+    *("accuracy", "f1", "f1_weighted", "auc_roc", "auc_pr", "calibration_error", "calibration_error_calibrated"),
+    *("abstained", "accuracy_answered", "rows"),
+)
 _PARTS = ("validation", "test", "data")
 
 

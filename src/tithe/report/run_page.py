@@ -29,6 +29,8 @@ _SCORES = {
     "auc_pr": "AUC-PR",
     "loss": "loss",
     "calibration_error": "calibration error",
+    "calibration_error_calibrated": "calibration error, calibrated",
+    "loss_calibrated": "loss, calibrated",
     "rows": "rows",
 }
 _AUTHENTICITY = {
@@ -110,7 +112,8 @@ def _epochs(count: int) -> str:
 
 def _scores(result: Json) -> Table:
     parts = [part for part in ("test", "validation") if part in result]
-    return Table(("", *parts), [(label, *(result[part][key] for part in parts)) for key, label in _SCORES.items()])
+    shown = {key: label for key, label in _SCORES.items() if key in result[parts[0]]}
+    return Table(("", *parts), [(label, *(result[part][key] for part in parts)) for key, label in shown.items()])
 
 
 def _classes(per_class: Sequence[Json]) -> Table:
@@ -257,6 +260,9 @@ def _circumstances(result: Json, environment: Json) -> Iterator[Fact]:
     yield "final weights, SHA-256", training["final_weights_sha256"]
     yield "split, SHA-256", training["split_sha256"]
     yield "parameters", f"{training['parameters']:,}, of which {training['parameters_trained']:,} were trained"
+    part = next(result[part] for part in run_files.PARTS if part in result)
+    if "authenticity" not in part:
+        yield "temperature of the probabilities", part.get("temperature", "none: no validation rows")
     if "freeze" in result:
         yield "encoder", result["freeze"]["verdict"]
     yield "precision", training["precision"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from tithe import storage
 from tithe.checkpoints import single_files, store, tensors
-from tithe.evaluate.results import write_results
+from tithe.evaluate.results import fit_temperature, write_results
 from tithe.progress import bar
 from tithe.report import classification_figures, run_page
 from tithe.report.result import scores_html
@@ -73,7 +73,8 @@ def _evaluate(session: Session) -> dict[str, Any]:
                 outputs[name] = examples, session.predict(session.model, examples, tick)
     if not session.is_main:
         return {}
-    return write_results(session.home, setup.task, outputs, setup.splits.labels, setup.run.seed)
+    temperature = fit_temperature(session.home, outputs)
+    return write_results(session.home, setup.task, outputs, setup.splits.labels, setup.run.seed, temperature)
 
 
 def _describe_training(session: Session, seconds: float, final_sha256: str) -> dict[str, Any]:

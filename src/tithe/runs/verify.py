@@ -34,7 +34,7 @@ def verify_run(home: Path) -> list[str]:
     if not (home / storage.MANIFEST).is_file():
         raise InputError(f"{home} has no {storage.MANIFEST}: pass the directory of a finished run, or a checkpoint")
     is_checkpoint = locate.is_checkpoint(home)
-    if bad := store.damaged_files(home) if is_checkpoint else _changed(home):
+    if bad := (store.damaged_files(home) if is_checkpoint else _changed(home)) or _changed_rules(home):
         raise TitheError(f"{home} has changed since it was written: {', '.join(bad)}")
     return [f"{home}: every file is unchanged", *(() if is_checkpoint else _freeze_proof(home))]
 
@@ -48,6 +48,12 @@ def _changed(home: Path) -> list[str]:
     elsewhere = [path for path in locate.all_in(home / run.checkpoint.dir) if not _is_inside(home, path)]
     outside = [f"{path}/{name}" for path in elsewhere for name in store.damaged_files(path)]
     return [*directory.unlisted_files(run, home), *outside]
+
+
+def _changed_rules(home: Path) -> list[str]:
+    """Return the damaged files of the rules of abstention, which were added to checkpoints later."""
+    rules = [path for path in home.rglob(run_files.ABSTENTION) if (path / storage.MANIFEST).is_file()]
+    return [f"{path.relative_to(home)}/{name}" for path in rules for name in storage.broken_files(path)]
 
 
 def _is_inside(home: Path, path: Path) -> bool:

@@ -15,6 +15,8 @@ from tithe.storage.leftovers import beside, moved_away
 from tithe.storage.recording import note, recording
 
 MANIFEST = "manifest.json"
+# A folder that is added to a finished one later, and has a manifest of its own.
+ADDED = "abstention"
 NOT_LISTED = " (not in the manifest)"  # what is said of a file that the manifest does not name
 
 
@@ -134,11 +136,20 @@ def changed_files(folder: Path, names: Iterable[str]) -> list[str]:
 
 
 def unlisted_files(folder: Path, paths: Iterable[Path]) -> list[str]:
-    """Return the files under some paths in a folder that its manifest does not name, except hidden ones."""
+    """Return the files under some paths in a folder that its manifest does not name, except hidden ones.
+
+    Those of a folder that was added later do not count: its own manifest vouches for them, where they are read.
+    """
     listed = {*listed_files(folder), MANIFEST}
     found = {file for path in paths for file in (path, *path.rglob("*")) if file.is_file() or file.is_symlink()}
     names = sorted(file.relative_to(folder).as_posix() for file in found)
-    return [f"{name}{NOT_LISTED}" for name in names if name not in listed and "/." not in f"/{name}"]
+    unknown = [name for name in names if name not in listed and "/." not in f"/{name}"]
+    return [f"{name}{NOT_LISTED}" for name in unknown if not _is_added(folder / name)]
+
+
+def _is_added(file: Path) -> bool:
+    folder = file.parent
+    return folder.name == ADDED and (folder / MANIFEST).is_file() and not folder.is_symlink()
 
 
 def _is_intact(folder: Path, name: str, expected: str) -> bool:

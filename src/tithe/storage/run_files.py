@@ -17,6 +17,7 @@ METRICS, REPORT, LEARNING_CURVES, CALIBRATION = "metrics.json", "report.html", "
 FREEZE_PROOF, MANIFEST = freeze_proof.FILE, folders.MANIFEST
 # In the folder of a part, besides its METRICS and figures.
 PER_CLASS, PREDICTIONS = "per_class.csv", "predictions.parquet"
+UNCALIBRATED = "uncalibrated_probability_of_label"  # a column of PREDICTIONS where there is a temperature
 AUTHENTICITY, PER_GENERATOR = "authenticity.json", "per_generator.csv"
 # The documented single files: state dicts, label maps and the tokenizer (`checkpoint.single_files`).
 BEST, FINAL, HEAD = "best_model.pt", "final_model.pt", "classifier_head.pt"
@@ -27,6 +28,9 @@ LATEST, EPOCH_HISTORY, NUMBERED = "latest_model.pt", "training_history.json", "c
 TENSORBOARD, NEPTUNE, MLFLOW, CLEARML = TRACKERS = "tensorboard", ".neptune", "mlflow.json", "clearml"
 # Default folder of the checkpoints.
 CHECKPOINTS = "checkpoints"
+
+# In a checkpoint, added after the run.
+ABSTENTION = folders.ADDED
 
 # Of the process that writes the directory; a killed one may leave it. It is not a part of the run.
 LOCK = locks.LOCK
