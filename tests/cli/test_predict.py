@@ -151,8 +151,12 @@ def test_another_text_column_can_be_named(trained: Trained, run: Run, tmp_path: 
 @pytest.mark.parametrize(
     ("source", "target", "says"),
     [
-        ("in.csv", "out.xlsx", "can't write '.xlsx' files: choose one of .csv, .json, .jsonl, .parquet"),
-        ("in.csv", "out", "can't write '' files"),
+        (
+            "in.csv",
+            "out.xlsx",
+            "can't write '.xlsx' files: choose one of .csv, .json, .jsonl, .ndjson, .parq",
+        ),
+        ("in.csv", "out.csv.xz", "can't write '.xz' files"),
         ("in.xlsx", "out.csv", "no reader for '.xlsx' files"),
         ("nowhere.txt", "out.csv", "no input file"),
         ("nowhere.csv", "out.csv", "no (input|data) file"),

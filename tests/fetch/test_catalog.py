@@ -143,7 +143,9 @@ def build_wheel(*args, **kwargs): raise SystemExit("nothing may be built")
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match="unknown data set 'review': did you mean 'reviews'"):
         catalog.fetch("review")
-    with pytest.raises(InputError, match="choose one of clothing_fit, imdb, packages_en, packages_ru, reut"):
+    with pytest.raises(
+        InputError, match="choose one of clothing_fit, imdb, newsgroups, packages_en, pack"
+    ):
         catalog.fetch("zzz")
 
 

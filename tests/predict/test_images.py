@@ -22,7 +22,7 @@ from tithe import config, pipeline
 from tithe.errors import InputError
 from tithe.imaging import crops, decode
 from tithe.metrics.calibration import Calibration
-from tithe.predict import TextInput, TrainedModel, images, load, predict_stream, writers
+from tithe.predict import Answering, TextInput, TrainedModel, images, load, predict_stream, writers
 from tithe.predict.images import score_images
 
 Tithe = Callable[..., tuple[Any, str, list[str]]]
@@ -77,7 +77,7 @@ def score_by_hand(model: TrainedModel, path: Path) -> float:
 @pytest.mark.parametrize("more", [{"text_column": "review"}, {"layout": config.Layout(delimiter=";")}])
 def test_options_for_files_of_texts_are_refused(home: Path, root: Path, more: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"--text-column, --delimiter, .* are for texts: leave them out"):
-        predict_stream(home / "best_model.pt", None, TextInput(root / "real", **more), None)
+        predict_stream(load(home / "best_model.pt"), None, TextInput(root / "real", **more), Answering())
 
 
 def test_the_batch_size_of_the_command_is_that_of_images_too(
@@ -91,7 +91,7 @@ def test_the_batch_size_of_the_command_is_that_of_images_too(
         return real(self, batch)
 
     monkeypatch.setattr(TrainedModel, "batch_probabilities", spy)
-    rows = predict_stream(home / "best_model.pt", None, TextInput(root / "real"), 3).rows
+    rows = predict_stream(load(home / "best_model.pt"), None, TextInput(root / "real"), Answering(batch_size=3)).rows
     count = len(list(rows))
     assert sum(sizes) == count > 3 and sizes[0] == max(sizes) == 3
 
@@ -221,7 +221,10 @@ BAD: list[tuple[list[str], str]] = [
     (["EMPTY"], "contains no files: pass a folder of images"),
     (["IMAGE", "EMPTY"], "contains no files: pass a folder of images"),
     ([], "no images: give files or folders after the checkpoint, or --input FOLDER"),
-    (["IMAGE", "-o", "scores.xlsx"], "can't write '.xlsx' files: choose one of .csv, .json, .jsonl, .parquet"),
+    (
+        ["IMAGE", "-o", "scores.xlsx"],
+        "can't write '.xlsx' files: choose one of .csv, .json, .jsonl, .ndjson, .parq",
+    ),
     (["IMAGE", "--input", "EMPTY"], "pass texts or --input, not both"),
 ]
 

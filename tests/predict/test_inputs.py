@@ -70,10 +70,11 @@ def test_other_columns_keep_their_types_over_a_whole_file(tmp_path: Path) -> Non
     file = tmp_path / "in.jsonl"
     file.write_text('{"id": 1, "text": "a", "n": 1}\n{"id": 2, "text": "b", "n": 1.5, "m": "x"}\n')
     inputs = open_inputs(None, TextInput(file))
-    assert inputs.kept == pa.schema([("id", pa.int64()), ("n", pa.float64()), ("m", pa.string())])
-    assert [(one.text, dict(one.kept)) for one in inputs.rows] == [
-        ("a", {"id": 1, "n": 1.0, "m": None}),
-        ("b", {"id": 2, "n": 1.5, "m": "x"}),
+    kinds = {"id": pa.int64(), "text": pa.string(), "n": pa.float64(), "m": pa.string()}
+    assert inputs.columns == pa.schema(kinds)
+    assert [dict(one.columns) for one in inputs.rows] == [
+        {"id": 1, "text": "a", "n": 1.0, "m": None},
+        {"id": 2, "text": "b", "n": 1.5, "m": "x"},
     ]
 
 
@@ -96,7 +97,7 @@ def test_columns_without_one_type_are_text(
     file, out = tmp_path / "in.jsonl", tmp_path / "out.parquet"
     file.write_text("".join(f'{{"text": "t", "\\ud800": 1, {row[1:]}\n' for row in rows))
     inputs = open_inputs(None, TextInput(file))
-    values = [dict(one.kept) for one in inputs.rows]
-    assert inputs.kept.field("a").type == pa.string() and [row["a"] for row in values] == kept
-    pq.write_table(pa.Table.from_pylist(values, inputs.kept), out)
-    assert pq.read_table(out).to_pylist() == [{"?": 1, "a": value} for value in kept]
+    values = [dict(one.columns) for one in inputs.rows]
+    assert inputs.columns.field("a").type == pa.string() and [row["a"] for row in values] == kept
+    pq.write_table(pa.Table.from_pylist(values, inputs.columns), out)
+    assert pq.read_table(out).to_pylist() == [{"text": "t", "?": 1, "a": value} for value in kept]

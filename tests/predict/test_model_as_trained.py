@@ -15,7 +15,7 @@ from support.photographs import train, twins, without_pictures
 from support.texts import make_texts, write_rows
 from tithe import config, pipeline, storage
 from tithe.evaluate.checkpoint import Evaluation, evaluate_checkpoint
-from tithe.predict import TextInput, load, predict_stream
+from tithe.predict import Answering, TextInput, load, predict_stream
 from tithe.predict.images import score_images
 from tithe.storage import cache
 from tithe.train import devices
@@ -88,7 +88,7 @@ def test_the_same_texts_have_the_same_predictions(
         path = write_rows(tmp_path / f"{part}.parquet", texts, labels)
         other = predicted(evaluated(home, tmp_path / "other", dataset_path=str(path)), "data")
         assert other.drop_columns("row").equals(own.drop_columns("row"))
-        stream = predict_stream(home, None, TextInput(path), None).rows
+        stream = predict_stream(load(home, "cpu"), None, TextInput(path), Answering()).rows
         assert [row["probability"] for row in stream] == own["probability"].to_pylist()
 
 
@@ -112,7 +112,7 @@ def test_a_head_on_features_is_evaluated_on_the_features_that_it_was_trained_on_
     # With labels and without.
     found = predicted(evaluated(home, tmp_path / "other", dataset_path=str(path)), "data")["probability"].to_pylist()
     assert probabilities(home, texts) == found
-    stream = predict_stream(home, None, TextInput(path), None).rows
+    stream = predict_stream(load(home, "cpu"), None, TextInput(path), Answering()).rows
     assert [row["probability"] for row in stream] == found
 
 

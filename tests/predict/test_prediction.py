@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tithe.predict.prediction import Prediction, answers, new_names, table_schema
+from tithe.predict.prediction import Prediction, answers, new_names, own_columns
 
 OWN = ["label", "probability", "abstained", "truncated", "p_no", "p_yes"]
 
@@ -33,17 +33,25 @@ def test_an_answer_has_the_same_values_in_json_and_in_columns() -> None:
     ],
 )
 def test_the_columns_of_the_input_keep_their_names(taken: list[str], renamed: dict[str, str]) -> None:
-    new = new_names(taken, ["no", "yes"])
+    new = new_names(taken, own_columns(["no", "yes"]).names)
     assert new == {name: renamed.get(name, name) for name in OWN}
     assert len({*taken, *new.values()}) == len(taken) + len(OWN)
 
 
 @pytest.mark.parametrize(("names", "label"), [([2, 10], pa.int64()), (["2", "b"], pa.string())])
-def test_a_table_has_the_columns_of_the_input_first(names: list[int | str], label: pa.DataType) -> None:
-    kept = pa.schema([("probability", pa.string()), ("text", pa.string())])
-    schema = table_schema(names, kept)
-    assert schema.names[:4] == ["probability", "text", "label", "predicted_probability"]
-    assert [schema.field(name).type for name in ("probability", "label", "abstained", "truncated")] == [
-        *(pa.string(), label, pa.bool_(), pa.bool_())
-    ]
-    assert schema.field("predicted_probability").type == pa.float64()
+def test_columns_have_the_types_of_their_values(names: list[int | str], label: pa.DataType) -> None:
+    [prediction] = answers(names, np.array([[0.25, 0.75]]), np.array([False]), np.array([False]))
+    for top_k in (None, 1, 2, 9):
+        columns, schema = prediction.columns(top_k), own_columns(names, top_k)
+        assert list(columns) == schema.names
+        assert pa.Table.from_pylist([columns], schema).to_pylist() == [columns]
+        assert schema.field("label").type == label
+
+
+def test_the_most_probable_classes_are_named_in_order() -> None:
+    off = np.array([False])
+    [prediction] = answers([10, 2, 30], np.array([[0.3, 0.3, 0.4]]), off, off)
+    columns = prediction.columns(3)
+    assert [columns[name] for name in ("label", "label_2", "label_3")] == [30, 10, 2], "of equal ones the first"
+    assert [columns[name] for name in ("probability", "probability_2", "probability_3")] == [0.4, 0.3, 0.3]
+    assert list(prediction.columns(1)) == ["label", "probability", "abstained", "truncated"]

@@ -49,7 +49,6 @@ def test_accumulated_batches_change_nothing_but_the_pairs(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_pictures(monkeypatch)
-    with_little_detector(monkeypatch)
     weights = {"ranking_weight": 0.0, "epochs": 1}
     whole = train(root, tmp_path / "whole", **weights).home
     parts = train(root, tmp_path / "parts", batch_size=4, gradient_accumulation_steps=2, **weights).home
@@ -77,5 +76,5 @@ def test_a_photograph_that_goes_during_training_is_one_line(tmp_path: Path, monk
 
 def test_it_learns(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without_pictures(monkeypatch)
-    flags = {"warmup_epochs": 1, "lr": 0.002, "batch_size": 4, "augment": "none", "fast_mode": True}
+    flags = {"warmup_epochs": 1, "lr": 0.002, "batch_size": 4, "augment": "none", "full_mode": True}
     assert train(root, tmp_path / "out", **flags).scores["validation"]["authenticity"]["auc"] > 0.9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -126,7 +127,12 @@ def predict(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", parser=path, help="Parquet, CSV, JSON or JSONL file to write.")
+        Path | None,
+        typer.Option(
+            *("--output", "-o"),
+            parser=path,
+            help="Parquet, CSV, TSV, JSON or JSONL file; or a folder, for a file like each input file.",
+        ),
     ] = None,
     text_column: Annotated[
         str | None, typer.Option(help="Column of the texts in the input file; text when unset.")
@@ -138,12 +144,27 @@ def predict(
         int | None,
         typer.Option(min=1, max=1 << 20, help="Texts or images per batch; as in the run's own evaluation when unset."),
     ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(min=1, help="Name the K most probable classes, instead of the probability of each class."),
+    ] = None,
     exact: Exact = False,
     as_json: AsJson = False,
 ) -> None:
     """Classify texts, with the probability of every class; or score images, real or fake."""
     from tithe import config
-    from tithe.predict import TextInput, check_output, is_lines, jsonable, predict_stream, write
+    from tithe.predict import (
+        Answering,
+        TextInput,
+        check_output,
+        is_folder,
+        is_lines,
+        jsonable,
+        load,
+        predict_files,
+        predict_stream,
+        write,
+    )
 
     if texts and source:
         raise InputError("pass texts or --input, not both")
@@ -159,14 +180,23 @@ def predict(
         echo("--json has no effect: the predictions go to --output", err=True)
     if source and output and source.resolve() == output.resolve():
         raise InputError(f"--output {output} would overwrite the input: choose another name")
-    if output:
+    if output and source is None and is_folder(output):
+        raise InputError(f"--output {output} is a folder, for predictions of files: pass --input, or a file to write")
+    if output and not is_folder(output):
         check_output(output)
     written = config.section(config.Layout, layout(delimiter, encoding, column_names), "tithe predict")
     if source is None and written != config.Layout():
         raise InputError("--delimiter, --encoding and --column-names are for a file: pass one with --input")
-    given = TextInput(source, text_column or "text", written) if source else None
+    given, how = TextInput(source, text_column or "text", written) if source else None, Answering(batch_size, top_k)
     with quiet_libraries():
-        predictions = predict_stream(checkpoint, texts, given, batch_size, exact)
+        model = load(checkpoint).exactly() if exact else load(checkpoint)
+        if given and output and model.run.task != "image":
+            begun = time.monotonic()
+            count = predict_files(model, given, output, how)
+            rate = count / max(time.monotonic() - begun, 1e-9)
+            echo(f"{count} predictions in {output}: {rate:.0f} texts a second", err=True)
+            return
+        predictions = predict_stream(model, texts, given, how)
         if output:
             count = write(output, predictions.rows, predictions.schema)
             echo(f"{count} predictions in {output}", err=True)

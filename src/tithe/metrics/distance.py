@@ -57,4 +57,5 @@ class ClassDistance:
 
 def _units(embeddings_ND: Array) -> Array:
     values_ND = np.asarray(embeddings_ND, dtype=np.float64)
-    return values_ND / np.linalg.norm(values_ND, axis=1, keepdims=True).clip(1e-12)
+    units_ND: Array = values_ND / np.linalg.norm(values_ND, axis=1, keepdims=True).clip(1e-12)
+    return units_ND

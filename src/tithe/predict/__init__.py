@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from tithe.predict.files import predict_files
 from tithe.predict.inputs import TextInput, is_lines
 from tithe.predict.kept_columns import jsonable
 from tithe.predict.model import TrainedModel
 from tithe.predict.opening import load
 from tithe.predict.prediction import Prediction, class_column
-from tithe.predict.stream import Predictions, predict_stream
-from tithe.predict.writers import check_output, write
+from tithe.predict.stream import Answering, Predictions, predict_stream
+from tithe.predict.writers import check_output, is_folder, write
 
 __all__ = [
+    "Answering",
     "Prediction",
     "Predictions",
     "TextInput",
     "TrainedModel",
     "check_output",
     "class_column",
+    "is_folder",
     "is_lines",
     "jsonable",
     "load",
+    "predict_files",
     "predict_stream",
     "write",
 ]

@@ -6,8 +6,9 @@ import itertools
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from tithe.data import compressed, sources
 from tithe.data.clean import clean_text, why_not_text
 from tithe.data.labels import storable
 from tithe.data.readers import Unreadable
-from tithe.data.sources import Source
+from tithe.data.sources import File, Source
 from tithe.errors import InputError
 from tithe.predict import kept_columns
 from tithe.predict.prediction import TEXT
@@ -39,10 +40,17 @@ class TextInput(NamedTuple):
 
 
 class Input(NamedTuple):
-    """A text, and the other columns of its row."""
+    """A text, and all columns of its row, of which the text may be the only one."""
 
     text: str
-    kept: Mapping[str, object] = {}
+    columns: Mapping[str, object]
+
+
+class Part(NamedTuple):
+    """The rows of one file, read from its beginning by each call; or those of a stream, which can be read once."""
+
+    file: Path | None
+    rows: Callable[[], Iterator[Input]]
 
 
 @dataclass(frozen=True)
@@ -51,15 +59,28 @@ class Inputs:
 
     Attributes
     ----------
+    parts
+        One for each file; one for a stream.
     text_column
-        The name that they have in a table.
-    kept
-        The types of the other columns of their rows, which only a table has.
+        The name that the texts have in a table.
+    columns
+        The names and types of all columns.
+    count
+        Number of the texts; None for a stream.
+    content
+        The files whose bytes are the texts; none for a stream.
     """
 
-    rows: Iterator[Input]
+    parts: tuple[Part, ...]
     text_column: str = TEXT
-    kept: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    columns: pa.Schema = field(default_factory=lambda: pa.schema([(TEXT, pa.string())]))
+    count: int | None = None
+    content: tuple[Path, ...] = ()
+
+    @property
+    def rows(self) -> Iterator[Input]:
+        """The rows of all parts."""
+        return itertools.chain.from_iterable(part.rows() for part in self.parts)
 
 
 def listed(inputs: Iterable[object], paths: bool = False) -> list[str]:
@@ -108,16 +129,29 @@ def open_inputs(texts: list[str] | None, source: TextInput | None) -> Inputs:
         There is no input, a row of a file is unreadable, or a folder has no files of texts.
     """
     if texts:
-        return Inputs(Input(_decoded(text)) for text in texts)
+        return _of_stream(map(_decoded, texts))
     if source is None:
-        return Inputs(map(Input, _lines(_standard_input())))
+        return _of_stream(_lines(_standard_input()))
     if is_lines(source.path):
-        return Inputs(map(Input, _lines_of_file(source)))
+        return _of_lines(source)
     if source.path.is_dir() and not sources.has_parts(source.path):  # plain text among pictures is a note
         cure = f"pass a file of texts, or a pattern such as '{source.path}/*.txt'"
         problem = f"is a folder without {sources.FORMATS}, and the checkpoint classifies texts"
         raise InputError(f"{source.path} {problem}: {cure}")
     return _of_table(_Table(sources.find(source.path, None, source.layout), source.text_column))
+
+
+def _of_stream(texts: Iterable[str]) -> Inputs:
+    return Inputs((Part(None, lambda: map(_alone, texts)),))
+
+
+def _alone(text: str) -> Input:
+    return Input(text, {TEXT: text})
+
+
+def _of_lines(source: TextInput) -> Inputs:
+    part = Part(source.path, lambda: map(_alone, _lines_of_file(source)))
+    return Inputs((part,), count=sum(1 for _ in part.rows()), content=(source.path,))
 
 
 def is_lines(path: Path) -> bool:
@@ -162,39 +196,47 @@ class _Table:
     source: Source
     text_column: str
 
-    def rows(self) -> Iterator[tuple[object, Mapping[str, object]]]:
-        """Yield each row's text as it is in its file, and its other columns if the reader gives them."""
-        for file in self.source.files:
-            texts = (text for rows in self.source.read(file, self.text_column, None) for text, _ in rows)
-            if not self.source.has_records:
-                yield from zip(texts, itertools.repeat({}))
-                continue
-            records = (record for rows in self.source.records(file) for record in rows)
-            for text, record in zip(texts, records, strict=True):
-                others = record if isinstance(record, Mapping) else {}
-                yield text, {storable(key): value for key, value in others.items() if key != self.text_column}
+    def rows(self, file: File) -> Iterator[tuple[object, Mapping[str, object]]]:
+        """Yield each row's text as it is in its file, and its columns if the reader gives them."""
+        texts = (text for rows in self.source.read(file, self.text_column, None) for text, _ in rows)
+        if not self.source.has_records:
+            yield from zip(texts, itertools.repeat({}))
+            return
+        records = (record for rows in self.source.records(file) for record in rows)
+        for text, record in zip(texts, records, strict=True):
+            columns = record if isinstance(record, Mapping) else {}
+            yield text, {name if name == self.text_column else storable(name): columns[name] for name in columns}
+
+    def inputs(self, file: File, schema: pa.Schema) -> Iterator[Input]:
+        """Yield each row with all columns of the schema; a missing text is an empty one."""
+        row = kept_columns.row_of(schema)
+        for text, columns in self.rows(file):
+            text = _or_empty(text)
+            yield Input(text, row({**columns, self.text_column: text}))
 
 
 def _of_table(table: _Table) -> Inputs:
     """Look at every row before the first is predicted: predictions that end halfway are of no use."""
-    missing, types = [], kept_columns.Types()
-    for row, (text, kept) in enumerate(table.rows()):
+    missing, first_missing, count, types = 0, 0, 0, kept_columns.Types()
+    for text, columns in itertools.chain.from_iterable(map(table.rows, table.source.files)):
         if isinstance(text, Unreadable):
-            problem = f"{text.place(row)} is unreadable, '{clean_text(text)[:_EXCERPT]}'"
+            problem = f"{text.place(count)} is unreadable, '{clean_text(text)[:_EXCERPT]}'"
             cure = "; a text with a delimiter, a quote or a line break needs quotes around it" if text.line else ""
             raise InputError(f"{table.source.path}: {problem}: repair or remove it{cure}")
         if why_not_text(text):
-            missing.append(row)
-        types.add(kept)
+            missing, first_missing = missing + 1, first_missing if missing else count
+        types.add({**columns, table.text_column: ""})
+        count += 1
     if missing:
         logger.warning(
             "%s: %d of %s %s no text, the first is row %d: predicted as an empty text",
-            *(table.source.path, len(missing), counted(row + 1, "row"), "has" if len(missing) == 1 else "have"),
-            missing[0],
+            *(table.source.path, missing, counted(count, "row"), "has" if missing == 1 else "have", first_missing),
         )
     schema = types.schema()
-    rows = (Input(_or_empty(text), kept_columns.row(kept, schema)) for text, kept in table.rows())
-    return Inputs(rows, table.text_column, schema)
+    if table.text_column not in schema.names:  # no rows
+        schema = schema.append(pa.field(table.text_column, pa.string()))
+    parts = tuple(Part(file.path, partial(table.inputs, file, schema)) for file in table.source.files)
+    return Inputs(parts, table.text_column, schema, count, table.source.content)
 
 
 def _or_empty(text: object) -> str:

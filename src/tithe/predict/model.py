@@ -117,27 +117,31 @@ class TrainedModel:
         outputs = inference.logits(reader, examples, at_once, autocast=self._autocast, tick=tick)
         return inference.finite(outputs, "the network's outputs")
 
-    def outputs_to_answer(self, examples: Examples, batch_size: int | None = None) -> tuple[Array, Array | None]:
+    def outputs_to_answer(
+        self, examples: Examples, batch_size: int | None = None, tick: Tick = lambda rows: None
+    ) -> tuple[Array, Array | None]:
         """Return the outputs, and the embeddings that `abstention` reads; None if it reads none."""
         if self.abstention and self.abstention.distance:
-            return self.outputs_and_embeddings(examples, batch_size)
-        return self.outputs(examples, batch_size), None
+            return self.outputs_and_embeddings(examples, batch_size, tick)
+        return self.outputs(examples, batch_size, tick), None
 
-    def outputs_and_embeddings(self, examples: Examples, batch_size: int | None = None) -> tuple[Array, Array]:
+    def outputs_and_embeddings(
+        self, examples: Examples, batch_size: int | None = None, tick: Tick = lambda rows: None
+    ) -> tuple[Array, Array]:
         """Return the outputs, and the pooled states of the encoder, shape (N, D), of one pass; see `outputs`."""
         model = self.model
         assert isinstance(model, Classifier)
         if self._is_on_features:
             if not isinstance(examples, features.Features):
                 examples = features.computed(model, examples, self.accelerator, batch_size)
-            return self.outputs(examples, batch_size), np.asarray(examples.values[examples.rows])
+            return self.outputs(examples, batch_size, tick), np.asarray(examples.values[examples.rows])
 
         def both(batch: Batch) -> torch.Tensor:
             states_BD = model.embed(batch)
             return torch.cat([model.head(states_BD).float(), states_BD.float()], dim=1)
 
         cuts = inference.batches(examples, batch_size or self.rows_at_once)
-        values = inference.forward(model, both, examples, cuts, self._autocast)
+        values = inference.forward(model, both, examples, cuts, self._autocast, tick)
         outputs_NC, embeddings_ND = np.split(
             inference.finite(values, "the network's outputs"), [len(self.labels)], axis=1
         )
@@ -218,9 +222,11 @@ class TrainedModel:
         texts = listed(inputs, paths=self.run.task == "image")
         return model.predict_examples(self.task.examples(texts), batch_size) if texts else []
 
-    def predict_examples(self, examples: Examples, batch_size: int | None = None) -> list[Prediction]:
+    def predict_examples(
+        self, examples: Examples, batch_size: int | None = None, tick: Tick = lambda rows: None
+    ) -> list[Prediction]:
         """Classify inputs that the task has made examples of; there is at least one."""
-        outputs, embeddings_ND = self.outputs_to_answer(examples, 1 if self.exact else batch_size)
+        outputs, embeddings_ND = self.outputs_to_answer(examples, 1 if self.exact else batch_size, tick)
         probs_NC, rule = self.calibrated(outputs), self.abstention
         nowhere_N = np.zeros(len(examples), dtype=bool)
         abstained_N = rule.abstains(probs_NC, embeddings_ND) if rule else nowhere_N

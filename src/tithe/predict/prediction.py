@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -41,11 +42,19 @@ class Prediction(NamedTuple):
     abstained: bool
     truncated: bool
 
-    def columns(self) -> dict[str, Label | float | bool]:
-        """Return the columns of a table: as in JSON, but with a column `p_CLASS` for the probability of each class."""
-        classes = {class_column(name): value for name, value in self.probabilities.items()}
-        own = {PROBABILITY: self.probability, ABSTAINED: self.abstained, TRUNCATED: self.truncated}
-        return {LABEL: self.label, **own, **classes}
+    def columns(self, top_k: int | None = None) -> dict[str, Label | float | bool]:
+        """Return the columns of a table, those of `own_columns`."""
+        own = {LABEL: self.label, PROBABILITY: self.probability, ABSTAINED: self.abstained, TRUNCATED: self.truncated}
+        if top_k is None:
+            return own | {class_column(name): value for name, value in self.probabilities.items()}
+        kind = type(self.label)  # the names in `probabilities` are text
+        for rank, name in enumerate(self.best(top_k)[1:], start=2):
+            own |= {f"{LABEL}_{rank}": kind(name), f"{PROBABILITY}_{rank}": self.probabilities[name]}
+        return own
+
+    def best(self, top_k: int) -> list[str]:
+        """Return the names of the most probable classes; of equal ones the first."""
+        return heapq.nlargest(top_k, self.probabilities, key=self.probabilities.__getitem__)
 
 
 def answers(names: Sequence[Label], probs_NC: Array, abstained_N: Array, truncated_N: Array) -> Iterator[Prediction]:
@@ -67,24 +76,28 @@ def answers(names: Sequence[Label], probs_NC: Array, abstained_N: Array, truncat
         yield Prediction(names[best], float(p_C[best]), by_name, bool(abstained), bool(truncated))
 
 
-def table_schema(names: Sequence[Label], kept: pa.Schema) -> pa.Schema:
-    """Return the columns of a table of predictions: those of the input, unchanged, and `Prediction.columns`.
+def own_columns(names: Sequence[Label], top_k: int | None = None) -> pa.Schema:
+    """Return the columns that predictions add to a table.
 
     Parameters
     ----------
     names
-        The classes.
-    kept
-        The columns of the input, that of the texts included.
+        The C classes.
+    top_k
+        How many classes to name, in columns `label_2`, `probability_2` and so on; a column `p_CLASS` for each class
+        when unset.
     """
     label = pa.int64() if all(isinstance(name, int) for name in names) else pa.string()
-    kinds = {LABEL: label, ABSTAINED: pa.bool_(), TRUNCATED: pa.bool_()}
-    new = new_names(kept.names, names)
-    return pa.schema([*kept, *((new[column], kinds.get(column, pa.float64())) for column in new)])
+    kinds = {LABEL: label, PROBABILITY: pa.float64(), ABSTAINED: pa.bool_(), TRUNCATED: pa.bool_()}
+    if top_k is None:
+        kinds |= dict.fromkeys(map(class_column, names), pa.float64())
+    for rank in range(2, min(top_k or 0, len(names)) + 1):
+        kinds |= {f"{LABEL}_{rank}": label, f"{PROBABILITY}_{rank}": pa.float64()}
+    return pa.schema(kinds)
 
 
-def new_names(taken: Iterable[str], names: Sequence[Label]) -> dict[str, str]:
-    """Return the name in a table of each column of `Prediction.columns`; columns of the input keep theirs.
+def new_names(taken: Iterable[str], own: Iterable[str]) -> dict[str, str]:
+    """Return the name in a table of each column of predictions; columns of the input keep theirs.
 
     Where the input has a `label`, such as the true one, the new column is `predicted_label`, then `predicted_label_2`.
 
@@ -92,11 +105,11 @@ def new_names(taken: Iterable[str], names: Sequence[Label]) -> dict[str, str]:
     ----------
     taken
         Names of the input's columns.
-    names
-        The classes.
+    own
+        Names of `own_columns`.
     """
-    used, new = set(taken), dict[str, str]()
-    for column in (LABEL, PROBABILITY, ABSTAINED, TRUNCATED, *map(class_column, names)):
+    used, new = set(taken), {}
+    for column in own:
         name, number = column, 1
         while name in used:
             name = f"predicted_{column}" + (f"_{number}" if number > 1 else "")

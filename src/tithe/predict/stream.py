@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,20 +12,21 @@ import pyarrow as pa
 
 from tithe import storage
 from tithe.console import printable
+from tithe.data import Label
 from tithe.data.labels import storable
 from tithe.data.text import truncation
 from tithe.errors import InputError
 from tithe.models.examples import Truncated
-from tithe.predict.inputs import Input, Inputs, TextInput, open_inputs
+from tithe.predict.inputs import Input, TextInput, open_inputs
 from tithe.predict.model import TrainedModel
-from tithe.predict.opening import load
-from tithe.predict.prediction import ABSTAINED, LABEL, PROBABILITY, Prediction, new_names, table_schema
+from tithe.predict.prediction import ABSTAINED, LABEL, PROBABILITY, Prediction, new_names, own_columns
 from tithe.predict.writers import Row, chunks
+from tithe.progress import Tick
 
 logger = logging.getLogger("tithe")
 
 # Texts of one pass: those of a file up to this size have the batches of an evaluation of the file.
-_TEXTS_IN_MEMORY = 1 << 14
+TEXTS_AT_ONCE = 1 << 14
 _IMAGE_SCHEMA = pa.schema(
     [
         ("path", pa.string()),
@@ -35,6 +36,22 @@ _IMAGE_SCHEMA = pa.schema(
         ("reason", pa.string()),
     ]
 )
+
+
+@dataclass(frozen=True)
+class Answering:
+    """How texts are answered.
+
+    Attributes
+    ----------
+    batch_size
+        See `TrainedModel.predict`.
+    top_k
+        See `own_columns`.
+    """
+
+    batch_size: int | None = None
+    top_k: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,69 +71,91 @@ class Predictions:
     as_line: Callable[[Row], str]
 
 
-def predict_stream(
-    checkpoint: Path,
-    texts: list[str] | None,
-    source: TextInput | None,
-    batch_size: int | None,
-    exact: bool = False,
-) -> Predictions:
-    """Return the predictions of a checkpoint.
+class TextTable:
+    """The columns of a table of answered texts: those of the input, and those of the predictions.
 
-    A checkpoint of the text task takes the inputs of `open_inputs`; one of the image task takes files and folders.
-    For batch size and `exact` see `TrainedModel.predict`.
+    Attributes
+    ----------
+    own
+        Names and types of the latter, which are those of `own_columns`, renamed where the input has the same name.
+    """
+
+    def __init__(self, columns: pa.Schema, text_column: str, names: Sequence[Label], top_k: int | None) -> None:
+        own = own_columns(names, top_k)
+        self._new, self._text_column, self._top_k = new_names(columns.names, own.names), text_column, top_k
+        self.own = pa.schema([field.with_name(self._new[field.name]) for field in own])
+        self.schema = pa.schema([*columns, *self.own])
+
+    def answer(self, prediction: Prediction) -> Row:
+        """Return a prediction as the columns `own`."""
+        return {self._new[name]: value for name, value in prediction.columns(self._top_k).items()}
+
+    def line(self, row: Row) -> str:
+        """Return a row as one line for people."""
+        label = printable(row[self._new[LABEL]])
+        shown = f"none of these ({label})" if row[self._new[ABSTAINED]] else label
+        return f"{shown}\t{row[self._new[PROBABILITY]]:.4f}\t{printable(row[self._text_column])}"
+
+
+def predict_stream(
+    model: TrainedModel, texts: list[str] | None, source: TextInput | None, how: Answering
+) -> Predictions:
+    """Return the predictions of a model.
+
+    A model of the text task takes the inputs of `open_inputs`; one of the image task takes files and folders.
 
     Raises
     ------
     InputError
-        The checkpoint or the input does not exist, the input can't be read, or options of texts are given for images.
+        The input does not exist or can't be read, or options of texts are given for images.
     """
-    model = load(checkpoint).exactly() if exact else load(checkpoint)
     if model.run.task != "image":
-        return _of_texts(model, open_inputs(texts, source), batch_size)
+        return _of_texts(model, texts, source, how)
     from tithe.predict.images import score_images  # it needs the extra `image`
 
     if source and source != TextInput(source.path):
         raise InputError("--text-column, --delimiter, --encoding and --column-names are for texts: leave them out")
+    if how.top_k is not None:
+        raise InputError("--top-k is for texts, and an image has one score: leave it out")
     paths = [Path(storage.expand_home(path)) for path in texts or []] or ([source.path] if source else [])
     if not paths:
         raise InputError("no images: give files or folders after the checkpoint, or --input FOLDER")
-    scores = score_images(model, paths, batch_size or model.rows_at_once)
+    scores = score_images(model, paths, how.batch_size or model.rows_at_once)
     rows = ({**score._asdict(), "path": storable(score.path)} for score in scores)
     return Predictions(rows, _IMAGE_SCHEMA, _image_line)
 
 
-def _of_texts(model: TrainedModel, inputs: Inputs, batch_size: int | None) -> Predictions:
-    names, text = model.labels.names, inputs.text_column
-    columns = pa.schema([*inputs.kept, (text, pa.string())])
-    new = new_names(columns.names, names)
+def _of_texts(model: TrainedModel, texts: list[str] | None, source: TextInput | None, how: Answering) -> Predictions:
+    inputs = open_inputs(texts, source)
+    table = TextTable(inputs.columns, inputs.text_column, model.labels.names, how.top_k)
+    rows = ({**of.columns, **table.answer(prediction)} for of, prediction in _answers(model, inputs.rows, how))
+    return Predictions(rows, table.schema, table.line)
 
-    def row(of: Input, prediction: Prediction) -> Row:
-        return {**of.kept, text: of.text} | {new[key]: value for key, value in prediction.columns().items()}
 
-    def line(row: Row) -> str:
-        label = printable(row[new[LABEL]])
-        shown = f"none of these ({label})" if row[new[ABSTAINED]] else label
-        return f"{shown}\t{row[new[PROBABILITY]]:.4f}\t{printable(row[text])}"
+def _answers(model: TrainedModel, stream: Iterator[Input], how: Answering) -> Iterator[tuple[Input, Prediction]]:
+    """Yield (input, prediction) in order, with a bounded number of texts in memory; say at the end what was cut off."""
+    cut: Counter[str] = Counter()
+    for chunk in chunks(stream, 1 if model.exact else TEXTS_AT_ONCE):
+        yield from zip(chunk, answer(model, chunk, how, cut), strict=True)
+    warn_of_cut(model, cut)
 
-    rows = (row(*pair) for pair in _predict_texts(model, inputs.rows, batch_size))
-    return Predictions(rows, table_schema(names, columns), line)
+
+def answer(
+    model: TrainedModel, chunk: Sequence[Input], how: Answering, cut: Counter[str], tick: Tick = lambda rows: None
+) -> list[Prediction]:
+    """Return the predictions of some texts, and add to `cut` what `truncation.count` says of them."""
+    examples = model.task.examples([of.text for of in chunk])
+    if isinstance(examples, Truncated):
+        cut.update(truncation.count(examples.uncut, model.run.model.max_length))
+    return model.predict_examples(examples, how.batch_size, tick)
+
+
+def warn_of_cut(model: TrainedModel, cut: Counter[str]) -> None:
+    """Say how many texts were longer than the model reads."""
+    if cut["texts_cut"]:
+        logger.warning("max_length %d cuts %s", model.run.model.max_length, truncation.phrase(cut))
 
 
 def _image_line(row: Row) -> str:
     score = "–" if row["score"] is None else f"{row['score']:.4f}"
     return f"{row['verdict'] or row['reason']}\t{score}\t{printable(row['path'])}"
-
-
-def _predict_texts(
-    model: TrainedModel, stream: Iterator[Input], batch_size: int | None
-) -> Iterator[tuple[Input, Prediction]]:
-    """Yield (input, prediction) in order, with a bounded number of texts in memory; say at the end what was cut off."""
-    total: Counter[str] = Counter()
-    for chunk in chunks(stream, 1 if model.exact else _TEXTS_IN_MEMORY):
-        examples = model.task.examples([of.text for of in chunk])
-        if isinstance(examples, Truncated):
-            total.update(truncation.count(examples.uncut, model.run.model.max_length))
-        yield from zip(chunk, model.predict_examples(examples, batch_size), strict=True)
-    if total["texts_cut"]:
-        logger.warning("max_length %d cuts %s", model.run.model.max_length, truncation.phrase(total))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import itertools
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TextIO, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tithe import storage
+from tithe.data import compressed
 from tithe.errors import InputError, did_you_mean
 from tithe.predict.kept_columns import as_text, jsonable
 
@@ -20,6 +25,7 @@ Row = dict[str, object]
 Item = TypeVar("Item")
 
 _ROWS_PER_CHUNK = 4096
+_NUMBERS = (int, float, type(None))
 
 
 def chunks(stream: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -27,6 +33,11 @@ def chunks(stream: Iterable[Item], size: int) -> Iterator[list[Item]]:
     iterator = iter(stream)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether an output is a folder: one that is there, or a name without a suffix."""
+    return path.is_dir() or not path.suffix
 
 
 def check_output(path: Path) -> None:
@@ -52,55 +63,75 @@ def write(path: Path, rows: Iterator[Row], schema: pa.Schema) -> int:
         Unsupported suffix.
     """
     write_rows = _writer(path)
+    counter = itertools.count()
     with storage.atomic_file(path) as temporary:
-        return write_rows(temporary, rows, schema)
+        write_rows(temporary, (row for row, _ in zip(rows, counter, strict=False)), schema)
+    return next(counter)
 
 
-def _writer(path: Path) -> Callable[[Path, Iterator[Row], pa.Schema], int]:
-    writers: dict[str, Callable[[Path, Iterator[Row], pa.Schema], int]] = {
-        ".jsonl": _jsonl,
-        ".json": _json,
-        ".csv": _csv,
-        ".parquet": _parquet,
+def _writer(path: Path) -> Callable[[Path, Iterator[Row], pa.Schema], None]:
+    writers: dict[str, Callable[[Path, Iterator[Row], pa.Schema], None]] = {
+        **dict.fromkeys(compressed.forms(".jsonl", ".ndjson"), _jsonl),
+        **dict.fromkeys(compressed.forms(".json"), _json),
+        **dict.fromkeys(compressed.forms(".csv"), partial(_csv, delimiter=",")),
+        **dict.fromkeys(compressed.forms(".tsv"), partial(_csv, delimiter="\t")),
+        **dict.fromkeys((".parquet", ".pq"), _parquet),
     }
-    suffix = path.suffix.lower()
+    suffix = compressed.suffix_of(path)
     if suffix not in writers:
-        raise InputError(f"can't write '{suffix}' files{did_you_mean(suffix, writers)}")
+        plain = [one for one in writers if not compressed.codec_of(Path(f"rows{one}"))]
+        raise InputError(f"can't write '{suffix}' files{did_you_mean(suffix, plain)}")
     return writers[suffix]
 
 
-def _jsonl(path: Path, rows: Iterator[Row], schema: pa.Schema) -> int:
-    count = 0
-    with path.open("w", encoding="utf-8") as file:
-        for count, row in enumerate(rows, start=1):  # noqa: B007
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """Open a file to write text to, which is compressed where the path's suffix says so."""
+    codec = compressed.codec_of(path)
+    if codec is None:
+        with path.open("w", encoding="utf-8", newline="") as plain:
+            yield plain
+        return
+    with pa.OSFile(str(path), "wb") as packed, pa.CompressedOutputStream(packed, codec) as stream:
+        file = io.TextIOWrapper(cast(BinaryIO, stream), encoding="utf-8", newline="")
+        yield file
+        file.flush()
+        file.detach()
+
+
+def _jsonl(path: Path, rows: Iterator[Row], schema: pa.Schema) -> None:
+    with _opened(path) as file:
+        for row in rows:
             file.write(json.dumps(jsonable(row), ensure_ascii=False) + "\n")
-    return count
 
 
-def _json(path: Path, rows: Iterator[Row], schema: pa.Schema) -> int:
-    records = [jsonable(row) for row in rows]
-    path.write_text(json.dumps(records, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    return len(records)
+def _json(path: Path, rows: Iterator[Row], schema: pa.Schema) -> None:
+    with _opened(path) as file:
+        before = "[\n"
+        for row in rows:
+            record = json.dumps(jsonable(row), ensure_ascii=False, indent=2)
+            file.write(before + textwrap.indent(record, "  "))
+            before = ",\n"
+        file.write("[]\n" if before == "[\n" else "\n]\n")
 
 
-def _csv(path: Path, rows: Iterator[Row], schema: pa.Schema) -> int:
-    count = 0
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
+def _csv(path: Path, rows: Iterator[Row], schema: pa.Schema, delimiter: str) -> None:
+    with _opened(path) as file:
+        writer = csv.writer(file, delimiter=delimiter)
         writer.writerow(map(storage.csv_cell, schema.names))
-        for count, row in enumerate(rows, start=1):  # noqa: B007
-            writer.writerow(storage.csv_cell(_plain(value)) for value in row.values())
-    return count
+        for row in rows:
+            writer.writerow(map(_cell, row.values()))
 
 
-def _plain(value: object) -> object:
-    return value if isinstance(value, int | float | None) and not isinstance(value, bool) else as_text(value)
+def _cell(value: object) -> object:
+    """Return the cell of a value; a text is one that can be stored already."""
+    kind = type(value)
+    if kind is str:
+        return storage.csv_cell(value)
+    return value if kind in _NUMBERS else storage.csv_cell(as_text(value))
 
 
-def _parquet(path: Path, rows: Iterator[Row], schema: pa.Schema) -> int:
-    count = 0
+def _parquet(path: Path, rows: Iterator[Row], schema: pa.Schema) -> None:
     with pq.ParquetWriter(path, schema) as writer:
         for chunk in chunks(rows, _ROWS_PER_CHUNK):
             writer.write_table(pa.Table.from_pylist(chunk, schema))
-            count += len(chunk)
-    return count

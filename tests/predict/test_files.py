@@ -1,0 +1,164 @@
+"""Files predicted into files: formats, folders, and a command that is killed and run again."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from support.text_sets import WRITERS
+from tithe import config, pipeline
+from tithe.errors import InputError, Interrupted
+from tithe.predict import Answering, TextInput, TrainedModel, files, load, predict_files
+from tithe.predict.inputs import open_inputs
+from tithe.predict.unfinished import Unfinished
+
+ROWS = [(f"the goal of team {i}" if i % 3 else f"a rocket to moon {i}", "cat") for i in range(11)]
+OWN = ["predicted_label", "probability", "abstained", "truncated", "p_space", "p_sport"]
+
+
+@pytest.fixture(scope="module")
+def home() -> list[Path]:
+    """The run that all tests share, once there is one."""
+    return []
+
+
+@pytest.fixture
+def model(home: list[Path], settings: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> TrainedModel:
+    if not home:
+        outcome = pipeline.train(config.parse(settings(train={"epochs": 1}, model={"freeze": "all"})))
+        home.append(outcome.home)
+    monkeypatch.setattr(files, "TEXTS_AT_ONCE", 3)
+    return load(home[0], "cpu")
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return [dict(one.columns) for one in open_inputs(None, TextInput(path)).rows]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_folder_gets_a_file_like_each_input_file(kind: str, model: TrainedModel, tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    parts = [WRITERS[kind](tmp_path / "rows" / f"{i}.{kind}", ROWS[i * 6 : i * 6 + 6]) for i in range(2)]
+    assert predict_files(model, TextInput(tmp_path / "rows"), tmp_path / "out", Answering()) == len(ROWS)
+    written = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in written] == [part.name for part in parts]
+    for part, path in zip(parts, written, strict=True):
+        before, after = rows_of(part), rows_of(path)
+        assert [row["text"] for row in after] == [row["text"] for row in before]
+        assert list(after[0]) == [*before[0], *OWN], "the columns of the input come first"
+        assert [row[OWN[0]] for row in after] == [one.label for one in model.predict([row["text"] for row in before])]
+    assert not list(tmp_path.glob(".*")), "nothing is left beside it"
+
+
+def test_plain_lines_become_jsonl(model: TrainedModel, tmp_path: Path) -> None:
+    (tmp_path / "rows.v2.txt.gz").write_bytes(gzip.compress(b"a goal\n\nthe moon"))
+    predict_files(model, TextInput(tmp_path / "rows.v2.txt.gz"), tmp_path / "out", Answering(top_k=1))
+    [row, empty, last] = rows_of(tmp_path / "out" / "rows.v2.jsonl.gz")
+    assert list(row) == ["text", "label", "probability", "abstained", "truncated"]
+    assert [row["text"], empty["text"], last["text"]] == ["a goal", "", "the moon"]
+
+
+OUTPUTS = ["o.csv", "o.tsv.gz", "o.json", "o.jsonl.zst", "o.parquet"]
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_killed_between_and_in_chunks_it_ends_in_the_same_bytes(
+    name: str, model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = TextInput(WRITERS["csv"](tmp_path / "rows.csv", ROWS))
+    predict_files(model, source, tmp_path / "whole" / name, Answering())
+    output, asked = tmp_path / "killed" / name, []
+    real, add = TrainedModel.predict_examples, Unfinished.add
+
+    def predict(self: TrainedModel, examples: Any, *more: Any) -> Any:
+        asked.append(len(examples))
+        if len(asked) in stops:
+            raise KeyboardInterrupt
+        return real(self, examples, *more)
+
+    stops = {2, 4}
+    monkeypatch.setattr(TrainedModel, "predict_examples", predict)
+    for kept in (3, 6):
+        with pytest.raises(Interrupted, match=f"stopped; {kept} predictions are kept") as caught:
+            predict_files(model, source, output, Answering())
+        assert caught.value.exit_code == 130 and not output.exists()
+
+    def full_disk(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Unfinished, "add", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        predict_files(model, source, output, Answering())
+    monkeypatch.setattr(Unfinished, "add", add)
+    assert predict_files(model, source, output, Answering()) == len(ROWS)
+    assert output.read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert sum(asked) == len(ROWS) + 3 + 3 + 3, "what was finished was not predicted again"
+
+
+def edit_a_chunk(folder: Path, source: Path) -> None:
+    chunk = next(folder.glob("*.arrow"))
+    data = bytearray(chunk.read_bytes())
+    data[len(data) // 2] ^= 1
+    chunk.write_bytes(bytes(data))
+
+
+def lose_a_chunk(folder: Path, source: Path) -> None:
+    next(folder.glob("*.arrow")).unlink()
+
+
+def edit_the_state(folder: Path, source: Path) -> None:
+    state = json.loads((folder / "done.json").read_text())
+    (folder / "done.json").write_text(json.dumps({**state, "count": 1}))
+
+
+def edit_the_input(folder: Path, source: Path) -> None:
+    source.write_text(source.read_text().replace("rocket", "goal"))
+
+
+@pytest.mark.parametrize("change", [edit_a_chunk, lose_a_chunk, edit_the_state, edit_the_input])
+def test_what_has_changed_is_predicted_again(
+    change: Callable[[Path, Path], None], model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = WRITERS["csv"](tmp_path / "rows.csv", ROWS)
+    real, asked = TrainedModel.predict_examples, []
+
+    def predict(self: TrainedModel, examples: Any, *more: Any) -> Any:
+        asked.append(len(examples))
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return real(self, examples, *more)
+
+    monkeypatch.setattr(TrainedModel, "predict_examples", predict)
+    with pytest.raises(Interrupted):
+        predict_files(model, TextInput(source), tmp_path / "o.jsonl", Answering())
+    change(tmp_path / ".o.jsonl.unfinished", source)
+    asked = [0] * 3
+    predict_files(model, TextInput(source), tmp_path / "o.jsonl", Answering())
+    assert sum(asked) == len(ROWS)
+    predict_files(model, TextInput(source), tmp_path / "again.jsonl", Answering())
+    assert (tmp_path / "o.jsonl").read_bytes() == (tmp_path / "again.jsonl").read_bytes()
+
+
+def test_outputs_that_would_be_lost_are_refused(model: TrainedModel, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        WRITERS["csv"](tmp_path / folder / "rows.csv", ROWS)
+    with pytest.raises(InputError, match=r"two input files are called rows\.csv: pass --output FILE"):
+        predict_files(model, TextInput(tmp_path / "*" / "rows.csv"), tmp_path / "out", Answering())
+    with pytest.raises(InputError, match="would overwrite the input: choose another name"):
+        predict_files(model, TextInput(tmp_path / "a" / "rows.csv"), tmp_path / "a", Answering())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_without_rows_has_its_columns(model: TrainedModel, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("id,text\n")
+    assert predict_files(model, TextInput(tmp_path / "rows.csv"), tmp_path / "o.parquet", Answering(top_k=2)) == 0
+    assert pq.read_schema(tmp_path / "o.parquet").names[-3:] == ["truncated", "label_2", "probability_2"]
+    predict_files(model, TextInput(tmp_path / "rows.csv"), tmp_path / "o.json.gz", Answering())
+    assert json.loads(gzip.decompress((tmp_path / "o.json.gz").read_bytes())) == []
