@@ -24,7 +24,7 @@ def test_the_architecture_holds(modules: list[Module]) -> None:
 
 def test_every_room_is_in_the_layering_line(modules: list[Module]) -> None:
     rooms = {module.room for module in modules} - {"__init__", "__main__"}
-    planned = {"engines", "export", "serve", "board", "estimator"}
+    planned = {"engines", "export", "serve", "board"}
     assert rooms == PLACE.keys() - planned
 
 
@@ -143,6 +143,7 @@ INNOCENT = [
     ("pipeline.py", "from tithe import config, data\nfrom tithe.data.clean import clean_text"),
     ("cli/main.py", "from tithe import __version__, pipeline"),
     ("cli/train.py", "def f(a, b, c, d, e, g, h): ..."),
+    ("estimator.py", "from sklearn.base import BaseEstimator\ndef f(a, b, c, d, e, g, h): ..."),
 ]
 
 

@@ -4,11 +4,12 @@ The public face, loaded when first touched, so that `import tithe` costs nothing
 
 - `train(run, overwrite=False)`: one run, from data to report; `run` is a config: a file, a dict or a `Run`
 - `predict(checkpoint, inputs)`: a `Prediction` for each text, or each image
-- `load(checkpoint)`: a trained classifier, to predict more than once by its `predict(inputs)`
+- `load(checkpoint)`: a trained classifier, for more than one call of its `predict`, `predict_proba`, `explain`, `embed`
 - `evaluate(checkpoint, data=None)`: its scores on the rows that the run held out, or on a labelled file
 - `select(source, strategy, budget)`: the rows of a file, or of a config, that a strategy keeps
 - `label(pool, labelled, rows)`: the rows of an unlabelled file to label next, and a page on which to label them
 - `read_config(source, overrides)`: a config as a `Run`
+- `TitheClassifier(encoder, …)`: a scikit-learn estimator whose `fit` is a run
 """
 
 from __future__ import annotations
@@ -29,8 +30,20 @@ _PUBLIC = {
     "label": "select.buying.label.label",
     "read_config": "config.load",
     "Run": "config.Run",
+    "TitheClassifier": "estimator.TitheClassifier",
 }
-__all__ = ["Run", "__version__", "evaluate", "label", "load", "predict", "read_config", "select", "train"]
+__all__ = [
+    "Run",
+    "TitheClassifier",
+    "__version__",
+    "evaluate",
+    "label",
+    "load",
+    "predict",
+    "read_config",
+    "select",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

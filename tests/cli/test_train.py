@@ -54,7 +54,8 @@ def test_training_leaves_every_file_and_says_where(trained: Trained) -> None:
     names = ["best", *sorted(p.name for p in (trained.home / "checkpoints").glob("step_*"))]
     assert names == ["best", "step_00000012", "step_00000024"]
     checkpoints = {f"checkpoints/{name}/{file}" for name in names for file in CHECKPOINT_FILES}
-    assert files(trained.home) == RUN_FILES | checkpoints
+    calibration = {"calibration.json", "checkpoints/best/calibration.json"}
+    assert files(trained.home) == RUN_FILES | checkpoints | calibration
 
     scores = json.loads((trained.home / "metrics.json").read_text())
     assert scores["best"]["by"] == "f1" and scores["best"]["epoch"] in (1, 2)

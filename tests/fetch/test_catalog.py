@@ -143,9 +143,7 @@ def build_wheel(*args, **kwargs): raise SystemExit("nothing may be built")
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match="unknown data set 'review': did you mean 'reviews'"):
         catalog.fetch("review")
-    with pytest.raises(
-        InputError, match="choose one of clothing_fit, imdb, newsgroups, packages_en, pack"
-    ):
+    with pytest.raises(InputError, match="choose one of clothing_fit, imdb, newsgroups, packages_en, pack"):
         catalog.fetch("zzz")
 
 

@@ -240,6 +240,17 @@ def test_a_mistake_is_one_line(
     assert code == 2 and out == "" and len(err) == 1 and says in err[0]
 
 
+def test_heat_maps_of_a_folder_are_drawn(tithe: Tithe, home: Path, folder: Path, tmp_path: Path) -> None:
+    files = [folder / name for name in ("a.jpg", "cut.png", "b.png")]
+    code, out, _ = tithe("predict", home, *files, "--explain", "-o", tmp_path / "maps", "--json")
+    first, broken, last = map(json.loads, out.splitlines())
+    assert code == 0 and (first["heat_map"], broken["heat_map"]) == (str(tmp_path / "maps/heat_1.png"), None)
+    assert broken["reason"] in decode.REASONS and first["reason"] is None and last["path"] == str(files[2])
+    assert all(cv2.imread(each["heat_map"]) is not None for each in (first, last))
+    code, out, err = tithe("predict", home, files[0], "--explain")
+    assert (code, out) == (2, "") and err[-1].endswith("pass a folder for them with --output FOLDER")
+
+
 def test_a_text_checkpoint_has_no_use_for_a_folder(
     tithe: Tithe, settings: Callable[..., dict[str, Any]], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

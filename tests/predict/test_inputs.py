@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +24,8 @@ ORDERED: dict[str, Callable[[], object]] = {
     "array of objects": lambda: np.array(TWO, dtype=object),
     "Arrow array": lambda: pa.array(TWO),
     "Arrow column": lambda: pa.chunked_array([["one"], ["two"]]),
+    "Series": lambda: pd.Series(TWO, index=[7, 7]),
+    "table": lambda: pa.table({"n": [1, 2], "text": TWO}),
 }
 
 
@@ -50,6 +53,7 @@ WRONG = [
     (None, "inputs of type NoneType"),
     (np.array("a"), "ndarray have 0 dimensions"),
     (np.array([["a"]]), "ndarray have 2 dimensions"),
+    (pa.table({"a": ["x"], "b": ["y"]}), "the columns of this Table are a, b, none of them 'text': pass the one with"),
 ]
 
 

@@ -98,8 +98,9 @@ def test_every_file_of_weights_predicts(kind: str, name: str, copy: Callable[[st
     model.load_state_dict({**model.state_dict(), **wanted})
     expected = inference.softmax(inference.logits(model, task.examples(TEXTS)))
     found = load(home / name if name else home)
-    got = found.probabilities(found.task.examples(TEXTS))
+    got = inference.softmax(found.outputs(found.task.examples(TEXTS)))
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+    assert (found.temperature is None) is (name == run_files.FINAL), "it was fitted to the best weights"
     assert [p.label for p in found.predict(TEXTS)] == [["space", "sport"][i] for i in expected.argmax(axis=1)]
 
 

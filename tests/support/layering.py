@@ -29,6 +29,7 @@ TOP = {
     "safetensors": "checkpoints",
     "accelerate": "models",
     "transformers": "models",
+    "sklearn": "estimator",
     "typer": "cli",
 }
 # Heavy or optional packages: only inside functions, by the first room that may.
@@ -185,8 +186,8 @@ def _forbidden_inside(module: Module, target: str) -> str:
 
 
 def _parameters(module: Module) -> Iterator[str]:
-    """Functions have few parameters; those of the command line are its options."""
-    if module.room == "cli":
+    """Functions have few parameters; those of the command line are its options, those of an estimator its settings."""
+    if module.room in ("cli", "estimator"):
         return
     for node in ast.walk(module.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

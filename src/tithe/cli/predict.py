@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tithe.cli import explain as explaining
 from tithe.cli.options import (
     AsJson,
     ColumnNames,
@@ -149,6 +150,10 @@ def predict(
         typer.Option(min=1, help="Name the K most probable classes, instead of the probability of each class."),
     ] = None,
     exact: Exact = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Show which words decided, also as .html or .jsonl; or heat maps of images."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Classify texts, with the probability of every class; or score images, real or fake."""
@@ -176,18 +181,24 @@ def predict(
         raise InputError(f"--text-column {text_column} is for a table: pass a Parquet, CSV or JSONL file with --input")
     if output is None and stdout_is_closed():
         raise InputError("standard output is closed: pass --output FILE")
-    if output and as_json:
+    if output and as_json and not explain:
         echo("--json has no effect: the predictions go to --output", err=True)
     if source and output and source.resolve() == output.resolve():
         raise InputError(f"--output {output} would overwrite the input: choose another name")
-    if output and source is None and is_folder(output):
-        raise InputError(f"--output {output} is a folder, for predictions of files: pass --input, or a file to write")
-    if output and not is_folder(output):
+    if output and source is None and is_folder(output) and not explain:
+        raise InputError(f"can't write to the folder {output} without --input: pass one, or a file as --output")
+    if output and not is_folder(output) and not explain:
         check_output(output)
     written = config.section(config.Layout, layout(delimiter, encoding, column_names), "tithe predict")
     if source is None and written != config.Layout():
         raise InputError("--delimiter, --encoding and --column-names are for a file: pass one with --input")
-    given, how = TextInput(source, text_column or "text", written) if source else None, Answering(batch_size, top_k)
+    given = TextInput(source, text_column or "text", written) if source else None
+    if explain:
+        if batch_size or top_k:
+            raise InputError("--batch-size and --top-k have no effect on --explain: leave them out")
+        explaining.explain(checkpoint, texts, given, output, exact, as_json)
+        return
+    how = Answering(batch_size, top_k)
     with quiet_libraries():
         model = load(checkpoint).exactly() if exact else load(checkpoint)
         if given and output and model.run.task != "image":

@@ -7,7 +7,9 @@ relative to blurring: if the detector takes smoothness itself for a trace, a blu
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,9 +19,14 @@ from torch import nn
 
 from tithe.arrays import Array
 from tithe.errors import InputError
+from tithe.imaging import crops
 from tithe.models import inference
+from tithe.predict import TrainedModel
+from tithe.predict.images import named_files, read
+from tithe.progress import bar
 from tithe.report.canvas import panels, save, set_title
 from tithe.report.palette import FAKE, REAL
+from tithe.tasks import ImageTask
 
 _TONES = LinearSegmentedColormap.from_list("fake_to_real", [FAKE, "white", REAL])
 
@@ -70,6 +77,39 @@ def occlusion(model: nn.Module, image_HW3: Array, patch: int = 32, stride: int =
         sums_HW[place] += change
         counts_HW[place] += 1
     return (sums_HW / counts_HW).astype(np.float32)
+
+
+class HeatMap(NamedTuple):
+    """The path of an image as shown, and the file of its heat map, or the reason why the image could not be read."""
+
+    path: str
+    heat_map: str | None = None
+    reason: str | None = None
+
+
+def draw(trained: TrainedModel, sources: Sequence[Path], folder: Path) -> Iterator[HeatMap]:
+    """Write the heat map of the centre of each image of each source into a folder; yield them in order.
+
+    Raises
+    ------
+    InputError
+        A source contains no files.
+    """
+    assert isinstance(trained.task, ImageTask)
+    named, settings = named_files(sources), trained.run.images
+    folder.mkdir(parents=True, exist_ok=True)
+    with bar("explaining", len(named), "images") as tick:
+        for number, (path, name) in enumerate(named, start=1):
+            image = read(path, settings.max_pixels)
+            if isinstance(image, str):
+                yield HeatMap(name, reason=image)
+            else:
+                score = float(trained.batch_probabilities(trained.task.batch([image]))[0, 1])
+                crop_HW3 = crops.even(image, settings.size, 1)[0]
+                file = folder / f"heat_{number}.png"
+                overlay(file, crop_HW3, occlusion(trained.model, crop_HW3), f"{path.name}: score {score:.3f}")
+                yield HeatMap(name, str(file))
+            tick(1)
 
 
 def _starts(side: int, patch: int, stride: int) -> list[int]:

@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tithe import storage
 from tithe.console import counted
 from tithe.errors import InputError
 from tithe.imaging import Pixels, decode
 from tithe.imaging.files import Unreadable
 from tithe.metrics.calibration import Calibration
+from tithe.predict.inputs import TextInput
 from tithe.predict.model import TrainedModel
 from tithe.progress import bar
 from tithe.tasks import ImageTask
@@ -49,6 +51,22 @@ class ImageScore(NamedTuple):
     reason: str | None = None
 
 
+def given_sources(paths: list[str] | None, source: TextInput | None) -> list[Path]:
+    """Return the files and folders named on the command line.
+
+    Raises
+    ------
+    InputError
+        There are none, or options of texts are given.
+    """
+    if source and source != TextInput(source.path):
+        raise InputError("--text-column, --delimiter, --encoding and --column-names are for texts: leave them out")
+    found = [Path(storage.expand_home(path)) for path in paths or []] or ([source.path] if source else [])
+    if not found:
+        raise InputError("no images: give files or folders after the checkpoint, or --input FOLDER")
+    return found
+
+
 def list_files(source: Path) -> list[Path]:
     """Return the path itself if it is a file, or all files in the folder except hidden ones, sorted.
 
@@ -77,14 +95,14 @@ def score_images(model: TrainedModel, sources: Sequence[Path], batch_size: int) 
     InputError
         A source contains no files.
     """
-    named = _named_files(sources)
+    named = named_files(sources)
     calibration, started = model.calibration, time.monotonic()
     chunks = [named[first : first + batch_size] for first in range(0, len(named), batch_size)]
     threads = min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as readers, bar("scoring", len(named), "files") as tick:
 
         def submit(chunk: list[NamedFile]) -> list[Future[Pixels | str]]:
-            return [readers.submit(_read, path, model.run.images.max_pixels) for path, _ in chunk]
+            return [readers.submit(read, path, model.run.images.max_pixels) for path, _ in chunk]
 
         reading = submit(chunks[0])
         for chunk, following in zip(chunks, [*chunks[1:], []], strict=True):
@@ -97,7 +115,8 @@ def score_images(model: TrainedModel, sources: Sequence[Path], batch_size: int) 
     logger.info("%s in %.1f s: %.1f a second", counted(len(named), "file"), seconds, rate)
 
 
-def _named_files(sources: Sequence[Path]) -> list[NamedFile]:
+def named_files(sources: Sequence[Path]) -> list[NamedFile]:
+    """Return the files of each source, in order, with their paths as shown; see `list_files`."""
     paths = [path for source in sources for path in list_files(source)]
     if len(sources) > 1:
         return [(path, path.as_posix()) for path in paths]
@@ -105,7 +124,7 @@ def _named_files(sources: Sequence[Path]) -> list[NamedFile]:
     return [(path, path.relative_to(base).as_posix()) for path in paths]
 
 
-def _read(path: Path, max_pixels: int) -> Pixels | str:
+def read(path: Path, max_pixels: int) -> Pixels | str:
     """Return the pixels of a file, or the reason why it could not be read."""
     try:
         return decode.read(path, max_pixels)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -86,6 +86,8 @@ class Inputs:
 def listed(inputs: Iterable[object], paths: bool = False) -> list[str]:
     """Return inputs as a list of texts: a list, a generator, an array, a Series, or one text alone.
 
+    Of a table, such as a `Dataset` of the library datasets, they are the column called text.
+
     Parameters
     ----------
     paths
@@ -98,6 +100,8 @@ def listed(inputs: Iterable[object], paths: bool = False) -> list[str]:
     """
     if isinstance(inputs, str) or (paths and isinstance(inputs, os.PathLike)):
         inputs = [inputs]
+    if (columns := getattr(inputs, "column_names", None)) is not None:
+        inputs = _column_of_texts(inputs, columns)
     if isinstance(inputs, pa.Array | pa.ChunkedArray):
         inputs = inputs.to_pylist()
     kind = type(inputs).__name__
@@ -106,6 +110,14 @@ def listed(inputs: Iterable[object], paths: bool = False) -> list[str]:
     if getattr(inputs, "ndim", 1) != 1:
         raise InputError(f"inputs of type {kind} have {inputs.ndim} dimensions: pass one, such as one column")  # type: ignore[attr-defined]
     return [_text(value, position, paths) for position, value in enumerate(inputs)]
+
+
+def _column_of_texts(table: Any, columns: Iterable[str]) -> Iterable[object]:
+    if TEXT not in columns:
+        kind, shown = type(table).__name__, printable(", ".join(columns))
+        raise InputError(f"the columns of this {kind} are {shown}, none of them 'text': pass the one with the texts")
+    texts: Iterable[object] = table[TEXT]
+    return texts
 
 
 def _text(value: object, position: int, paths: bool) -> str:

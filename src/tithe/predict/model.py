@@ -18,15 +18,18 @@ from tithe import config, storage
 from tithe.arrays import Array
 from tithe.checkpoints import store
 from tithe.data import LabelMap
+from tithe.errors import InputError
 from tithe.metrics.calibration import Calibration
 from tithe.metrics.temperature import Temperature
 from tithe.models import features, inference, network
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch, Encodable, Examples, Truncated
+from tithe.predict import occlusion
 from tithe.predict.abstention import Abstention
 from tithe.predict.abstention import load as load_abstention
+from tithe.predict.explanation import Explanation
 from tithe.predict.inputs import listed
-from tithe.predict.prediction import Prediction, answers
+from tithe.predict.prediction import Prediction, PredictionList, answers
 from tithe.progress import Tick
 from tithe.storage import run_files
 from tithe.tasks import Task
@@ -195,7 +198,7 @@ class TrainedModel:
         weights = self.model.state_dict()  # a checkpoint of a head has no weights of its encoder
         return all(torch.equal(weights[name].cpu(), value) for name, value in store.weights(self.folder).items())
 
-    def predict(self, inputs: Iterable[str], batch_size: int | None = None, exact: bool = False) -> list[Prediction]:
+    def predict(self, inputs: Iterable[str], batch_size: int | None = None, exact: bool = False) -> PredictionList:
         """Classify inputs; the predictions are in the same order.
 
         Parameters
@@ -220,7 +223,46 @@ class TrainedModel:
         """
         model = self.exactly() if exact else self
         texts = listed(inputs, paths=self.run.task == "image")
-        return model.predict_examples(self.task.examples(texts), batch_size) if texts else []
+        return PredictionList(model.predict_examples(self.task.examples(texts), batch_size) if texts else [])
+
+    def predict_proba(self, inputs: Iterable[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the probabilities of `predict` alone, shape (N, C), a column for each of `labels.names`."""
+        probs = [list(prediction.probabilities.values()) for prediction in self.predict(inputs)]
+        return np.array(probs, dtype=np.float64).reshape(-1, len(self.labels))
+
+    def embed(self, inputs: Iterable[str]) -> Array:
+        """Return the encoder's pooled states of N texts, what the head classifies, float32, shape (N, D).
+
+        Raises
+        ------
+        InputError
+            An input is not a text, or the model classifies images.
+        """
+        texts = self._texts(inputs, "embed")
+        assert isinstance(self.model, Classifier)
+        features_of = features.computed(self.model, self.task.examples(texts or [""]), self.accelerator)
+        return np.asarray(features_of.values[: len(texts)])
+
+    def explain(self, inputs: Iterable[str]) -> list[Explanation]:
+        """Return what each word of N texts contributed to the predicted class; see `occlusion.word_weights`.
+
+        Raises
+        ------
+        InputError
+            An input is not a text, or the model classifies images.
+        """
+        texts = self._texts(inputs, "explain")
+        predictions = self.predict(texts)
+        classes_N = self.labels.encode([prediction.label for prediction in predictions])
+        words = occlusion.word_weights(texts, classes_N, self.task.examples, self.outputs)
+        return list(map(Explanation, texts, predictions, words))
+
+    def _texts(self, inputs: Iterable[str], what: str) -> list[str]:
+        if self.run.task == "image":
+            raise InputError(
+                f"{what} is for texts, and {self.folder} classifies images: 'tithe evaluate' draws heat maps"
+            )
+        return listed(inputs)
 
     def predict_examples(
         self, examples: Examples, batch_size: int | None = None, tick: Tick = lambda rows: None

@@ -19,7 +19,7 @@ from tithe.errors import InputError
 from tithe.models import freeze, network, padding, trial_pass
 from tithe.models.classifier import Classifier
 from tithe.predict.model import TrainedModel
-from tithe.predict.prediction import Prediction
+from tithe.predict.prediction import PredictionList
 from tithe.storage import run_files
 from tithe.tasks import Task
 from tithe.train import devices
@@ -80,7 +80,7 @@ def _running(model: Classifier, task: Task, accelerator: Accelerator) -> Acceler
 
 def predict(
     checkpoint: str | Path, inputs: Iterable[str], batch_size: int | None = None, exact: bool = False
-) -> list[Prediction]:
+) -> PredictionList:
     """Classify texts, or images by their paths, with a checkpoint; to predict more than once, `load` it.
 
     See `load` for what a checkpoint is, and `TrainedModel.predict` for the other arguments, N inputs, and the N

@@ -10,8 +10,11 @@ import pyarrow as pa
 
 from tithe.arrays import Array
 from tithe.data import Label
+from tithe.report.html import Table
+from tithe.report.result import table_html
 
 TEXT, LABEL, PROBABILITY, ABSTAINED, TRUNCATED = "text", "label", "probability", "abstained", "truncated"
+_SHOWN = 20  # predictions in a notebook
 
 
 def class_column(name: Label) -> str:
@@ -55,6 +58,21 @@ class Prediction(NamedTuple):
     def best(self, top_k: int) -> list[str]:
         """Return the names of the most probable classes; of equal ones the first."""
         return heapq.nlargest(top_k, self.probabilities, key=self.probabilities.__getitem__)
+
+
+class PredictionList(list[Prediction]):
+    """The predictions of inputs, in their order. A notebook shows the first ones as a table."""
+
+    def _repr_html_(self) -> str:
+        shown = [
+            (number, str(each.label), each.probability, _remarks(each)) for number, each in enumerate(self[:_SHOWN])
+        ]
+        more = [("and", f"{len(self) - _SHOWN} more")] if len(self) > _SHOWN else []
+        return table_html(f"{len(self)} predictions", Table(("", LABEL, PROBABILITY, ""), shown), more)
+
+
+def _remarks(prediction: Prediction) -> str:
+    return ", ".join(name for name in (ABSTAINED, TRUNCATED) if getattr(prediction, name))
 
 
 def answers(names: Sequence[Label], probs_NC: Array, abstained_N: Array, truncated_N: Array) -> Iterator[Prediction]:

@@ -6,17 +6,16 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
-from tithe import storage
 from tithe.console import printable
 from tithe.data import Label
 from tithe.data.labels import storable
 from tithe.data.text import truncation
 from tithe.errors import InputError
 from tithe.models.examples import Truncated
+from tithe.predict.explanation import Explanation
 from tithe.predict.inputs import Input, TextInput, open_inputs
 from tithe.predict.model import TrainedModel
 from tithe.predict.prediction import ABSTAINED, LABEL, PROBABILITY, Prediction, new_names, own_columns
@@ -27,6 +26,7 @@ logger = logging.getLogger("tithe")
 
 # Texts of one pass: those of a file up to this size have the batches of an evaluation of the file.
 TEXTS_AT_ONCE = 1 << 14
+_TEXTS_EXPLAINED = 64
 _IMAGE_SCHEMA = pa.schema(
     [
         ("path", pa.string()),
@@ -111,18 +111,26 @@ def predict_stream(
     """
     if model.run.task != "image":
         return _of_texts(model, texts, source, how)
-    from tithe.predict.images import score_images  # it needs the extra `image`
+    from tithe.predict.images import given_sources, score_images  # it needs the extra `image`
 
-    if source and source != TextInput(source.path):
-        raise InputError("--text-column, --delimiter, --encoding and --column-names are for texts: leave them out")
     if how.top_k is not None:
         raise InputError("--top-k is for texts, and an image has one score: leave it out")
-    paths = [Path(storage.expand_home(path)) for path in texts or []] or ([source.path] if source else [])
-    if not paths:
-        raise InputError("no images: give files or folders after the checkpoint, or --input FOLDER")
+    paths = given_sources(texts, source)
     scores = score_images(model, paths, how.batch_size or model.rows_at_once)
     rows = ({**score._asdict(), "path": storable(score.path)} for score in scores)
     return Predictions(rows, _IMAGE_SCHEMA, _image_line)
+
+
+def explain_stream(model: TrainedModel, texts: list[str] | None, source: TextInput | None) -> Iterator[Explanation]:
+    """Yield an explanation for each of the inputs of `open_inputs`, with a bounded number of texts in memory.
+
+    Raises
+    ------
+    InputError
+        See `open_inputs`.
+    """
+    rows = open_inputs(texts, source).rows
+    return (each for chunk in chunks(rows, _TEXTS_EXPLAINED) for each in model.explain([of.text for of in chunk]))
 
 
 def _of_texts(model: TrainedModel, texts: list[str] | None, source: TextInput | None, how: Answering) -> Predictions:
