@@ -19,11 +19,11 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 	touch $@
 
 .venv/.dev: .venv/.base
-	$(install) '.[minilm,image,lm,tune,test,dev]'
+	$(install) '.[minilm,image,lm,tune,serve,test,dev]'
 	touch $@
 
 .venv/.all: .venv/.dev
-	$(install) '.[minilm,image,lm,tune,test,dev,neptune,mlflow,mlflow-server,clearml]'
+	$(install) '.[minilm,image,lm,tune,serve,test,dev,neptune,mlflow,mlflow-server,clearml]'
 	touch $@
 
 install: .venv/.dev  ## everything for the quickstart and daily work

@@ -20,7 +20,8 @@ _FLAGS = [
     "--disable-sync",
 ]
 # Keys that are not a letter or a digit: their code, and the text that they type.
-_KEYS = {"/": ("Slash", "/"), "Enter": ("Enter", "\r"), " ": ("Space", " ")}
+_KEYS = {"/": ("Slash", "/"), "Enter": ("Enter", "\r"), " ": ("Space", " "), "Tab": ("Tab", "")}
+_VIRTUAL = {"Tab": 9}  # keys that do what they do by these codes alone
 
 
 class Tab:
@@ -32,6 +33,10 @@ class Tab:
     def open(self, file: Path) -> None:
         self._send("Page.navigate", url=file.resolve().as_uri())
         self.until("document.readyState === 'complete' && location.protocol === 'file:'")
+
+    def visit(self, url: str) -> None:
+        self._send("Page.navigate", url=url)
+        self.until(f"document.readyState === 'complete' && location.href === {json.dumps(url)}")
 
     def js(self, expression: str) -> Any:
         """Return the value of an expression on the page."""
@@ -52,6 +57,8 @@ class Tab:
             if len(key) == 1 and key.isalnum():
                 code, text = f"Digit{key}" if key.isdigit() else f"Key{key.upper()}", key
             named = {"key": key, "code": code, **({"text": text} if text else {})}
+            if key in _VIRTUAL:
+                named["windowsVirtualKeyCode"] = _VIRTUAL[key]
             self._send("Input.dispatchKeyEvent", type="keyDown", **named)
             self._send("Input.dispatchKeyEvent", type="keyUp", key=key, code=code)
 

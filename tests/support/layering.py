@@ -31,6 +31,10 @@ TOP = {
     "transformers": "models",
     "sklearn": "estimator",
     "typer": "cli",
+    "fastapi": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "prometheus_client": "serve",
 }
 # Heavy or optional packages: only inside functions, by the first room that may.
 INSIDE = {

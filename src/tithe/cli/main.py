@@ -20,6 +20,7 @@ from tithe.cli.messages import OUT_OF_MEMORY, Quiet, Verbose, log_to_stderr
 from tithe.cli.predict import predict_app
 from tithe.cli.runs import proof_app
 from tithe.cli.select import select_app
+from tithe.cli.serve import serve_app
 from tithe.cli.train import train_app
 from tithe.cli.tune import tune_app
 from tithe.errors import Interrupted, TitheError
@@ -35,6 +36,7 @@ app.add_typer(data_app)
 app.add_typer(select_app)
 app.add_typer(label_app)
 app.add_typer(compress_app)
+app.add_typer(serve_app)
 app.add_typer(tune_app)
 app.add_typer(proof_app)
 app.add_typer(config_app, name="config")

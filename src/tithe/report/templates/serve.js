@@ -1,0 +1,108 @@
+"use strict";
+const at = id => document.getElementById(id);
+const SHOWN = 12, STRONGEST = 8;
+let running = null;
+
+function element(tag, text, look) {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  if (look) made.className = look;
+  return made;
+}
+
+function percent(share) {
+  return (100 * share).toFixed(1) + " %";
+}
+
+function show(answer, text) {
+  at("label").textContent = answer.abstained ? "none of these" : String(answer.label);
+  at("probability").textContent = percent(answer.probability);
+  const notes = [];
+  if (answer.abstained) notes.push(`The model is not sure enough to answer; closest is “${answer.label}”.`);
+  if (answer.truncated) notes.push("The text is longer than the model reads: a part of it was cut off.");
+  at("note").textContent = notes.join(" ");
+  at("note").hidden = !notes.length;
+  const ranked = Object.entries(answer.probabilities).sort((one, other) => other[1] - one[1]);
+  at("classes").replaceChildren(...ranked.slice(0, SHOWN).map(([name, share]) => {
+    const row = document.createElement("li"), name_ = element("span", name), bar = document.createElement("i");
+    name_.dir = "auto";
+    bar.style.setProperty("--share", percent(share).replace(" ", ""));
+    row.append(name_, bar, element("small", percent(share)));
+    return row;
+  }));
+  if (ranked.length > SHOWN) at("classes").append(element("li", `and ${ranked.length - SHOWN} more`, "quiet"));
+  at("explained").hidden = !answer.words;
+  if (answer.words) explain(answer, text);
+  at("result").hidden = false;
+}
+
+function explain(answer, text) {
+  const characters = Array.from(text), pieces = [];
+  const largest = Math.max(...answer.words.map(word => Math.abs(word.weight)), 1e-9);
+  let end = 0;
+  for (const word of answer.words) {
+    pieces.push(characters.slice(end, word.start).join(""));
+    const span = element("span", characters.slice(word.start, word.end).join(""), word.weight < 0 ? "against" : "for");
+    span.style.setProperty("--share", Math.round(70 * Math.abs(word.weight) / largest) + "%");
+    span.title = signed(word.weight);
+    pieces.push(span);
+    end = word.end;
+  }
+  pieces.push(characters.slice(end).join(""));
+  at("words").replaceChildren(...pieces);
+  at("of").textContent = answer.label;
+  const strongest = [...answer.words].sort((one, other) => Math.abs(other.weight) - Math.abs(one.weight));
+  at("strongest").replaceChildren(...strongest.slice(0, STRONGEST).map(word => {
+    const item = element("li", word.word + " ");
+    item.append(element("small", signed(word.weight)));
+    return item;
+  }));
+}
+
+function signed(weight) {
+  return (weight < 0 ? "−" : "+") + Math.abs(weight).toFixed(2);
+}
+
+function fail(message) {
+  at("error").textContent = message;
+  at("error").hidden = false;
+  at("result").hidden = true;
+}
+
+async function classify() {
+  if (running) running.abort();
+  const own = running = new AbortController(), text = at("text").value;
+  const headers = { "Content-Type": "application/json" };
+  if (at("token")) headers.Authorization = "Bearer " + at("token").value;
+  at("classify").disabled = true;
+  at("error").hidden = true;
+  at("result").classList.add("stale");
+  try {
+    const body = JSON.stringify({ texts: text, explain: at("explain").checked });
+    const response = await fetch("predict", { method: "POST", headers, body, signal: own.signal });
+    const answer = await response.json();
+    if (response.ok) show(answer.predictions[0], text);
+    else fail(answer.error);
+  } catch (error) {
+    if (!own.signal.aborted) fail("The server does not answer: is it still running?");
+  } finally {
+    if (running === own) {
+      running = null;
+      at("classify").disabled = false;
+      at("result").classList.remove("stale");
+    }
+  }
+}
+
+at("form").addEventListener("submit", event => {
+  event.preventDefault();
+  classify();
+});
+at("text").addEventListener("keydown", event => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    at("form").requestSubmit();
+  }
+});
+at("curl").textContent = `curl ${location.origin}/predict -H 'Content-Type: application/json' \\\n` +
+  (at("token") ? "  -H \"Authorization: Bearer $TITHE_TOKEN\" \\\n" : "") + "  -d '{\"texts\": [\"one text\", \"another\"]}'";

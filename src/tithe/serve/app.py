@@ -1,0 +1,169 @@
+"""The HTTP interface: /predict, /healthz, /metrics, /openapi.json, and a page to try it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from tithe import __version__
+from tithe.predict import Explanation
+from tithe.report.html import render
+from tithe.serve import questions
+from tithe.serve.batching import Answer, Batcher
+from tithe.serve.guard import Guard, refused
+from tithe.serve.limits import Address, Limits
+from tithe.serve.meters import Meters
+from tithe.serve.predictor import Predictor
+from tithe.serve.refusals import Refusal
+
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+_GONE = 499  # the client has closed the connection: nobody reads this
+# What is read of a body that is too large, so that its sender reads the answer and not a broken connection.
+_DISCARDED = 8
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{}'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+_SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True)
+class Service:
+    """The answers to each path."""
+
+    predictor: Predictor
+    address: Address
+    limits: Limits
+    batcher: Batcher
+
+    async def predict(self, request: Request) -> Response:
+        """Classify texts."""
+        question = questions.parse(await self._body(request), self.limits)
+        answering = asyncio.create_task(self.batcher.answer(question.texts, question.explain))
+        leaving = asyncio.create_task(_disconnected(request))
+        try:
+            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                return Response(status_code=_GONE)
+            answers = answering.result()
+        finally:
+            answering.cancel()
+            leaving.cancel()
+        plain = [_plain(answer, question.top_k) for answer in answers]
+        return Response(json.dumps({"predictions": plain}, ensure_ascii=False), media_type="application/json")
+
+    async def _body(self, request: Request) -> bytes:
+        """Return the body; bytes are counted as they come, whatever the headers say."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Refusal(415, "send JSON with the header Content-Type: application/json")
+        body, size, most = bytearray(), 0, self.limits.body_bytes
+        try:
+            async with asyncio.timeout(self.limits.body_seconds):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size <= most:
+                        body += chunk
+                    if size > _DISCARDED * most:
+                        break
+        except TimeoutError:
+            problem = f"the body did not arrive within {self.limits.body_seconds:g} s: send it faster"
+            raise Refusal(408, problem, Connection="close") from None
+        if size > most:
+            raise Refusal(413, f"the body has more than {most} bytes: send several requests", Connection="close")
+        return bytes(body)
+
+    async def healthz(self) -> Response:
+        """Say whether texts are answered, by what, and what an answer depends on."""
+        if not self.batcher.is_running:
+            raise Refusal(503, "the queue has ended by an error, which the log shows: start the server again")
+        facts = {"status": "ok", "model": self.predictor.name, "answers": self.predictor.note, "version": __version__}
+        return JSONResponse(facts)
+
+    async def metrics(self) -> Response:
+        """Return counters for Prometheus."""
+        return Response(self.batcher.meters.page(), media_type=_PROMETHEUS)
+
+    async def page(self) -> Response:
+        """Return a page to try it."""
+        nonce = secrets.token_urlsafe(16)
+        page = render(
+            "serve.html",
+            title=self.predictor.name,
+            about="Type or paste a text: the model says which class it is, and which words decided.",
+            nonce=nonce,
+            characters=self.limits.characters,
+            needs_token=bool(self.address.token),
+        )
+        return HTMLResponse(page, headers={**_SAFE, "Content-Security-Policy": _POLICY.format(nonce)})
+
+
+def _plain(answer: Answer, top_k: int | None) -> dict[str, object]:
+    prediction = answer.prediction if isinstance(answer, Explanation) else answer
+    if top_k:
+        ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
+        prediction = prediction._replace(probabilities=dict(ranked[:top_k]))
+    words = {"words": answer.as_dict()["words"]} if isinstance(answer, Explanation) else {}
+    return {**prediction._asdict(), **words}
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def create(predictor: Predictor, address: Address, limits: Limits) -> FastAPI:
+    """Return the ASGI application of a predictor."""
+    meters = Meters()
+    batcher = Batcher(predictor, limits, meters)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        batcher.start()
+        try:
+            yield
+        finally:
+            batcher.close()
+
+    app = FastAPI(
+        title=f"tithe: {predictor.name}", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+        description=f"Classifies texts. {predictor.note}",
+    )  # fmt: skip
+    _add_routes(app, Service(predictor, address, limits, batcher))
+    app.add_middleware(Guard, address=address, meters=meters)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(ClientDisconnect, _left)
+    app.add_exception_handler(HTTPException, _in_one_line)
+    return app
+
+
+def _add_routes(app: FastAPI, service: Service) -> None:
+    app.add_api_route(
+        "/predict", service.predict, methods=["POST"], summary="Classify texts", responses=questions.RESPONSES,
+        openapi_extra={"requestBody": questions.BODY}, response_class=JSONResponse,
+    )  # fmt: skip
+    app.add_api_route("/healthz", service.healthz, summary="Whether texts are answered", response_class=JSONResponse)
+    app.add_api_route("/metrics", service.metrics, summary="For Prometheus", response_class=PlainTextResponse)
+    app.add_api_route("/", service.page, include_in_schema=False)
+
+
+async def _refused(request: Request, error: Any) -> Response:
+    return refused(error)
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    return Response(status_code=_GONE)
+
+
+async def _in_one_line(request: Request, error: Any) -> Response:
+    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)

@@ -1,0 +1,124 @@
+"""The body of a request to /predict, and the schemas that OpenAPI shows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+
+from tithe.serve.limits import Limits
+from tithe.serve.refusals import Refusal
+
+_TEXT = {"type": "string"}
+Texts = Annotated[
+    list[str],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}),
+]
+
+
+class Question(BaseModel):
+    """Texts to classify."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    texts: Texts = Field(description="a text, or a list of them")
+    explain: bool = Field(False, description="say what each word contributed; takes as long as up to 128 texts")
+    top_k: int | None = Field(None, ge=1, description="only so many probabilities, the highest first; all when unset")
+
+
+def parse(body: bytes, limits: Limits) -> Question:
+    """Return what a body asks.
+
+    Raises
+    ------
+    Refusal
+        422: it is not JSON, not of this schema, or has too many texts or too long ones.
+    """
+    try:
+        question = Question.model_validate_json(body)
+    except ValidationError as error:
+        raise Refusal(422, "; ".join(map(_line, error.errors(include_url=False)))) from None
+    most = limits.explained if question.explain else limits.texts
+    if not question.texts:
+        raise Refusal(422, "texts is empty: send at least one")
+    if len(question.texts) > most:
+        what = "texts with explain" if question.explain else "texts"
+        raise Refusal(422, f"{len(question.texts)} {what}, {most} at most: send several requests")
+    for position, text in enumerate(question.texts):
+        if len(text) > limits.characters:
+            raise Refusal(422, f"text {position} has {len(text)} characters, {limits.characters} at most: cut it")
+    return question
+
+
+def _line(error: Any) -> str:
+    place = ".".join(map(str, error["loc"]))
+    return f"{place}: {error['msg']}" if place else str(error["msg"])
+
+
+_ANSWER = {
+    "label": "positive",
+    "probability": 0.98,
+    "probabilities": {"negative": 0.02, "positive": 0.98},
+    "abstained": False,
+    "truncated": False,
+}
+_WORDS = [{"word": "fine", "start": 2, "end": 6, "weight": 3.1}]
+
+
+def _content(examples: dict[str, Any], **schema: Any) -> dict[str, Any]:
+    named = {name: {"value": value} for name, value in examples.items()}
+    return {"content": {"application/json": {"schema": schema, "examples": named}}}
+
+
+BODY = {
+    "required": True,
+    **_content(
+        {
+            "one": {"texts": "a fine film"},
+            "many": {"texts": ["a fine film", "two hours of nothing"], "top_k": 1},
+            "explained": {"texts": "a fine film", "explain": True},
+        },
+        **Question.model_json_schema(),
+    ),
+}
+_ERROR = {"type": "object", "properties": {"error": _TEXT}, "required": ["error"]}
+_NUMBER, _FLAG = {"type": "number"}, {"type": "boolean"}
+_WORD = {
+    "type": "object",
+    "properties": {"word": _TEXT, "start": {"type": "integer"}, "end": {"type": "integer"}, "weight": _NUMBER},
+    "description": "characters `start` to before `end`; without the word the log-odds of the class fall by `weight`",
+}
+_PREDICTION = {
+    "type": "object",
+    "properties": {
+        "label": {"anyOf": [_TEXT, {"type": "integer"}]},
+        "probability": _NUMBER,
+        "probabilities": {"type": "object", "additionalProperties": _NUMBER},
+        "abstained": {**_FLAG, "description": "the answer is none of these"},
+        "truncated": {**_FLAG, "description": "longer than the model's max_length: only a part was read"},
+        "words": {"type": "array", "items": _WORD, "description": "only with explain"},
+    },
+    "required": ["label", "probability", "probabilities", "abstained", "truncated"],
+}
+_REFUSALS = {
+    401: "a token is needed, or another one",
+    408: "the body came too slowly",
+    413: "the body is too large",
+    415: "the body is not application/json",
+    422: "the body is not JSON, not of this schema, or has too many or too long texts",
+    429: "the queue is full: see Retry-After",
+    500: "the model failed",
+    503: "no answer in time: see Retry-After",
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A prediction for each text, in their order.",
+        **_content(
+            {"many": {"predictions": [_ANSWER]}, "explained": {"predictions": [{**_ANSWER, "words": _WORDS}]}},
+            type="object",
+            properties={"predictions": {"type": "array", "items": _PREDICTION}},
+        ),
+    },
+    **{code: {"description": text, **_content({}, **_ERROR)} for code, text in _REFUSALS.items()},
+}
