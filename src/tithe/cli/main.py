@@ -15,6 +15,7 @@ from tithe import __version__, console
 from tithe.cli.compress import compress_app
 from tithe.cli.config import config_app
 from tithe.cli.data import data_app
+from tithe.cli.export import export_app
 from tithe.cli.label import label_app
 from tithe.cli.messages import OUT_OF_MEMORY, Quiet, Verbose, log_to_stderr
 from tithe.cli.predict import predict_app
@@ -32,6 +33,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(train_app)
 app.add_typer(predict_app)
+app.add_typer(export_app)
 app.add_typer(data_app)
 app.add_typer(select_app)
 app.add_typer(label_app)

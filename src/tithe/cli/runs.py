@@ -55,13 +55,21 @@ def compare(
 
 @proof_app.command(epilog="Example: tithe verify runs/first")
 def verify(
-    run: Annotated[Path, typer.Argument(parser=path, help="Run directory or checkpoint.")], as_json: AsJson = False
+    run: Annotated[Path, typer.Argument(parser=path, help="Run directory, checkpoint, or folder of an export.")],
+    data: Annotated[
+        Path | None, typer.Option(parser=path, help="File with the rows of an export; where it found them when unset.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Recompute the hash of every file, and the freeze proof from the saved weights."""
+    """Recompute the hash of every file, and the freeze proof of a run, or the parity of an export."""
+    from tithe.export import is_export, verify_export
     from tithe.runs.verify import verify_run
 
+    exported = is_export(run)
+    if data and not exported:
+        raise InputError(f"--data is for the rows of an export, and {run} is none: leave it out")
     with quiet_libraries():
-        lines = verify_run(run)
+        lines = verify_export(run, data) if exported else verify_run(run)
     if as_json:
         print_json({"run": str(run), "verified": lines})
         return

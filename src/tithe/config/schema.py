@@ -21,7 +21,10 @@ class Model(Section):
         "auto",
         description="how token states become one vector; auto: as in the encoder's own configuration, else mean",
     )
-    head: Literal["linear", "mlp"] = Field("linear", description="classifier on the pooled vector")
+    head: Literal["linear", "mlp", "native"] = Field(
+        "linear",
+        description="classifier on the pooled vector; native: that of the encoder's own class in transformers",
+    )
     hidden_dim: Annotated[int, Field(gt=0, le=65536)] = Field(256, description="width of the mlp head")
     dropout: Ratio = Field(0.1, description="dropout before the head's layers")
     encoder_dropout: Ratio | None = Field(

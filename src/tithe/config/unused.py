@@ -78,7 +78,7 @@ _CHOICE = ("budget", "balance", "floor", "folds", "proxy_runs", "language_model"
 
 # The settings of a native config that others of it make useless.
 RUN: tuple[Rule, ...] = (
-    Rule(("model.hidden_dim",), lambda run: run.model.head == "linear", "only model.head mlp has a hidden layer"),
+    Rule(("model.hidden_dim",), lambda run: run.model.head != "mlp", "only model.head mlp has a hidden layer"),
     Rule(
         ("model.encoder_dropout", "train.encoder_learning_rate", "tune.encoder_learning_rate", "tune.dropout_of"),
         lambda run: run.model.freeze == "all",

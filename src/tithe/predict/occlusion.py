@@ -87,7 +87,9 @@ class _Read(NamedTuple):
 
 def _read(texts: Sequence[str], encode: Encode) -> list[_Read]:
     examples = encode(texts)
-    cut_N = examples.uncut > examples.lengths if isinstance(examples, Truncated) else np.zeros(len(texts), dtype=bool)
+    cut_N = np.zeros(len(texts), dtype=bool)
+    if isinstance(examples, Truncated) and examples.lengths is not None:
+        cut_N = examples.uncut > examples.lengths
     parts = []
     for text, is_cut in zip(texts, cut_N, strict=True):
         spans_W2 = np.array([match.span() for match in _WORD.finditer(text)], dtype=np.int64).reshape(-1, 2)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 from tithe import config, plugins
-from tithe.tasks.protocol import Criterion, ImageTask, Parts, Task, TaskModule
+from tithe.tasks.protocol import Criterion, ImageTask, Parts, Task, TaskModule, TextTask
 
-__all__ = ["Criterion", "ImageTask", "Parts", "Task", "TaskModule", "find", "open_checked", "open_task"]
+__all__ = ["Criterion", "ImageTask", "Parts", "Task", "TaskModule", "TextTask", "find", "open_checked", "open_task"]
 
 
 def find(name: str) -> TaskModule:

@@ -112,6 +112,28 @@ class ImageTask(Task, Protocol):
         ...
 
 
+@runtime_checkable
+class TextTask(Task, Protocol):
+    """A task whose inputs are texts.
+
+    Attributes
+    ----------
+    encoder
+        The encoder's Hugging Face configuration.
+    tokenizer
+        The encoder's tokenizer.
+    pooling
+        Resolved pooling: cls or mean.
+    """
+
+    @property
+    def encoder(self) -> Any: ...  # noqa: D102
+    @property
+    def tokenizer(self) -> Any: ...  # noqa: D102
+    @property
+    def pooling(self) -> str: ...  # noqa: D102
+
+
 class TaskModule(Protocol):
     """The contract of a module in this folder."""
 

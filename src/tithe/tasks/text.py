@@ -23,6 +23,7 @@ from tithe.errors import InputError
 from tithe.models import classifier, encoders, freeze, inference, kernels, padding, tokens, vocabulary
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch
+from tithe.models.heads import native
 from tithe.models.tokens import TextExamples
 from tithe.storage import cache
 from tithe.tasks.protocol import Criterion, Task
@@ -94,9 +95,13 @@ class Text:
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            encoder = encoders.build(self.encoder, self.source, self.settings.attention)
-            model = Classifier(encoder, self.pooling, nn.Identity())
-            model.head = classifier.head(self.settings, self._width(model), classes)
+            if self.settings.head == "native":
+                model = native.build(self.encoder, self.source, self.settings, classes)
+                self._width(model)
+            else:
+                encoder = encoders.build(self.encoder, self.source, self.settings.attention)
+                model = Classifier(encoder, self.pooling, nn.Identity())
+                model.head = classifier.head(self.settings, self._width(model), classes)
         kernels.use_fast_kernels(model, attention=self.settings.attention == "auto")
         freeze.freeze(model, self.settings.freeze)
         return model
@@ -248,6 +253,8 @@ def open(run: config.Run) -> Task:
     encoders.check(settings, encoder, tokenizer)
     if settings.encoder_dropout is not None:
         encoder = encoders.with_dropout(encoder, settings.encoder_dropout)
+    if settings.head == "native":
+        return Text(run, encoder, tokenizer, source, native.pooling(settings, encoder))
     return Text(run, encoder, tokenizer, source, encoders.pooling(settings.pooling, source, encoder))
 
 

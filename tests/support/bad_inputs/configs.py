@@ -134,7 +134,7 @@ _WRONG = {
     f"model: {{hidden_dim: {10**9}}}": "hidden_dim = 1000000000 should be less than or equal to 65536",
     f"model: {{max_length: {10**12}}}": "max_length",
     "model: {encoder: 5}": "encoder = 5 should be a string",
-    "model: {head: [mlp]}": "'linear' or 'mlp'",
+    "model: {head: [mlp]}": "'linear', 'mlp' or 'native'",
     f"seed: {2**63}": "seed = 9223372036854775808 should be less than",
     "seed: -1": "seed = -1 should be greater than or equal to 0",
     "name: a/b": "name = 'a/b' should have letters, digits",

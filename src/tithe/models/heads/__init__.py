@@ -1,0 +1,1 @@
+"""Heads that are not of tithe: those of the library's own classes."""

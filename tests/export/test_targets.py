@@ -1,0 +1,150 @@
+"""One contract for all formats: what is written is opened without the run, and answers like the network it is of."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+
+from support.image_files import encoded, picture
+from tithe import config, plugins, tasks
+from tithe.errors import InputError, TitheError
+from tithe.export import inputs
+from tithe.export.source import Source
+from tithe.export.targets import Target
+from tithe.models import inference
+from tithe.models.forensics.detector import Detector
+
+TEXTS = ["goal", "the team and the coach of the cup " * 5, "rocket to the moon", "a star of the season was new"]
+NAMES = ("no", "yes", "a|b")
+NETWORKS = [("bert", "native"), ("bert", "mlp"), ("modernbert", "native"), ("modernbert", "linear")]
+# Tracing a graph takes seconds: every format, every head and every encoder, but not all of their combinations.
+CASES = [
+    *(("huggingface", *network) for network in NETWORKS),
+    *(("onnx", *NETWORKS[i]) for i in (0, 3)),
+    ("int8", *NETWORKS[1]),
+]
+
+
+def target(name: str) -> Target:
+    return cast(Target, plugins.load("targets", name))
+
+
+def source(encoder: Path, head: str) -> Source:
+    """A network whose answers to the texts differ: random encoders give almost the same state to all of them."""
+    raw = {"data": {"path": "unread"}, "model": {"encoder": str(encoder), "head": head, "max_length": 12}}
+    task = tasks.open_task(config.parse(raw))
+    model = task.build(len(NAMES), seed=0).eval()
+    last = [layer for layer in model.get_submodule("head").modules() if isinstance(layer, torch.nn.Linear)][-1]
+    with torch.no_grad():
+        for weight in model.get_submodule("encoder").parameters():
+            weight.mul_(4 if weight.ndim > 1 else 1)
+        logits_NC = torch.from_numpy(inference.logits(model, task.examples(TEXTS), batch_size=1))
+        scale = 2 / logits_NC.std(dim=0).mean()
+        last.weight.mul_(scale)
+        last.bias.copy_((last.bias - logits_NC.mean(dim=0)) * scale)
+    return Source(model, task, NAMES)
+
+
+def test_every_format_has_a_case() -> None:
+    assert {name for name, *_ in CASES} == set(plugins.names("targets"))
+
+
+@pytest.mark.parametrize(("name", "encoder", "head"), CASES)
+def test_an_export_answers_like_its_network(
+    name: str, encoder: str, head: str, tiny_bert: Path, tiny_modernbert: Path, tmp_path: Path
+) -> None:
+    of = source({"bert": tiny_bert, "modernbert": tiny_modernbert}[encoder], head)
+    before = {key: value.clone() for key, value in of.model.state_dict().items()}
+    member = target(name)
+    member.write(of, tmp_path)
+    network, preparation = member.open(tmp_path), inputs.open_preparation(tmp_path)
+    expected_NC = of.task.probabilities(inference.logits(of.model, of.task.examples(TEXTS), batch_size=1))
+    alone_NC = inputs.run(network, preparation, TEXTS, 1, lambda rows: None)
+    together_NC = inputs.run(network, preparation, TEXTS, 4, lambda rows: None)
+    bound = member.TOLERANCE or 0.1
+    assert np.ptp(expected_NC, axis=0).max() > 3 * bound  # the answers differ, so that agreement means something
+    np.testing.assert_allclose(alone_NC, expected_NC, rtol=0, atol=bound)
+    if member.AT_ONCE > 1:
+        np.testing.assert_allclose(together_NC, alone_NC, rtol=0, atol=1e-5)
+    assert all(torch.equal(before[key], value) for key, value in of.model.state_dict().items())
+    about = json.loads((tmp_path / "config.json").read_text())
+    assert about["id2label"] == {"0": "no", "1": "yes", "2": "a|b"} and about["label2id"]["a|b"] == 2
+    assert json.loads((tmp_path / "tokenizer_config.json").read_text())["model_max_length"] == 12
+    compile(member.usage(tmp_path), "usage", "exec")
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Code that travels in a folder is imported from a copy in a folder of this test."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    yield
+    for name in [name for name in sys.modules if name.startswith("transformers_modules")]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("seeded", "modules")
+def test_a_pipeline_opens_both_heads(tiny_bert: Path, tmp_path: Path) -> None:
+    from transformers import pipeline
+
+    for head, trust in (("native", False), ("linear", True)):
+        of, folder = source(tiny_bert, head), tmp_path / head
+        target("huggingface").write(of, folder)
+        assert (folder / "modeling_tithe.py").exists() == trust
+        if trust:
+            with pytest.raises(ValueError, match="trust_remote_code"):
+                pipeline("text-classification", model=str(folder), trust_remote_code=False)
+        classify = pipeline("text-classification", model=str(folder), trust_remote_code=trust, device="cpu")
+        answers = classify(TEXTS, truncation=True, batch_size=2)
+        expected_NC = of.task.probabilities(inference.logits(of.model, of.task.examples(TEXTS), batch_size=1))
+        assert [a["label"] for a in answers] == [NAMES[i] for i in expected_NC.argmax(axis=1)]
+        np.testing.assert_allclose([a["score"] for a in answers], expected_NC.max(axis=1), rtol=0, atol=1e-5)
+
+
+def test_other_code_in_a_folder_is_not_run(tiny_bert: Path, tmp_path: Path) -> None:
+    target("huggingface").write(source(tiny_bert, "linear"), tmp_path)
+    with (tmp_path / "modeling_tithe.py").open("a") as file:
+        file.write("raise SystemExit('run')\n")
+    with pytest.raises(TitheError, match="not the code of this version"):
+        target("huggingface").open(tmp_path)
+
+
+def images(crops: int) -> Source:
+    task = tasks.open_task(
+        config.parse({"task": "image", "data": {"path": "unread"}, "images": {"size": 32, "crops": crops}})
+    )
+    return Source(cast(Detector, task.build(2, seed=0)).eval(), task, ("fake", "real"))
+
+
+def test_a_detector_is_exported_with_its_crops(tmp_path: Path) -> None:
+    of, paths = images(4), [str(tmp_path / f"{i}.png") for i in range(3)]
+    for i, path in enumerate(paths):
+        Path(path).write_bytes(encoded(picture(40 + 9 * i, 50, seed=i), "PNG"))
+    target("onnx").write(of, tmp_path / "export")
+    network, preparation = target("onnx").open(tmp_path / "export"), inputs.open_preparation(tmp_path / "export")
+    expected_N2 = of.task.probabilities(inference.logits(of.model, of.task.examples(paths), batch_size=3))
+    found_N2 = inputs.run(network, preparation, paths, 2, lambda rows: None)
+    np.testing.assert_allclose(found_N2, expected_N2, rtol=0, atol=1e-5)
+
+
+def test_a_detector_is_not_a_transformers_model(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="use --to onnx"):
+        target("huggingface").write(images(1), tmp_path)
+
+
+def test_a_network_that_onnx_lacks_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
+    of = source(tiny_bert, "linear")
+
+    class Odd(torch.nn.Module):
+        def forward(self, batch: dict[str, torch.Tensor]) -> Any:
+            return torch.tensor(batch["input_ids"].float().mean().item() > 0).float()[None]
+
+    with pytest.raises(InputError, match="ONNX can't express this network"):
+        target("onnx").write(Source(Odd(), of.task, NAMES), tmp_path)
