@@ -11,6 +11,7 @@ PARITY: dict[str, Any] = {
     **{"target": "int8", "task": "text", "tithe": "1", "at_once": 1, "accept": 0.98, "rows": 10, "equal_labels": 0.99},
     **{"largest_difference": 0.1, "against": "tithe predict --exact", "parts": {"test": 10}, "packages": {"onnx": "1"}},
     "accuracy": {"tithe": 0.9, "export": 0.8},
+    "temperature": None,
     "neighbours": {"equal_labels": 0.7, "largest_difference": 0.3},
 }
 
@@ -48,3 +49,8 @@ def test_rare_classes_and_cut_texts_are_limits() -> None:
     data = {"splits": {"train": 1, "val": 2, "test": 3}, "classes": {"few": 49, "many": 50}, "tokens": tokens}
     text = card.text(facts(data=data), "code")
     assert "scores say little: few (49)." in text and "25.0% are longer than is read" in text
+
+
+def test_a_temperature_is_stated() -> None:
+    assert "a temperature of 1.250" in card.text(facts(parity={**PARITY, "temperature": 1.25}), "code")
+    assert "temperature" not in card.text(facts(), "code")

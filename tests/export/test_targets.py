@@ -16,7 +16,7 @@ from support.image_files import encoded, picture
 from tithe import config, plugins, tasks
 from tithe.errors import InputError, TitheError
 from tithe.export import inputs
-from tithe.export.source import Source
+from tithe.export.source import Source, fold
 from tithe.export.targets import Target
 from tithe.models import inference
 from tithe.models.forensics.detector import Detector
@@ -91,6 +91,21 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("seeded", "modules")
+@pytest.mark.parametrize(("encoder", "head"), NETWORKS)
+def test_a_temperature_is_in_the_last_layer(encoder: str, head: str, tiny_bert: Path, tiny_modernbert: Path) -> None:
+    of = source({"bert": tiny_bert, "modernbert": tiny_modernbert}[encoder], head)
+    before_NC = inference.logits(of.model, of.task.examples(TEXTS))
+    fold(of.model, 2.5, len(NAMES))
+    np.testing.assert_allclose(
+        inference.logits(of.model, of.task.examples(TEXTS)), before_NC / 2.5, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_head_without_a_last_layer_is_refused() -> None:
+    with pytest.raises(InputError, match="does not end in a linear layer"):
+        fold(torch.nn.ModuleDict({"head": torch.nn.Linear(4, 5)}), 2.0, classes=3)
+
+
 def test_a_pipeline_opens_both_heads(tiny_bert: Path, tmp_path: Path) -> None:
     from transformers import pipeline
 

@@ -135,6 +135,11 @@ def _results(facts: Facts) -> Iterator[str]:
         for part in run_files.PARTS:
             yield from _scores(part, facts.metrics.get(part))
         yield "\nMeasured with the checkpoint, before the export; intervals are of a bootstrap of these rows.\n"
+    if facts.parity["temperature"] is not None:
+        yield (
+            f"\nProbabilities are calibrated: a temperature of {facts.parity['temperature']:.3f}, fitted on the "
+            "validation rows, is in the weights of the last layer, so that the softmax of the logits has it.\n"
+        )
     yield from _parity(facts.parity)
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
-from tithe import __version__, config, plugins, storage
+from tithe import __version__, plugins, storage
 from tithe.errors import InputError
 from tithe.export import card, parity, rows
 from tithe.export.parity import SUMMARY
@@ -69,7 +69,8 @@ def export(path: Path, request: Request, out: Path) -> dict[str, Any]:
     trained = load(path).exactly()
     reference = rows.of_run(trained, request.count)
     with storage.atomic_folder(out) as aside:
-        target.write(Source.of(trained), aside)
+        source = Source.of(trained)
+        target.write(source, aside)
         expected_NC = _expected(trained, reference.inputs)
         found = parity.answers(target, aside, reference.inputs)
         result = parity.summary(found, expected_NC, reference.labels_N)
@@ -77,7 +78,7 @@ def export(path: Path, request: Request, out: Path) -> dict[str, Any]:
         is_image = trained.run.task == "image"
         sha256 = [rows.fingerprint(text, is_image) for text in reference.inputs]
         parity.save_rows(aside, sha256, expected_NC)
-        about = {**_about(trained.run, request, target, out), "parts": reference.parts, **result}
+        about = {**_about(source, request, target, out), "parts": reference.parts, **result}
         storage.write_json(aside / SUMMARY, about)
         facts = card.facts(trained, path, about, request.license)
         storage.write_text(aside / card.FILE, card.text(facts, target.usage(aside)))
@@ -104,15 +105,16 @@ def _as_readable_as(file: Path, folder: Path) -> None:
         other.chmod(file.stat().st_mode)
 
 
-def _about(run: config.Run, request: Request, target: Target, out: Path) -> dict[str, Any]:
+def _about(source: Source, request: Request, target: Target, out: Path) -> dict[str, Any]:
     return {
         "target": request.target,
-        "task": run.task,
+        "task": source.run.task,
         "tithe": __version__,
         "packages": {name: version(name) for name in target.PACKAGES},
         "against": parity.AGAINST,
         "at_once": target.AT_ONCE,
         "accept": request.accept,
         "tolerance": target.TOLERANCE,
-        "data": rows.origin(run, out),
+        "temperature": source.temperature,
+        "data": rows.origin(source.run, out),
     }

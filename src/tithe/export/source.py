@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from tithe import config
+from tithe.errors import InputError
 from tithe.predict import TrainedModel
 from tithe.tasks import Task, TextTask
 
@@ -24,17 +26,29 @@ class Source:
         A copy in float32 on the CPU, in evaluation mode: it may be changed.
     names
         The classes, in the order of the outputs.
+    temperature
+        What its logits are divided by already; None if its probabilities are not calibrated.
     """
 
     model: nn.Module
     task: Task
     names: tuple[str, ...]
+    temperature: float | None = None
 
     @classmethod
     def of(cls, trained: TrainedModel) -> Source:
-        """Copy a loaded checkpoint's network."""
+        """Copy a loaded checkpoint's network, with its temperature in the weights.
+
+        Raises
+        ------
+        InputError
+            It has a temperature, and its head does not end in a linear layer.
+        """
         model = copy.deepcopy(trained.model).cpu().float().eval()
-        return cls(model, trained.task, tuple(map(str, trained.labels.names)))
+        temperature = trained.temperature.temperature if trained.temperature else None
+        if temperature is not None:
+            fold(model, temperature, len(trained.labels))
+        return cls(model, trained.task, tuple(map(str, trained.labels.names)), temperature)
 
     @property
     def run(self) -> config.Run:
@@ -58,3 +72,23 @@ class Source:
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         tokenizer.save_pretrained(folder)
+
+
+def fold(model: nn.Module, temperature: float, classes: int) -> None:
+    """Divide the logits of a network by a temperature, in the weights of the last layer of its head.
+
+    The softmax of the logits is then calibrated, also for those who know of no temperature.
+
+    Raises
+    ------
+    InputError
+        The head does not end in a linear layer.
+    """
+    linear = [layer for layer in model.get_submodule("head").modules() if isinstance(layer, nn.Linear)]
+    if not linear or linear[-1].out_features != classes:
+        raise InputError(
+            "the head does not end in a linear layer that a temperature could be in: set model.head to linear"
+        )
+    with torch.no_grad():
+        for weight in linear[-1].parameters():
+            weight.div_(temperature)
