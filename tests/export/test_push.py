@@ -108,8 +108,8 @@ def folder(tmp_path: Path) -> Path:
     files = {
         "README.md": b"---\nlicense: mit\n---\n",
         "model.safetensors": b"weights",
-        "manifest.json": b"{}",
-        ".x": b"",
+        "manifest.json": b'{"README.md": "", "model.safetensors": ""}',
+        "notes of someone else.txt": b"",
     }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
@@ -117,13 +117,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of the library's own upload
-def test_every_file_is_uploaded_in_one_commit(hub: Hub, folder: Path) -> None:
+def test_what_the_manifest_names_is_uploaded_in_one_commit(hub: Hub, folder: Path) -> None:
     push.check_name("anna/reviews")
     url = push.push(folder, "anna/reviews")
     assert url == f"{hub.address}/anna/reviews/commit/{'0' * 40}"
-    assert hub.created["private"] is True and hub.created["name"] == "reviews"
+    assert hub.created["visibility"] == "private" and hub.created["name"] == "reviews"
     assert {path for path, _ in hub.asked if "/commit/" in path} == {"/api/models/anna/reviews/commit/main"}
-    assert hub.files == {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".x"}
+    assert hub.files == {path.name: path.read_bytes() for path in folder.iterdir() if " " not in path.name}
     assert {token for path, token in hub.asked if path.startswith("/api")} == {"Bearer hf_secret"}
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 from tithe import __version__, plugins, storage
 from tithe.errors import InputError
 from tithe.export import card, parity, rows
+from tithe.export.inputs import Probs
 from tithe.export.parity import SUMMARY
 from tithe.export.source import Source
 from tithe.export.targets import Target
@@ -94,7 +95,7 @@ def _check_out(out: Path, path: Path) -> None:
     storage.check_writable_folder(out)
 
 
-def _expected(trained: TrainedModel, inputs: Sequence[str]) -> parity.Probs:
+def _expected(trained: TrainedModel, inputs: Sequence[str]) -> Probs:
     with bar("tithe", len(inputs), "rows") as tick:
         return trained.probabilities(trained.task.examples(inputs), tick=tick)
 

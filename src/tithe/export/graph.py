@@ -70,7 +70,7 @@ def write(source: Source, folder: Path, file: str = FILE) -> None:
         graph = _OfImages(source.model)
         example, shapes = _images(source)
         inputs.save_crops(source.run.images, folder)
-    _trace(graph, example, shapes, folder / file)
+    _trace(graph, example, shapes, folder / file, optimize=isinstance(source.task, TextTask))
 
 
 def _texts(task: TextTask) -> tuple[dict[str, torch.Tensor], Any]:
@@ -82,29 +82,39 @@ def _texts(task: TextTask) -> tuple[dict[str, torch.Tensor], Any]:
 
 def _images(source: Source) -> tuple[dict[str, torch.Tensor], Any]:
     size, count = source.run.images.size, source.run.images.crops
-    example = torch.zeros((2, max(2, count), 3, size, size), dtype=torch.uint8)
-    return {"crops": example}, {"crops": {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}}
+    example = torch.zeros((2, count, 3, size, size), dtype=torch.uint8)
+    return {"crops": example}, {"crops": {0: torch.export.Dim.DYNAMIC}}
 
 
-def _trace(graph: nn.Module, example: dict[str, torch.Tensor], shapes: Any, path: Path) -> None:
+def _trace(graph: nn.Module, example: dict[str, torch.Tensor], shapes: Any, path: Path, optimize: bool) -> None:
+    """Write a graph; to optimise folds weights, as int8 needs, but also drops the detector's additions of 1e-8."""
     weights = sum(value.numel() * value.element_size() for value in graph.state_dict().values())
     with quiet(), torch.random.fork_rng(devices=[]):
         try:
+            # Traced here, and once: with a network, the next call would try slower ways after a failure.
+            program = torch.export.export(graph.eval(), (), example, dynamic_shapes=shapes)
             torch.onnx.export(
-                graph.eval(),
-                kwargs=example,
+                program,
                 f=path,
                 dynamo=True,
-                dynamic_shapes=shapes,
                 input_names=list(example),
                 output_names=["outputs"],
                 external_data=weights > _LARGEST,
+                optimize=optimize,
                 verbose=False,
             )
         except Exception as error:  # whatever tracing a network raises
             raise InputError(
-                f"ONNX can't express this network ({vocabulary.reason(error)}): choose another --to"
+                f"ONNX can't express this network ({vocabulary.reason(_cause(error))}): choose another --to"
             ) from None
+
+
+def _cause(error: BaseException) -> Exception:
+    """Return what torch wraps in its advice to its own developers."""
+    while isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    assert isinstance(error, Exception)
+    return error
 
 
 @contextlib.contextmanager

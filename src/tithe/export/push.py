@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tithe import storage
 from tithe.errors import InputError, TitheError
-
-_HIDDEN = (".*",)  # of other programs, and not in the manifest
 
 
 def check_name(name: str) -> None:
@@ -30,7 +29,7 @@ def check_name(name: str) -> None:
 
 
 def push(folder: Path, name: str) -> str:
-    """Upload every file of an export in one commit, to a new private repository or to one that exists.
+    """Upload the files of an export's manifest in one commit, to a new private repository or to one that exists.
 
     Returns
     -------
@@ -42,15 +41,14 @@ def push(folder: Path, name: str) -> str:
         The hub can't be reached, or refuses; the folder is as it was.
     """
     import httpx2
-    from huggingface_hub import HfApi
+    from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-    api = HfApi()
+    api, names = HfApi(), [*(storage.read_manifest(folder) or ()), storage.MANIFEST]
+    files = [CommitOperationAdd(name, folder / name) for name in names]  # `upload_folder` may make several commits
     try:
         api.create_repo(name, private=True, exist_ok=True)
-        commit = api.upload_folder(
-            repo_id=name, folder_path=folder, ignore_patterns=list(_HIDDEN), commit_message="Add the export"
-        )
+        commit = api.create_commit(name, files, commit_message="Add the export")
     except (HfHubHTTPError, LocalTokenNotFoundError, httpx2.HTTPError, OSError, RuntimeError, ValueError) as error:
         raise TitheError(
             f"{folder} is written, but was not uploaded to {name} ({_line(error)}): check HF_TOKEN and HF_ENDPOINT, "

@@ -51,7 +51,8 @@ def of_run(trained: TrainedModel, count: int) -> Reference:
         The run's data are missing, or have changed.
     """
     splits = own_splits(trained, "an export is compared on rows of its run, so restore them")
-    chosen, parts = [], {}
+    chosen: list[Rows] = []
+    parts: dict[str, int] = {}
     for name, rows in _parts(splits):
         taken = _spread(rows, count - sum(parts.values()))
         if len(taken):

@@ -52,7 +52,7 @@ class ClassDistance:
 
         blocks = (embeddings_ND[first : first + _ROWS] for first in range(0, len(embeddings_ND), _ROWS))
         near = [cdist(_units(block_ND) @ self.whitening_DD, self.means_CD).min(axis=1) for block_ND in blocks]
-        return np.asarray(np.concatenate(near)) if near else np.zeros(0)
+        return np.concatenate(near) if near else np.zeros(0)
 
 
 def _units(embeddings_ND: Array) -> Array:

@@ -7,10 +7,12 @@ from typing import Any
 
 from support.state.kind import Kind, Parts, Values, always
 
+_CLOSES_ITSELF = "torch.__trace"  # at its first message, when a graph is traced
+
 
 def _loggers() -> dict[str, logging.Logger]:
-    made = logging.root.manager.loggerDict.items()
-    return {"root": logging.root} | {name: log for name, log in made if isinstance(log, logging.Logger)}
+    made = {name: log for name, log in logging.root.manager.loggerDict.items() if name != _CLOSES_ITSELF}
+    return {"root": logging.root} | {name: log for name, log in made.items() if isinstance(log, logging.Logger)}
 
 
 def _logging() -> Values:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from tithe import plugins
+from tithe.errors import InputError
 from tithe.export import graph
 from tithe.export.inputs import Network
 from tithe.export.source import Source
+from tithe.tasks import TextTask
 
 PACKAGES = ("torch", "transformers", "onnx", "onnxruntime")
 AT_ONCE = 1
@@ -20,7 +22,15 @@ _FLOAT = "float32.onnx"
 
 
 def write(source: Source, folder: Path) -> None:
-    """Write the graph with weights in 8 bits and a scale for each output channel, and what prepares its inputs."""
+    """Write the graph with weights in 8 bits and a scale for each output channel, and what prepares its inputs.
+
+    Raises
+    ------
+    InputError
+        As `graph.write`; or it is a detector of images.
+    """
+    if not isinstance(source.task, TextTask):
+        raise InputError("--to int8 is for texts, 8 bits lose what a detector of images looks for: use --to onnx")
     graph.write(source, folder, _FLOAT)
     quantization = plugins.require("onnxruntime.quantization", "onnx")
     with graph.quiet():

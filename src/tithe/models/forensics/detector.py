@@ -113,7 +113,7 @@ class Detector(nn.Module):
         _check(images)
         unit = images.float() / GRAY_LEVELS if images.dtype == torch.uint8 else images.float()
         vectors: torch.Tensor = self.encoder(unit.reshape(-1, *images.shape[-3:]))
-        return vectors.view(len(images), -1, WIDTH)
+        return vectors.view(images.shape[0], -1, WIDTH)  # `len` would be a constant of an exported graph
 
 
 def _check(images: torch.Tensor) -> None:

@@ -84,7 +84,7 @@ class SelfAttention(nn.Module):
     def forward(self, branches: list[torch.Tensor]) -> torch.Tensor:
         """Return one vector for each image, shape (B, 192): the first token and the means of the branches, added."""
         named = [x_BTD + name_D for x_BTD, name_D in zip(branches, self.branches, strict=True)]
-        first_B1D = self.first.expand(len(named[0]), 1, -1)
+        first_B1D = self.first.expand(named[0].shape[0], 1, -1)
         mixed_BTD = self.layers(torch.cat([first_B1D, *named], dim=1))
         first, *rest = mixed_BTD.split([1, *(x.shape[1] for x in named)], dim=1)
         return torch.stack([first.mean(1), *(x.mean(1) for x in rest)]).sum(0)

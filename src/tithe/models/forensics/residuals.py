@@ -39,7 +39,7 @@ def srm(x: torch.Tensor) -> torch.Tensor:
     kernels = torch.stack([_in_5x5(kernel, divisor, x) for kernel, divisor in _KERNELS])
     with torch.autocast(x.device.type, enabled=False):
         residual = F.conv2d(F.pad(planes, (2, 2, 2, 2), mode="reflect"), kernels * (GRAY_LEVELS / CLAMP))
-    return residual.clamp(-1, 1).view(len(x), -1, *x.shape[-2:])
+    return residual.clamp(-1, 1).view(x.shape[0], -1, *x.shape[-2:])
 
 
 def high_pass(x: torch.Tensor) -> torch.Tensor:

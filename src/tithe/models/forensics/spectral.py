@@ -86,8 +86,8 @@ def radial_profile(spectrum_BHV: torch.Tensor, width: int) -> torch.Tensor:
     """
     ring_N = _rings(spectrum_BHV.shape[1], width, spectrum_BHV.device)
     flat_BN = spectrum_BHV.flatten(1)
-    count_K = torch.bincount(ring_N, minlength=BINS)
-    sum_BK = flat_BN.new_zeros(len(flat_BN), BINS).index_add(1, ring_N, flat_BN)
+    count_K = torch.zeros_like(ring_N[:1]).expand(BINS).index_add(0, ring_N, torch.ones_like(ring_N))
+    sum_BK = flat_BN.new_zeros(flat_BN.shape[0], BINS).index_add(1, ring_N, flat_BN)
     filled_K = count_K > 0
     mean_BK = sum_BK / count_K.clamp(min=1)
     centred_BK = (mean_BK - mean_BK.sum(1, keepdim=True) / filled_K.sum()) * filled_K
@@ -97,7 +97,8 @@ def radial_profile(spectrum_BHV: torch.Tensor, width: int) -> torch.Tensor:
 
 def _rings(height: int, width: int, device: torch.device) -> torch.Tensor:
     """Return the ring of each frequency, shape (H · V,)."""
-    vertical_H = torch.fft.fftshift(torch.fft.fftfreq(height, device=device))
-    horizontal_V = torch.fft.rfftfreq(width, device=device)
+    # `fftshift(fftfreq(height))` and `rfftfreq(width)` to the bit, in operations that ONNX has.
+    vertical_H = (torch.arange(height, device=device) - height // 2) * (1 / height)
+    horizontal_V = torch.arange(width // 2 + 1, device=device) * (1 / width)
     radius_HV: torch.Tensor = (vertical_H[:, None].square() + horizontal_V.square()).sqrt()
     return (radius_HV * (BINS * math.sqrt(2))).long().clamp(max=BINS - 1).flatten()
