@@ -62,7 +62,8 @@ def quiet_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     import logging
 
     for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
-        monkeypatch.setattr(logging.getLogger(name), "level", logging.getLogger(name).level)
+        for setting in ("level", "propagate"):
+            monkeypatch.setattr(logging.getLogger(name), setting, getattr(logging.getLogger(name), setting))
 
 
 @pytest.mark.usefixtures("quiet_uvicorn")
