@@ -1,4 +1,4 @@
-"""`tithe compress`: the rows that stand for a trained head, how nearly, and wrong questions in one line."""
+"""`tithe compress`: the rows that reproduce a trained head, how nearly, and wrong questions in one line."""
 
 from __future__ import annotations
 

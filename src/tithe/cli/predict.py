@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ from tithe.cli.options import (
 from tithe.cli.train import print_scores
 from tithe.console import echo, json_text, printable, stdout_is_closed
 from tithe.errors import InputError
+
+if TYPE_CHECKING:  # slow to import
+    from tithe.predict import Answering, TextInput, TrainedModel
 
 predict_app = typer.Typer(rich_markup_mode=None)
 
@@ -158,18 +161,7 @@ def predict(
 ) -> None:
     """Classify texts, with the probability of every class; or score images, real or fake."""
     from tithe import config
-    from tithe.predict import (
-        Answering,
-        TextInput,
-        check_output,
-        is_folder,
-        is_lines,
-        jsonable,
-        load,
-        predict_files,
-        predict_stream,
-        write,
-    )
+    from tithe.predict import Answering, TextInput, check_output, is_folder, is_lines, load
 
     if texts and source:
         raise InputError("pass texts or --input, not both")
@@ -198,19 +190,32 @@ def predict(
             raise InputError("--batch-size and --top-k have no effect on --explain: leave them out")
         explaining.explain(checkpoint, texts, given, output, exact, as_json)
         return
-    how = Answering(batch_size, top_k)
     with quiet_libraries():
         model = load(checkpoint).exactly() if exact else load(checkpoint)
-        if given and output and model.run.task != "image":
-            begun = time.monotonic()
-            count = predict_files(model, given, output, how)
-            rate = count / max(time.monotonic() - begun, 1e-9)
-            echo(f"{count} predictions in {output}: {rate:.0f} texts a second", err=True)
-            return
-        predictions = predict_stream(model, texts, given, how)
-        if output:
-            count = write(output, predictions.rows, predictions.schema)
-            echo(f"{count} predictions in {output}", err=True)
-            return
-        for row in predictions.rows:
-            echo(json_text(jsonable(row)) if as_json else predictions.as_line(row))
+        _answer(model, texts, given, Answering(batch_size, top_k), output, as_json)
+
+
+def _answer(
+    model: TrainedModel,
+    texts: list[str] | None,
+    source: TextInput | None,
+    how: Answering,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Print predictions, or write them to a file or a folder."""
+    from tithe.predict import jsonable, predict_files, predict_stream, write
+
+    if source and output and model.run.task != "image":
+        begun = time.monotonic()
+        count = predict_files(model, source, output, how)
+        rate = count / max(time.monotonic() - begun, 1e-9)
+        echo(f"{count} predictions in {output}: {rate:.0f} texts a second", err=True)
+        return
+    predictions = predict_stream(model, texts, source, how)
+    if output:
+        count = write(output, predictions.rows, predictions.schema)
+        echo(f"{count} predictions in {output}", err=True)
+        return
+    for row in predictions.rows:
+        echo(json_text(jsonable(row)) if as_json else predictions.as_line(row))

@@ -47,7 +47,7 @@ STRATEGIES: Mapping[str, Mapping[str, Any]] = {
 def compress(home: Path, rows: str, strategy: str, out: Path) -> dict[str, Any]:
     """Choose and weigh training rows of a finished run so that a head trained on them is that of all of its rows.
 
-    Writes the rows as Parquet, the one of `rank` 0 weighs most; a weight of 1 stands for N / K of the N training rows.
+    Writes the rows as Parquet, the one of `rank` 0 weighs most; a weight of 1 counts as N / K of the N training rows.
 
     Parameters
     ----------

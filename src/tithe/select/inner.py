@@ -78,7 +78,7 @@ def _head_of(candidate: Candidate, inner: Pool, settings: config.Select, seed: i
 
 
 def penalty_of(strategy: str, pool: Pool) -> float | None:
-    """Return the penalty of the head that the rows of a strategy stand for; None for one that matches no head."""
+    """Return the penalty of the head that the rows of a strategy reproduce; None for one that matches no head."""
     is_matched = isinstance(plugins.load("strategies", strategy), Matches) and "head_penalty" in pool.signals
     return float(pool.head_penalty[0]) if is_matched else None
 

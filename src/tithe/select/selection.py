@@ -34,7 +34,7 @@ class Selection:
     round
         The round in which each was chosen, from 0, shape (K,).
     weight
-        How much each counts in the loss, shape (K,): 1 stands for N / K rows of a pool of N, and is the weight of all
+        How much each counts in the loss, shape (K,): 1 counts as N / K rows of a pool of N, and is the weight of all
         rows but of strategies that weigh them.
     """
 

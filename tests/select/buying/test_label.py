@@ -189,7 +189,7 @@ def test_rows_in_other_formats_and_columns(form: str, label: Label, pool: Path) 
         ({"strategy": "all"}, InputError, "all does not choose the rows to label next"),
         ({"strategy": "mix", "options": {"radom": 0.1}}, InputError, "unknown key 'radom'"),
         ({"format": "xlsx"}, InputError, "--format xlsx is not a format of rows: choose one of csv, jsonl, parquet"),
-        ({"rows": 0}, InputError, "--rows 0 is no number of rows"),
+        ({"rows": 0}, InputError, "--rows 0: choose at least 1 row"),
         ({"cost": 1.0}, InputError, "--cost needs --worth"),
         ({"row": 1}, TypeError, "unexpected keyword argument 'row'"),
     ],

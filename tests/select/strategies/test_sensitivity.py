@@ -1,4 +1,4 @@
-"""Systematic sampling: chances as told, as many rows as asked; calibrated weights give the head of all rows."""
+"""Systematic sampling: chances as defined, as many rows as asked; calibrated weights give the head of all rows."""
 
 from __future__ import annotations
 

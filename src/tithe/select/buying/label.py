@@ -109,7 +109,7 @@ def label(
     if unknown := [name for name in more if name not in Options.__annotations__ | FileOptions.__annotations__]:
         raise TypeError(f"label() got an unexpected keyword argument '{unknown[0]}'")
     if rows < 1:
-        raise InputError(f"--rows {rows} is no number of rows to label: choose 1 or more")
+        raise InputError(f"--rows {rows}: choose at least 1 row to label")
     seed, classes = more.get("seed", 0), list(more.get("classes", ()))
     settings = label_settings(strategy, more.get("options", {}), seed)
     prices = Prices.of(more.get("cost"), more.get("worth"))

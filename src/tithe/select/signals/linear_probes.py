@@ -174,7 +174,7 @@ def head(X_ND: Array, labels_N: Rows, rows_K: Rows, weight_K: Array, penalty: fl
     weight_K
         How much each row counts, as of a `Selection`.
     penalty
-        λ of the head of all rows that these stand for, as of `of_all`; chosen on the rows themselves when None.
+        λ of the head of all rows that these reproduce, as of `of_all`; chosen on the rows themselves when None.
     """
     mean_D, deviation_D = X_ND.mean(axis=0), X_ND.std(axis=0)
     deviation_D = np.where(deviation_D > 1e-8, deviation_D, 1)

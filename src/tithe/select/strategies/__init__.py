@@ -64,7 +64,7 @@ class Picks(Protocol[OptionsT]):
 
 @runtime_checkable
 class Matches(Protocol[OptionsT]):
-    """A strategy that chooses rows of all classes together, and may weigh them, so that the whole stands for the pool.
+    """A strategy that chooses rows of all classes together, and may weigh them, to represent the pool together.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Matches(Protocol[OptionsT]):
     def match(self, pool: Pool, quota_C: Rows, rng: np.random.Generator, options: OptionsT) -> tuple[Rows, Array]:
         """Return distinct rows, as many of each of `pool.groups` as its quota says, and the weight of each, both (K,).
 
-        A weight of 1 stands for N / K rows of the pool; it is finite and at least 0. Where classes have no quotas,
+        A weight of 1 counts as N / K rows of the pool; it is finite and at least 0. Where classes have no quotas,
         there is one of all rows: then `quota_C` has one number. The first row is the one to keep first.
         """
         ...

@@ -20,7 +20,7 @@ class Options(Section):
     """Of the neighborhoods."""
 
     purity: Ratio = Field(0.95, description="share of the neighborhoods that lie in one cluster: decides their radius")
-    clusters: Positive = Field(20, description="clusters that stand for the classes, which are unknown")
+    clusters: Positive = Field(20, description="clusters, in place of the classes, which are unknown")
     rows: Positive = Field(20_000, description="random rows to choose among and to cover, of larger pools")
 
 

@@ -1,4 +1,4 @@
-"""Random rows, those that move a head most the likeliest, with weights by which they stand for all (Munteanu 2018).
+"""Random rows, those that move a head most the likeliest, weighted to represent all rows (Munteanu 2018).
 
 The weights are calibrated to the gradient of a head that was trained on all rows: like `gradient_match`, this is
 compression of a head, and says little of rows.
