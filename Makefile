@@ -13,18 +13,21 @@ export HF_HUB_OFFLINE ?= 1
 # One stamp file per set of extras: nothing is reinstalled until the requirements change.
 install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
+# A larger set holds the smaller ones, so that none is installed in steps.
 .venv/.base: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(install) '.[minilm,image]'
 	touch $@
 
-.venv/.dev: .venv/.base
+.venv/.dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
 	$(install) '.[minilm,image,lm,tune,serve,test,dev]'
-	touch $@
+	touch .venv/.base $@
 
-.venv/.all: .venv/.dev
+.venv/.all: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
 	$(install) '.[minilm,image,lm,tune,onnx,serve,test,dev,neptune,mlflow,mlflow-server,clearml]'
-	touch $@
+	touch .venv/.base .venv/.dev $@
 
 install: .venv/.dev  ## everything for the quickstart and daily work
 

@@ -201,7 +201,7 @@ class TitheClassifier(ClassifierMixin, BaseEstimator):
             sections["select"] = {"strategy": self.select} if isinstance(self.select, str) else dict(self.select)
         for name, value in (self.config or {}).items():
             sections[name] = {**sections.get(name, {}), **value} if isinstance(value, Mapping) else value
-        own = [key for key in ("out", "task") if key in sections]
+        own: list[str] = [key for key in ("out", "task") if key in sections]
         own += [f"data.{key}" for key in _OWN if key in sections["data"]]
         if own:
             raise InputError(f"config sets {own[0]}, which fit decides: leave it out")

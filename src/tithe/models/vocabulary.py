@@ -68,7 +68,8 @@ def reason(error: Exception) -> str:
 
 def largest_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """Return the largest token id that a tokenizer may give, added tokens and padding included."""
-    return max(len(tokenizer) - 1, tokenizer.pad_token_id or 0, *tokenizer.added_tokens_decoder)
+    added: Iterable[int] = tokenizer.added_tokens_decoder
+    return max(len(tokenizer) - 1, tokenizer.pad_token_id or 0, *added)
 
 
 def sample(texts: int) -> Rows:
