@@ -11,6 +11,7 @@ def gain(difference: float, p: float | None) -> Gain:
     return {"difference": difference, "p": p, "p_holm": p}
 
 
+UNTRIED = "better than random for its own reader"
 BETTER, WORSE, CHANCE = gain(0.02, 0.001), gain(-0.02, 0.001), gain(0.02, 0.05)
 CARRIES, INFORMS, ALONE = "carries the model, not the data", "picks informative rows", "better for its own reader only"
 
@@ -22,7 +23,7 @@ CASES: list[tuple[Gain, Gain | None, float | None, float | None, str]] = [
     (BETTER, WORSE, 0.2, 0.2, CARRIES),
     (BETTER, gain(-0.02, 0.05), 0.2, 0.2, ALONE),
     (BETTER, gain(-0.02, None), 0.2, 0.2, ALONE),
-    (BETTER, None, 0.2, 0.2, ALONE),
+    (BETTER, None, 0.2, 0.2, UNTRIED),
     (BETTER, BETTER, 0.99, 0.2, CARRIES),
     (BETTER, BETTER, 0.989, 0.2, INFORMS),
     (CHANCE, BETTER, 1.0, 0.2, CARRIES),
@@ -41,7 +42,7 @@ HELPED: list[tuple[Gain, Gain | None, Gain, str]] = [
     (BETTER, BETTER, gain(0.0, None), HELP),
     (BETTER, BETTER, gain(0.02, None), "not tested"),
     (BETTER, None, CHANCE, HELP),
-    (BETTER, None, BETTER, ALONE),
+    (BETTER, None, BETTER, UNTRIED),
     (BETTER, WORSE, CHANCE, CARRIES),
     (CHANCE, BETTER, BETTER, "no better than random"),
     (WORSE, BETTER, BETTER, "worse than random"),

@@ -58,8 +58,13 @@ def _of_better(own: Gain, reader: Gain | None, helped: Gain | None) -> Verdict:
         if _difference(helped) <= 0 or not _is_beyond_chance(helped):
             return Verdict("no better than random with the same help", _shown(own) + beside)
         others = beside + others
-    informs = reader is not None and _difference(reader) >= 0
-    return Verdict("picks informative rows" if informs else "better for its own reader only", _shown(own) + others)
+    return Verdict(_of_readers(reader), _shown(own) + others)
+
+
+def _of_readers(reader: Gain | None) -> str:
+    if reader is None:
+        return "better than random for its own reader"
+    return "picks informative rows" if _difference(reader) >= 0 else "better for its own reader only"
 
 
 def _is_beyond_chance(gain: Gain) -> bool:
