@@ -26,7 +26,7 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 
 .venv/.all: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(install) '.[minilm,image,lm,tune,onnx,serve,test,dev,neptune,mlflow,mlflow-server,clearml]'
+	$(install) '.[minilm,image,lm,tune,onnx,serve,test,dev,neptune,mlflow,mlflow-server,clearml,trackio,wandb]'
 	touch .venv/.base .venv/.dev $@
 
 install: .venv/.dev  ## everything for the quickstart and daily work

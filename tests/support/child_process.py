@@ -139,7 +139,7 @@ def archives(home: Path) -> list[Archive]:
 @pytest.fixture
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run's directory, and an empty folder to work in; nothing of the developer's own reaches a client."""
-    for name in [name for name in os.environ if name.startswith(("MLFLOW_", "CLEARML_"))]:
+    for name in [name for name in os.environ if name.startswith(("MLFLOW_", "CLEARML_", "TRACKIO_", "WANDB_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     for name in ("cwd", "home"):

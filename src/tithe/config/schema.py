@@ -193,6 +193,24 @@ class ClearML(Section):
     tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="tags of the task")
 
 
+class Trackio(Section):
+    """A run in a Trackio database."""
+
+    project: str = Field("tithe", description="project that the run belongs to")
+    folder: PathStr = Field(
+        run_files.TRACKIO, description="of the database: one in the run directory, or the full path of another"
+    )
+    run_name: str | None = Field(None, description="name of the run; that of the config when unset")
+
+
+class Wandb(Section):
+    """An offline record for Weights & Biases."""
+
+    project: str = Field("tithe", description="project that the run belongs to")
+    run_name: str | None = Field(None, description="name of the run; that of the config when unset")
+    tags: Annotated[tuple[str, ...], Field(strict=False)] = Field((), description="tags of the run")
+
+
 class Track(Section):
     """Mirrors of the history; the local JSONL file is always written."""
 
@@ -203,6 +221,8 @@ class Track(Section):
     neptune: Neptune | None = Field(None, description="write a Neptune offline record")
     mlflow: MLflow | None = Field(None, description="log to an MLflow server")
     clearml: ClearML | None = Field(None, description="log to ClearML, or write its offline archive")
+    trackio: Trackio | None = Field(None, description="log to a Trackio database")
+    wandb: Wandb | None = Field(None, description="write an offline record for Weights & Biases")
     plugins: dict[str, dict[str, Any]] = Field(
         {}, description="settings of trackers from other packages, by name; config.json shows them: no secrets here"
     )

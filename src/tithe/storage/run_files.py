@@ -25,7 +25,9 @@ LABEL_TO_ID, ID_TO_LABEL, TOKENIZER = "label_to_id.json", "id_to_label.json", "t
 # The documented files of an epoch's end (`checkpoint.epoch_files`); BEST is one of them too.
 LATEST, EPOCH_HISTORY, NUMBERED = "latest_model.pt", "training_history.json", "checkpoint_epoch_{}.pt"
 # Files and folders of trackers.
-TENSORBOARD, NEPTUNE, MLFLOW, CLEARML = TRACKERS = "tensorboard", ".neptune", "mlflow.json", "clearml"
+TENSORBOARD, NEPTUNE, MLFLOW, CLEARML, TRACKIO, WANDB = TRACKERS = (
+    *("tensorboard", ".neptune", "mlflow.json", "clearml", "trackio", "wandb"),
+)
 # Default folder of the checkpoints.
 CHECKPOINTS = "checkpoints"
 

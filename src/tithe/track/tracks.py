@@ -43,9 +43,8 @@ def mirror_settings(track: config.Track) -> dict[str, dict[str, Any]]:
         token = track.neptune.api_token
         secret = {"api_token": token.get_secret_value()} if token else {}
         mirrors["neptune"] = {**track.neptune.model_dump(exclude={"api_token"}), **secret}
-    for name, settings in (("mlflow", track.mlflow), ("clearml", track.clearml)):
-        if settings:
-            mirrors[name] = settings.model_dump()
+    sections = {"mlflow": track.mlflow, "clearml": track.clearml, "trackio": track.trackio, "wandb": track.wandb}
+    mirrors |= {name: settings.model_dump() for name, settings in sections.items() if settings}
     return {**mirrors, **track.plugins}
 
 

@@ -23,6 +23,8 @@ _OPTIONAL = {
     "tuning": ("optuna", "tune"),
     "MLflow": ("mlflow", "mlflow"),
     "ClearML": ("clearml", "clearml"),
+    "Trackio": ("trackio", "trackio"),
+    "Weights & Biases offline records": ("wandb", "wandb"),
 }
 
 

@@ -17,6 +17,8 @@ SETTINGS = {
     "tensorboard": {"folder": "tensorboard"},
     "neptune": {"project": "us/texts"},
     "clearml": {"project": "texts"},
+    "trackio": {"project": "texts"},
+    "wandb": {"project": "texts"},
 }
 
 
