@@ -44,6 +44,15 @@ def test_every_trainable_parameter_is_in_one_group(named: tuple[str, Path], froz
         assert of_encoder == {group["lr"] == rate} if rate else group["lr"] == 1e-3
 
 
+def test_groups_are_named_by_what_is_in_them(tiny_bert: Path) -> None:
+    model = built(tiny_bert, head="mlp")
+    names = {
+        rate: list(optimizer.named_groups(model, config.Train(encoder_learning_rate=rate))) for rate in (None, 1e-5)
+    }
+    assert names[None] == ["model_matrices", "model_vectors"]
+    assert names[1e-5] == ["head_matrices", "head_vectors", "encoder_matrices", "encoder_vectors"]
+
+
 @pytest.mark.parametrize(("rate", "within"), [(1e-7, (0.0, 1e-5)), (None, (1e-3, 1.0))])
 def test_the_encoder_moves_at_its_own_rate(
     settings: Settings, rate: float | None, within: tuple[float, float], tiny_bert: Path

@@ -11,6 +11,7 @@ import torch
 from tithe import metrics, storage
 from tithe.runs.log import step_logger
 from tithe.track.tracks import RunTracker
+from tithe.train import optimizer
 from tithe.train.setup import Setup
 from tithe.train.step import Step
 
@@ -40,6 +41,7 @@ class StepLog:
 
     def __init__(self, setup: Setup, progress: Mapping[str, Any]) -> None:
         self._settings, self._workers, self._epochs = setup.run.train, setup.run.data.num_workers, setup.passes
+        self._groups = tuple(optimizer.named_groups(setup.network.trainable, setup.run.train))
         self._on_gpu = setup.accelerator.device.type == "cuda"
         self.data_wait_seconds = float(progress.get("idle", 0.0))  # single files don't contain it
         self._sums: dict[str, float] = dict(progress.get("sums", {}))
@@ -80,6 +82,7 @@ class StepLog:
         lrs = {f"lr_{i}": lr for i, lr in enumerate(step.lr)}
         norm = {} if step.grad_norm is None else {"grad_norm": step.grad_norm}
         tracker.log("train", step.step, epoch=step.epoch, batch_loss=step.batch_loss, **lrs, **norm, **means)
+        tracker.mirror("learning_rate", step.step, **dict(zip(self._groups, step.lr, strict=True)))
         memory = f" gpu_mem {torch.cuda.max_memory_allocated() / 2**20:.0f}MB" if self._on_gpu else ""
         step_logger.info(
             "epoch %d step %d batch_loss %.4f lr %s opt_steps %d%s",

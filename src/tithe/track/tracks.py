@@ -116,13 +116,16 @@ class RunTracker:
         if self._history:
             self._history.append({"kind": kind, "step": step, **values})
         self._last_step = step
+        self.mirror(kind, step, **values)
+
+    def mirror(self, kind: str, step: int, **values: Any) -> None:
+        """Send numeric values to the mirrors as `kind/name`, what the history already has in other words."""
         numbers = {f"{kind}/{k}": float(v) for k, v in values.items() if type(v) in (int, float)}
         self._each(lambda mirror: mirror.scalars(numbers, step))
 
     def final(self, values: Mapping[str, Any]) -> None:
         """Send the metrics of the final evaluation to the mirrors; `metrics.json` contains them as well."""
-        numbers = {f"final/{k}": float(v) for k, v in values.items() if type(v) in (int, float)}
-        self._each(lambda mirror: mirror.scalars(numbers, self._last_step))
+        self.mirror("final", self._last_step, **values)
 
     def figure(self, name: str, path: Path) -> None:
         """Send a PNG file to the mirrors."""

@@ -21,17 +21,22 @@ def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object
 
     With `encoder_learning_rate`, the parameters of the model's `encoder` are separate groups, after the others.
     """
+    return list(named_groups(model, settings).values())
+
+
+def named_groups(model: nn.Module, settings: Train) -> dict[str, dict[str, object]]:
+    """Return the parameter groups in the order of `parameter_groups`, each by what is in it."""
     trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     separate = settings.encoder_learning_rate is not None
-    groups: list[dict[str, object]] = []
+    groups: dict[str, dict[str, object]] = {}
     for of_encoder in (False, True) if separate else (False,):
+        part = ("encoder" if of_encoder else "head") if separate else "model"
         own = [p for name, p in trainable if (separate and name.startswith("encoder.")) == of_encoder]
         lr = settings.encoder_learning_rate if of_encoder else settings.learning_rate
-        groups += [
-            {"params": [p for p in own if p.ndim >= 2], "lr": lr, "weight_decay": settings.weight_decay},
-            {"params": [p for p in own if p.ndim < 2], "lr": lr, "weight_decay": 0.0},
-        ]
-    return [group for group in groups if group["params"]]
+        matrices, vectors = [p for p in own if p.ndim >= 2], [p for p in own if p.ndim < 2]
+        groups[f"{part}_matrices"] = {"params": matrices, "lr": lr, "weight_decay": settings.weight_decay}
+        groups[f"{part}_vectors"] = {"params": vectors, "lr": lr, "weight_decay": 0.0}
+    return {name: group for name, group in groups.items() if group["params"]}
 
 
 def adamw(model: nn.Module, settings: Train) -> torch.optim.AdamW:

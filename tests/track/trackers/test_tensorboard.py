@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from google.protobuf.struct_pb2 import Value
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
@@ -94,3 +95,26 @@ def test_tensorboard_hides_the_steps_a_resumed_run_writes_again(
     resumed.close("finished")
 
     assert [(e.step, e.value) for e in events(home).Scalars("loss")] == kept
+
+
+TRIALS = [
+    {"number": 0, "state": "finished", "val_loss": 0.5, "val_accuracy": 0.75, "values": {"train": {"betas": [0.9, 1]}}},
+    {"number": 7, "state": "diverged", "values": {"train": {"learning_rate": 0.1}}},
+]
+
+
+def test_the_trials_of_a_search_are_sessions_of_the_hparams_view(home: Path) -> None:
+    for _ in range(2):  # a search that goes on writes none again
+        tensorboard.write_trials(home / "tensorboard", TRIALS)
+    for trial, values in zip(TRIALS, ({"train.betas": "[0.9, 1]"}, {"train.learning_rate": 0.1}), strict=True):
+        folder = home / "tensorboard" / "trials" / str(trial["number"])
+        assert len(list(folder.iterdir())) == 1
+        reader = EventAccumulator(str(folder)).Reload()
+        start = hparams(reader)["start"].session_start_info.hparams
+        assert {key: _plain(value) for key, value in start.items()} == {**values, "state": trial["state"]}
+        scores = {tag: reader.Scalars(tag)[0].value for tag in reader.Tags()["scalars"]}
+        assert scores == {f"trial/{name}": trial[name] for name in ("val_loss", "val_accuracy") if name in trial}
+
+
+def _plain(value: Value) -> float | str:
+    return value.number_value if value.HasField("number_value") else value.string_value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,32 @@ def open(home: Path, settings: Mapping[str, Any], name: str) -> TensorBoard:
     folder = home / settings.get("folder", TENSORBOARD)
     writer = SummaryWriter(str(folder), purge_step=resume, flush_secs=FLUSH_SECONDS)
     return TensorBoard(writer, home, name, resume or 0)
+
+
+def write_trials(folder: Path, trials: Sequence[Mapping[str, Any]]) -> None:
+    """Write the trials of a search as sessions of the HParams view, each in a folder of its own.
+
+    Parameters
+    ----------
+    folder
+        Of the run's events; a trial that is there is not written again.
+    trials
+        Those of `tuning.json`: `number`, `state`, `values` by section, and the scores of those that did not diverge.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+    from torch.utils.tensorboard.summary import hparams
+
+    for trial in trials:
+        home = folder / "trials" / str(trial["number"])
+        if home.exists():
+            continue
+        scores = {f"trial/{name}": trial[name] for name in ("val_loss", "val_accuracy") if name in trial}
+        values = {key: _hparam(value) for key, value in storage.flatten(trial["values"])}
+        with SummaryWriter(str(home)) as writer:
+            for summary in hparams({**values, "state": trial["state"]}, scores):
+                writer._get_file_writer().add_summary(summary)
+            for name, score in scores.items():
+                writer.add_scalar(name, score)
 
 
 class TensorBoard:
