@@ -32,13 +32,14 @@ from tithe.train.setup import Setup
 logger = logging.getLogger("tithe")
 
 _MOST = 10_000  # rows of the inner split, of larger pools
+_SMALLEST = float(np.finfo(np.float32).tiny)  # probability in a log loss
 _PARTS = 5  # of which each predicts once, by heads of the others
 
 
 def compared(
     pool: Pool, candidates: Sequence[Candidate], settings: config.Select, seed: int, is_frozen: bool
 ) -> InnerSplit:
-    """Return the accuracy of each candidate on rows of the pool that it did not see, over five splits.
+    """Return the accuracy and the loss of each candidate on rows of the pool that it did not see, over five splits.
 
     The heads are logistic regressions on the embeddings, whether the encoder is trained later or not.
 
@@ -60,13 +61,16 @@ def compared(
             f"{len(pool)}: choose a strategy, such as random"
         )
     few = _part(pool.labels, min(len(pool), _MOST), seed)
-    hits = [0] * len(candidates)
+    hits, losses = np.zeros(len(candidates), np.int64), np.zeros(len(candidates))
     for inside, outside in parts(folds(pool.labels[few], _PARTS, seed)):
         inner, rest = _with_own_signals(pool.take(few[inside]), settings, seed), pool.take(few[outside])
         for place, candidate in enumerate(candidates):
             head = _head_of(candidate, inner, settings, seed)
-            hits[place] += int((head.probs(rest.embeddings).argmax(axis=1) == rest.labels).sum())
-    return InnerSplit(tuple(candidates), tuple(hit / len(few) for hit in hits), len(few), is_frozen)
+            probs_NC = head.probs(rest.embeddings)
+            hits[place] += (probs_NC.argmax(axis=1) == rest.labels).sum()
+            losses[place] -= np.log(np.maximum(probs_NC[np.arange(len(rest)), rest.labels], _SMALLEST)).sum()
+    worth = ((hits / len(few)).tolist(), (losses / len(few)).tolist())
+    return InnerSplit(tuple(candidates), *map(tuple, worth), len(few), is_frozen)
 
 
 def _head_of(candidate: Candidate, inner: Pool, settings: config.Select, seed: int) -> linear_probes.Head:
@@ -107,9 +111,10 @@ def decided(setup: Setup, settings: config.Select) -> Decided:
     candidates = [every[0], *(each for each in every[1:] if _is_another(each, settings, pool))]
     evidence = compared(pool, candidates, settings, inputs.seed, is_frozen)
     decision = ask(module, settings.strategy, "decide", evidence, parse_options(module, settings)).decision()
-    accuracies = {candidate.name: a for candidate, a in zip(evidence.candidates, evidence.accuracies, strict=True)}
+    names = [candidate.name for candidate in evidence.candidates]
+    worth = {key: dict(zip(names, getattr(evidence, key), strict=True)) for key in ("accuracies", "losses")}
     logger.info("%s leaves the choice to %s: %s", settings.strategy, decision.strategy, decision.reason)
-    why = {"evidence": {"held_out": evidence.held_out, "accuracies": accuracies}, "reason": decision.reason}
+    why = {"evidence": {"held_out": evidence.held_out, **worth}, "reason": decision.reason}
     chosen = _with_candidate(settings, Candidate(decision.strategy, decision.filter))
     chosen = chosen.model_copy(update={"options": dict(decision.options)})
     return Decided(chosen, why, cost, time.monotonic() - started)

@@ -132,7 +132,7 @@ def _check_decisions(case: _Case) -> None:
     for is_frozen in (True, False) if isinstance(case.module, Compares) else ():
         candidates = case.ask("candidates", is_frozen).candidates()
         orders = itertools.permutations(np.linspace(0.1, 0.9, len(candidates)).tolist())
-        some += [InnerSplit(candidates, order, 1000, is_frozen) for order in orders]
+        some += [InnerSplit(candidates, order, order, 1000, is_frozen) for order in orders]
     for evidence in (None, *some):
         decision = case.ask("decide", evidence, options).decision()
         assert decision.reason, f"'{case.name}' gives no reason for {decision.strategy}"

@@ -110,9 +110,10 @@ def test_auto_covers_while_blind_and_hesitates_when_it_sees(known: Any, strategy
 
 
 WORTH = {
-    "the best": ((0.70, 0.71, 0.80, 0.78, 0.75), ("gradient_match", {})),
+    "the best": ((0.70, 0.71, 0.80, 0.77, 0.75), ("gradient_match", {})),
     "a filter": ((0.70, 0.78, 0.70, 0.77, 0.75), ("random", {"noise": 0.3})),
     "no more than chance": ((0.70, 0.71, 0.712, 0.70, 0.60), ("random", {})),
+    "equal accuracies": ((0.70, 0.71, 0.80, 0.78, 0.79), ("sensitivity", {})),
 }
 
 
@@ -120,7 +121,8 @@ WORTH = {
 def test_auto_takes_what_an_inner_split_shows_beyond_its_error(name: str) -> None:
     accuracies, (chosen_strategy, chosen_filter) = WORTH[name]
     module = strategy("auto")
-    decision = module.decide(InnerSplit(module.candidates(True), accuracies, 1000, True), module.Options())
+    losses = (0.1, 0.6, 0.5, 0.6, 0.4)
+    decision = module.decide(InnerSplit(module.candidates(True), accuracies, losses, 1000, True), module.Options())
     assert (decision.strategy, dict(decision.filter)) == (chosen_strategy, chosen_filter)
     assert "1000 held-out rows" in decision.reason and "omp 0." in decision.reason
     trained = [candidate.name for candidate in module.candidates(False)]

@@ -75,8 +75,8 @@ class InnerSplit:
 
     Attributes
     ----------
-    candidates, accuracies
-        Each with its accuracy on held-out rows of the pool, in the same order.
+    candidates, accuracies, losses
+        Each with the accuracy and the mean log loss of its heads on held-out rows of the pool, in the same order.
     held_out
         How many rows these are.
     is_frozen
@@ -85,6 +85,7 @@ class InnerSplit:
 
     candidates: tuple[Candidate, ...]
     accuracies: tuple[float, ...]
+    losses: tuple[float, ...]
     held_out: int
     is_frozen: bool
 

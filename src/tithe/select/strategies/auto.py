@@ -32,7 +32,8 @@ def decide(evidence: Evidence | InnerSplit | None, options: Options) -> Decision
     """Return who chooses, and why.
 
     Of bought labels: `typiclust` in the first round and while the model is blind, then `mix` with few random rows. Of
-    an inner split: the best candidate, if it beats the default by more than the error of the difference.
+    an inner split: the best candidate, if it beats the default by more than the error of the difference; of those
+    within that error of the best, the one of the smallest log loss, which the same rows measure more exactly.
     """
     if isinstance(evidence, InnerSplit):
         return _best(evidence)
@@ -47,14 +48,12 @@ def decide(evidence: Evidence | InnerSplit | None, options: Options) -> Decision
 
 def _best(inner: InnerSplit) -> Decision:
     default = inner.accuracies[0]
-    best = max(range(len(inner.candidates)), key=lambda place: inner.accuracies[place])
+    highest = max(inner.accuracies)
     error = (2 * default * (1 - default) / inner.held_out) ** 0.5  # of a difference of two accuracies, at most
-    if inner.accuracies[best] - default <= error:
-        best = 0
-    shown = ", ".join(
-        f"{candidate.name} {accuracy:.3f}"
-        for candidate, accuracy in zip(inner.candidates, inner.accuracies, strict=True)
-    )
+    equal = [place for place, accuracy in enumerate(inner.accuracies) if highest - accuracy <= error]
+    best = 0 if 0 in equal else min(equal, key=lambda place: inner.losses[place])
+    worth = zip(inner.candidates, inner.accuracies, inner.losses, strict=True)
+    shown = ", ".join(f"{candidate.name} {accuracy:.3f} (loss {loss:.3f})" for candidate, accuracy, loss in worth)
     encoder = "a frozen encoder" if inner.is_frozen else "an encoder that is trained"
     reason = f"on {inner.held_out} held-out rows of the pool, for {encoder}: {shown}"
     chosen = inner.candidates[best]
