@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 # C0 but tab and line feed, DEL, C1, separators of lines, marks that reorder a line (CVE-2021-42574), lone surrogates.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -45,8 +45,12 @@ def json_text(value: object, indent: int | None = None) -> str:
     Without `indent` it is one line, also for readers that split lines at U+0085 and U+2028.
     """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    text = json.dumps(value, indent=indent, ensure_ascii=not encoding.lower().startswith("utf"))
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return safe_json(value, indent=indent, ensure_ascii=not encoding.lower().startswith("utf"))
+
+
+def safe_json(value: object, **how: Any) -> str:
+    """Return a value as `json.dumps` does, with unsafe characters as escapes that read back the same."""
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, **how))
 
 
 def echo(text: object = "", err: bool = False) -> None:

@@ -47,7 +47,7 @@ def test_every_kind_of_value_is_escaped() -> None:
     image = Image(png(canvas(1, 1)[0]), HOSTILE)
     table = Table((HOSTILE, "n"), [(HOSTILE, Cell(HOSTILE, look=HOSTILE, dot=HOSTILE))])
     page = suite_page(title=HOSTILE, about=HOSTILE, figures=[image], standings=table, better=[HOSTILE], notes=[HOSTILE])
-    assert "<script" not in page
+    assert page.count("<script") == 1  # its own
     read = Page(page)
     assert read.rows[:2] == [[HOSTILE, "n"], [HOSTILE, HOSTILE]] and read.images[0]["alt"] == HOSTILE
     assert read.text.count(HOSTILE) == 8  # title, heading, about, a note, a list, three cells
@@ -89,7 +89,7 @@ def strings(path: Path) -> str:
 
 
 ONE_PLACE = [
-    (r"</?(?:html|head|body|h\d|p|table|tr|t[hd]|div|span|ul|li|img|style|section)\b", []),
+    (r"</?(?:html|head|body|h\d|p|table|tr|t[hd]|div|span|ul|li|img|style|section)\b", ["report/words.py"]),
     (r"#[0-9a-fA-F]{6}\b", ["report/palette.py"]),
 ]
 

@@ -25,6 +25,7 @@ TOP = {
     "httpx2": "fetch",
     "matplotlib": "report",
     "jinja2": "report",
+    "markupsafe": "report",
     "torch": "checkpoints",
     "safetensors": "checkpoints",
     "accelerate": "models",

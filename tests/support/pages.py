@@ -9,14 +9,19 @@ from html.parser import HTMLParser
 HOSTILE = """<script>alert("1") & 'two' &amp;"""
 
 _VOID = {"img", "meta", "wbr"}
-_LOADING = {"script", "link", "iframe", "object", "embed", "base", "form"}
+_LOADING = {"link", "iframe", "object", "embed", "base", "form"}
 
 
 class Page(HTMLParser):
-    """A page whose elements are all closed in order, with the text of every cell and every image's address."""
+    """A page whose elements are all closed in order, with the text of every cell and every image's address.
 
-    def __init__(self, text: str) -> None:
+    The text is that of one language. Scripts are the page's own, each in the page, and no text of it.
+    """
+
+    def __init__(self, text: str, language: str = "en") -> None:
         super().__init__(convert_charrefs=True)
+        self._hidden = {"en": "ru", "ru": "en"}[language]
+        self._languages: list[str | None] = []
         self.text = ""
         self.rows: list[list[str]] = []
         self.titles: list[str] = []
@@ -34,8 +39,10 @@ class Page(HTMLParser):
         names = [name for name, _ in attrs]
         assert tag not in _LOADING and len(set(names)) == len(names)
         assert not any(name == "href" or name.startswith("on") for name in names)
+        assert tag != "script" or "src" not in names
         if tag not in _VOID:
             self._open.append(tag)
+            self._languages.append(dict(attrs).get("lang") if tag == "span" else None)
         if tag == "img":
             self.images.append(dict(attrs))
         elif tag == "tr":
@@ -47,9 +54,10 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open and self._open.pop() == tag, f"</{tag}> closes nothing"
+        self._languages.pop()
 
     def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1] == "style":
+        if (self._open and self._open[-1] in ("style", "script")) or self._hidden in self._languages:
             return
         self.text += data
         if {"td", "th"} & set(self._open):

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from tithe.report import palette
+from tithe import console
+from tithe.report import palette, words
+from tithe.report.words import Phrase
 
 MISSING = "–"
 
@@ -25,13 +28,13 @@ class Cell(NamedTuple):
         The color of a dot before the text, or nothing.
     """
 
-    text: str
+    text: str | Phrase
     look: str = ""
     dot: str = ""
 
 
-Value = str | float | None  # a score as float, a count as int; None where there is none
-Fact = tuple[str, Value]
+Value = str | Phrase | float | None  # a score as float, a count as int; None where there is none
+Fact = tuple[str | Phrase, Value]
 
 
 class Table(NamedTuple):
@@ -45,7 +48,7 @@ class Image(NamedTuple):
     """A picture inside a page: the bytes of a PNG file, and what it shows, for readers who do not see it."""
 
     png: bytes
-    description: str
+    description: str | Phrase
 
     @property
     def uri(self) -> str:
@@ -53,7 +56,7 @@ class Image(NamedTuple):
         return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
 
 
-def read_image(path: Path, description: str) -> Image:
+def read_image(path: Path, description: str | Phrase) -> Image:
     """Return a PNG file as part of a page."""
     return Image(path.read_bytes(), description)
 
@@ -73,17 +76,28 @@ def render(template: str, **values: object) -> str:
     jinja2.UndefinedError
         The template names a value that is not given.
     """
-    return _TEMPLATES.get_template(template).render(values)
+    return _TEMPLATES.get_template(template).render({"language": words.chosen_language(), **values})
 
 
 def _as_cell(value: Value | Cell) -> Cell:
     return value if isinstance(value, Cell) else Cell(_format(value))
 
 
-def _format(value: Value) -> str:
+def _format(value: Value) -> str | Phrase:
     if value is None:
         return MISSING
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return value if isinstance(value, Phrase) else str(value)
+
+
+def _visible(value: object) -> object:
+    """Return what a template writes; of text, control characters and those that reorder a line as escapes."""
+    return console.lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _json(value: object, **how: object) -> str:
+    return console.safe_json(value, ensure_ascii=False, separators=(",", ":"))
 
 
 _TEMPLATES = Environment(
@@ -93,6 +107,8 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
+    finalize=_visible,
 )
-_TEMPLATES.filters["as_cell"] = _as_cell
-_TEMPLATES.globals["palette"] = palette
+_TEMPLATES.filters |= {"as_cell": _as_cell, "visible": _visible, "both": words.both}
+_TEMPLATES.globals |= {"palette": palette, "say": words.say}
+_TEMPLATES.policies |= {"json.dumps_function": _json, "json.dumps_kwargs": {}}
