@@ -79,7 +79,7 @@ def learning_curves(path: Path, history: Sequence[dict[str, Any]]) -> None:
     checks = [r for r in history if r["kind"] == "val"]
     figure, axes = canvas(8.6, 3.6)
     axes.plot([r["step"] for r in steps], [r["batch_loss"] for r in steps], color=MUTED, alpha=0.35, linewidth=0.8)
-    smooth = _smoothed([r["batch_loss"] for r in steps])
+    smooth = smoothed([r["batch_loss"] for r in steps])
     axes.plot([r["step"] for r in steps], smooth, color=ACCENT, linewidth=1.6, label="training loss, smoothed")
     x = [r["step"] for r in checks]
     axes.plot(x, [r["loss"] for r in checks], "o-", color=RUST, linewidth=1.4, label="validation loss")
@@ -90,7 +90,7 @@ def learning_curves(path: Path, history: Sequence[dict[str, Any]]) -> None:
     save(figure, path)
 
 
-def _smoothed(values: Sequence[float], keep: float = 0.9) -> list[float]:
+def smoothed(values: Sequence[float], keep: float = 0.9) -> list[float]:
     """Return the exponential moving average, corrected for its start."""
     out, mean, weight = [], 0.0, 0.0
     for value in values:

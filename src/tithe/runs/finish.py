@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from tithe import storage
+from tithe.arrays import Array
 from tithe.checkpoints import single_files, store, tensors
+from tithe.evaluate import baseline, details
 from tithe.evaluate.results import fit_temperature, write_results
+from tithe.metrics.temperature import Temperature
 from tithe.progress import bar
 from tithe.report import classification_figures, run_page
 from tithe.report.result import scores_html
 from tithe.runs.session import Session
 from tithe.storage import run_files
+from tithe.tasks import TextTask
 from tithe.track.tracks import RunTracker
 from tithe.tune import search
 
@@ -46,7 +54,7 @@ def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
     if saver.best["step"] is not None:
         weights = store.best_weights(best, saver.best)
         session.model.load_state_dict({name: weights[name] for name in session.model.state_dict()})
-    parts = _evaluate(session)
+    parts = _evaluate(session, seconds)
     result = {
         "score": run.checkpoint.best_by,
         "best_val_score": saver.best["score"],
@@ -64,7 +72,7 @@ def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
     return Outcome(home, best, result)
 
 
-def _evaluate(session: Session) -> dict[str, Any]:
+def _evaluate(session: Session, seconds: float) -> dict[str, Any]:
     """Return the scores of validation and test and write their files; the processes share the rows."""
     outputs, setup = {}, session.setup
     for name, examples in zip(run_files.PARTS, (session.val_examples, session.test_examples), strict=True):
@@ -74,7 +82,29 @@ def _evaluate(session: Session) -> dict[str, Any]:
     if not session.is_main:
         return {}
     temperature = fit_temperature(session.home, outputs)
-    return write_results(session.home, setup.task, outputs, setup.splits.labels, setup.run.seed, temperature)
+    results = write_results(session.home, setup.task, outputs, setup.splits.labels, setup.run.seed, temperature)
+    if outputs:
+        _write_details(session, {name: values for name, (_, values) in outputs.items()}, temperature, seconds)
+    return results
+
+
+def _write_details(
+    session: Session, outputs: Mapping[str, Array], temperature: Temperature | None, seconds: float
+) -> None:
+    """Write what the report shows beyond scores, of the part of the data that it is about."""
+    setup = session.setup
+    part = run_files.TEST if run_files.TEST in outputs else run_files.VALIDATION
+    rows = setup.splits.test if part == run_files.TEST else setup.splits.val
+    values = temperature.apply(outputs[part]) if temperature else outputs[part]
+    found = details.describe(setup, rows, setup.task.probabilities(values))
+    trained, evaluated = setup.splits.rows.take(np.unique(setup.splits.train)), setup.splits.rows.take(rows)
+    baseline_of = trained, evaluated, setup.classes
+    if isinstance(setup.task, TextTask) and baseline.is_affordable(*baseline_of, seconds + session.preparation_seconds):
+        found["baseline"] = baseline.score(*baseline_of)
+    found["memory"] = {"process": storage.peak_memory()}
+    if setup.accelerator.device.type == "cuda":
+        found["memory"]["gpu"] = torch.cuda.max_memory_allocated() // 2**20
+    storage.write_json(session.home / run_files.DETAILS, {"part": part, **found})
 
 
 def _describe_training(session: Session, seconds: float, final_sha256: str) -> dict[str, Any]:

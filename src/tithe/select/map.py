@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from tithe.arrays import Rows
+from tithe.arrays import Array, Rows
 from tithe.report.canvas import panels, save, set_title, short_name
 from tithe.report.palette import PALE, VERMILION
 from tithe.select.pool import Pool
 
 _ALL, _CHOSEN = PALE, VERMILION
 _MOST_POINTS = 20000
+_MOST_LISTED, _CHARACTERS = 1500, 160  # points with their texts, and how much of each
 _NAMED_CLASSES = 8  # beyond these, names would overlap
 _BARS = 60  # classes; beyond these, bars would be thinner than a line, and slow
 
@@ -41,11 +43,48 @@ def draw(path: Path, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
     save(figure, path)
 
 
-def _plane(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
+def principal_plane(pool: Pool) -> Array:
+    """Return the rows of the pool in the plane of its two largest principal components, shape (N, 2)."""
     X_ND = np.asarray(pool.embeddings, dtype=np.float32)
     X_ND = X_ND - X_ND.mean(axis=0)
     _, vectors_DD = np.linalg.eigh(X_ND.T @ X_ND)
-    plane_N2 = X_ND @ vectors_DD[:, -2:][:, ::-1]
+    return np.asarray(X_ND @ vectors_DD[:, -2:][:, ::-1])
+
+
+def points(pool: Pool, rows: Rows, texts: Callable[[Rows], Sequence[str]]) -> list[dict[str, Any]]:
+    """Return a part of the map as plain data: at most 1,500 rows, chosen ones first among them, with their texts.
+
+    Parameters
+    ----------
+    rows
+        Positions of the chosen rows in the pool.
+    texts
+        Returns the texts of positions in the pool.
+    """
+    if "embeddings" not in pool.signals:
+        return []
+    plane_N2, is_chosen_N = principal_plane(pool), np.isin(np.arange(len(pool)), rows)
+    shown = np.concatenate([_some(np.flatnonzero(of_N), _MOST_LISTED // 2) for of_N in (is_chosen_N, ~is_chosen_N)])
+    scaled_N2 = 1000 * (plane_N2[shown] - plane_N2.min(axis=0)) / np.maximum(np.ptp(plane_N2, axis=0), 1e-9)
+    columns = scaled_N2.round().astype(int).tolist(), shown.tolist(), texts(shown)
+    return [
+        {
+            "at": at,
+            "row": int(pool.ids[row]),
+            "label": int(pool.labels[row]),
+            "chosen": bool(is_chosen_N[row]),
+            "text": str(text)[:_CHARACTERS],
+        }
+        for at, row, text in zip(*columns, strict=True)
+    ]
+
+
+def _some(rows: Rows, most: int) -> Rows:
+    return rows[:: -(-len(rows) // most) or 1]
+
+
+def _plane(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
+    plane_N2 = principal_plane(pool)
     shown = np.arange(0, len(pool), -(-len(pool) // _MOST_POINTS))
     axes.scatter(plane_N2[shown, 0], plane_N2[shown, 1], s=3, color=_ALL, linewidths=0, label="pool")
     axes.scatter(plane_N2[rows, 0], plane_N2[rows, 1], s=5, color=_CHOSEN, linewidths=0, label="chosen")

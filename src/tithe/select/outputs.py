@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tithe import plugins, storage
+from tithe.select import map
 from tithe.select.choose import SelectionResult
-from tithe.select.map import draw
 from tithe.storage import run_files
 
 
@@ -38,12 +38,14 @@ def save(file: Path, result: SelectionResult, with_rows: bool = False) -> None:
     with storage.atomic_file(file) as temporary:
         pq.write_table(table, temporary)
     storage.write_json(file.with_suffix(".json"), summary(result))
-    draw(file.with_suffix(".png"), result.pool, selection.rows, result.names)
+    map.draw(file.with_suffix(".png"), result.pool, selection.rows, result.names)
 
 
 def write(home: Path, result: SelectionResult) -> None:
-    """Write the rows, the summary and the map of a selection into a run directory."""
+    """Write the rows, the summary and the map of a selection into a run directory, and points of it with texts."""
     save(home / run_files.SELECTION, result)
+    points = map.points(result.pool, result.selection.rows, lambda rows: result.data.take(rows).inputs())
+    storage.write_json(home / run_files.SELECTION_POINTS, points)
 
 
 def summary(result: SelectionResult) -> dict[str, Any]:

@@ -27,6 +27,13 @@ def describe_environment() -> dict[str, object]:
     }
 
 
+def peak_memory() -> int:
+    """Return the most memory that this process has held so far, in MiB."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10)
+
+
 def _masked(argument: str) -> str:
     """Mask the value of an argument such as `--set some.api_token=...`."""
     return re.sub(r"(?i)((?:token|secret|password|key)[^=:]*[=:]).+", r"\1***", argument, flags=re.DOTALL)

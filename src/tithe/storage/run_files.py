@@ -10,10 +10,12 @@ DATA_REPORT, DROPPED, ASSETS = "data_report.json", "dropped.jsonl", "assets"
 # Records of the run.
 HISTORY, LOG = "history.jsonl", "train.log"
 SELECTION, SELECTION_SUMMARY, SELECTION_MAP = "selection.parquet", "selection.json", "selection.png"
+SELECTION_POINTS = "selection_points.json"  # of the map, with their texts
 TUNING, TUNING_FOLDER = "tuning.json", "tuning"
 # Results; each part of the data has a folder.
 VALIDATION, TEST = PARTS = "validation", "test"
 METRICS, REPORT, LEARNING_CURVES, CALIBRATION = "metrics.json", "report.html", "learning_curves.png", "calibration.json"
+DETAILS = "details.json"  # single rows and kinds of rows, for the report
 FREEZE_PROOF, MANIFEST = freeze_proof.FILE, folders.MANIFEST
 # In the folder of a part, besides its METRICS and figures.
 PER_CLASS, PREDICTIONS = "per_class.csv", "predictions.parquet"
@@ -40,7 +42,7 @@ LOCK = locks.LOCK
 # All names at the top level, except the checkpoints and the numbered files.
 FILES = (
     *(CONFIG, ENVIRONMENT, LABELS, DATA_REPORT, DROPPED, ASSETS, HISTORY, LOG),
-    *(SELECTION, SELECTION_SUMMARY, SELECTION_MAP, TUNING, TUNING_FOLDER),
-    *(*PARTS, METRICS, REPORT, LEARNING_CURVES, CALIBRATION, FREEZE_PROOF, MANIFEST),
+    *(SELECTION, SELECTION_SUMMARY, SELECTION_MAP, SELECTION_POINTS, TUNING, TUNING_FOLDER),
+    *(*PARTS, METRICS, DETAILS, REPORT, LEARNING_CURVES, CALIBRATION, FREEZE_PROOF, MANIFEST),
     *(BEST, FINAL, HEAD, LABEL_TO_ID, ID_TO_LABEL, TOKENIZER, LATEST, EPOCH_HISTORY, *TRACKERS),
 )
