@@ -17,7 +17,7 @@ CHECKPOINT_FILES = {
 }
 RUN_FILES = {
     *("config.json", "data_report.json", "dropped.jsonl", "environment.json", "history.jsonl", "labels.json"),
-    *("learning_curves.png", "manifest.json", "metrics.json", "report.html", "train.log"),
+    *("details.json", "learning_curves.png", "manifest.json", "metrics.json", "report.html", "train.log"),
     *(f"{part}/{name}" for part in ("validation", "test") for name in PART_FILES),
     *("assets/encoder/config.json", "assets/tokenizer/tokenizer.json", "assets/tokenizer/tokenizer_config.json"),
     "assets/manifest.json",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tithe.report import classification_figures, run_page
+from tithe.report import classification_figures
 
 pytestmark = pytest.mark.usefixtures("real_figures")
 
@@ -46,27 +46,3 @@ def test_a_matrix_has_no_more_text_than_fits(
     for axis in (axes.xaxis, axes.yaxis):
         texts = [label.get_text() for label in axis.get_ticklabels()]
         assert sum(text in labels for text in texts) == names and len(texts) <= 60
-
-
-def scores(matrix_CC: np.ndarray) -> dict[str, object]:
-    table = [{"class": f"c{c:02}"} for c in range(len(matrix_CC))]
-    return {"per_class": table, "confusion_matrix": matrix_CC.tolist()}
-
-
-def test_the_page_lists_the_pairs_that_a_large_matrix_cannot_show() -> None:
-    matrix_CC = 4 * np.eye(21, dtype=int)
-    matrix_CC[7, 3], matrix_CC[2, 9], matrix_CC[2, 4] = 6, 3, 3
-    table = run_page._confused(scores(matrix_CC))
-    assert table is not None and table.rows == [
-        ("c07", "c03", 6, 0.6),
-        ("c02", "c04", 3, 0.3),
-        ("c02", "c09", 3, 0.3),
-    ]
-    matrix_CC[0, 1:] = 1
-    table = run_page._confused(scores(matrix_CC))
-    assert table is not None and len(table.rows) == 10
-
-
-@pytest.mark.parametrize("matrix_CC", [np.ones((20, 20), dtype=int), np.eye(21, dtype=int)], ids=["shown", "none"])
-def test_there_is_no_list_of_what_the_matrix_shows_or_of_nothing(matrix_CC: np.ndarray) -> None:
-    assert run_page._confused(scores(matrix_CC)) is None

@@ -47,12 +47,15 @@ def test_the_page_holds_the_numbers_and_needs_no_other_file(trained: Callable[..
     home, page = trained()
     scores = json.loads((home / "metrics.json").read_text())
     parts = [scores["test"], scores["validation"]]
-    for name, label in run_page._SCORES.items():
+    for name, label in ((name, str(label)) for name, label in run_page._SCORES.items()):
         shown = [str(part[name]) if name == "rows" else f"{part[name]:.4f}" for part in parts]
         assert [label, *shown] in page.rows
-    for row in scores["test"]["per_class"]:
+    matrix = scores["test"]["confusion_matrix"]
+    for c, row in enumerate(scores["test"]["per_class"]):
         shown = [f"{row[name]:.4f}" for name in ("precision", "recall", "f1")]
-        assert [row["class"], *shown, str(row["rows"])] in page.rows
+        missed, taken = sum(matrix[c]) - matrix[c][c], sum(line[c] for line in matrix) - matrix[c][c]
+        assert [row["class"], *shown, str(row["rows"]), str(missed), str(taken)] in page.rows
+        assert [row["class"], *(str(count or "") for count in matrix[c])] in page.rows
     assert ["final weights, SHA-256", scores["training"]["final_weights_sha256"]] in page.rows
     assert ["split, SHA-256", scores["training"]["split_sha256"]] in page.rows
     assert "No rows were held out" not in page.text
@@ -68,7 +71,7 @@ def test_the_page_holds_the_numbers_and_needs_no_other_file(trained: Callable[..
 def test_the_page_escapes_what_comes_from_the_data(trained: Callable[..., tuple[Path, Page]]) -> None:
     home, page = trained()
     assert f"bert0 on {HOSTILE}.parquet" in page.text
-    assert sum(row[0] == HOSTILE for row in page.rows) == 2  # of the scores by class, and of the rows of every class
+    assert sum(row[0] == HOSTILE for row in page.rows) == 3  # of the matrix, the classes, and the rows of every class
     assert {"кухня", "snake_case"} <= {row[0] for row in page.rows}
     storage.write_json(home / "config.json", {**storage.read_json(home / "config.json"), "name": HOSTILE})
     run_page.write(home)

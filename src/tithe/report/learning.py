@@ -53,7 +53,7 @@ def chart(history: Records, seconds: float) -> dict[str, Any]:
     ]
     panels = [
         {"label": both(say("loss")), "zero": True, "curves": [each for each in loss if each["y"]]},
-        {"label": both(say("scores")), "curves": scores},
+        {"label": both(say("scores")), "least": 0.1, "curves": scores},
         {"label": both(say("learning rate")), "zero": True, "curves": rates},
     ]
     labels = {"step": say("optimizer step"), "time": say("seconds") if unit == "s" else say("minutes")}

@@ -3,14 +3,15 @@
 
    chart = {
      axes:   [{ key: "step", label: TEXT }, …],           what x can be; the first one is shown
-     panels: [{ label: TEXT, zero: true, curves: [{       zero: the y axis begins there
-       name: TEXT,
-       x: { step: [5, 10, …], … },                        ascending, by the key of the axis
-       y: [0.7, null, …],                                 null where there is no value
-       color: 0,                                          its place in the palette of style.css (--curve-0 …), or a color
-       look: "line" | "points" | "faint" | "dashed",      "points": line and points
-       hidden: true                                       at first
-     }, …] }, …],
+     panels: [{ label: TEXT, zero: true, least: 0.1,      the y axis begins at 0, and covers so much at least
+       curves: [{
+         name: TEXT,
+         x: { step: [5, 10, …], … },                      ascending, by the key of the axis
+         y: [0.7, null, …],                               null where there is no value
+         color: 0,                                        its place in the palette of style.css (--curve-0 …), or a color
+         look: "line" | "points" | "faint" | "dashed",    "points": line and points; "faint" ones are not named
+         hidden: true,                                    at first
+       }, …] }, …],
    }
    TEXT is a string or {"en": …, "ru": …}. Curves with the same name are switched together. Pointer: values at x; drag:
    a part of the x axis; double click: all of it. Keys: arrows, Home, End, Escape. */
@@ -26,14 +27,14 @@ const curves = (() => {
   function shown(value) {
     if (value === undefined || value === null || Number.isNaN(value)) return "–";
     const size = Math.abs(value);
-    if (size && (size < 1e-3 || size >= 1e6)) return value.toExponential(2).replace("e+", "e");
+    if (size && (size < 1e-3 || size >= 1e6)) return Number(value.toPrecision(3)).toExponential().replace("e+", "e");
     return String(Number(value.toPrecision(4)));
   }
 
   // Round numbers between low and high: 1, 2 or 5 times a power of ten apart.
   function ticks(low, high, most) {
     const rough = (high - low) / most || 1, power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map(each => each * power).find(each => each >= rough * (1 - 1e-9));
+    const step = [1, 2, 5, 10].map(each => each * power).find(each => each >= 0.7 * rough);
     const made = [];
     for (let place = Math.ceil(low / step - 1e-9); place * step <= high + step * 1e-9; place += 1) made.push(place * step);
     return made;
@@ -159,6 +160,8 @@ const curves = (() => {
       const seen = own.map(curve => curve.y.filter((_, place) => inside(curve.x[axis][place])));
       let [low, high] = extent(seen) || [0, 1];
       if (panel.zero) low = Math.min(0, low);
+      const missing = Math.max(0, (panel.least || 0) - (high - low)) / 2;
+      [low, high] = [low - missing, high + missing];
       const room = 0.05 * (high - low || Math.abs(high) || 1);
       high += room;
       if (!panel.zero || low < 0) low -= room;
