@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tithe import storage
+from tithe import console, storage
 from tithe.arrays import Array
 from tithe.checkpoints import single_files, store, tensors
 from tithe.evaluate import baseline, details
@@ -104,7 +104,7 @@ def _write_details(
     found["memory"] = {"process": storage.peak_memory()}
     if setup.accelerator.device.type == "cuda":
         found["memory"]["gpu"] = torch.cuda.max_memory_allocated() // 2**20
-    storage.write_json(session.home / run_files.DETAILS, {"part": part, **found})
+    storage.write_text(session.home / run_files.DETAILS, console.safe_json({"part": part, **found}) + "\n")
 
 
 def _describe_training(session: Session, seconds: float, final_sha256: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tithe import plugins, storage
+from tithe import console, plugins, storage
 from tithe.select import map
 from tithe.select.choose import SelectionResult
 from tithe.storage import run_files
@@ -45,7 +45,7 @@ def write(home: Path, result: SelectionResult) -> None:
     """Write the rows, the summary and the map of a selection into a run directory, and points of it with texts."""
     save(home / run_files.SELECTION, result)
     points = map.points(result.pool, result.selection.rows, lambda rows: result.data.take(rows).inputs())
-    storage.write_json(home / run_files.SELECTION_POINTS, points)
+    storage.write_text(home / run_files.SELECTION_POINTS, console.safe_json(points) + "\n")
 
 
 def summary(result: SelectionResult) -> dict[str, Any]:
