@@ -28,7 +28,8 @@ from tithe.runs import directory
 _ROWS = "rows.parquet"
 _TEXT, _LABEL, _WEIGHT = "text", "label", "weight"
 # What `fit` sets itself.
-_OWN = ("path", "validation", "test", "split_column", "reader", "text_column", "label_column", "weight_column")
+_COLUMNS = ("text_column", "label_column", "weight_column", "split_column")
+_OWN = ("path", "validation", "test", "reader", "corrections", *_COLUMNS)
 _RATES = {"all": 1e-3, "none": 5e-5}  # of a head alone, and of an encoder
 
 

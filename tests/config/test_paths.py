@@ -16,7 +16,7 @@ from tithe.evaluate.checkpoint import Evaluation
 
 SETTINGS = [
     *("data.path", "data.label_mapping", "model.encoder", "select.strategy", "select.language_model", "select.first"),
-    *("select.scores", "data.embeddings"),
+    *("select.scores", "data.embeddings", "data.corrections"),
     *("checkpoint.resume", "track.tensorboard_dir", "track.neptune.env_path", "out"),
 ]
 

@@ -75,7 +75,10 @@ def test_a_run_that_is_half_deleted_is_still_an_earlier_run(
     assert not is_seen or files(home) == {"somebody.txt", "ckpt/notes.txt"}
 
 
-@pytest.mark.parametrize("part", ["data.path", "data.validation", "data.test", "data.label_mapping", "model.encoder"])
+READ = ["data.path", "data.validation", "data.test", "data.label_mapping", "data.corrections", "model.encoder"]
+
+
+@pytest.mark.parametrize("part", READ)
 def test_what_the_run_reads_is_not_deleted(part: str, settings: Settings) -> None:
     raw = settings()
     home = earlier(raw, "checkpoints")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tithe import __version__, console
+from tithe.cli.audit import audit_app
 from tithe.cli.compress import compress_app
 from tithe.cli.config import config_app
 from tithe.cli.data import data_app
@@ -35,6 +36,7 @@ app.add_typer(train_app)
 app.add_typer(predict_app)
 app.add_typer(export_app)
 app.add_typer(data_app)
+app.add_typer(audit_app)
 app.add_typer(select_app)
 app.add_typer(label_app)
 app.add_typer(compress_app)

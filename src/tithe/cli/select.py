@@ -33,7 +33,7 @@ TextColumn = Annotated[str | None, typer.Option(help="Column of the texts, if DA
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the classes, if DATA is a file; label when unset.")]
 
 
-class _FileOptions(NamedTuple):
+class FileOptions(NamedTuple):
     """The options for a data file, as given; a config has settings of its own."""
 
     text_column: str | None
@@ -132,7 +132,7 @@ def select(
         **{"rounds": rounds, "language_model": language_model, "scores": scores and str(scores)},
     }
     options |= options_of(option)
-    of_file = _FileOptions(text_column, label_column, encoder, max_length)
+    of_file = FileOptions(text_column, label_column, encoder, max_length)
     of_file.check(source)
     with quiet_libraries():
         overrides = [*(settings or ()), *entry.embeddings_setting(embeddings)]
@@ -239,7 +239,7 @@ def suite(
     from tithe.select.suite.page import write_results
     from tithe.select.suite.trials import FILE, run_suite
 
-    base = _suite_config(source, _FileOptions(text_column, label_column, encoder, max_length), settings or ())
+    base = _suite_config(source, FileOptions(text_column, label_column, encoder, max_length), settings or ())
     if track:
         base = base.model_copy(update={"select": overridden(base.select, {"track": track}, {}, "tithe suite")})
     own = base.select or config.Select()
@@ -269,7 +269,7 @@ def _usual_head(source: Path) -> str:
     return "trained" if is_config_file(source) else "probe"
 
 
-def _suite_config(source: Path, of_file: _FileOptions, settings: Sequence[str]) -> Run:
+def _suite_config(source: Path, of_file: FileOptions, settings: Sequence[str]) -> Run:
     """Return the config of a suite's trials: the given one, or that of a head on a frozen encoder for a data file."""
     from tithe import config
     from tithe.config.files import is_config_file

@@ -86,6 +86,9 @@ class Data(Section):
     label_mapping: PathStr | None = Field(
         None, description="JSON file of {class: symbol}, for data whose labels were replaced by symbols"
     )
+    corrections: PathStr | None = Field(
+        None, description="JSON file of corrected labels, as the page of 'tithe audit' downloads it; for texts"
+    )
     embeddings: PathStr | None = Field(
         None, description=".npy file of a vector for each row as read, for strategies; the encoder's when unset"
     )

@@ -7,6 +7,7 @@ from tithe.data.dataset import Dataset
 from tithe.data.labels import Label, LabelMap
 from tithe.data.sources import find_reader
 from tithe.data.splits import Split, Splits, stratified
+from tithe.data.text.corrections import corrections_of
 from tithe.data.text.ingest import ingest, symbols_of
 from tithe.data.text.input_files import find_sources, gives_test
 from tithe.data.text.load import load, load_unsplit
@@ -18,6 +19,7 @@ __all__ = [
     "Split",
     "Splits",
     "class_weights",
+    "corrections_of",
     "find_reader",
     "find_sources",
     "gives_test",

@@ -156,7 +156,7 @@ def refuse_earlier_run(run: config.Run, home: Path, overwrite: bool) -> None:
         )
     deleted = [path.resolve() for path in _earlier_files(run, home)]
     data = run.data
-    read = (data.path, data.validation, data.test, data.label_mapping, run.model.encoder)
+    read = (data.path, data.validation, data.test, data.label_mapping, data.corrections, run.model.encoder)
     for name in filter(None, read):
         if any(Path(name).resolve().is_relative_to(path) for path in deleted):
             raise InputError(f"--overwrite would delete {name}, which the run reads: choose another directory")

@@ -29,7 +29,8 @@ from tithe.tasks.protocol import Criterion, Task
 # rate of 1.25e-5, and of 0.95 at 2e-4.
 _LEAST_WAY, _GOOD_RATE = 0.02, 2e-4
 _TEXT_COLUMNS = ("text_column", "label_column", "split_column", "weight_column")
-_TEXT_DATA = (f"data.{key}" for key in (*_TEXT_COLUMNS, "label_mapping", "validation", "test", "embeddings"))
+_TEXT_FILES = ("label_mapping", "corrections", "validation", "test", "embeddings")
+_TEXT_DATA = (f"data.{key}" for key in (*_TEXT_COLUMNS, *_TEXT_FILES))
 _FOR_TEXTS = ("select", "model", *_TEXT_DATA, "train.label_smoothing", "tune.dropout", "tune.dropout_of")
 
 

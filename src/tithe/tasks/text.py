@@ -236,6 +236,7 @@ def check(run: config.Run) -> None:
     unused.refuse(run, ("images", "data.hold_out"), "images", "texts")
     data.find_sources(run.data)
     data.symbols_of(run.data)
+    data.corrections_of(run.data)
 
 
 def open(run: config.Run) -> Task:

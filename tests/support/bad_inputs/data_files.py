@@ -92,6 +92,12 @@ MAPPINGS = {
     "a label map in UTF-16": Bad("m.json is not JSON", _MAPPED, {"m.json": "{}".encode("utf-16")}),
     "a label map of other classes": Bad("", _MAPPED, {"m.json": '{"a": "x", "b": "y"}'}),
     "a label map that is a folder": Bad("m.json", _MAPPED, {"m.json": _folder}, code=1),
+    "corrections of other data": Bad(
+        "c.json is for other data: row 1 has another text",
+        ("train", "good.yaml", "--set", "data.corrections=c.json"),
+        {"c.json": '{"corrections": [{"row": 1, "text_sha256": "0", "label": "a"}]}'},
+    ),
+    "corrections that are missing": Bad("no file c.json", ("train", "good.yaml", "--set", "data.corrections=c.json")),
 }
 
 _IMAGES = ("train", "good.yaml", "--set", "task=image", "--set", "model={}", "--set", "data.path=list.csv")

@@ -23,6 +23,7 @@ from tithe.data.duplicates import find_duplicates
 from tithe.data.labels import VERSION, Label, LabelMap, look_alike, normalise, storable
 from tithe.data.sources import File
 from tithe.data.text import given_splits, input_files
+from tithe.data.text.corrections import DROPPED, Corrections, corrections_of
 from tithe.data.text.input_files import Chunk, Found
 from tithe.errors import InputError
 from tithe.storage import cache
@@ -48,6 +49,8 @@ class _Ingestion:
         The class of each symbol, by its normalised text; empty where the file has the class names.
     starts, files
         Where each file begins, and its name, if there are several.
+    corrections
+        Of the labels, by a person, if any.
     """
 
     dropped: list[dict[str, object]] = field(default_factory=list)
@@ -62,6 +65,7 @@ class _Ingestion:
     classes: dict[str, str] = field(default_factory=dict)
     starts: list[int] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    corrections: Corrections | None = None
 
     def label(self, raw: object) -> tuple[Label | None, str]:
         """Return a row's class, or None and the reason: it has none, or a symbol that is not in the mapping."""
@@ -69,6 +73,13 @@ class _Ingestion:
         if label is None or not self.classes:
             return label, "missing_label"
         return self.classes.get(str(label)), "unknown_symbol"
+
+    def corrected(self, row: int, text: str, label: Label | None, why_not: str) -> tuple[Label | None, str]:
+        """Return a row's class as `label` does, as a person corrected it."""
+        if self.corrections is None:
+            return label, why_not
+        label, stays = self.corrections.apply(row, text, label)
+        return (label, why_not) if stays else (None, DROPPED)
 
     def drop(self, row: int, reason: str, value: object, **more: object) -> None:
         file = self.files[bisect.bisect_right(self.starts, row) - 1] if self.files else ""
@@ -102,6 +113,8 @@ def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
         cache_key.append(code)
     if more := input_files.more_of_key(data, found):
         cache_key.append(more)
+    if corrections := corrections_of(data):
+        cache_key.append({"corrections": corrections.key})
     source = storage.digest(cache_key)
     # The versions of these rules are not part of the source: a dataset's fingerprint has its rows and label codes, so
     # it changes only where a new rule reads this file differently, and runs on other files can still be resumed.
@@ -138,10 +151,11 @@ def symbols_of(data: config.Data) -> dict[str, str]:
 
 def _write(found: Found, data: config.Data, classes: dict[str, str], folder: Path) -> None:
     path = found[0][0].path
-    ingestion = _Ingestion(classes=classes)
+    ingestion = _Ingestion(classes=classes, corrections=(corrections := corrections_of(data)))
     with pa.ipc.new_file(str(folder / "rows.arrow"), _SCHEMA) as sink:
         for batch in _cleaned(found, data, ingestion):
             sink.write_batch(batch)
+    corrected = corrections and corrections.finish(ingestion.read)
     if places := ingestion.unreadable:
         logger.warning(
             "%s: %d of %s %s unreadable, the first is %s",
@@ -168,6 +182,7 @@ def _write(found: Found, data: config.Data, classes: dict[str, str], folder: Pat
     storage.write_lines(folder / "dropped.jsonl", sorted(ingestion.dropped, key=lambda d: int(str(d["row"]))))
     content = storage.digest_bytes(*(ingestion.keys[row] for row in keep), codes_N.tobytes())
     report = _report(path, ingestion, labels, codes_N, np.array(ingestion.words)[keep])
+    report |= {"corrections": corrected} if corrected else {}
     if (part_N := np.array(ingestion.parts)[keep]).min() >= 0:
         np.save(folder / "parts.npy", part_N)
         report["given"] = given_splits.report(part_N, np.array(ingestion.keys)[keep])
@@ -198,15 +213,16 @@ def _kept(file: File, chunk: Chunk, ingestion: _Ingestion) -> pa.RecordBatch:
     ids: list[int] = []
     texts: list[str] = []
     for row, ((value, raw), part, weight) in enumerate(zip(*chunk, strict=True), start=ingestion.read):
+        problem = clean.why_not_text(value)
+        text = "" if problem else clean.clean_text(str(value))
         try:
             label, why_not = ingestion.label(raw)
         except InputError as error:
             raise InputError(f"{file.path}, row {row}: {error} (data.label_column)") from None
-        problem = clean.why_not_text(value)
+        label, why_not = ingestion.corrected(row, text, label, why_not)
         if problem or label is None or part is None:
             ingestion.drop(row, problem or (why_not if label is None else "unknown_split"), value)
             continue
-        text = clean.clean_text(str(value))  # it is one: anything else is a problem
         ids.append(row)
         texts.append(text)
         ingestion.labels.append(label)

@@ -1,35 +1,9 @@
 "use strict";
 const round = JSON.parse(document.getElementById("round").textContent);
 const STORE = "tithe-label-" + round.key;
-const KEYS = "1234567890ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-const $ = (id) => document.getElementById(id);
 
 // What the person has done: the class of each text by its place, the places skipped, and classes of their own.
-let state = { labels: {}, skipped: {}, added: [], at: 0 };
-let unsaved = false; // since the last download, where the browser keeps nothing
-
-function load() {
-  try {
-    const kept = JSON.parse(localStorage.getItem(STORE));
-    if (kept) state = { ...state, ...kept };
-  } catch (error) {
-    warn();
-  }
-}
-
-function save() {
-  unsaved = true;
-  try {
-    localStorage.setItem(STORE, JSON.stringify(state));
-  } catch (error) {
-    warn();
-  }
-}
-
-function warn() {
-  $("warning").textContent = "This browser keeps nothing for this page: download the labels before you close it.";
-  $("warning").hidden = false;
-}
+const state = { labels: {}, skipped: {}, added: [], at: 0 };
 
 const touched = (place) => place in state.labels || place in state.skipped;
 const allClasses = () => [...round.classes, ...state.added];
@@ -51,20 +25,20 @@ function next() {
   const open = round.rows.findIndex((_, place) => !touched(place));
   if (state.at < last) state.at += 1;
   else if (open >= 0) state.at = open;
-  save();
+  kept.save();
   show();
 }
 
 function back() {
   state.at = Math.max(0, state.at - 1);
-  save();
+  kept.save();
   show();
 }
 
 function clear() {
   delete state.labels[state.at];
   delete state.skipped[state.at];
-  save();
+  kept.save();
   show();
 }
 
@@ -112,12 +86,6 @@ function showClasses() {
 
 function element(tag, text) {
   return Object.assign(document.createElement(tag), { textContent: text });
-}
-
-// The place of a key on the keyboard, not its letter: the same on every layout.
-function keyOf(event) {
-  const match = /^(?:Digit|Numpad|Key)(\w)$/.exec(event.code);
-  return match ? KEYS.indexOf(match[1]) : -1;
 }
 
 document.addEventListener("keydown", (event) => {
@@ -177,22 +145,9 @@ function asJsonl(rows) {
 }
 
 function download(suffix, type, write) {
-  const address = URL.createObjectURL(new Blob([write(results())], { type }));
-  const link = Object.assign(document.createElement("a"), { href: address, download: `labelled-${round.key}.${suffix}` });
-  link.click();
-  unsaved = false;
-  setTimeout(() => URL.revokeObjectURL(address), 10000);
+  kept.download(`labelled-${round.key}.${suffix}`, type, write(results()));
 }
 
-window.addEventListener("storage", (event) => {
-  if (event.key !== STORE) return; // another tab with this page has labelled
-  load();
-  show();
-});
-window.addEventListener("beforeunload", (event) => {
-  if (unsaved && !$("warning").hidden) event.preventDefault();
-});
-
-load();
+const kept = keeping(STORE, state, show);
 state.added = state.added.filter((name) => Object.values(state.labels).includes(name));
 show();

@@ -83,10 +83,14 @@ def expected(X_MD: Array, labels_M: Rows, rows: int, seed: int) -> Expectation |
     """
     if len(labels_M) < LEAST or len(np.unique(labels_M)) == 1:
         return None
-    measured = _Measured.of(X_MD, labels_M, seed)
-    bought, mean_S = len(labels_M), measured.right_MS.mean(axis=0)
+    return continued(Measured.of(X_MD, labels_M, seed), len(labels_M), rows, seed)
+
+
+def continued(measured: Measured, bought: int, rows: int, seed: int) -> Expectation:
+    """Continue a measured learning curve from `bought` labels by `rows` more; see `expected`."""
+    mean_S, judged = measured.right_MS.mean(axis=0), len(measured.right_MS)
     rng = np.random.default_rng([seed, 0xC0B5])
-    picks = (rng.integers(0, bought, bought) for _ in range(_RESAMPLES))
+    picks = (rng.integers(0, judged, judged) for _ in range(_RESAMPLES))
     resampled_BS = np.stack([measured.right_MS[rows_M].mean(axis=0) for rows_M in picks])
     curve, spread = _Curve.fit(measured.size_S, mean_S[None]), _Curve.fit(measured.size_S, resampled_BS)
     now, after = float(curve.at(bought)[0]), float(curve.at(bought + rows)[0])
@@ -103,7 +107,7 @@ def expected(X_MD: Array, labels_M: Rows, rows: int, seed: int) -> Expectation |
 
 
 @dataclass(frozen=True)
-class _Measured:
+class Measured:
     """The learning curve as measured.
 
     Attributes
@@ -111,14 +115,14 @@ class _Measured:
     size_S
         Sizes of the parts, rising.
     right_MS
-        How often models of such parts were right on each row that they were not trained on.
+        How often models of such parts were right on each row that they were not trained on, shape (M, S).
     """
 
     size_S: Rows
     right_MS: Array
 
     @classmethod
-    def of(cls, X_MD: Array, labels_M: Rows, seed: int) -> _Measured:
+    def of(cls, X_MD: Array, labels_M: Rows, seed: int) -> Measured:
         """Train on random parts of all folds but one, and judge by that one; larger parts contain the smaller."""
         rng = np.random.default_rng([seed, 0x6120])
         draws = int(np.clip(round(_ROWS / len(labels_M)), *_DRAWS))
