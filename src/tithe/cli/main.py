@@ -13,7 +13,6 @@ import typer
 
 from tithe import __version__, console
 from tithe.cli.audit import audit_app
-from tithe.cli.compress import compress_app
 from tithe.cli.config import config_app
 from tithe.cli.data import data_app
 from tithe.cli.export import export_app
@@ -39,7 +38,6 @@ app.add_typer(data_app)
 app.add_typer(audit_app)
 app.add_typer(select_app)
 app.add_typer(label_app)
-app.add_typer(compress_app)
 app.add_typer(serve_app)
 app.add_typer(tune_app)
 app.add_typer(proof_app)
