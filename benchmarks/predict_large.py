@@ -1,12 +1,12 @@
 """A file larger than one wants in memory through `tithe predict`: its memory, and its bytes after two kills.
 
-A tiny model is enough: what is shown depends on the rows, and not on the weights.
+A tiny model is enough: what is shown depends on the rows, and not on the weights. It is killed when a third of the
+predictions is kept, and when all are and the file is being written.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -32,8 +32,9 @@ def main() -> None:
     parser.add_argument("--kinds", default="parquet,csv", help="formats of the file, separated by commas")
     asked = parser.parse_args()
     page = ["# A large file through `tithe predict`", "", stamp(), ""]
-    page += ["| rows | format | seconds | peak memory, MB | of half the rows, MB | killed twice: bytes |"]
-    page += ["|---|---|---|---|---|---|"]
+    memory = "peak memory, MB | of a tenth of the rows, MB"
+    page += [f"| rows | format | seconds | rows a second | {memory} | killed twice: bytes |"]
+    page += ["|---|---|---|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         checkpoint = _train(folder)
@@ -56,38 +57,49 @@ def _train(folder: Path) -> Path:
 
 
 def _line(folder: Path, checkpoint: Path, kind: str, rows: int) -> str:
-    half, source = folder / f"half.{kind}", folder / f"rows.{kind}"
-    _write(half, rows // 2)
+    tenth, source = folder / f"tenth.{kind}", folder / f"rows.{kind}"
+    _write(tenth, rows // 10)
     _write(source, rows)
-    _, peak_of_half = _predict(checkpoint, half, folder / f"half_out.{kind}")
+    _, peak_of_tenth = _predict(checkpoint, tenth, folder / f"tenth_out.{kind}")
     seconds, peak = _predict(checkpoint, source, folder / f"whole.{kind}")
     killed = folder / f"killed.{kind}"
-    for share in (0.4, 0.6):
-        _predict(checkpoint, source, killed, kill_after=share * seconds)
+    for share in (1 / 3, 1.0):
+        _predict(checkpoint, source, killed, kill_at=int(share * rows))
     _predict(checkpoint, source, killed)
     same = storage.sha256_file(killed) == storage.sha256_file(folder / f"whole.{kind}")
-    for file in (half, source, killed, folder / f"half_out.{kind}", folder / f"whole.{kind}"):
+    for file in (tenth, source, killed, folder / f"tenth_out.{kind}", folder / f"whole.{kind}"):
         file.unlink()
-    return f"| {rows} | {kind} | {seconds:.0f} | {peak:.0f} | {peak_of_half:.0f} | {'equal' if same else 'DIFFER'} |"
+    bytes_are = "equal" if same else "DIFFER"
+    return (
+        f"| {rows} | {kind} | {seconds:.0f} | {rows / seconds:.0f} | {peak:.0f} | {peak_of_tenth:.0f} | {bytes_are} |"
+    )
 
 
-def _predict(checkpoint: Path, source: Path, output: Path, kill_after: float | None = None) -> tuple[float, float]:
-    """Run the command; return its seconds and its peak of private memory in MB."""
+def _predict(checkpoint: Path, source: Path, output: Path, kill_at: int | None = None) -> tuple[float, float]:
+    """Run the command; return its seconds and its peak of private memory in MB.
+
+    With `kill_at` it is killed when so many predictions are kept.
+    """
     command = [sys.executable, "-m", "tithe", "predict", str(checkpoint), "-i", str(source), "-o", str(output)]
     begun, peak = time.monotonic(), 0.0
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while process.poll() is None:
-        if kill_after and time.monotonic() - begun > kill_after:
-            os.kill(process.pid, signal.SIGKILL)
+        if kill_at is not None and _kept(output) >= kill_at:
+            process.send_signal(signal.SIGKILL)
         peak = max(peak, _private(process.pid))
         time.sleep(0.1)
     said = process.stderr.read() if process.stderr else ""
-    if not kill_after and process.returncode:
-        raise SystemExit(said)
+    if process.returncode != (0 if kill_at is None else -signal.SIGKILL):
+        raise SystemExit(f"{source.name} ended with {process.returncode}: {said}")
     print(
         source.name, f"{time.monotonic() - begun:.0f} s", "killed" if process.returncode else said.strip(), flush=True
     )
     return time.monotonic() - begun, peak
+
+
+def _kept(output: Path) -> int:
+    done = output.with_name(f".{output.name}.unfinished") / "done.json"
+    return int((storage.read_sealed(done) or {}).get("count", 0))
 
 
 def _private(pid: int) -> float:

@@ -112,15 +112,21 @@ def test_texts_of_a_client_that_leaves_are_not_computed(gated: Gated) -> None:
 
 def test_a_text_that_the_model_fails_at_fails_alone(gated: Gated, caplog: pytest.LogCaptureFixture) -> None:
     async def talk(client: Client) -> tuple[list[Reply], float]:
-        replies = await asyncio.gather(*(client.ask(text) for text in words(1, 2, 3)))
-        return replies, await metric(client, "tithe_failed_texts_total")
+        first = asyncio.create_task(client.ask("goal"))
+        await until(lambda: gated.asked == 1)
+        others = [asyncio.create_task(client.ask(text)) for text in words(2, 3, 4)]
+        while await metric(client, "tithe_queue_texts") < 4:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        gated.let.set()
+        return [await each for each in (first, *others)], await metric(client, "tithe_failed_texts_total")
 
-    gated.let.set()
-    gated.fails = {4}
+    gated.fails = {5}
     replies, failed = with_server(gated, talk)
-    assert [reply.status for reply in replies] == [200, 500, 200] and failed == 1
-    assert replies[1].json == {"error": "the model failed at this text (ValueError)"}
+    assert [reply.status for reply in replies] == [200, 200, 500, 200] and failed == 1
+    assert replies[2].json == {"error": "the model failed at this text (ValueError)"}
     assert "an encoder's own error" in caplog.text
+    assert gated.asked == 5 and gated.batches == [[3], [4], [6]], "the three shared a batch, and then each was alone"
 
 
 def test_what_is_counted(checkpoint: Checkpoint) -> None:

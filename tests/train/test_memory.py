@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+import torch
 
+from support import processes
 from tithe.train import devices, memory
 
 MEMINFO = "MemTotal: 9000 kB\nMemAvailable:    5000 kB\n"
 KB = 1024
+# Products of so many shapes, in the first thread and in another one, as in the server; prints by how much memory grew.
+SHAPES = """
+import threading, torch
+from tithe.train import memory
+
+def multiply():
+    before, weights = memory.process_memory("RssAnon"), torch.ones(1536, 384, dtype=torch.bfloat16)
+    for rows in range(100, 400):
+        torch.nn.functional.linear(torch.ones(rows, 384, dtype=torch.bfloat16), weights)
+    print((memory.process_memory("RssAnon") - before) >> 20)
+
+torch.set_num_threads(1)
+with memory.few_kernels(), torch.inference_mode():
+    multiply()
+    other = threading.Thread(target=multiply)
+    other.start()
+    other.join()
+"""
 
 
 @pytest.mark.parametrize(
@@ -56,3 +77,20 @@ def test_a_process_that_works_on_a_cpu_keeps_its_memory(monkeypatch: pytest.Monk
     monkeypatch.setattr(memory, "keep_memory", lambda: asked.append(True))
     devices.accelerator("cpu")
     assert asked == [True]
+
+
+@pytest.mark.skipif(not devices.bf16_is_native(torch.device("cpu")), reason="other kernels, which take less memory")
+def test_inputs_of_all_shapes_do_not_fill_the_memory() -> None:
+    ran = processes.run("-c", SHAPES)
+    grown = list(map(int, ran.stdout.split()))
+    assert len(grown) == 2 and max(grown) < 120, f"MiB in each thread: {grown}; {ran.stderr}"
+
+
+@pytest.mark.parametrize("own", [None, "7"])
+def test_a_users_own_bounds_stay(own: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LRU_CACHE_CAPACITY", raising=False)
+    if own:
+        monkeypatch.setenv("LRU_CACHE_CAPACITY", own)
+    with memory.few_kernels():
+        assert os.environ["LRU_CACHE_CAPACITY"] == (own or "32")
+    assert os.environ.get("LRU_CACHE_CAPACITY") == own

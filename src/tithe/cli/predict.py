@@ -162,6 +162,7 @@ def predict(
     """Classify texts, with the probability of every class; or score images, real or fake."""
     from tithe import config
     from tithe.predict import Answering, TextInput, check_output, is_folder, is_lines, load
+    from tithe.train.memory import few_kernels
 
     if texts and source:
         raise InputError("pass texts or --input, not both")
@@ -190,7 +191,7 @@ def predict(
             raise InputError("--batch-size and --top-k have no effect on --explain: leave them out")
         explaining.explain(checkpoint, texts, given, output, exact, as_json)
         return
-    with quiet_libraries():
+    with quiet_libraries(), few_kernels():
         model = load(checkpoint).exactly() if exact else load(checkpoint)
         _answer(model, texts, given, Answering(batch_size, top_k), output, as_json)
 

@@ -20,7 +20,9 @@ _TOKEN = "TITHE_TOKEN"
 
 @serve_app.command(epilog="Example: tithe serve runs/first --port 8000")
 def serve(
-    model: Annotated[Path, typer.Argument(parser=path, help="Run, checkpoint, or a file inside one; of texts.")],
+    model: Annotated[
+        Path, typer.Argument(parser=path, help="Run, checkpoint, a file inside one, or an export; of texts.")
+    ],
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for other machines too.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any that is free.")] = 8000,
     allow_host: Annotated[

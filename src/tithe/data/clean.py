@@ -19,7 +19,10 @@ def clean_text(text: str) -> str:
 
     Unpaired surrogates, which tokenizers and UTF-8 cannot encode, become U+FFFD.
     """
-    if not text.isascii():
+    if text.isascii():
+        if text.isprintable() and "  " not in text:  # most texts: nothing to replace
+            return text.strip()
+    else:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     # Normalised last: an invisible character between a letter and its accent would prevent composition.
     return unicodedata.normalize("NFC", _SPACE.sub(" ", _CONTROL.sub("", text)).strip())

@@ -102,7 +102,7 @@ def look_alike(names: Iterable[Label]) -> list[list[Label]]:
 
 def storable(text: str) -> str:
     """Return the text with unpaired surrogates, which UTF-8 cannot encode, replaced by question marks."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True)

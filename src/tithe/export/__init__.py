@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tithe.export.entry import Request, export
-from tithe.export.verify import is_export, verify_export
+from tithe.export.verify import is_export, open_verified, verify_export
 
-__all__ = ["Request", "export", "is_export", "verify_export"]
+__all__ = ["Request", "export", "is_export", "open_verified", "verify_export"]

@@ -31,10 +31,7 @@ def verify_export(folder: Path, data: Path | None = None) -> list[str]:
     TitheError
         A file has changed, rows are missing, or its answers are no longer those of tithe.
     """
-    if bad := storage.broken_files(folder):
-        raise TitheError(f"{folder} has changed since it was written: {', '.join(bad)}")
-    about = _about(folder)
-    target = cast(Target, plugins.load("targets", about["target"]))
+    about, target = open_verified(folder)
     sha256, expected_NC = parity.load_rows(folder)
     inputs = rows.find(about["data"], about["task"], folder, data, sha256)
     result = parity.summary(parity.answers(target, folder, inputs), expected_NC)
@@ -44,6 +41,22 @@ def verify_export(folder: Path, data: Path | None = None) -> list[str]:
         f"{folder}: every file is unchanged",
         f"{len(inputs)} rows: {equal:.2%} have the label of tithe, largest difference of a probability {apart:.2g}",
     ]
+
+
+def open_verified(folder: Path) -> tuple[dict[str, Any], Target]:
+    """Return the summary and the format of an export whose files are as they were written.
+
+    Raises
+    ------
+    InputError
+        Another version of tithe wrote it.
+    TitheError
+        A file has changed.
+    """
+    if bad := storage.broken_files(folder):
+        raise TitheError(f"{folder} has changed since it was written: {', '.join(bad)}")
+    about = _about(folder)
+    return about, cast(Target, plugins.load("targets", about["target"]))
 
 
 def _about(folder: Path) -> dict[str, Any]:

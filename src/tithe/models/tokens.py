@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,6 +43,14 @@ class TextExamples:
     ids: Rows
     pad: int
     uncut_lengths: Rows
+
+    @classmethod
+    def unlabelled(cls, ids: Sequence[Sequence[int] | Rows], uncut: Sequence[int], pad: int) -> TextExamples:
+        """Return texts by their token ids, and the number that each had before it was cut; their labels are 0."""
+        offsets = np.concatenate([[0], np.cumsum([len(each) for each in ids])]).astype(np.int64)
+        flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int64)
+        rows, labels = np.arange(len(ids)), np.zeros(len(ids), dtype=np.int64)
+        return cls(flat, offsets, rows, labels, rows, pad, np.array(uncut, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -59,7 +59,7 @@ def _compute(model: TrainedModel, inputs: Inputs, how: Answering, table: TextTab
     at_once = _TEXTS_AT_ONCE_EXACT if model.exact else TEXTS_AT_ONCE
     with bar("predicting", inputs.count or 0, "texts") as tick:
         tick(begun.count)
-        for chunk in chunks(islice(inputs.rows, begun.count, None), at_once):
+        for chunk in chunks(islice(inputs.texts, begun.count, None), at_once):
             cut = Counter(begun.cut)
             predictions = answer(model, chunk, how, cut, tick)
             begun.add([table.answer(prediction) for prediction in predictions], cut)

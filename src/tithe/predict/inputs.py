@@ -47,10 +47,17 @@ class Input(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The rows of one file, read from its beginning by each call; or those of a stream, which can be read once."""
+    """The rows of one file, read from its beginning by each call; or those of a stream, which can be read once.
+
+    Attributes
+    ----------
+    texts
+        The texts of `rows`, without the work for their other columns.
+    """
 
     file: Path | None
     rows: Callable[[], Iterator[Input]]
+    texts: Callable[[], Iterator[str]]
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,11 @@ class Inputs:
     def rows(self) -> Iterator[Input]:
         """The rows of all parts."""
         return itertools.chain.from_iterable(part.rows() for part in self.parts)
+
+    @property
+    def texts(self) -> Iterator[str]:
+        """The texts of all parts."""
+        return itertools.chain.from_iterable(part.texts() for part in self.parts)
 
 
 def listed(inputs: Iterable[object], paths: bool = False) -> list[str]:
@@ -154,7 +166,7 @@ def open_inputs(texts: list[str] | None, source: TextInput | None) -> Inputs:
 
 
 def _of_stream(texts: Iterable[str]) -> Inputs:
-    return Inputs((Part(None, lambda: map(_alone, texts)),))
+    return Inputs((Part(None, lambda: map(_alone, texts), lambda: iter(texts)),))
 
 
 def _alone(text: str) -> Input:
@@ -162,8 +174,9 @@ def _alone(text: str) -> Input:
 
 
 def _of_lines(source: TextInput) -> Inputs:
-    part = Part(source.path, lambda: map(_alone, _lines_of_file(source)))
-    return Inputs((part,), count=sum(1 for _ in part.rows()), content=(source.path,))
+    lines = partial(_lines_of_file, source)
+    part = Part(source.path, lambda: map(_alone, lines()), lines)
+    return Inputs((part,), count=sum(1 for _ in lines()), content=(source.path,))
 
 
 def is_lines(path: Path) -> bool:
@@ -210,7 +223,7 @@ class _Table:
 
     def rows(self, file: File) -> Iterator[tuple[object, Mapping[str, object]]]:
         """Yield each row's text as it is in its file, and its columns if the reader gives them."""
-        texts = (text for rows in self.source.read(file, self.text_column, None) for text, _ in rows)
+        texts = self._raw_texts(file)
         if not self.source.has_records:
             yield from zip(texts, itertools.repeat({}))
             return
@@ -218,6 +231,13 @@ class _Table:
         for text, record in zip(texts, records, strict=True):
             columns = record if isinstance(record, Mapping) else {}
             yield text, {name if name == self.text_column else storable(name): columns[name] for name in columns}
+
+    def _raw_texts(self, file: File) -> Iterator[object]:
+        return (text for rows in self.source.read(file, self.text_column, None) for text, _ in rows)
+
+    def texts(self, file: File) -> Iterator[str]:
+        """Yield each row's text; a missing one is empty."""
+        return map(_or_empty, self._raw_texts(file))
 
     def inputs(self, file: File, schema: pa.Schema) -> Iterator[Input]:
         """Yield each row with all columns of the schema; a missing text is an empty one."""
@@ -247,7 +267,9 @@ def _of_table(table: _Table) -> Inputs:
     schema = types.schema()
     if table.text_column not in schema.names:  # no rows
         schema = schema.append(pa.field(table.text_column, pa.string()))
-    parts = tuple(Part(file.path, partial(table.inputs, file, schema)) for file in table.source.files)
+    parts = tuple(
+        Part(file.path, partial(table.inputs, file, schema), partial(table.texts, file)) for file in table.source.files
+    )
     return Inputs(parts, table.text_column, schema, count, table.source.content)
 
 

@@ -144,15 +144,15 @@ def _answers(model: TrainedModel, stream: Iterator[Input], how: Answering) -> It
     """Yield (input, prediction) in order, with a bounded number of texts in memory; say at the end what was cut off."""
     cut: Counter[str] = Counter()
     for chunk in chunks(stream, 1 if model.exact else TEXTS_AT_ONCE):
-        yield from zip(chunk, answer(model, chunk, how, cut), strict=True)
+        yield from zip(chunk, answer(model, [of.text for of in chunk], how, cut), strict=True)
     warn_of_cut(model, cut)
 
 
 def answer(
-    model: TrainedModel, chunk: Sequence[Input], how: Answering, cut: Counter[str], tick: Tick = lambda rows: None
+    model: TrainedModel, texts: Sequence[str], how: Answering, cut: Counter[str], tick: Tick = lambda rows: None
 ) -> list[Prediction]:
     """Return the predictions of some texts, and add to `cut` what `truncation.count` says of them."""
-    examples = model.task.examples([of.text for of in chunk])
+    examples = model.task.examples(texts)
     if isinstance(examples, Truncated):
         cut.update(truncation.count(examples.uncut, model.run.model.max_length))
     return model.predict_examples(examples, how.batch_size, tick)

@@ -15,7 +15,7 @@ _PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
 
 
 def serve(model: Path, address: Address, limits: Limits, exact: bool, announce: Callable[[str], None]) -> None:
-    """Serve a run, or one of its checkpoints, until a signal stops it; see docs/serve.md.
+    """Serve a run, one of its checkpoints, or an export, until a signal stops it; see docs/serve.md.
 
     Parameters
     ----------
@@ -26,6 +26,8 @@ def serve(model: Path, address: Address, limits: Limits, exact: bool, announce: 
 
     Raises
     ------
+    TitheError
+        A file of an export has changed.
     InputError
         The extra `serve` is not installed, there is no such checkpoint, it is not one of texts, or the port is taken.
     Interrupted
@@ -33,8 +35,11 @@ def serve(model: Path, address: Address, limits: Limits, exact: bool, announce: 
     """
     for package in _PACKAGES:
         plugins.require(package, "serve")
-    from tithe.serve import predictor, server
+    from tithe.export import is_export
+    from tithe.serve import exported, predictor, server
+    from tithe.train import memory
 
-    with server.bound(address) as socket:
+    with memory.few_kernels(), server.bound(address) as socket:
         alone = replace(limits, rows=1) if exact else limits
-        server.run(predictor.open_checkpoint(model, exact), address, alone, socket, announce)
+        open_model = exported.open_export if is_export(model) else predictor.open_checkpoint
+        server.run(open_model(model, exact), address, alone, socket, announce)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -90,14 +90,9 @@ class Checkpoint:
     noise: float = 0.0
 
     @property
-    def _close(self) -> float:
-        """How close two classes are that may change places with the batch."""
-        return self.noise * _SAFETY
-
-    @property
     def note(self) -> str:
         """What its answers depend on."""
-        return _BATCHED.format(self.noise, self._close) if self.noise else _EXACT
+        return note(self.noise) if self.noise else _EXACT
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Tokenise texts."""
@@ -108,10 +103,15 @@ class Checkpoint:
 
     def predict(self, batch: Sequence[Encoded]) -> list[Prediction]:
         """Return the answers for one batch; its neighbours change the last digits, and never the label."""
-        predictions = _predictions(self.model, batch, self.pad)
-        for row in (row for row, each in enumerate(predictions) if _margin(each) < self._close):
-            [predictions[row]] = _predictions(self.model.exactly(), batch[row : row + 1], self.pad)
-        return predictions
+        return settled(self.together(batch), batch, self.noise, self.alone)
+
+    def together(self, batch: Sequence[Encoded]) -> list[Prediction]:
+        """Return the answers of one pass over a batch."""
+        return _predictions(self.model, batch, self.pad)
+
+    def alone(self, text: Encoded) -> list[Prediction]:
+        """Return the answer for a text that has no neighbours."""
+        return _predictions(self.model.exactly(), [text], self.pad)
 
     def explain(self, text: str) -> Explanation:
         """Return the answer for a text, and what each word contributed."""
@@ -119,10 +119,26 @@ class Checkpoint:
 
 
 def _predictions(model: TrainedModel, batch: Sequence[Encoded], pad: int) -> list[Prediction]:
-    offsets = np.concatenate([[0], np.cumsum([len(each.ids) for each in batch])])
-    tokens, uncut = np.concatenate([each.ids for each in batch]), np.array([each.uncut for each in batch])
-    rows, labels = np.arange(len(batch)), np.zeros(len(batch), dtype=np.int64)
-    return model.predict_examples(TextExamples(tokens, offsets, rows, labels, rows, pad, uncut), len(batch))
+    examples = TextExamples.unlabelled([each.ids for each in batch], [each.uncut for each in batch], pad)
+    return model.predict_examples(examples, len(batch))
+
+
+def note(noise: float) -> str:
+    """Return what answers in batches depend on, which move probabilities by `noise`."""
+    return _BATCHED.format(noise, noise * _SAFETY)
+
+
+def settled(
+    predictions: list[Prediction],
+    batch: Sequence[Encoded],
+    noise: float,
+    alone: Callable[[Encoded], list[Prediction]],
+) -> list[Prediction]:
+    """Return the answers to a batch; where the two best classes may change places with the batch, the text is alone."""
+    return [
+        alone(text)[0] if _margin(each) < noise * _SAFETY else each
+        for text, each in zip(batch, predictions, strict=True)
+    ]
 
 
 def _margin(prediction: Prediction) -> float:
@@ -144,16 +160,19 @@ def open_checkpoint(path: Path, exact: bool) -> Predictor:
     if not isinstance(examples, TextExamples):
         raise InputError(f"{path} classifies images, and the server takes texts: score images with 'tithe predict'")
     opened = Checkpoint(model.exactly() if exact else model, model.run.name, examples.pad)
-    noise = _noise(opened)
-    return opened if exact else replace(opened, noise=noise)
+    measured = noise(opened.encode, opened.together, opened.alone)
+    return opened if exact else replace(opened, noise=measured)
 
 
-def _noise(opened: Checkpoint) -> float:
+def noise(
+    encode: Callable[[Sequence[str]], list[Encoded]],
+    together: Callable[[Sequence[Encoded]], list[Prediction]],
+    alone: Callable[[Encoded], list[Prediction]],
+) -> float:
     """Return by how much a batch moves the probabilities of texts at most; the first batches are slow besides."""
     letters = np.random.default_rng(0).choice(list("abcdefghijklmnopqrstuvwxyz     "), size=max(_CHARACTERS))
-    texts = opened.encode(["".join(letters[:count]) for count in _CHARACTERS])
-    alone = [_predictions(opened.model.exactly(), [text], opened.pad)[0] for text in texts]
-    beside = _predictions(opened.model, texts, opened.pad)
-    values = [list(prediction.probabilities.values()) for prediction in (*alone, *beside)]
+    texts = encode(["".join(letters[:count]) for count in _CHARACTERS])
+    predictions = [*(alone(text)[0] for text in texts), *together(texts)]
+    values = [list(prediction.probabilities.values()) for prediction in predictions]
     alone_NC, beside_NC = np.split(np.array(values), 2)
     return float(np.abs(alone_NC - beside_NC).max())

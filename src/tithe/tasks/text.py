@@ -189,11 +189,7 @@ class Text:
 
     def examples(self, inputs: Sequence[str]) -> TextExamples:
         """Tokenise texts in memory, for prediction; their labels are 0."""
-        chunks, uncut = self._token_ids([clean_text(text) for text in inputs])
-        offsets = np.concatenate([[0], np.cumsum([len(chunk) for chunk in chunks])]).astype(np.int64)
-        flat = np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.int64)
-        rows, labels = np.arange(len(inputs)), np.zeros(len(inputs), dtype=np.int64)
-        return TextExamples(flat, offsets, rows, labels, rows, self._pad, np.array(uncut, dtype=np.int64))
+        return TextExamples.unlabelled(*self._token_ids([clean_text(text) for text in inputs]), self._pad)
 
     def _token_ids(self, texts: list[str]) -> tokens.Tokenised:
         found = tokens.tokenise(self.tokenizer, texts, self.settings.max_length)

@@ -1,11 +1,18 @@
-"""Free memory of this machine, peak memory of this process, and settings of the allocator."""
+"""Free memory of this machine, peak memory of this process, settings of the allocator and of the caches of kernels."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from tithe import storage
+
+# oneDNN's own cache, and the one of each thread that torch has in front of it.
+_KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+_KERNELS = 32  # more than one shape of a batch needs: the layers of an encoder share theirs
 
 
 def keep_memory() -> None:
@@ -18,6 +25,19 @@ def keep_memory() -> None:
         libc.mallopt(top_pad, 64 << 20)
     except (OSError, AttributeError):
         return  # another C library
+
+
+@contextlib.contextmanager
+def few_kernels() -> Iterator[None]:
+    """Bound the caches of compiled CPU kernels that are begun in the block; a user's own bounds stay.
+
+    A kernel is compiled for one shape of a batch and has about a megabyte. By default there may be a thousand, in each
+    of the caches, and inputs of all lengths in batches of all sizes have that many shapes.
+    """
+    with contextlib.ExitStack() as stack:
+        for name in _KERNEL_CACHES:
+            stack.enter_context(storage.environment_variable(name, os.environ.get(name, str(_KERNELS))))
+        yield
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
