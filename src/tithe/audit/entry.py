@@ -11,11 +11,12 @@ from typing import Any
 
 from tithe import config
 from tithe.audit.copies import find_copies
+from tithe.audit.discriminant import out_of_fold
 from tithe.audit.facts import Findings, facts
 from tithe.audit.files import AuditFiles
 from tithe.audit.gain import measure
 from tithe.audit.rows import AuditRows, open_rows
-from tithe.audit.suspects import find_suspects, out_of_fold, try_hints
+from tithe.audit.suspects import find_suspects, try_hints
 from tithe.audit.texts import languages, lengths
 from tithe.audit.words import given_away
 from tithe.config.files import is_config_file
@@ -91,14 +92,13 @@ def look(rows: AuditRows, max_length: int) -> Findings:
     report = rows.splits.report
     copies = find_copies(data, rows.labels, report["dropped"], rows.splits.dropped, _MOST)
     logger.info("looking for labels that may be wrong among %d rows", len(data))
-    suspects = find_suspects(out_of_fold(rows.vectors, labels_N, classes, rows.fit, rows.seed), labels_N)
-    fit = data.take(rows.fit)
-    X_KD = rows.vectors[rows.fit]
-    trial = try_hints(X_KD, fit.labels, classes, rows.seed)
+    suspects = find_suspects(out_of_fold(rows.vectors, labels_N, classes, rows.seed), labels_N)
+    trial = try_hints(rows.vectors, labels_N, classes, rows.seed)
     logger.info("reading words and characters")
     read = data.take(rows.read)
     texts = read.inputs()
     words = given_away(texts, read.labels, classes, _MOST)
     logger.info("measuring what the rows can teach")
-    gain = measure(fit.inputs(), X_KD, fit.labels, len(data), rows.seed)
+    fit = data.take(rows.fit)
+    gain = measure(fit.inputs(), rows.vectors[rows.fit], fit.labels, len(data), rows.seed)
     return Findings(suspects, trial, copies, words, languages(texts), lengths(rows.uncut, max_length), gain)

@@ -15,6 +15,7 @@ from tithe.audit.suspects import FLIPPED, Suspects, Trial
 from tithe.audit.words import GivenAway
 
 MOST = 200  # suspects in the JSON and on the page
+_GOOD, _FAIR = 0.6, 0.5  # precision of all hints of the trial, and of the first ones
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,6 @@ def _labels(rows: AuditRows, findings: Findings, names: list[str]) -> dict[str, 
         "share": len(s.rows) / len(rows.data),
         "estimated_noise": s.noise,
         "accuracy_out_of_fold": s.accuracy,
-        "fit_on": len(rows.fit),
         "trial": {"flipped_share": FLIPPED, **findings.trial._asdict()},
         "reliability": reliability(findings.trial),
         "suspects": [
@@ -79,8 +79,8 @@ def _labels(rows: AuditRows, findings: Findings, names: list[str]) -> dict[str, 
 
 
 def reliability(trial: Trial) -> str:
-    """Return how far to trust hints: `good`, `fair` or `poor`, by their precision where labels were flipped."""
-    return "good" if trial.precision >= 0.6 else "fair" if trial.precision >= 0.3 else "poor"
+    """Return how far to trust hints: `good`, `fair` for the first ones, or `poor`, by the trial."""
+    return "good" if trial.precision >= _GOOD else "fair" if trial.first >= _FAIR else "poor"
 
 
 def _classes(rows: AuditRows, findings: Findings, names: list[str]) -> list[dict[str, Any]]:

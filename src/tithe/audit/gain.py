@@ -14,7 +14,7 @@ import numpy as np
 from tithe import metrics
 from tithe.arrays import Array, Rows
 from tithe.compare.significance import Difference, Predictions, difference
-from tithe.data.cross_validation import folds
+from tithe.data.cross_validation import folds, standardised
 from tithe.metrics.words import Labelled, word_baseline
 from tithe.select.buying.expect import Expectation, Measured, continued
 from tithe.select.signals import linear_probes
@@ -74,7 +74,7 @@ def measure(texts: Sequence[str], X_KD: Array, labels_K: Rows, rows: int, seed: 
     rng = np.random.default_rng([seed, 0x6A14])
     judges = np.sort(rng.permutation(np.flatnonzero(fold_K == 0))[:_JUDGES])
     train = rng.permutation(np.flatnonzero(fold_K != 0))
-    X_KD = linear_probes.standardised(X_KD)
+    X_KD = standardised(X_KD)
     strength = linear_probes.best_strength(X_KD[train], labels_K[train], seed)
     measured, guess_M = _curve(X_KD, labels_K, train, judges, strength, rng)
     all_texts = Labelled(texts, labels_K)
@@ -83,7 +83,8 @@ def measure(texts: Sequence[str], X_KD: Array, labels_K: Rows, rows: int, seed: 
     majority_M = np.full(len(judges), np.bincount(labels_K[train]).argmax())
     named = {"majority": majority_M, "tfidf": words.predicted, "encoder": guess_M}
     readers = {name: _scores(truth_M, predicted_M, classes) for name, predicted_M in named.items()}
-    lead = difference("accuracy", truth_M, *(Predictions(p_M, np.ones(len(p_M))) for p_M in (words.predicted, guess_M)))
+    of_words, of_encoder = (Predictions(p_M, np.ones(len(p_M))) for p_M in (words.predicted, guess_M))
+    lead = difference("accuracy", truth_M, of_words, of_encoder)
     doubled = continued(measured, rows, rows, seed) if len(measured.size_S) > 2 else None
     return Gain(len(train), len(judges), readers, lead, _with_intervals(measured, rng), doubled)
 

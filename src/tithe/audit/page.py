@@ -167,9 +167,9 @@ def _languages(languages: Content) -> Table:
 
 def _covered(words: Content) -> Phrase:
     return say(
-        "{count:,} {count:word|words}, of {texts:,} {texts:text|texts}, {count:goes|go} with one class nearly always; "
+        "{total:,} {total:word|words}, of {texts:,} {texts:text|texts}, {total:goes|go} with one class nearly always; "
         "{covered:.1%} of the texts have at least one.",
-        **{key: words[key] for key in ("count", "texts", "covered")},
+        **{key: words[key] for key in ("total", "texts", "covered")},
     )
 
 

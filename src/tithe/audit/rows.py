@@ -19,7 +19,7 @@ from tithe.train import devices
 from tithe.train.setup import open_setup
 
 # Rows that heads are fit on: as many as keep one fit within seconds, which rows × columns × classes decides.
-_MOST, _LEAST, _COST = 20_000, 2_000, 4e8
+_MOST, _LEAST, _COST = 20_000, 2_000, 1e8
 _READ = 100_000  # texts that are read for their words and characters
 
 

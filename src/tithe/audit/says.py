@@ -85,9 +85,9 @@ def trust(labels: Content) -> list[Phrase]:
     trial = labels["trial"]
     measured = say(
         "Trial: on a copy of {rows:,} rows, {flipped:,} labels were flipped at random. {recall:.0%} of them were among "
-        "{hints:,} {hints:hint|hints}; {precision:.0%} of the hints were flipped labels, and the class suggested for "
-        "these was the true one for {restored:.0%}.",
-        **{key: trial[key] for key in ("rows", "flipped", "recall", "hints", "precision", "restored")},
+        "{hints:,} {hints:hint|hints}; {precision:.0%} of the hints were flipped labels, of the first {flipped:,} "
+        "{first:.0%}. The class suggested for flipped labels was the true one for {restored:.0%}.",
+        **{key: trial[key] for key in ("rows", "flipped", "recall", "hints", "precision", "first", "restored")},
     )
     noise = say(
         "The share of wrong labels was estimated as {before:.1%} here and as {after:.1%} there, where {share:.0%} more "

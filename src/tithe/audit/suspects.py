@@ -14,12 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tithe.arrays import Array, Rows
-from tithe.data.cross_validation import folds
-from tithe.select.signals import linear_probes
+from tithe.audit.discriminant import out_of_fold
 
 FLIPPED = 0.05  # share of the labels that the trial flips
-_FOLDS = 5
-_AT_ONCE = 65_536  # rows whose probabilities are computed together
 
 
 def thresholds(probs_NC: Array, labels_N: Rows) -> Array:
@@ -99,30 +96,6 @@ def _least_probable(own_N: Array, labels_N: Rows, noise_C: Array) -> Array:
     return np.asarray(place_N < np.round(noise_C * rows_C)[labels_N])
 
 
-def out_of_fold(X_ND: Array, labels_N: Rows, classes: int, fit: Rows, seed: int) -> Array:
-    """Return class probabilities of each row by a linear head that was not fit on it, float32, shape (N, C).
-
-    Parameters
-    ----------
-    X_ND
-        Embeddings; may be a memory map.
-    fit
-        Positions of the rows that heads are fit on, sorted: all, or a part of many.
-    """
-    X_KD, labels_K = np.asarray(X_ND[fit]), labels_N[fit]
-    strength = linear_probes.best_strength(X_KD, labels_K, seed)
-    fold_N, probs_NC = folds(labels_N, _FOLDS, seed), np.zeros((len(labels_N), classes), np.float32)
-    for fold in np.unique(fold_N):
-        inside = np.flatnonzero(fold_N[fit] != fold)
-        head = linear_probes.head(X_KD, labels_K, inside, np.ones(len(inside)), 1 / (strength * len(fit)), seed)
-        outside = np.flatnonzero(fold_N == fold)
-        for start in range(0, len(outside), _AT_ONCE):
-            rows = outside[start : start + _AT_ONCE]
-            probs_MC = head.probs(np.asarray(X_ND[rows]))
-            probs_NC[rows, : probs_MC.shape[1]] = probs_MC
-    return probs_NC
-
-
 class Trial(NamedTuple):
     """What the hints were worth on a copy of the rows, some of whose labels were flipped at random.
 
@@ -132,6 +105,8 @@ class Trial(NamedTuple):
         Of the copy: its rows, those that were flipped, and those that were hinted at.
     precision, recall
         Share of the hints that were flipped, and share of the flipped that were hints.
+    first
+        Share of the first hints that were flipped, as many of them as were flipped in all.
     restored
         Share of the flipped hints whose suggested class was the true one.
     noise
@@ -143,6 +118,7 @@ class Trial(NamedTuple):
     hints: int
     precision: float
     recall: float
+    first: float
     restored: float
     noise: float
 
@@ -156,15 +132,18 @@ def flip(labels_N: Rows, classes: int, share: float, seed: int) -> tuple[Rows, R
     return wrong_N, rows
 
 
-def try_hints(X_KD: Array, labels_K: Rows, classes: int, seed: int) -> Trial:
+def try_hints(X_ND: Array, labels_N: Rows, classes: int, seed: int) -> Trial:
     """Flip a twentieth of the labels, find suspects, and count.
 
     Labels that were wrong before count as right here, so precision is too low rather than too high.
     """
-    wrong_K, flipped = flip(labels_K, classes, FLIPPED, seed)
-    suspects = find_suspects(out_of_fold(X_KD, wrong_K, classes, np.arange(len(X_KD)), seed), wrong_K)
-    hit = np.isin(suspects.rows, flipped)
-    restored = suspects.suggested[hit] == labels_K[suspects.rows[hit]]
-    hits, hints = int(hit.sum()), len(suspects.rows)
-    share = float(restored.mean()) if hits else 0.0
-    return Trial(len(labels_K), len(flipped), hints, hits / max(hints, 1), hits / len(flipped), share, suspects.noise)
+    wrong_N, flipped = flip(labels_N, classes, FLIPPED, seed)
+    suspects = find_suspects(out_of_fold(X_ND, wrong_N, classes, seed), wrong_N)
+    hit_K = np.isin(suspects.rows, flipped)
+    restored = float((suspects.suggested == labels_N[suspects.rows])[hit_K].mean()) if hit_K.any() else 0.0
+    counts, shares = (len(labels_N), len(flipped), len(hit_K)), (_share(hit_K), float(hit_K.sum() / len(flipped)))
+    return Trial(*counts, *shares, _share(hit_K[: len(flipped)]), restored, suspects.noise)
+
+
+def _share(hit_K: Array) -> float:
+    return float(hit_K.mean()) if len(hit_K) else 0.0

@@ -35,8 +35,8 @@ class GivenAway(NamedTuple):
 
     Attributes
     ----------
-    count
-        Of all words that give a label away.
+    total
+        How many words give a label away.
     covered
         Share of the texts that have at least one of them.
     texts
@@ -44,7 +44,7 @@ class GivenAway(NamedTuple):
     """
 
     words: list[Word]
-    count: int
+    total: int
     covered: float
     texts: int
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tithe import __version__, console
-from tithe.cli.audit import audit_app
 from tithe.cli.config import config_app
 from tithe.cli.data import data_app
 from tithe.cli.export import export_app
@@ -35,7 +34,6 @@ app.add_typer(train_app)
 app.add_typer(predict_app)
 app.add_typer(export_app)
 app.add_typer(data_app)
-app.add_typer(audit_app)
 app.add_typer(select_app)
 app.add_typer(label_app)
 app.add_typer(serve_app)

@@ -28,9 +28,8 @@ from tithe.tasks.protocol import Criterion, Task
 # Least product of steps and learning rate, and a good rate. On unseen generators, 320 steps gave an AUC near 0.6 at a
 # rate of 1.25e-5, and of 0.95 at 2e-4.
 _LEAST_WAY, _GOOD_RATE = 0.02, 2e-4
-_TEXT_COLUMNS = ("text_column", "label_column", "split_column", "weight_column")
-_TEXT_FILES = ("label_mapping", "corrections", "validation", "test", "embeddings")
-_TEXT_DATA = (f"data.{key}" for key in (*_TEXT_COLUMNS, *_TEXT_FILES))
+_COLUMNS = ("text_column", "label_column", "split_column", "weight_column")
+_TEXT_DATA = (f"data.{key}" for key in (*_COLUMNS, "label_mapping", "corrections", "validation", "test", "embeddings"))
 _FOR_TEXTS = ("select", "model", *_TEXT_DATA, "train.label_smoothing", "tune.dropout", "tune.dropout_of")
 
 
