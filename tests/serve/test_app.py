@@ -11,8 +11,9 @@ import pytest
 from support.pages import HOSTILE
 from support.serving import Client, Gated, Reply, with_server
 from support.texts import make_texts
-from tithe.serve.limits import Address, Limits
+from tithe.serve.limits import Limits
 from tithe.serve.predictor import Checkpoint
+from tithe.web.address import Address
 
 SMALL = Limits(body_bytes=2000, texts=3, characters=50, body_seconds=0.05)
 TEXTS = [text[:50] for text in make_texts(20)[0]]

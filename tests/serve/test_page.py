@@ -17,9 +17,11 @@ from support.pages import HOSTILE
 from support.serving import Client, with_server
 from tithe.predict import Explanation
 from tithe.predict.occlusion import Word
-from tithe.serve import app, server
-from tithe.serve.limits import Address, Limits
+from tithe.serve import app
+from tithe.serve.limits import Limits
 from tithe.serve.predictor import Checkpoint, Predictor
+from tithe.web import server
+from tithe.web.address import Address
 
 TEXT = f"a {HOSTILE} \U0001f3c6 goal of the team"
 

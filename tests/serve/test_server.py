@@ -25,9 +25,11 @@ import uvicorn
 from support.paths import ROOT
 from support.serving import Gated
 from tithe import config, pipeline
-from tithe.serve import app, server
-from tithe.serve.limits import Address, Limits
+from tithe.serve import app
+from tithe.serve.limits import Limits
 from tithe.serve.predictor import Checkpoint
+from tithe.web import server
+from tithe.web.address import Address
 
 Settings = Callable[..., dict[str, Any]]
 DOCKERFILE = (ROOT / "deploy/serve/Dockerfile").read_text(encoding="utf-8")

@@ -32,9 +32,9 @@ TOP = {
     "transformers": "models",
     "sklearn": "estimator",
     "typer": "cli",
-    "fastapi": "serve",
-    "starlette": "serve",
-    "uvicorn": "serve",
+    "fastapi": "web",
+    "starlette": "web",
+    "uvicorn": "web",
     "prometheus_client": "serve",
 }
 # Heavy or optional packages: only inside functions, by the first room that may.

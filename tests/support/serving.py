@@ -17,9 +17,10 @@ from support.text_tasks import opened
 from tithe.data import LabelMap
 from tithe.predict import Explanation, Prediction, TrainedModel
 from tithe.serve import app
-from tithe.serve.limits import Address, Limits
+from tithe.serve.limits import Limits
 from tithe.serve.predictor import Checkpoint, Encoded, Predictor
 from tithe.train import devices
+from tithe.web.address import Address
 
 JSON = {"host": "localhost:8000", "content-type": "application/json"}
 

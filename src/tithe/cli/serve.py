@@ -47,7 +47,7 @@ def serve(
 ) -> None:
     """Answer predictions over HTTP, with a page to try them: a text, or many, and the words that decided."""
     from tithe.serve import Address, Limits, serve
-    from tithe.serve.limits import checked_token
+    from tithe.web.address import checked_token
 
     token = ""
     if token_file:

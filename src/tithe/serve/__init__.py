@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from tithe import plugins
-from tithe.serve.limits import Address, Limits
+from tithe.serve.limits import Limits
+from tithe.web.address import Address
 
 __all__ = ["Address", "Limits", "serve"]
+
+logger = logging.getLogger("tithe")
 
 _PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
 
@@ -36,10 +40,15 @@ def serve(model: Path, address: Address, limits: Limits, exact: bool, announce: 
     for package in _PACKAGES:
         plugins.require(package, "serve")
     from tithe.export import is_export
-    from tithe.serve import exported, predictor, server
+    from tithe.serve import app, exported, predictor
     from tithe.train import memory
+    from tithe.web import server
 
     with memory.few_kernels(), server.bound(address) as socket:
         alone = replace(limits, rows=1) if exact else limits
         open_model = exported.open_export if is_export(model) else predictor.open_checkpoint
-        server.run(open_model(model, exact), address, alone, socket, announce)
+        made = app.create(open_model(model, exact), address, alone)
+        if not address.is_loopback and not address.token:
+            logger.warning("without --token-file everyone who reaches %s can use the model", address.shown_host)
+        service = server.Service(made, limits.connections, limits.answer_seconds + limits.body_seconds)
+        server.run(service, address, socket, announce)

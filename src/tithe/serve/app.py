@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from tithe import __version__
 from tithe.predict import Explanation
-from tithe.report.html import render
 from tithe.serve import questions
 from tithe.serve.batching import Answer, Batcher
-from tithe.serve.guard import Guard, refused
-from tithe.serve.limits import Address, Limits
+from tithe.serve.limits import Limits
 from tithe.serve.meters import Meters
 from tithe.serve.predictor import Predictor
-from tithe.serve.refusals import Refusal
+from tithe.web import pages
+from tithe.web.address import Address
+from tithe.web.guard import Guard, Rules, refused
+from tithe.web.refusals import Refusal
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+_OPEN = ("/", "/healthz")  # without a token: the page asks for one
+_PATHS = (*_OPEN, "/predict", "/metrics", "/openapi.json")
 _GONE = 499  # the client has closed the connection: nobody reads this
 # What is read of a body that is too large, so that its sender reads the answer and not a broken connection.
 _DISCARDED = 8
-_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{}'; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
-)
-_SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True)
@@ -96,16 +93,13 @@ class Service:
 
     async def page(self) -> Response:
         """Return a page to try it."""
-        nonce = secrets.token_urlsafe(16)
-        page = render(
+        return pages.respond(
             "serve.html",
             title=self.predictor.name,
             about="Type or paste a text: the model says which class it is, and which words decided.",
-            nonce=nonce,
             characters=self.limits.characters,
             needs_token=bool(self.address.token),
         )
-        return HTMLResponse(page, headers={**_SAFE, "Content-Security-Policy": _POLICY.format(nonce)})
 
 
 def _plain(answer: Answer, top_k: int | None) -> dict[str, object]:
@@ -140,7 +134,11 @@ def create(predictor: Predictor, address: Address, limits: Limits) -> FastAPI:
         description=f"Classifies texts. {predictor.note}",
     )  # fmt: skip
     _add_routes(app, Service(predictor, address, limits, batcher))
-    app.add_middleware(Guard, address=address, meters=meters)
+
+    def observe(path: str, status: int, seconds: float) -> None:
+        meters.request(path if path in _PATHS else "other", status, seconds)
+
+    app.add_middleware(Guard, rules=Rules(address, frozenset(_OPEN)), observe=observe)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(HTTPException, _in_one_line)

@@ -22,7 +22,7 @@ from tithe.predict import Explanation, Prediction
 from tithe.serve.limits import PASSES_EXPLAINED, Limits
 from tithe.serve.meters import Meters
 from tithe.serve.predictor import Encoded, Predictor
-from tithe.serve.refusals import Refusal, busy
+from tithe.web.refusals import Refusal, busy
 
 logger = logging.getLogger("tithe")
 

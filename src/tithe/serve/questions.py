@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from tithe.serve.limits import Limits
-from tithe.serve.refusals import Refusal
+from tithe.web.refusals import Refusal
 
 _TEXT = {"type": "string"}
 Texts = Annotated[

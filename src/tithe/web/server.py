@@ -8,15 +8,17 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import uvicorn
 
 from tithe.errors import InputError, Interrupted
-from tithe.serve import app
-from tithe.serve.limits import Address, Limits
-from tithe.serve.predictor import Predictor
+from tithe.web.address import Address
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 logger = logging.getLogger("tithe")
 
@@ -47,9 +49,27 @@ def bound(address: Address) -> Iterator[socket.socket]:
         yield made
 
 
-def run(
-    predictor: Predictor, address: Address, limits: Limits, listener: socket.socket, announce: Callable[[str], None]
-) -> None:
+@dataclass(frozen=True)
+class Service:
+    """What a process serves.
+
+    Attributes
+    ----------
+    connections
+        Open at once; another one is answered 503.
+    seconds
+        In which requests are answered that were taken on before the end.
+    stop
+        Called when the end begins: answers that go on for ever have to end then.
+    """
+
+    app: ASGIApp
+    connections: int
+    seconds: float
+    stop: Callable[[], None] = lambda: None
+
+
+def run(service: Service, address: Address, listener: socket.socket, announce: Callable[[str], None]) -> None:
     """Answer requests until SIGTERM or Ctrl-C; then accept no more, answer what was taken on, and return.
 
     Raises
@@ -57,12 +77,10 @@ def run(
     Interrupted
         A second Ctrl-C came before that.
     """
-    if not address.is_loopback and not address.token:
-        logger.warning("without --token-file everyone who reaches %s can use the model", address.shown_host)
     settings = uvicorn.Config(
-        app.create(predictor, address, limits), lifespan="on", http="h11", ws="none", proxy_headers=False,
-        log_config=None, log_level="error", access_log=False, server_header=False, limit_concurrency=limits.connections,
-        timeout_graceful_shutdown=round(limits.answer_seconds + limits.body_seconds) + 1,
+        service.app, lifespan="on", http="h11", ws="none", proxy_headers=False,
+        log_config=None, log_level="error", access_log=False, server_header=False,
+        limit_concurrency=service.connections, timeout_graceful_shutdown=round(service.seconds) + 1,
     )  # fmt: skip
     server = uvicorn.Server(settings)
 
@@ -72,7 +90,7 @@ def run(
     # uvicorn takes the signals while it runs, and raises them again afterwards: by then they would end the process.
     before = {each: signal.signal(each, stop) for each in _STOPPING}
     try:
-        asyncio.run(_serve(server, listener, lambda port: announce(f"http://{address.shown_host}:{port}")))
+        asyncio.run(_serve(server, service, listener, lambda port: announce(f"http://{address.shown_host}:{port}")))
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
@@ -80,7 +98,9 @@ def run(
         raise Interrupted(signal.SIGINT, "stopped at once: what was in the queue is not answered")
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, announce: Callable[[int], None]) -> None:
+async def _serve(
+    server: uvicorn.Server, service: Service, listener: socket.socket, announce: Callable[[int], None]
+) -> None:
     async with without_stuck_connections(server):
         serving = asyncio.create_task(server.serve([listener]))
         while not (server.started or serving.done()):
@@ -88,6 +108,9 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, announce: Call
         if server.started:
             announce(listener.getsockname()[1])
             logger.info("Ctrl-C stops the server when what it has taken on is answered")
+        while not (server.should_exit or serving.done()):
+            await asyncio.sleep(0.1)
+        service.stop()
         await serving
 
 

@@ -1,0 +1,1 @@
+"""HTTP servers: where they are reached, what every request passes first, the process, and their pages."""
