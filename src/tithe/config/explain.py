@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -17,19 +18,21 @@ _MOST_LINES, _MOST_SHOWN = 20, 100
 _NAME = "should have letters, digits, '_', '-' and '.' only"
 
 
-def known_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
+@cache
+def known_keys(model: type[BaseModel], prefix: str = "") -> frozenset[str]:
     """Return every dotted key of a config model, sections included."""
     keys: set[str] = set()
     for name, field in model.model_fields.items():
         keys.add(prefix + name)
         if section := _section(field.annotation):
             keys |= known_keys(section, f"{prefix}{name}.")
-    return keys
+    return frozenset(keys)
 
 
-def required_keys(model: type[BaseModel]) -> set[str]:
+@cache
+def required_keys(model: type[BaseModel]) -> frozenset[str]:
     """Return the dotted keys without a default."""
-    return {key for key, _, default, _ in explain(model) if default == "required"}
+    return frozenset(key for key, _, default, _ in explain(model) if default == "required")
 
 
 def explain(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
