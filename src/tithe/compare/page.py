@@ -172,7 +172,12 @@ def _freeze(run: Compared) -> str:
 
 
 def write_page(comparison: Comparison, file: Path) -> None:
-    """Write one page that needs no other file: the notes, what differs, what came out, the curves."""
+    """Write the page to a file."""
+    storage.write_text(file, as_html(comparison))
+
+
+def as_html(comparison: Comparison) -> str:
+    """Return one page that needs no other file: the notes, what differs, what came out, the curves."""
     runs, differing = comparison.runs, factor_rows(comparison)
     score = runs[0].files.score
     contents = {
@@ -186,7 +191,7 @@ def write_page(comparison: Comparison, file: Path) -> None:
         "validation": [_validation(runs, name) for name in (score if score != "loss" else "f1", "loss")],
         "no_effect": NO_EFFECT,
     }
-    storage.write_text(file, render("compare.html", **contents))
+    return render("compare.html", **contents)
 
 
 def _about(comparison: Comparison) -> str:

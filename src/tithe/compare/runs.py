@@ -146,13 +146,16 @@ def _is_run(path: Path) -> bool:
 
 def _names(homes: Sequence[Path]) -> dict[Path, str]:
     """Return unique names; of runs that share one, those in folders named by the time have the time as well."""
-    names = {home: _title(home) for home in homes}
+    names = {home: title(home) for home in homes}
     names |= {home: f"{names[home]} {time[0]}" for home in _repeated(names) if (time := _TIME.search(home.name))}
     return names | _ends(_repeated(names))
 
 
-def _title(home: Path) -> str:
-    settings = storage.read_json(home / run_files.CONFIG) if _TIME.search(home.name) else {}
+def title(home: Path, settings: Mapping[str, Any] | None = None) -> str:
+    """Return the name of a run's folder or, if that is a time, the name in its config, which is read unless given."""
+    if not _TIME.search(home.name):
+        return home.name
+    settings = storage.read_json(home / run_files.CONFIG) if settings is None else settings
     return str(settings.get("name", home.name))
 
 

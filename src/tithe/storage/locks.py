@@ -55,14 +55,14 @@ def locked(folder: Path, shared: bool = False) -> Iterator[None]:
                     place.rmdir()  # only if it is empty
 
 
-def is_locked(folder: Path) -> bool:
-    """Return whether another process holds the lock of a folder."""
+def is_locked(folder: Path, shared: bool = False) -> bool:
+    """Return whether another process holds the lock of a folder; with `shared`, even one that others may share."""
     try:
         handle = os.open(folder / LOCK, os.O_RDONLY)  # it may be another user's
     except OSError:
         return False
     try:
-        return not _try(handle, fcntl.LOCK_SH)
+        return not _try(handle, fcntl.LOCK_EX if shared else fcntl.LOCK_SH)
     except OSError:
         return False
     finally:
