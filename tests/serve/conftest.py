@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support.serving import Gated, tiny
+from support.serving import Gated, quiet_uvicorn, tiny  # noqa: F401  the second is a fixture
 from tithe.serve.predictor import Checkpoint
 
 

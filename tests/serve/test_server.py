@@ -23,7 +23,7 @@ import pytest
 import uvicorn
 
 from support.paths import ROOT
-from support.serving import Gated
+from support.serving import Gated, connects, free_port
 from tithe import config, pipeline
 from tithe.serve import app
 from tithe.serve.limits import Limits
@@ -39,33 +39,12 @@ def instructions(name: str) -> list[str]:
     return re.findall(rf"^{name} (.*)$", DOCKERFILE, re.MULTILINE)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def post(port: int, texts: list[str]) -> tuple[int, Any]:
     headers = {"Content-Type": "application/json", "Authorization": "Bearer s3cret"}
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
         connection.request("POST", "/predict", json.dumps({"texts": texts}), headers)
         reply = connection.getresponse()
         return reply.status, json.loads(reply.read())
-
-
-def connects(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.fixture
-def quiet_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """uvicorn sets the level of its loggers for the whole process."""
-    import logging
-
-    for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
-        for setting in ("level", "propagate"):
-            monkeypatch.setattr(logging.getLogger(name), setting, getattr(logging.getLogger(name), setting))
 
 
 @pytest.mark.usefixtures("quiet_uvicorn")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import torch
 
 from support.text_tasks import opened
@@ -90,11 +93,12 @@ class Client:
         ends: bool = True,
     ) -> Reply:
         """Send a body in chunks, and its end if there is one; an event that is set is a client that leaves."""
-        head = {**JSON, **(headers or {})}
+        head, (path, _, query) = {**JSON, **(headers or {})}, path.partition("?")
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
-            "raw_path": path.encode(), "query_string": b"", "root_path": "", "scheme": "http", "server": None,
-            "client": None, "headers": [(k.encode(), v.encode()) for k, v in head.items()],
+            "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
+            "scheme": "http", "server": None, "client": None,
+            "headers": [(k.encode(), v.encode()) for k, v in head.items()],
         }  # fmt: skip
         chunks, replied = list(body), asyncio.Event()
         status, own, content = 0, {}, b""
@@ -143,3 +147,22 @@ def with_server(
             return await talk(client)
 
     return asyncio.run(whole())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def connects(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def quiet_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """uvicorn sets the level of its loggers for the whole process."""
+    for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+        for setting in ("level", "propagate"):
+            monkeypatch.setattr(logging.getLogger(name), setting, getattr(logging.getLogger(name), setting))

@@ -1,8 +1,9 @@
-"""The command that answers over HTTP: serve."""
+"""The commands that answer over HTTP: serve, board."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -63,8 +64,28 @@ def serve(
         rows=batch_size, tokens=batch_tokens, answer_seconds=timeout,
     )  # fmt: skip
 
+    with quiet_libraries():
+        serve(model, Address(host, port, tuple(allow_host or ()), token), limits, exact, _announcing(as_json))
+
+
+@serve_app.command(epilog="Example: tithe board runs --port 8001")
+def board(
+    folder: Annotated[
+        Path, typer.Argument(parser=path, metavar="[DIR]", help="Folder with runs, or with folders of them.")
+    ] = Path(),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any that is free.")] = 8001,
+    as_json: AsJson = False,
+) -> None:
+    """Show all runs, suites and searches of a folder in a browser, live while they run; nothing is written."""
+    from tithe.board import board
+
+    board(folder, port, _announcing(as_json))
+
+
+def _announcing(as_json: bool) -> Callable[[str], None]:
+    """Return what prints the URL of a server when it accepts requests."""
+
     def announce(url: str) -> None:
         echo(json_text({"url": url}) if as_json else url)
 
-    with quiet_libraries():
-        serve(model, Address(host, port, tuple(allow_host or ()), token), limits, exact, announce)
+    return announce
