@@ -66,15 +66,17 @@ const RESULTS = [
 
 // ---- which columns there are
 
+// The settings that differ, in the order of the config, each with the number of runs that are unlike most.
 function differing() {
   const seen = new Map();
   for (const row of rows.values())
     if (row.kind === "run")
       for (const [key, text] of row.texts) {
-        if (!seen.has(key)) seen.set(key, new Set());
-        seen.get(key).add(text);
+        if (!seen.has(key)) seen.set(key, new Map());
+        seen.get(key).set(text, (seen.get(key).get(text) || 0) + 1);
       }
-  return [...seen].filter(([, values]) => values.size > 1).map(([key]) => key);
+  const counts = [...seen].filter(([, values]) => values.size > 1).map(([key, values]) => [key, [...values.values()]]);
+  return counts.map(([key, own]) => [key, own.reduce((sum, count) => sum + count) - Math.max(...own)]);
 }
 
 function settingColumn(key) {
@@ -87,11 +89,12 @@ function settingColumn(key) {
 }
 
 function chooseColumns() {
-  const keys = differing();
-  const isShown = (key, place) => view.on.includes(key) || (place < MOST_COLUMNS && !view.off.includes(key));
+  const found = differing(), keys = found.map(([key]) => key);
+  const most = new Set([...found].sort((one, other) => other[1] - one[1]).slice(0, MOST_COLUMNS).map(([key]) => key));
+  const isShown = key => view.on.includes(key) || (most.has(key) && !view.off.includes(key));
   const results = RESULTS.filter(({ key }) => !view.off.includes(key));
   columns = [...FIXED, ...results.slice(0, 2), ...keys.filter(isShown).map(settingColumn), ...results.slice(2)];
-  const all = [...keys.map((key, place) => [key, isShown(key, place)]), ...RESULTS.map(({ key }) => [key, !view.off.includes(key)])];
+  const all = [...keys.map(key => [key, isShown(key)]), ...RESULTS.map(({ key }) => [key, !view.off.includes(key)])];
   const signature = JSON.stringify([all, document.documentElement.lang]);
   if (at("column-list").dataset.of === signature) return;
   at("column-list").dataset.of = signature;

@@ -271,11 +271,13 @@ async function showStudents() {
   }
 }
 
+const isNumeric = name => studentRows.some(line => typeof line[name] === "number");
+
 function studentCell(name, value) {
   const text = name === "last_change" ? moment(value) : name === "freeze" && value ? word(value)
     : typeof value === "number" ? number(value) : value === null || value === undefined ? "–" : String(value);
   const made = element("td", {}, text);
-  if (typeof value === "number") made.className = "number";
+  if (isNumeric(name)) made.className = "number";
   return made;
 }
 
@@ -284,9 +286,10 @@ function drawStudents() {
   const lines = [...studentRows].sort((one, other) => (one[key] === null) - (other[key] === null) || sign * compare(one[key], other[key]));
   const heads = names.map(name => {
     const button = element("button", { type: "button" }, word(name)), made = element("th", { scope: "col" }, button);
+    if (isNumeric(name)) made.className = "number";
     if (name === key) made.setAttribute("aria-sort", isDown ? "descending" : "ascending");
     button.addEventListener("click", () => {
-      studentSort = [name, name === key ? !isDown : typeof studentRows[0][name] === "number"];
+      studentSort = [name, name === key ? !isDown : isNumeric(name)];
       drawStudents();
     });
     return made;
