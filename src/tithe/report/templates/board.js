@@ -1,12 +1,12 @@
 // The table: rows as the server streams them, sorted and filtered here, with the settings in which they differ.
 const at = id => document.getElementById(id), { say, element } = tithe, words = tithe.data("words");
 const word = (name, values) => words[name] ? say(words[name], values) : name;
-const MOST_COLUMNS = 10, MOST_CHOSEN = 12, LONGEST = 32;
+const MOST_COLUMNS = 10, MOST_CHOSEN = 12, LONGEST = 32, PAUSE = 1500;
 const rows = new Map(), built = new Map(); // by id: what the server says, and the row of the table that shows it
 const view = { sort: "changed", down: true, filter: "", state: "", on: [], off: [], chosen: [] };
 const untouched = JSON.stringify(view);
 let version = "", stream = null, status = { is_ready: false, is_whole: true }, columns = [], order = [], current = "";
-let painting = false, look = "";
+let painting = false, look = "", drawn = -Infinity;
 
 // ---- what a cell shows
 
@@ -217,6 +217,7 @@ function setCurrent(id) {
 
 function draw() {
   painting = false;
+  drawn = performance.now();
   chooseColumns();
   const now = JSON.stringify([columns.map(({ key }) => key), view.sort, view.down, document.documentElement.lang]);
   const focused = document.activeElement, table = at("table");
@@ -290,7 +291,8 @@ function receive(event) {
     else rows.set(row.id, { ...row, texts: Object.entries(row.settings).map(([key, value]) => [key, JSON.stringify(value)]) });
   }
   live(true);
-  paint();
+  // While the folder is looked through, the columns change with every batch of rows: they are drawn now and then.
+  if (status.is_ready || performance.now() > drawn + PAUSE) paint();
   rowsChanged(changed);
 }
 
