@@ -48,6 +48,8 @@ INSIDE = {
     "neptune": "track",
     "mlflow": "track",
     "clearml": "track",
+    "trackio": "track",
+    "wandb": "track",
     "torch": "track",
     "tokenizers": "models",
     "transformers": "cli",

@@ -12,7 +12,10 @@ from tithe.compare import Compared, Comparison
 
 
 def write_csv(comparison: Comparison, file: Path) -> None:
-    """Write what differs between the runs and what came out, numbers in full; an empty cell is an unknown value."""
+    """Write what differs between the runs and what came out, numbers in full; an empty cell is an unknown value.
+
+    Texts that a spreadsheet would take for a formula begin with `'`; see `storage.csv_cell`.
+    """
     lines = [
         {**_names(run), **{key: values[place] for key, values in comparison.settings.items()}, **_results(run)}
         for place, run in enumerate(comparison.runs)
@@ -20,7 +23,7 @@ def write_csv(comparison: Comparison, file: Path) -> None:
     text = io.StringIO()
     table = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
     table.writeheader()
-    table.writerows(lines)
+    table.writerows({key: storage.csv_cell(value) for key, value in line.items()} for line in lines)
     storage.write_text(file, text.getvalue())
 
 

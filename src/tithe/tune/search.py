@@ -24,7 +24,6 @@ from tithe.progress import bar
 from tithe.select.settings import filter_needs
 from tithe.storage import run_files
 from tithe.tasks import Task
-from tithe.track.trackers import tensorboard
 from tithe.train import trainer
 from tithe.tune import batch_size, trials
 from tithe.tune.queue import Queue, open_queue, trial_number
@@ -135,7 +134,7 @@ def run_search(search: SearchSetup, home: Path) -> SearchResult:
     }
     storage.write_json(home / run_files.TUNING, result)
     if run.track.tensorboard:
-        tensorboard.write_trials(home / run.track.tensorboard_dir, results)
+        plugins.load("trackers", "tensorboard").write_trials(home / run.track.tensorboard_dir, results)
     logger.info("best of %d trials: number %d, %s", len(results), best["number"], shown(best))
     return SearchResult(trials.with_values(run, best["values"]), result)
 
