@@ -15,6 +15,7 @@ from tithe.compare.cautions import Note
 from tithe.compare.stability import WINDOW, running_median
 from tithe.report.canvas import series_color
 from tithe.report.html import MISSING, Cell, Image, Table, render
+from tithe.report.words import Phrase, say
 from tithe.storage import freeze_proof
 
 Row = tuple[str, list[str]]  # what is shown, and a cell for each run
@@ -30,6 +31,22 @@ _PART = "  "  # before the name of a row that belongs to the one above it
 _GRADES = {
     **dict.fromkeys(("unfinished", "freeze", "data", "split", "best_by"), "grave"),
     **dict.fromkeys(("overfitting", "chance", "unjudged"), "mild"),
+}
+# The rows of the page in both languages; a terminal has them in English.
+_ROWS = {
+    "beyond chance": say("beyond chance"),
+    "epochs": say("epochs"),
+    "the best": say("the best"),
+    "optimizer steps": say("optimizer steps"),
+    "rows seen": say("rows seen"),
+    "wall time": say("wall time"),
+    "per epoch": say("per epoch"),
+    "training loss": say("training loss"),
+    "scatter": say("scatter"),
+    "spikes": say("spikes"),
+    "overfitting": say("overfitting"),
+    "freeze": say("freeze"),
+    "parameters trained": say("parameters trained"),
 }
 _LOOKS = {NO_EFFECT: "off", MISSING: "off", "better": "better", "worse": "worse"}
 
@@ -194,11 +211,15 @@ def as_html(comparison: Comparison) -> str:
     return render("compare.html", **contents)
 
 
-def _about(comparison: Comparison) -> str:
+def _about(comparison: Comparison) -> Phrase:
     first, *others = comparison.runs
-    count = "1 run" if len(others) == 1 else f"{len(others)} runs"
-    encoder = Path(first.files.config["model"]["encoder"]).name
-    return f"{count} beside {first.files.name}, the baseline: {encoder} on {first.files.data['file']}."
+    return say(
+        "{runs} {runs:run|runs} beside {baseline}, the baseline: {encoder} on {file}.",
+        runs=len(others),
+        baseline=first.files.name,
+        encoder=Path(first.files.config["model"]["encoder"]).name,
+        file=first.files.data["file"],
+    )
 
 
 def _boxes(notes: Sequence[Note]) -> list[dict[str, object]]:
@@ -217,12 +238,13 @@ def _table(comparison: Comparison, rows: Sequence[Row]) -> Table:
 
 
 def _label(label: str) -> Cell:
-    return Cell(label.strip(), "part" if label.startswith(_PART) else "")
+    name = label.strip()
+    return Cell(_ROWS.get(name, name), "part" if label.startswith(_PART) else "")
 
 
 def _training(runs: Sequence[Compared]) -> Image:
     lines = [_training_line(run) for run in runs]
-    return Image(curves.draw(lines, "Training loss", "optimizer step", wide=True), "training loss by step")
+    return Image(curves.draw(lines, "Training loss", "optimizer step", wide=True), say("training loss by step"))
 
 
 def _training_line(run: Compared) -> curves.Line:
@@ -238,4 +260,4 @@ def _validation(runs: Sequence[Compared], name: str) -> Image:
         curves.Line(run.files.name, [r["epoch"] for r in run.files.checks], [r[name] for r in run.files.checks])
         for run in runs
     ]
-    return Image(curves.draw(lines, f"Validation {name}", "epoch"), f"validation {name} by epoch")
+    return Image(curves.draw(lines, f"Validation {name}", "epoch"), say("validation {name} by epoch", name=name))

@@ -144,7 +144,7 @@ def _rank_within(group_N: Rows) -> Rows:
     """Return how many rows of the same group come before each row, shape (N,)."""
     order = np.argsort(group_N, kind="stable")
     _, first, count = np.unique(group_N[order], return_index=True, return_counts=True)
-    rank_N = np.empty(len(group_N), np.int64)
+    rank_N: Rows = np.empty(len(group_N), np.int64)
     rank_N[order] = np.arange(len(group_N)) - np.repeat(first, count)
     return rank_N
 

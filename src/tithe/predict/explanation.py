@@ -13,6 +13,7 @@ from tithe.errors import InputError
 from tithe.predict.occlusion import Word
 from tithe.predict.prediction import TEXT, Prediction
 from tithe.report.html import render
+from tithe.report.words import say
 
 _FORMATS = (".html", ".jsonl")
 
@@ -108,5 +109,7 @@ def write(path: Path, explanations: Iterable[Explanation], checkpoint: str) -> i
 
 
 def _page(explanations: list[Explanation], checkpoint: str) -> str:
-    about = f"{len(explanations)} texts, classified by {checkpoint}"
-    return render("explanations.html", title="Words that decided", about=about, explanations=explanations)
+    about = say(
+        "{texts} {texts:text|texts}, classified by {checkpoint}", texts=len(explanations), checkpoint=checkpoint
+    )
+    return render("explanations.html", title=say("Words that decided"), about=about, explanations=explanations)

@@ -42,7 +42,12 @@ _AUTHENTICITY = {
     "brier": say("Brier score"),
     "ece": say("expected calibration error of the score"),
 }
-_GENERATOR = {"auc": say("AUC"), "ap_fake": "AP", "eer": "EER", "tpr_at_fpr_5": say("caught at 5 % FPR")}
+_GENERATOR: dict[str, str | Phrase] = {
+    "auc": say("AUC"),
+    "ap_fake": "AP",
+    "eer": "EER",
+    "tpr_at_fpr_5": say("caught at 5 % FPR"),
+}
 _AUTHENTICITY_FIGURES = {
     "scores": say("scores of real and fake images"),
     "roc_by_generator": say("ROC of each generator"),

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from tithe import __version__
 from tithe.predict import Explanation
+from tithe.report.words import say
 from tithe.serve import questions
 from tithe.serve.batching import Answer, Batcher
 from tithe.serve.limits import Limits
@@ -96,7 +97,7 @@ class Service:
         return pages.respond(
             "serve.html",
             title=self.predictor.name,
-            about="Type or paste a text: the model says which class it is, and which words decided.",
+            about=say("Type or paste a text: the model says which class it is, and which words decided."),
             characters=self.limits.characters,
             needs_token=bool(self.address.token),
         )

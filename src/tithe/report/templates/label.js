@@ -1,6 +1,7 @@
 "use strict";
 const round = JSON.parse(document.getElementById("round").textContent);
 const STORE = "tithe-label-" + round.key;
+const WORDS = tithe.data("words");
 
 // What the person has done: the class of each text by its place, the places skipped, and classes of their own.
 const state = { labels: {}, skipped: {}, added: [], at: 0 };
@@ -55,16 +56,16 @@ function show() {
   const count = Object.keys(state.labels).length;
   const skipped = Object.keys(state.skipped).length;
   const total = round.rows.length;
-  const own = state.at in state.skipped ? " · skipped" : "";
   $("text").textContent = row.text;
   $("text").scrollTop = 0;
   $("why").textContent = row.why;
   $("progress").value = (count + skipped) / total;
-  $("place").textContent = `${state.at + 1} of ${total}${own}`;
+  const place = state.at in state.skipped ? WORDS.skipped : WORDS.place;
+  $("place").textContent = tithe.say(place, { at: state.at + 1, total });
   const done = count + skipped === total;
   $("save").className = done ? "done" : "";
   const left = total - count - skipped;
-  $("done").textContent = `${count} labelled, ${skipped} skipped, ${done ? "all done: download the file" : left + " left"}.`;
+  $("done").textContent = tithe.say(done ? WORDS.done : WORDS.left, { labelled: count, skipped, left });
   showClasses();
 }
 
@@ -147,6 +148,8 @@ function asJsonl(rows) {
 function download(suffix, type, write) {
   kept.download(`labelled-${round.key}.${suffix}`, type, write(results()));
 }
+
+document.addEventListener("tithe:language", show);
 
 const kept = keeping(STORE, state, show);
 state.added = state.added.filter((name) => Object.values(state.labels).includes(name));

@@ -1,5 +1,6 @@
 "use strict";
 const at = id => document.getElementById(id);
+const SAYINGS = tithe.data("sayings");
 const SHOWN = 12, STRONGEST = 8;
 let running = null;
 
@@ -15,11 +16,11 @@ function percent(share) {
 }
 
 function show(answer, text) {
-  at("label").textContent = answer.abstained ? "none of these" : String(answer.label);
+  at("label").textContent = answer.abstained ? tithe.say(SAYINGS.none) : String(answer.label);
   at("probability").textContent = percent(answer.probability);
   const notes = [];
-  if (answer.abstained) notes.push(`The model is not sure enough to answer; closest is “${answer.label}”.`);
-  if (answer.truncated) notes.push("The text is longer than the model reads: a part of it was cut off.");
+  if (answer.abstained) notes.push(tithe.say(SAYINGS.unsure, { label: answer.label }));
+  if (answer.truncated) notes.push(tithe.say(SAYINGS.cut));
   at("note").textContent = notes.join(" ");
   at("note").hidden = !notes.length;
   const ranked = Object.entries(answer.probabilities).sort((one, other) => other[1] - one[1]);
@@ -30,7 +31,7 @@ function show(answer, text) {
     row.append(name_, bar, element("small", percent(share)));
     return row;
   }));
-  if (ranked.length > SHOWN) at("classes").append(element("li", `and ${ranked.length - SHOWN} more`, "quiet"));
+  if (ranked.length > SHOWN) at("classes").append(element("li", tithe.say(SAYINGS.more, { count: ranked.length - SHOWN }), "quiet"));
   at("explained").hidden = !answer.words;
   if (answer.words) explain(answer, text);
   at("result").hidden = false;
@@ -84,7 +85,7 @@ async function classify() {
     if (response.ok) show(answer.predictions[0], text);
     else fail(answer.error);
   } catch (error) {
-    if (!own.signal.aborted) fail("The server does not answer: is it still running?");
+    if (!own.signal.aborted) fail(tithe.say(SAYINGS.silent));
   } finally {
     if (running === own) {
       running = null;

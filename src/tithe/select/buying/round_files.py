@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tithe import plugins, storage
-from tithe.console import counted
 from tithe.data.text.labelling import Columns
 from tithe.errors import InputError
 from tithe.report.html import render
+from tithe.report.words import say
 from tithe.select.buying.advice import Advice, hoped, known
 from tithe.select.buying.next_rows import NextRows
 
@@ -153,8 +153,8 @@ class RoundFiles:
     def _page(self, found: NextRows, account: Mapping[str, Any]) -> dict[str, Any]:
         texts = zip(found.ids.tolist(), found.texts, found.why, strict=True)
         return {
-            "title": f"{counted(account['rows'], 'text')} to label",
-            "about": "Your labels are kept in this browser. Download them when you are done.",
+            "title": say("{rows} {rows:text|texts} to label", rows=account["rows"]),
+            "about": say("Your labels are kept in this browser. Download them when you are done."),
             "says": account["says"],
             "round": {
                 "key": account["rows_sha256"][:16],

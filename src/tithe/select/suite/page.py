@@ -15,6 +15,7 @@ from tithe.report.canvas import canvas, draw_grid, panels, png, series_style
 from tithe.report.html import Image, Table, render
 from tithe.report.palette import BAND, BLUE, INK, VERMILION
 from tithe.report.unit_square import Style
+from tithe.report.words import Phrase, say
 from tithe.select.suite import standings
 from tithe.select.suite.grid import Grid
 from tithe.select.suite.trials import FILE
@@ -37,16 +38,24 @@ def write_results(
     storage.write_json(folder / FILE, content)
     storage.write_text(folder / "suite.md", table + "\n")
     encoder_name, data_name = Path(base.model.encoder).name, Path(base.data.path).name
-    subtitle = f"{encoder_name} on {data_name}, {len(grid.seeds)} seeds, {len(results)} trials."
+    subtitle = say(
+        "{encoder} on {data}, {seeds} {seeds:seed|seeds}, {trials} {trials:trial|trials}.",
+        encoder=encoder_name,
+        data=data_name,
+        seeds=len(grid.seeds),
+        trials=len(results),
+    )
     write_page(folder, lines, grid.training, subtitle)
     return lines, table
 
 
-def write_page(folder: Path, lines: Sequence[Line], training: str, about: str) -> None:
+def write_page(folder: Path, lines: Sequence[Line], training: str, about: str | Phrase) -> None:
     """Write `suite.html`, which needs no other file, `suite.png`, and for several budgets `suite_budgets.png`."""
-    figures = {"suite.png": Image(draw_accuracy(lines), "accuracy of each strategy")}
+    figures = {"suite.png": Image(draw_accuracy(lines), say("accuracy of each strategy"))}
     if len({line["budget"] for line in lines if line["strategy"] != standings.BASELINE}) > 1:
-        figures["suite_budgets.png"] = Image(draw_budgets(lines), "accuracy of each strategy by budget and by seconds")
+        figures["suite_budgets.png"] = Image(
+            draw_budgets(lines), say("accuracy of each strategy by budget and by seconds")
+        )
     for name, figure in figures.items():
         with storage.atomic_file(folder / name) as aside:
             aside.write_bytes(figure.png)
