@@ -55,7 +55,7 @@ def test_html_has_the_text_as_it_is_and_stronger_words_darker(tmp_path: Path) ->
     assert re.sub(r"<.*?>", "", both).split()[2:] == ["so", "good,", "not", "bad"]
     assert write(tmp_path / "page.html", [EXPLANATION, hostile], "runs/first") == 2
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert page.count("<section>") == 2 and "runs/first" in page and "<script>" not in page
+    assert page.count("<section>") == 2 and "runs/first" in page and page.count("<script>") == 1
 
 
 def test_a_file_has_a_line_for_each(tmp_path: Path) -> None:
