@@ -26,8 +26,13 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 
 .venv/.all: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(install) '.[minilm,image,lm,tune,onnx,serve,test,dev,neptune,mlflow,mlflow-server,clearml,trackio,wandb]'
-	touch .venv/.base .venv/.dev $@
+	$(install) '.[minilm,image,lm,tune,onnx,serve,test,dev,neptune,mlflow,mlflow-server,clearml,trackio,wandb,docs]'
+	touch .venv/.base .venv/.dev .venv/.docs $@
+
+.venv/.docs: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(install) '.[minilm,image,docs]'
+	touch .venv/.base $@
 
 install: .venv/.dev  ## everything for the quickstart and daily work
 
@@ -52,8 +57,9 @@ check: .venv/.dev  ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: .venv/.base  ## write docs/config.md, the reference of all settings
+docs: .venv/.docs  ## write the references of settings and of Python, and build the site of docs/ into site/
 	$(BIN)/python docs/make_reference.py
+	$(BIN)/python docs/make_site.py
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build site

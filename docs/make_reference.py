@@ -54,7 +54,7 @@ def python_reference() -> str:
 
 def _entry(name: str, public: Callable[..., Any]) -> str:
     """Return the heading, signature and text of a function, or of a class that is made by its users."""
-    return f"\n### {name}\n\n```python\n{_signature(name, public)}\n```\n\n{_page(public)}"
+    return f"\n### {name}\n\n```text\n{_signature(name, public)}\n```\n\n{_page(public)}"
 
 
 def _class(result: type) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 
+from support import docs
 from support.command_line import Run, Settings, write_config
 from support.paths import ROOT
 from tithe.config.files import read
@@ -63,9 +63,5 @@ def test_explain_prints_a_row_for_every_setting(recipe: str | None, run: Run) ->
 
 
 def test_the_references_made_from_the_code_are_up_to_date() -> None:
-    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs/make_reference.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for name, page in module.PAGES.items():
+    for name, page in docs.script("make_reference").PAGES.items():
         assert (ROOT / "docs" / name).read_text(encoding="utf-8") == page(), "run: make docs"

@@ -1,4 +1,4 @@
-"""The READMEs of the recipes in their two languages, and the Russian page of log lines."""
+"""The READMEs of the recipes in their two languages, and the pages that quote what the program writes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 from support.paths import ROOT
 
 RUSSIAN = sorted((ROOT / "recipes").glob("*/README*.ru.md"))
+MISTAKES = "".join((ROOT / f"docs/mistakes{end}.md").read_text(encoding="utf-8") for end in ("", ".ru"))
+QUOTED = sorted(set(re.findall(r"`([^`]*…[^`]*)`", MISTAKES)))
 LINES = re.findall(r"^\| `([^`]+)` \|", (ROOT / "docs/log.ru.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -30,7 +32,7 @@ def program() -> str:
     return re.sub(r"%(\.\d+)?[sdgf]|\{[^{}]*\}", "…", joined).replace("%%", "%")
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", [*LINES, *QUOTED])
 def test_the_program_writes_the_line_that_the_page_explains(line: str) -> None:
     parts = [part.strip(" :") for part in line.split("…")]
     assert [part for part in parts if len(part) > 3 and part not in program()] == []
