@@ -69,8 +69,8 @@ def compared(
             probs_NC = head.probs(rest.embeddings)
             hits[place] += (probs_NC.argmax(axis=1) == rest.labels).sum()
             losses[place] -= np.log(np.maximum(probs_NC[np.arange(len(rest)), rest.labels], _SMALLEST)).sum()
-    worth = ((hits / len(few)).tolist(), (losses / len(few)).tolist())
-    return InnerSplit(tuple(candidates), *map(tuple, worth), len(few), is_frozen)
+    accuracies, means = tuple((hits / len(few)).tolist()), tuple((losses / len(few)).tolist())
+    return InnerSplit(tuple(candidates), accuracies, means, len(few), is_frozen)
 
 
 def _head_of(candidate: Candidate, inner: Pool, settings: config.Select, seed: int) -> linear_probes.Head:

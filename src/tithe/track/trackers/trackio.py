@@ -28,7 +28,7 @@ from tithe.storage.run_files import TRACKIO
 from tithe.track.courier import Courier, Point
 
 if TYPE_CHECKING:
-    import trackio
+    from trackio.run import Run
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -86,7 +86,7 @@ def connect(home: Path, settings: Mapping[str, Any], name: str) -> Trackio:
 class Trackio:
     """A `courier.Remote` that writes to one run of a database."""
 
-    def __init__(self, run: trackio.Run) -> None:
+    def __init__(self, run: Run) -> None:
         self._run = run
         self._step = 0
 
