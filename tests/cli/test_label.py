@@ -20,6 +20,6 @@ def test_the_command_says_what_is_known_and_hoped(rows: Path, tiny_bert: Path, t
         f"page to label them on: {tmp_path}/first/label.html",
         "no label is known yet",
     ]
-    assert '"classes": ["sport", "space"]' in (tmp_path / "first/label.html").read_text(encoding="utf-8")
+    assert '"classes":["sport","space"]' in (tmp_path / "first/label.html").read_text(encoding="utf-8")
     result = run("label", rows, "--out", tmp_path / "first", *how, "--classes", "sport, space", "--json")
     assert json.loads(result.out) == json.loads((tmp_path / "first/label.json").read_text(encoding="utf-8"))

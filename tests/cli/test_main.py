@@ -163,7 +163,7 @@ def test_every_command_helps_with_an_example(path: tuple[str, ...], run: Run) ->
 def test_the_commands_are_the_documented_ones() -> None:
     names = {" ".join(path) for path in every_command()}
     documented = ["quickstart", "fetch", "prepare", "describe", "train", "evaluate", "compare", "predict", "verify"]
-    documented += ["select", "suite", "tune", "label", "compress", "export", "serve", "board"]
+    documented += ["audit", "select", "suite", "tune", "label", "compress", "export", "serve", "board"]
     assert names == {*documented, "doctor", *(f"config {name}" for name in ("check", "show", "schema", "explain"))}
 
 

@@ -16,7 +16,7 @@ from support.pages import Page
 from support.pools import NAMES
 from support.texts import make_texts
 from tithe import storage
-from tithe.cli.select import _FileOptions, _suite_config
+from tithe.cli.select import FileOptions, _suite_config
 
 Settings = Callable[..., dict[str, Any]]
 Tithe = Callable[..., tuple[Any, str, list[str]]]
@@ -230,7 +230,7 @@ def test_a_suite_holds_rows_out_where_the_data_have_no_test_split(
 ) -> None:
     (tmp_path / "t.csv").write_text("text,label\n")
     monkeypatch.chdir(tmp_path)
-    found = _suite_config(rows, _FileOptions(None, None, None, None), settings)
+    found = _suite_config(rows, FileOptions(None, None, None, None), settings)
     assert found.data.test_ratio == share
 
 

@@ -25,8 +25,10 @@ from tithe.config.schema import (
     Neptune,
     Run,
     Track,
+    Trackio,
     Train,
     Tune,
+    Wandb,
 )
 from tithe.config.select import Filter, Select
 from tithe.config.values import Count, Positive, Ratio, Section, Seed, Workers
@@ -50,8 +52,10 @@ __all__ = [
     "Seed",
     "Select",
     "Track",
+    "Trackio",
     "Train",
     "Tune",
+    "Wandb",
     "Workers",
     "dump",
     "load",

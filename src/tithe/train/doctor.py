@@ -24,7 +24,7 @@ _OPTIONAL = {
     "MLflow": ("mlflow", "mlflow"),
     "ClearML": ("clearml", "clearml"),
     "Trackio": ("trackio", "trackio"),
-    "Weights & Biases offline records": ("wandb", "wandb"),
+    "W&B offline records": ("wandb", "wandb"),
 }
 
 
