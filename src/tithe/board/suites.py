@@ -33,12 +33,12 @@ def read_suite(home: Path) -> Row:
 
 
 def _best(standings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the strategy with the highest accuracy of those that select, and that of as many random rows."""
-    chosen = [line for line in standings if line["strategy"] != "all"]
+    """Return the strategy with the highest accuracy of those that choose, and that of as many random rows."""
+    chosen = [line for line in standings if line["strategy"] not in ("all", _RANDOM)]
     if not chosen:
         return {}
     best = max(chosen, key=lambda line: float(line["accuracy"]["mean"]))
-    random = [line for line in chosen if line["strategy"] == _RANDOM and line["budget"] == best["budget"]]
+    random = [line for line in standings if line["strategy"] == _RANDOM and line["budget"] == best["budget"]]
     return {
         "score": "accuracy",
         "test": best["accuracy"]["mean"],
