@@ -150,7 +150,7 @@ def settings(language: str) -> dict[str, Any]:
 
 
 def _navigation(entry: Any) -> Any:
-    """Return an entry with its pages where they are on the site; a pattern stands for the pages that it matches."""
+    """Return an entry with its pages where they are on the site; a pattern becomes the pages that it matches."""
     if isinstance(entry, str):
         return str(place(entry).path)
     ((title, value),) = entry.items()

@@ -46,7 +46,7 @@ def test_ctrl_c_ends_it_while_somebody_looks(tithe: Tithe, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-MISTAKES = {"nothing": "there is no such folder", "file": "it is not a folder"}
+MISTAKES = {"nothing": "the folder does not exist", "file": "it is not a folder"}
 
 
 @pytest.mark.parametrize("name", MISTAKES)

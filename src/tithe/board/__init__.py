@@ -26,10 +26,10 @@ def board(folder: Path, port: int, announce: Callable[[str], None]) -> None:
     Raises
     ------
     InputError
-        The extra `board` is not installed, there is no such folder, or the port is taken.
+        The extra `board` is not installed, the folder does not exist, or the port is taken.
     """
     if not folder.is_dir():
-        problem = "it is not a folder" if folder.exists() else f"there is no such folder (seen from {Path.cwd()})"
+        problem = "it is not a folder" if folder.exists() else f"the folder does not exist (seen from {Path.cwd()})"
         raise InputError(f"{folder}: {problem}: pass one with runs, or with folders of runs")
     for package in _PACKAGES:
         plugins.require(package, "board")

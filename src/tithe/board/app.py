@@ -137,7 +137,7 @@ class Board:
         listed = _readable(pictures.listed, self._home(key))
         content = pictures.thumbnail(listed[number].path) if 0 <= number < len(listed) else None
         if content is None:
-            raise Refusal(404, "there is no such picture, or its file is not there any more")
+            raise Refusal(404, "this picture, or its file, is not there any more")
         return Response(content, headers=_OWN, media_type="image/jpeg")
 
     def students(self, by: Literal["name", "folder"] = "name") -> Response:
@@ -153,7 +153,7 @@ class Board:
     def _home(self, key: str) -> Path:
         home = self.shelf.home(key)
         if home is None:
-            raise Refusal(404, "there is no such run any more")
+            raise Refusal(404, "this run is not there any more")
         return home
 
 

@@ -40,7 +40,7 @@ def read_points(home: Path, file: str, start: int) -> dict[str, Any]:
     with (home / run_files.HISTORY).open("rb") as lines:
         stat = os.fstat(lines.fileno())
         current = str(stat.st_ino)
-        if file != current or not 0 <= start <= stat.st_size:  # a resumed run writes its history anew
+        if file != current or not 0 <= start <= stat.st_size:  # a resumed run rewrites its history
             start = 0
         lines.seek(start)
         content = lines.read(_MOST_BYTES)

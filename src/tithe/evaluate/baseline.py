@@ -38,7 +38,7 @@ def score(train: Dataset, evaluated: Dataset, classes: int) -> dict[str, Any]:
 
     started = time.monotonic()
     trained, asked = train.take(_some(len(train))), evaluated.take(_some(len(evaluated)))
-    # On five sets as good as a logistic regression or better, in a tenth of its time.
+    # Least squares in at most 20 iterations: a logistic regression needs a search for each class.
     model = make_pipeline(words.vectorizer(), RidgeClassifier(solver="sparse_cg", tol=1e-2, max_iter=20))
     model.fit(trained.inputs(), trained.labels)
     predicted_N = model.predict(asked.inputs())

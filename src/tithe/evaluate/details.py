@@ -197,7 +197,7 @@ def _passes(setup: Setup) -> int:
 def slices(setup: Setup, answers: Answers) -> Iterator[dict[str, Any]]:
     """Yield the right answers among the rows of each kind, with the 95 % interval of their share (Wilson 1927).
 
-    `by` says what is told apart, `value` what the rows are.
+    `by` says what is compared, `value` what the rows are.
     """
     is_right_N = answers.predicted == answers.labels
     for by, kind_N, values in _kinds(setup, answers):
@@ -217,7 +217,7 @@ def slices(setup: Setup, answers: Answers) -> Iterator[dict[str, Any]]:
 
 
 def _kinds(setup: Setup, answers: Answers) -> Iterator[tuple[str, Array, list[Any]]]:
-    """Yield what rows can be told apart by, the kind of each row, shape (N,), and what the kinds are."""
+    """Yield what rows can be divided by, the kind of each row, shape (N,), and what the kinds are."""
     if not isinstance(setup.task, TextTask):
         return
     encoded, splits = setup.encoded.take(answers.rows), setup.splits

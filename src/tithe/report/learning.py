@@ -12,7 +12,7 @@ Records = Sequence[Mapping[str, Any]]  # of history.jsonl
 
 _MOST = 600  # points of a curve
 _SCORES = {"f1": say("validation F1, macro"), "accuracy": say("validation accuracy"), "auc": say("validation AUC")}
-_RATES = 4  # learning rates that are told apart
+_RATES = 4  # learning rates that have a curve of their own
 
 
 def chart(history: Records, seconds: float) -> dict[str, Any]:

@@ -43,7 +43,7 @@ function showChosen() {
 
 // ---- curves
 
-// Ask for the points that are new; those of a file that was written anew replace all.
+// Ask for the points that are new; those of a rewritten file replace all.
 async function update(id) {
   if (fetching.has(id)) return fetching.set(id, true); // once more, when that is done
   try {
