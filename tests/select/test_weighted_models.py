@@ -82,6 +82,12 @@ def test_a_weight_of_two_is_the_row_twice() -> None:
     assert np.abs(one - other).max() < 1e-3
 
 
+def test_a_few_labels_of_which_a_fold_has_only_new_classes_choose_a_penalty() -> None:
+    X_ND, _ = planted(60)
+    chosen = {linear_probes.best_strength(X_ND[:rows], np.arange(rows), 0) for rows in range(2, 8)}
+    assert chosen <= {0.002, 0.005, 0.02, 0.05, 0.2}
+
+
 def test_a_row_of_weight_zero_has_no_say_in_the_penalty() -> None:
     X_ND, labels = planted(240)
     noisy = np.where(np.arange(240) < 40, labels, np.random.default_rng(2).integers(0, 3, 240))

@@ -111,7 +111,7 @@ def _held_out_losses(X_RD: Array, labels_R: Rows, weight_R: Array, seed: int) ->
         present = np.unique(labels_R[inside])
         is_known_R = np.isin(labels_R[outside], present)
         place_R = np.searchsorted(present, labels_R[outside][is_known_R])
-        model = _unfitted(_ROUGH) if len(present) > 1 else None
+        model = _unfitted(_ROUGH) if len(present) > 1 and is_known_R.any() else None
         for s, strength in enumerate(_STRENGTHS if model else ()):  # from strong to weak: a warm start each
             model = _regression(X_IP, labels_R[inside], strength, weight_R[inside], model)
             probs_SR[s, is_known_R] = model.predict_proba(X_OP[is_known_R])[np.arange(len(place_R)), place_R]
