@@ -136,7 +136,7 @@ def broken(found: Any) -> None:
     ("change", "text"),
     [
         (lambda home: (home / "freeze_proof.json").unlink(), "there is no freeze_proof.json"),
-        (tampered(broken), "model.freeze is all, but 1 frozen tensors changed"),
+        (tampered(broken), "model.freeze is all, but 1 frozen tensor changed"),
         (tampered(lambda p: p["overall"].update(after="0" * 64)), "contradicts itself"),
         (tampered(lambda p: first_tensor(p).update(after="0" * 64)), "contradicts itself"),
         (tampered(lambda p: first_tensor(p).update(frozen=False)), "contradicts itself"),
@@ -154,7 +154,7 @@ def test_a_freeze_that_is_not_proven_is_noted(
     found = compare_runs([made / "frozen", home])
     assert [note.runs for note in found.notes if note.kind == "freeze"] == [("changed",)]
     assert text in noted(found, "freeze")[0]
-    cell = dict(comparison_page.result_rows(found))["freeze"]
+    cell = dict(comparison_page.in_terminal(comparison_page.result_rows(found)))["freeze"]
     assert cell[0] == "all, proven" and cell[1] != cell[0]
 
 

@@ -80,7 +80,9 @@ def test_settings_that_were_asked_for_are_shown_though_they_agree(made: Path) ->
     found = compare_runs([made / "base", made / "seed"], ["train.learning_rate", "seed", "train.precision"])
     assert found.columns == {"train.learning_rate": [5e-3, 5e-3], "seed": [0, 1], "train.precision": ["no", "no"]}
     assert found.factors == {"seed": [0, 1]}
-    assert [label for label, _ in comparison_page.factor_rows(found)] == list(found.columns)
+    assert [label for label, _ in comparison_page.in_terminal(comparison_page.factor_rows(found))] == list(
+        found.columns
+    )
     documented = compare_runs([made / "base", made / "eager"], ["training.epochs"])
     assert documented.columns == {"training.epochs": documented.factors["train.epochs"]}
     assert list(documented.settings) == [

@@ -98,7 +98,10 @@ def test_an_early_stop_is_noted_from_either_side(made: Path, copy: Make) -> None
     assert noted(found, "early_stopping") == [
         f"early: stopped early after epoch 3 of 12, eager trained all its 12 epochs: {why}"
     ]
-    assert dict(comparison_page.result_rows(found))["epochs"] == ["12", "3 of 12, stopped early"]
+    assert dict(comparison_page.in_terminal(comparison_page.result_rows(found)))["epochs"] == [
+        "12",
+        "3 of 12, stopped early",
+    ]
     assert noted(compare_runs([home, made / "eager"]), "early_stopping") == [
         f"eager: trained all its 12 epochs, early stopped early after epoch 3 of 12: {why}"
     ]
@@ -112,7 +115,7 @@ def test_a_run_that_validates_every_second_epoch_is_whole(made: Path, copy: Make
     kept = [record for record in history if record["kind"] != "val" or record["epoch"] % 2 == 0]
     storage.write_lines(home / "history.jsonl", kept)
     found = compare_runs([made / "eager", home])
-    assert dict(comparison_page.result_rows(found))["epochs"] == ["12", "12"]
+    assert dict(comparison_page.in_terminal(comparison_page.result_rows(found)))["epochs"] == ["12", "12"]
     assert not kinds(found, "rare") & NEW and found.runs[1].as_json()["epochs"] == 12
     best = 2 * (found.runs[1].overfitting or pytest.fail("no validation")).best_epoch
     assert all(f"epoch {best} of 12" in note for note in noted(found, "overfitting") if note.startswith("rare"))
@@ -135,7 +138,10 @@ def test_texts_cut_elsewhere_are_noted(copy: Make, max_length: int, cut: tuple[i
     found = compare_runs([one, other])
     assert bool(noted(found, "texts_cut")) is is_noted and noted(found, "data") == []
     share = f"{100 * cut[0] / 40:.1f} %"
-    assert dict(comparison_page.result_rows(found))["texts cut, train"] == ["10.0 %", share]
+    assert dict(comparison_page.in_terminal(comparison_page.result_rows(found)))["texts cut, train"] == [
+        "10.0 %",
+        share,
+    ]
     shares = {"train": cut[0] / 40, "val": cut[1] / 20, "test": cut[2] / 20}
     assert found.runs[1].as_json()["texts_cut"] == {"max_length": max_length, **shares}
 
@@ -156,7 +162,7 @@ def test_runs_that_did_not_count_their_tokens_say_nothing_of_them(copy: Make) ->
     count_tokens(counted, 32, 40, 20, 20)
     found = compare_runs([earlier, counted])
     assert noted(found, "texts_cut") == [] and noted(found, "data") == []
-    assert dict(comparison_page.result_rows(found))["texts cut, train"] == ["–", "100.0 %"]
+    assert dict(comparison_page.in_terminal(comparison_page.result_rows(found)))["texts cut, train"] == ["–", "100.0 %"]
     shutil.copytree(earlier, earlier.with_name("again"))
     both = compare_runs([earlier, earlier.with_name("again")])
-    assert not any("texts cut" in label for label, _ in comparison_page.result_rows(both))
+    assert not any("texts cut" in label for label, _ in comparison_page.in_terminal(comparison_page.result_rows(both)))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from support.comparisons import RUNS, Make, edit
-from support.pages import HOSTILE, Page
+from support.pages import HOSTILE, Page, english_in
 from tithe import storage
-from tithe.compare import Comparison, compare_runs
+from tithe.compare import Comparison, compare_runs, spreadsheet
 from tithe.compare import page as comparison_page
 
 pytestmark = pytest.mark.usefixtures("real_figures")
@@ -73,14 +73,14 @@ def test_no_table_is_wider_than_a_page(count: int, made: Path, copy: Make) -> No
 
 def test_the_table_says_what_came_out(made: Path) -> None:
     found = compare_runs([made / "base", made / "lame", made / "diverged", made / "untested"])
-    table = dict(comparison_page.result_rows(found))
+    table = dict(comparison_page.in_terminal(comparison_page.result_rows(found)))
     scores = [storage.read_json(made / name / "metrics.json") for name in ("base", "lame")]
     shown = [f"{result['best_val_score']:.4f} f1" for result in scores]
     assert table["best validation score"][:3] == [*shown, "–"] and table["best validation score"][3].endswith(" loss")
     assert table["  beyond chance"][:3] == ["–", "worse", "–"]
     assert table["epochs"] == ["2", "2", "0 of 2", "2"]
     back = compare_runs([made / "lame", made / "base"])
-    assert dict(comparison_page.result_rows(back))["  beyond chance"] == ["–", "better"]
+    assert dict(comparison_page.in_terminal(comparison_page.result_rows(back)))["  beyond chance"] == ["–", "better"]
 
 
 def test_less_loss_is_better(made: Path, copy: Make) -> None:
@@ -88,7 +88,7 @@ def test_less_loss_is_better(made: Path, copy: Make) -> None:
     edit(poor / "config.json", lambda c: c["checkpoint"].update(best_by="loss"))
     found = compare_runs([poor, made / "base"])
     assert found.runs[1].difference and found.runs[1].difference.value < 0
-    assert dict(comparison_page.result_rows(found))["  beyond chance"] == ["–", "better"]
+    assert dict(comparison_page.in_terminal(comparison_page.result_rows(found)))["  beyond chance"] == ["–", "better"]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_less_loss_is_better(made: Path, copy: Make) -> None:
     [(None, "–"), (9.21, "9.2 s"), (200, "3 min 20 s"), (3599.7, "1 h 00 min"), (7500, "2 h 05 min")],
 )
 def test_times_are_readable(seconds: float | None, shown: str) -> None:
-    assert comparison_page._time(seconds) == shown
+    assert str(comparison_page._time(seconds).text) == shown
 
 
 @pytest.mark.parametrize("names", [["base", "lame", "diverged"], list(RUNS)])
@@ -108,6 +108,10 @@ def test_the_page_needs_no_other_file_and_escapes_names(
     edit(hostile / "config.json", lambda config: config["model"].update(encoder=HOSTILE))
     compared = compare_runs([hostile, *(made / name for name in names)])
     page = written(compared, tmp_path)
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    russian = Page(html, "ru")
+    assert english_in(html) == [] and all(note.says.text("ru") != note.text for note in compared.notes)
+    assert all(f"{', '.join(note.runs)}: {note.says.text('ru')}" in russian.text for note in compared.notes)
     assert f"beside {HOSTILE}, the baseline: {HOSTILE} on {HOSTILE}." in page.text and len(page.images) == 3
     for note in compared.notes:
         assert f"{', '.join(note.runs)}: {note.text}" in page.text
@@ -121,6 +125,17 @@ def test_the_page_needs_no_other_file_and_escapes_names(
 def written(comparison: Comparison, folder: Path) -> Page:
     comparison_page.write_page(comparison, folder / "page.html")
     return Page((folder / "page.html").read_text(encoding="utf-8"))
+
+
+def test_programs_and_terminals_have_one_language(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_of_it() -> list[str]:
+        found = compare_runs([made / name for name in ("base", "eager", "frozen", "diverged")])
+        spreadsheet.write_csv(found, tmp_path / "runs.csv")
+        return [comparison_page.text(found), json.dumps(found.as_json()), (tmp_path / "runs.csv").read_text("utf-8")]
+
+    before = all_of_it()
+    monkeypatch.setenv("TITHE_LANG", "ru")
+    assert all_of_it() == before and "took 120 optimizer steps, base 20" in before[0]
 
 
 def test_a_comparison_with_nothing_to_heed_says_so(made: Path, tmp_path: Path) -> None:

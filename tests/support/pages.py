@@ -8,6 +8,9 @@ from html.parser import HTMLParser
 # Text from outside that would be an element, end an attribute or begin an entity.
 HOSTILE = """<script>alert("1") & 'two' &amp;"""
 
+# Four words of Latin letters in a row: a sentence, since commands and settings have signs between their words.
+_SENTENCE = re.compile(r"[A-Za-z']{2,}(?: [A-Za-z']{2,}){3,}")
+
 _VOID = {"img", "meta", "wbr"}
 _LOADING = {"link", "iframe", "object", "embed", "base", "form"}
 
@@ -64,3 +67,12 @@ class Page(HTMLParser):
             self.rows[-1][-1] += data
         elif "h2" in self._open:
             self.titles[-1] += data
+
+
+def english_in(text: str) -> list[str]:
+    """Return the English sentences that a page in Russian still has.
+
+    The texts of rows are in the language of the data, and a script puts the title into that of the page.
+    """
+    own = re.sub(r'<title.*?</title>|<(\w+)[^>]* dir="auto"[^>]*>.*?</\1>', "", text, flags=re.DOTALL)
+    return [found[0] for found in _SENTENCE.finditer(Page(own, "ru").text)]

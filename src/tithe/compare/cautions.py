@@ -11,6 +11,7 @@ from tithe.compare.effort import Effort
 from tithe.compare.runs import RunFiles
 from tithe.compare.significance import Difference
 from tithe.compare.stability import Overfitting
+from tithe.report.words import Phrase, in_english, say
 from tithe.storage import freeze_proof
 
 # A rise of the validation loss above this share of its minimum counts as overfitting.
@@ -20,11 +21,16 @@ _EPOCHS = "train.epochs"
 
 @dataclass(frozen=True)
 class Note:
-    """One caution: its kind, a stable word for programs; its text; the names of the runs concerned."""
+    """One caution: its kind, a stable word for programs; what it says; the names of the runs concerned."""
 
     kind: str
-    text: str
+    says: Phrase
     runs: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """What it says, for programs and terminals."""
+        return in_english(self.says)
 
     def __str__(self) -> str:
         """Return the caution as one readable line."""
@@ -56,7 +62,7 @@ class RunFacts(NamedTuple):
 
 
 # Takes the first run and the run that a caution is about.
-Check = Callable[[RunFacts, RunFacts], Iterator[str]]
+Check = Callable[[RunFacts, RunFacts], Iterator[Phrase]]
 
 
 def notes(runs: list[RunFacts]) -> list[Note]:
@@ -65,38 +71,50 @@ def notes(runs: list[RunFacts]) -> list[Note]:
 
 
 def _grouped(kind: str, check: Check, runs: list[RunFacts]) -> list[Note]:
+    phrases: dict[str, Phrase] = {}
     names: dict[str, list[str]] = {}
     for run in runs:
-        for text in check(runs[0], run):
-            names.setdefault(text, []).append(run.files.name)
-    return [Note(kind, text, tuple(concerned)) for text, concerned in names.items()]
+        for says in check(runs[0], run):
+            phrases.setdefault(in_english(says), says)
+            names.setdefault(in_english(says), []).append(run.files.name)
+    return [Note(kind, phrases[text], tuple(concerned)) for text, concerned in names.items()]
 
 
-def _unfinished(first: RunFacts, run: RunFacts) -> Iterator[str]:
+def _unfinished(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
     if run.files.metrics is None:
         done = run.effort
-        yield f"not finished ({done.epochs} of {done.planned} epochs done), so its scores are left out"
+        yield say(
+            "not finished ({epochs} of {planned} epochs done), so its scores are left out",
+            epochs=done.epochs,
+            planned=done.planned,
+        )
 
 
-def _freeze(first: RunFacts, run: RunFacts) -> Iterator[str]:
+def _freeze(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
     proof, freeze = run.files.proof, run.files.config["model"]["freeze"]
     if proof is None:
         if freeze != "none" and run.files.metrics is not None:
-            yield f"model.freeze is {freeze} but there is no freeze_proof.json: it is unproven"
+            yield say("model.freeze is {freeze} but there is no freeze_proof.json: it is unproven", freeze=freeze)
     elif not freeze_proof.agrees(proof, freeze):
-        yield "freeze_proof.json contradicts itself or the config: it was changed, and proves nothing"
+        yield say("freeze_proof.json contradicts itself or the config: it was changed, and proves nothing")
     elif proof["holds"] is False:
-        yield f"model.freeze is {freeze}, but {len(proof['changed'])} frozen tensors changed"
+        yield say(
+            "model.freeze is {freeze}, but {count} frozen {count:tensor|tensors} changed",
+            freeze=freeze,
+            count=len(proof["changed"]),
+        )
 
 
-def _data(first: RunFacts, run: RunFacts) -> Iterator[str]:
+def _data(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
     if run.files.content != first.files.content:
-        yield f"different data or classes than {first.files.name}: the scores are not comparable"
+        yield say("different data or classes than {first}: the scores are not comparable", first=first.files.name)
 
 
-def _split(first: RunFacts, run: RunFacts) -> Iterator[str]:
+def _split(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
     if _same_data(first, run) and run.files.data["splits"]["sha256"] != first.files.data["splits"]["sha256"]:
-        yield f"different rows in validation or test than {first.files.name}: the scores are not comparable"
+        yield say(
+            "different rows in validation or test than {first}: the scores are not comparable", first=first.files.name
+        )
 
 
 def _same_data(first: RunFacts, run: RunFacts) -> bool:
@@ -104,40 +122,45 @@ def _same_data(first: RunFacts, run: RunFacts) -> bool:
     return run.files.content == first.files.content
 
 
-def _best_by(first: RunFacts, run: RunFacts) -> Iterator[str]:
+def _best_by(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
     if run.files.score != first.files.score:
-        yield (
-            f"its best epoch was chosen by {run.files.score}, that of {first.files.name} by {first.files.score}: "
-            f"best_val_score and test_score are not comparable"
+        yield say(
+            "its best epoch was chosen by {score}, that of {first} by {other}: best_val_score and test_score are not "
+            "comparable",
+            score=run.files.score,
+            first=first.files.name,
+            other=first.files.score,
         )
 
 
-def _of_finished(differ: Callable[[str, Effort, Effort], Iterator[str]]) -> Check:
+def _of_finished(differ: Callable[[str, Effort, Effort], Iterator[Phrase]]) -> Check:
     """Return the check of what two finished runs on the same data did; others are not compared by their scores."""
 
-    def check(first: RunFacts, run: RunFacts) -> Iterator[str]:
+    def check(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
         if first.is_finished and run.is_finished and _same_data(first, run):
             yield from differ(first.files.name, first.effort, run.effort)
 
     return check
 
 
-def _beside(lacks: Callable[[RunFiles, Sequence[RunFiles]], Iterator[str]]) -> Check:
+def _beside(lacks: Callable[[RunFiles, Sequence[RunFiles]], Iterator[Phrase]]) -> Check:
     """Return the check of what a finished run has beside it."""
 
-    def check(first: RunFacts, run: RunFacts) -> Iterator[str]:
+    def check(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
         if run.is_finished:
             yield from lacks(run.files, run.runs)
 
     return check
 
 
-def _factors(first: RunFacts, run: RunFacts) -> Iterator[str]:
+def _factors(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
     differing = [key for key in run.differing if not (key == _EPOCHS and _evens_out(first, run))]
     if len(differing) > 1:
-        yield (
-            f"{len(differing)} settings differ from {first.files.name} ({', '.join(differing)}): "
-            f"the effect can't be attributed to one of them"
+        yield say(
+            "{count} settings differ from {first} ({names}): the effect can't be attributed to one of them",
+            count=len(differing),
+            first=first.files.name,
+            names=", ".join(differing),
         )
 
 
@@ -147,16 +170,25 @@ def _evens_out(first: RunFacts, run: RunFacts) -> bool:
     return bool(rows != first_rows and run.effort.steps == first.effort.steps)
 
 
-def _seed(first: RunFacts, run: RunFacts) -> Iterator[str]:
+def _seed(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
     seed, first_seed = run.files.config["seed"], first.files.config["seed"]
     if seed != first_seed:
-        yield f"different seed ({seed}) than {first.files.name} ({first_seed}): part of any difference is chance"
+        yield say(
+            "different seed ({seed}) than {first} ({other}): part of any difference is chance",
+            seed=seed,
+            first=first.files.name,
+            other=first_seed,
+        )
 
 
-def _machine(first: RunFacts, run: RunFacts) -> Iterator[str]:
+def _machine(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
     machine, baseline = _environment(run.files), _environment(first.files)
     if keys := [key for key in baseline if key in machine and machine[key] != baseline[key]]:
-        yield f"different {', '.join(keys)} than {first.files.name}: times and last digits are not comparable"
+        yield say(
+            "different {keys} than {first}: times and last digits are not comparable",
+            keys=", ".join(keys),
+            first=first.files.name,
+        )
 
 
 def _environment(run: RunFiles) -> dict[str, Any]:
@@ -167,26 +199,33 @@ def _environment(run: RunFiles) -> dict[str, Any]:
     return {**device, **machine, **run.environment["packages"]}
 
 
-def _overfitting(first: RunFacts, run: RunFacts) -> Iterator[str]:
+def _overfitting(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
     overfitting = run.overfitting
     if overfitting and overfitting.rise > _OVERFITTING_RISE:
         best, last = run.files.checks[overfitting.best_epoch - 1], run.files.checks[-1]
-        epochs = f"epoch {best['epoch']} of {last['epoch']}"
-        yield f"its validation loss rose by {100 * overfitting.rise:.0f} % after {epochs}: it overfits from there on"
-
-
-def _chance(first: RunFacts, run: RunFacts) -> Iterator[str]:
-    difference = run.difference
-    if difference and not difference.beyond_chance:
-        yield (
-            f"no difference to {first.files.name} beyond chance: test {first.files.score} {difference.value:+.4f}, "
-            f"95 % interval {difference.low:+.4f} to {difference.high:+.4f}"
+        yield say(
+            "its validation loss rose by {rise:.0f} % after epoch {best} of {last}: it overfits from there on",
+            rise=100 * overfitting.rise,
+            best=best["epoch"],
+            last=last["epoch"],
         )
 
 
-def _unjudged(first: RunFacts, run: RunFacts) -> Iterator[str]:
+def _chance(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
+    difference = run.difference
+    if difference and not difference.beyond_chance:
+        yield say(
+            "no difference to {first} beyond chance: test {score} {value:+.4f}, 95 % interval {low:+.4f} to "
+            "{high:+.4f}",
+            first=first.files.name,
+            score=first.files.score,
+            **difference._asdict(),
+        )
+
+
+def _unjudged(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
     if run.files.metrics is not None and run.files.predictions is None:
-        yield "no predictions of test rows, so it is unknown whether a difference is beyond chance"
+        yield say("no predictions of test rows, so it is unknown whether a difference is beyond chance")
 
 
 # In display order.

@@ -7,11 +7,12 @@ from typing import Any
 
 from tithe import plugins
 from tithe.compare.runs import RunFiles
+from tithe.report.words import Phrase, say
 
 ALL, RANDOM = "all", "random"
 
 
-def lacks_random(run: RunFiles, runs: Sequence[RunFiles]) -> Iterator[str]:
+def lacks_random(run: RunFiles, runs: Sequence[RunFiles]) -> Iterator[Phrase]:
     """Yield a caution about a selection that has no random rows of its budget and seed beside it."""
     selection = _selection(run)
     if not selection or _strategy(run) == RANDOM:
@@ -22,19 +23,24 @@ def lacks_random(run: RunFiles, runs: Sequence[RunFiles]) -> Iterator[str]:
         return _strategy(other) == RANDOM and bool((_selection(other) or {}).get("budget") == budget)
 
     if not _beside(run, runs, is_control):
-        yield (
-            f"no run on random rows of the same budget ({budget:g}) and seed ({seed}) beside it: the strategy is not "
-            f"proven better than chance; train it: {_command(selection, RANDOM)}"
+        yield say(
+            "no run on random rows of the same budget ({budget:g}) and seed ({seed}) beside it: the strategy is not "
+            "proven better than chance; train it: {command}",
+            budget=budget,
+            seed=seed,
+            command=_command(selection, RANDOM),
         )
 
 
-def lacks_all(run: RunFiles, runs: Sequence[RunFiles]) -> Iterator[str]:
+def lacks_all(run: RunFiles, runs: Sequence[RunFiles]) -> Iterator[Phrase]:
     """Yield a caution about a selection that has no run on all rows beside it."""
     selection = _selection(run)
     if selection and not _beside(run, runs, lambda other: _selection(other) is None):
-        yield (
-            f"no run on all rows with the same seed ({run.config['seed']}) beside it: what the selection loses is "
-            f"unknown; train it: {_command(selection, ALL)}"
+        yield say(
+            "no run on all rows with the same seed ({seed}) beside it: what the selection loses is unknown; train it: "
+            "{command}",
+            seed=run.config["seed"],
+            command=_command(selection, ALL),
         )
 
 

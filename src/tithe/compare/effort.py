@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tithe.compare.runs import RunFiles
+from tithe.report.words import Phrase, joined, say
 
 # An epoch's last step may be short, so equal steps may see somewhat fewer rows.
 _ROWS_TOLERANCE = 0.1
@@ -85,54 +86,64 @@ def _rows_seen(run: RunFiles, steps: int) -> int:
     return epochs * rows + rest * of_step
 
 
-def steps_differ(name: str, first: Effort, run: Effort) -> Iterator[str]:
+def steps_differ(name: str, first: Effort, run: Effort) -> Iterator[Phrase]:
     """Yield a caution if a run took more or fewer optimizer steps than the first, whose name is given."""
     if run.steps != first.steps:
-        yield (
-            f"took {_count(run.steps, 'optimizer step')}, {name} {first.steps:,}: part of any difference is the "
-            f"length of training; set train.epochs so that both take as many steps"
+        yield say(
+            "took {steps:,} {steps:optimizer step|optimizer steps}, {first} {others:,}: part of any difference is the "
+            "length of training; set train.epochs so that both take as many steps",
+            steps=run.steps,
+            first=name,
+            others=first.steps,
         )
 
 
-def rows_differ(name: str, first: Effort, run: Effort) -> Iterator[str]:
+def rows_differ(name: str, first: Effort, run: Effort) -> Iterator[Phrase]:
     """Yield a caution if a run saw clearly more or fewer rows than the first, repeats included."""
     if abs(run.rows - first.rows) > _ROWS_TOLERANCE * max(run.rows, first.rows):
-        yield (
-            f"saw {_count(run.rows, 'row')} in training ({_in_epochs(run)}), {name} {first.rows:,} "
-            f"({_in_epochs(first)}): part of any difference is the amount of training"
+        yield say(
+            "saw {rows:,} {rows:row|rows} in training ({epochs:,} {epochs:epoch|epochs}), {first} {others:,} "
+            "({passes:,} {passes:epoch|epochs}): part of any difference is the amount of training",
+            rows=run.rows,
+            epochs=run.epochs,
+            first=name,
+            others=first.rows,
+            passes=first.epochs,
         )
 
 
-def early_stops_differ(name: str, first: Effort, run: Effort) -> Iterator[str]:
+def early_stops_differ(name: str, first: Effort, run: Effort) -> Iterator[Phrase]:
     """Yield a caution if only one of two runs stopped early."""
     if run.early != first.early:
-        yield f"{_stop(run)}, {name} {_stop(first)}: one length was chosen on validation rows, the other was set"
+        yield say(
+            "{stop}, {first} {other}: one length was chosen on validation rows, the other was set",
+            stop=_stop(run),
+            first=name,
+            other=_stop(first),
+        )
 
 
-def cuts_differ(name: str, first: Effort, run: Effort) -> Iterator[str]:
+def cuts_differ(name: str, first: Effort, run: Effort) -> Iterator[Phrase]:
     """Yield a caution if the runs cut different shares of their texts; none where a run did not count them."""
     parts = [part for part in run.cut if part in first.cut]
     gaps = [abs(run.cut[part] - first.cut[part]) for part in parts]
     if max(gaps, default=0.0) > (_SHARE_TOLERANCE if run.max_length == first.max_length else 0.0):
-        yield (
-            f"cut {_shares(run, parts)} at {run.max_length} tokens; {name} {_shares(first, parts)} at "
-            f"{first.max_length}: they did not read the same texts"
+        yield say(
+            "cut {shares} texts at {limit} tokens; {first} {others} texts at {other_limit}: they did not read the same "
+            "texts",
+            shares=_shares(run, parts),
+            limit=run.max_length,
+            first=name,
+            others=_shares(first, parts),
+            other_limit=first.max_length,
         )
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _in_epochs(effort: Effort) -> str:
-    return _count(effort.epochs, "epoch")
-
-
-def _stop(effort: Effort) -> str:
+def _stop(effort: Effort) -> Phrase:
     if effort.early:
-        return f"stopped early after epoch {effort.epochs} of {effort.planned}"
-    return f"trained all its {_count(effort.planned, 'epoch')}"
+        return say("stopped early after epoch {epoch} of {planned}", epoch=effort.epochs, planned=effort.planned)
+    return say("trained all its {planned:,} {planned:epoch|epochs}", planned=effort.planned)
 
 
-def _shares(effort: Effort, parts: list[str]) -> str:
-    return f"{', '.join(f'{100 * effort.cut[part]:.1f} % of {part}' for part in parts)} texts"
+def _shares(effort: Effort, parts: list[str]) -> Phrase:
+    return joined([say("{share:.1f} % of {part}", share=100 * effort.cut[part], part=part) for part in parts])

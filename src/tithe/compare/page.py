@@ -15,52 +15,47 @@ from tithe.compare.cautions import Note
 from tithe.compare.stability import WINDOW, running_median
 from tithe.report.canvas import series_color
 from tithe.report.html import MISSING, Cell, Image, Table, render
-from tithe.report.words import Phrase, say
+from tithe.report.words import Phrase, in_english, say
 from tithe.storage import freeze_proof
 
-Row = tuple[str, list[str]]  # what is shown, and a cell for each run
+Row = tuple[Cell, list[Cell]]  # what is shown, and a cell for each run
+Show = Callable[[Compared], Cell]
 T = TypeVar("T")
 
 _MOST_COLUMNS = 5  # more runs than these are rows
 _LONGEST = 32
 _WIDTH = 100  # of a table in a terminal; a wider one is continued below
 _WIDEST_WINDOW = 101  # logged steps; a picture of a long run shows its course, not its every batch
-_PART = "  "  # before the name of a row that belongs to the one above it
+_PART = "part"  # the look of a row that belongs to the one above it
 
 # How loud the box of a kind of note is: "caution" where nothing else is given.
 _GRADES = {
     **dict.fromkeys(("unfinished", "freeze", "data", "split", "best_by"), "grave"),
     **dict.fromkeys(("overfitting", "chance", "unjudged"), "mild"),
 }
-# The rows of the page in both languages; a terminal has them in English.
-_ROWS = {
-    "beyond chance": say("beyond chance"),
-    "epochs": say("epochs"),
-    "the best": say("the best"),
-    "optimizer steps": say("optimizer steps"),
-    "rows seen": say("rows seen"),
-    "wall time": say("wall time"),
-    "per epoch": say("per epoch"),
-    "training loss": say("training loss"),
-    "scatter": say("scatter"),
-    "spikes": say("spikes"),
-    "overfitting": say("overfitting"),
-    "freeze": say("freeze"),
-    "parameters trained": say("parameters trained"),
-}
-_LOOKS = {NO_EFFECT: "off", MISSING: "off", "better": "better", "worse": "worse"}
+_NONE = Cell(MISSING, "off")
+_SWITCHES = {None: say("unset"), True: say("yes"), False: say("no")}
+_WORDS = {"steady": say("steady"), "restless": say("restless"), "jumpy": say("jumpy")}
 
 
 def text(comparison: Comparison) -> str:
     """Return aligned tables for a terminal and the notes below them; the runs are columns while they are few."""
     names = [run.files.name for run in comparison.runs]
-    differing = factor_rows(comparison) or [("settings", ["all alike"] * len(names))]
-    tables = [_aligned(names, rows) for rows in (differing, result_rows(comparison))]
+    differing = in_terminal(factor_rows(comparison)) or [("settings", ["all alike"] * len(names))]
+    tables = [_aligned(names, rows) for rows in (differing, in_terminal(result_rows(comparison)))]
     lines = [f"! {note}" for note in comparison.notes]
     return "\n\n".join([*tables, *(["\n".join(lines)] if lines else [])])
 
 
-def _aligned(names: Sequence[str], rows: Sequence[Row]) -> str:
+def in_terminal(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
+    """Return rows as a terminal shows them; what belongs to the row above it begins further right."""
+    shown = ([in_english(cell.text) for cell in (label, *cells)] for label, cells in rows)
+    return [
+        ("  " * (label.look == _PART) + name, cells) for (label, _), (name, *cells) in zip(rows, shown, strict=True)
+    ]
+
+
+def _aligned(names: Sequence[str], rows: Sequence[tuple[str, list[str]]]) -> str:
     """Return a table; if it is too wide, several below each other, each with the first column."""
     shown = [_shortened(name) for name in names]
     head, *body = _turned([["", *shown], *([label, *cells] for label, cells in rows)])
@@ -92,14 +87,16 @@ def factor_rows(comparison: Comparison) -> list[Row]:
     """Return the settings that differ, a cell for each run."""
     names = [str(run.files.config["name"]) for run in comparison.runs]
     shown = all(name in run.files.name for name, run in zip(names, comparison.runs, strict=True))
-    named = [] if shown or len(set(names)) == 1 else [("config", names)]
-    return named + [(key, [_setting(value) for value in values]) for key, values in comparison.settings.items()]
+    named = [] if shown or len(set(names)) == 1 else [(Cell(say("config")), [Cell(name) for name in names])]
+    return named + [(Cell(key), [_setting(value) for value in values]) for key, values in comparison.settings.items()]
 
 
-def _setting(value: Any) -> str:
+def _setting(value: Any) -> Cell:
+    if value == NO_EFFECT:
+        return Cell(say("no effect"), "off")
     if value is None or isinstance(value, bool):
-        return {None: "unset", True: "yes", False: "no"}[value]
-    return _shortened(f"{value:g}" if isinstance(value, float) else str(value))
+        return Cell(_SWITCHES[value])
+    return Cell(_shortened(f"{value:g}" if isinstance(value, float) else str(value)))
 
 
 def _shortened(text: str) -> str:
@@ -110,82 +107,107 @@ def result_rows(comparison: Comparison) -> list[Row]:
     """Return what came out, a cell for each run."""
     first = comparison.runs[0]
     alike = all(run.files.score == first.files.score for run in comparison.runs)
-    named = first.files.score if alike else "score"
-    rows: list[tuple[str, Callable[[Compared], str]]] = [
-        (f"best validation {named}", lambda run: _score(run, "best_val_score", alike)),
-        (f"test {named}", lambda run: _score(run, "test_score", alike)),
-        (f"{_PART}95 %", lambda run: "{:.3f} to {:.3f}".format(*run.interval) if run.interval else MISSING),
-        (
-            f"difference to {_shortened(first.files.name)}",
-            lambda run: f"{d.value:+.4f}" if (d := run.difference) else MISSING,
-        ),
-        (f"{_PART}95 %", lambda run: f"{d.low:+.3f} to {d.high:+.3f}" if (d := run.difference) else MISSING),
-        (f"{_PART}beyond chance", lambda run: _verdict(run, first.files.score)),
-        ("epochs", _epochs),
-        (f"{_PART}the best", lambda run: str(run.best_epoch or MISSING)),
-        ("optimizer steps", lambda run: f"{run.effort.steps:,}"),
-        ("rows seen", lambda run: f"{run.effort.rows:,}"),
+    named = first.files.score if alike else say("score")
+    rows: list[tuple[Cell, Show]] = [
+        (Cell(say("best validation {score}", score=named)), lambda run: _score(run, "best_val_score", alike)),
+        (Cell(say("test {score}", score=named)), lambda run: _score(run, "test_score", alike)),
+        (Cell("95 %", _PART), lambda run: _interval(run.interval, ".3f")),
+        (Cell(say("difference to {first}", first=_shortened(first.files.name))), _difference),
+        (Cell("95 %", _PART), lambda run: _interval(run.difference and run.difference[1:], "+.3f")),
+        (Cell(say("beyond chance"), _PART), lambda run: _verdict(run, first.files.score)),
+        (Cell(say("epochs")), _epochs),
+        (Cell(say("the best"), _PART), lambda run: Cell(str(run.best_epoch)) if run.best_epoch else _NONE),
+        (Cell(say("optimizer steps")), lambda run: _count(run.effort.steps)),
+        (Cell(say("rows seen")), lambda run: _count(run.effort.rows)),
         *_texts_cut(comparison),
-        ("wall time", lambda run: _time(run.seconds)),
-        (f"{_PART}per epoch", lambda run: _time(run.seconds_per_epoch)),
-        ("training loss", lambda run: run.stability.word if run.stability else MISSING),
-        (f"{_PART}scatter", lambda run: f"{run.stability.scatter:.2f}" if run.stability else MISSING),
-        (f"{_PART}spikes", lambda run: str(run.stability.spikes) if run.stability else MISSING),
-        ("overfitting", lambda run: f"{100 * run.overfitting.rise:+.0f} %" if run.overfitting else MISSING),
-        ("freeze", _freeze),
-        ("parameters trained", lambda run: f"{n:,}" if (n := run.training.get("parameters_trained")) else MISSING),
+        (Cell(say("wall time")), lambda run: _time(run.seconds)),
+        (Cell(say("per epoch"), _PART), lambda run: _time(run.seconds_per_epoch)),
+        (Cell(say("training loss")), lambda run: Cell(_WORDS[run.stability.word]) if run.stability else _NONE),
+        (Cell(say("scatter"), _PART), lambda run: Cell(f"{run.stability.scatter:.2f}") if run.stability else _NONE),
+        (Cell(say("spikes"), _PART), lambda run: Cell(str(run.stability.spikes)) if run.stability else _NONE),
+        (Cell(say("overfitting")), _overfitting),
+        (Cell(say("freeze")), _freeze),
+        (Cell(say("parameters trained")), lambda run: _count(run.training.get("parameters_trained"))),
     ]
     return [(label, [cell(run) for run in comparison.runs]) for label, cell in rows]
 
 
-def _score(run: Compared, name: str, alike: bool) -> str:
+def _score(run: Compared, name: str, alike: bool) -> Cell:
     value = run.score(name)
-    return MISSING if value is None else f"{value:.4f}" if alike else f"{value:.4f} {run.files.score}"
+    return _NONE if value is None else Cell(f"{value:.4f}" if alike else f"{value:.4f} {run.files.score}")
 
 
-def _verdict(run: Compared, score: str) -> str:
+def _interval(ends: Sequence[float] | None, form: str) -> Cell:
+    if not ends:
+        return _NONE
+    low, high = (format(end, form) for end in ends)
+    return Cell(say("{low} to {high}", low=low, high=high))
+
+
+def _difference(run: Compared) -> Cell:
+    return Cell(f"{run.difference.value:+.4f}") if run.difference else _NONE
+
+
+def _verdict(run: Compared, score: str) -> Cell:
     if run.difference is None:
-        return MISSING
+        return _NONE
     if not run.difference.beyond_chance:
-        return "no"
-    return "better" if metrics.better(score, run.difference.value, 0.0) else "worse"
+        return Cell(say("no"))
+    is_better = metrics.better(score, run.difference.value, 0.0)
+    return Cell(say("better"), "better") if is_better else Cell(say("worse"), "worse")
 
 
-def _texts_cut(comparison: Comparison) -> Iterator[tuple[str, Callable[[Compared], str]]]:
+def _count(number: int | None) -> Cell:
+    return Cell(say("{number:,}", number=number)) if number is not None else _NONE
+
+
+def _texts_cut(comparison: Comparison) -> Iterator[tuple[Cell, Show]]:
     """Yield a row for each part whose cut texts some run has counted."""
     parts = dict.fromkeys(part for run in comparison.runs for part in run.effort.cut)
     for part in parts:
-        yield f"texts cut, {part}", partial(_share_cut, part=part)
+        yield Cell(say("texts cut, {part}", part=part)), partial(_share_cut, part=part)
 
 
-def _share_cut(run: Compared, part: str) -> str:
+def _share_cut(run: Compared, part: str) -> Cell:
     share = run.effort.cut.get(part)
-    return MISSING if share is None else f"{100 * share:.1f} %"
+    return _NONE if share is None else Cell(f"{100 * share:.1f} %")
 
 
-def _epochs(run: Compared) -> str:
-    done, planned = run.effort.epochs, run.effort.planned
-    if done == planned:
-        return str(done)
-    return f"{done} of {planned}, stopped early" if run.effort.early else f"{done} of {planned}"
+def _epochs(run: Compared) -> Cell:
+    counts = {"done": run.effort.epochs, "planned": run.effort.planned}
+    if run.effort.epochs == run.effort.planned:
+        return Cell(str(run.effort.epochs))
+    return Cell(
+        say("{done} of {planned}, stopped early", **counts)
+        if run.effort.early
+        else say("{done} of {planned}", **counts)
+    )
 
 
-def _time(seconds: float | None) -> str:
+def _time(seconds: float | None) -> Cell:
     if seconds is None:
-        return MISSING
+        return _NONE
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return Cell(say("{seconds} s", seconds=f"{seconds:.1f}"))
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+    if minutes < 60:
+        return Cell(say("{minutes} min {seconds} s", minutes=minutes, seconds=f"{rest:02}"))
+    return Cell(say("{hours} h {minutes} min", hours=minutes // 60, minutes=f"{minutes % 60:02}"))
 
 
-def _freeze(run: Compared) -> str:
+def _overfitting(run: Compared) -> Cell:
+    return Cell(f"{100 * run.overfitting.rise:+.0f} %") if run.overfitting else _NONE
+
+
+def _freeze(run: Compared) -> Cell:
     frozen, proof = run.files.config["model"]["freeze"], run.files.proof
     if frozen == "none":
-        return "none"
+        return Cell(say("none"))
     if proof is None:
-        return f"{frozen}, not proven"
-    return f"{frozen}, {'proven' if proof['holds'] and freeze_proof.agrees(proof, frozen) else 'BROKEN'}"
+        return Cell(say("{freeze}, not proven", freeze=frozen))
+    if proof["holds"] and freeze_proof.agrees(proof, frozen):
+        return Cell(say("{freeze}, proven", freeze=frozen))
+    return Cell(say("{freeze}, BROKEN", freeze=frozen))
 
 
 def write_page(comparison: Comparison, file: Path) -> None:
@@ -206,7 +228,6 @@ def as_html(comparison: Comparison) -> str:
         "results": _table(comparison, result_rows(comparison)),
         "training": _training(runs),
         "validation": [_validation(runs, name) for name in (score if score != "loss" else "f1", "loss")],
-        "no_effect": NO_EFFECT,
     }
     return render("compare.html", **contents)
 
@@ -232,14 +253,8 @@ def _boxes(notes: Sequence[Note]) -> list[dict[str, object]]:
 
 def _table(comparison: Comparison, rows: Sequence[Row]) -> Table:
     names = [Cell(run.files.name, dot=series_color(place)) for place, run in enumerate(comparison.runs)]
-    lines = [[_label(label), *(Cell(value, _LOOKS.get(value, "")) for value in values)] for label, values in rows]
-    head, *body = _turned([[Cell(""), *names], *lines])
+    head, *body = _turned([[Cell(""), *names], *([label, *cells] for label, cells in rows)])
     return Table(head, body)
-
-
-def _label(label: str) -> Cell:
-    name = label.strip()
-    return Cell(_ROWS.get(name, name), "part" if label.startswith(_PART) else "")
 
 
 def _training(runs: Sequence[Compared]) -> Image:

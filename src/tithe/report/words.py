@@ -76,6 +76,11 @@ def both(text: str | Phrase) -> dict[str, str]:
     return text.both if isinstance(text, Phrase) else dict.fromkeys(LANGUAGES, text)
 
 
+def in_english(text: str | Phrase) -> str:
+    """Return a text as programs and terminals have it, whatever TITHE_LANG says."""
+    return text.text("en") if isinstance(text, Phrase) else text
+
+
 def joined(parts: Sequence[str | Phrase], separator: str = ", ") -> Phrase:
     """Return several phrases as one."""
     return Phrase(separator.join(f"{{_{place}}}" for place in range(len(parts))), _numbered(parts))
