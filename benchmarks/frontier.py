@@ -14,7 +14,7 @@ from common import RESULTS, dataset, publish, stamp
 
 from tithe import config, storage
 from tithe.cli.options import quiet_libraries
-from tithe.select.suite import standings, trials
+from tithe.select.suite import standings, table, trials
 from tithe.select.suite.grid import Grid
 from tithe.select.suite.page import draw_budgets
 
@@ -75,8 +75,8 @@ def _section(data: str, asked: argparse.Namespace, name: str) -> list[str]:
     results = trials.run_suite(base, grid, out)
     seconds = time.monotonic() - begun
     lines = standings.compute_standings(results)
-    storage.write_json(out / trials.FILE, {"standings": lines, "trials": results})
-    section = [f"## {data}", "", standings.text(lines, grid.training), ""]
+    storage.write_json(out / trials.FILE, {"standings": standings.as_json(lines), "trials": results})
+    section = [f"## {data}", "", table.text(lines, grid.training), ""]
     section += [f"{len(results)} trials, {seconds:.0f} s in this run.", ""]
     if len(grid.budgets) > 1:
         picture = RESULTS / f"{name}_{data}.png"

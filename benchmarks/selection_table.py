@@ -14,7 +14,7 @@ from common import dataset, publish, stamp
 
 from tithe import config, storage
 from tithe.cli.options import quiet_libraries
-from tithe.select.suite import standings, trials
+from tithe.select.suite import standings, table, trials
 from tithe.select.suite.controls import default_controls
 from tithe.select.suite.grid import Grid
 
@@ -66,7 +66,7 @@ def _table(name: str, seeds: int, way: dict[str, Any], out: Path) -> list[str]:
     results = trials.run_suite(base, grid, out)
     seconds = time.monotonic() - begun
     lines = standings.compute_standings(results)
-    storage.write_json(out / trials.FILE, {"standings": lines, "trials": results})
+    storage.write_json(out / trials.FILE, {"standings": standings.as_json(lines), "trials": results})
     full = DOCUMENTED["all"]
     compared = [
         f"| {line['strategy']} | {_percent(line['share_of_all'])} | {DOCUMENTED[line['strategy']] / full:.1%} |"
@@ -75,7 +75,7 @@ def _table(name: str, seeds: int, way: dict[str, Any], out: Path) -> list[str]:
     return [
         f"## {name}",
         "",
-        standings.text(lines, grid.training),
+        table.text(lines, grid.training),
         "",
         f"{len(results)} trials in {seconds:.0f} s, the encoder's pass included where it was not in the cache.",
         "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from support.pages import HOSTILE, Page
+from support.pages import HOSTILE, Page, english_in
 from support.suites import trial
 from tithe.report.palette import VERMILION
-from tithe.select.suite import page, standings
+from tithe.report.words import Phrase, in_english
+from tithe.select.suite import page, standings, table
 from tithe.select.suite.grid import Grid
 from tithe.select.suite.page import draw_budgets, write_page
 
@@ -34,14 +36,14 @@ def lines() -> list[dict[str, Any]]:
     return standings.compute_standings(results)
 
 
-def written(folder: Path, lines: list[dict[str, Any]], training: str = "so long") -> Page:
+def written(folder: Path, lines: list[dict[str, Any]], training: str | Phrase = "so long") -> Page:
     write_page(folder, lines, training, f"bert on {HOSTILE}, 3 seeds")
     return Page((folder / "suite.html").read_text(encoding="utf-8"))
 
 
 def test_the_page_shows_the_table_and_needs_no_other_file(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
     page = written(tmp_path, lines)
-    rows, wide = page.rows, [list(standings.HEAD), *(standings.cells(line) for line in lines)]
+    rows, wide = page.rows, [[in_english(cell) for cell in row] for row in (table.HEAD, *map(table.cells, lines))]
     for place, row in enumerate(wide):  # in two tables, since one is wider than the page
         assert rows[place][0] == rows[place + len(wide)][0] == row[0]
         assert {*rows[place], *rows[place + len(wide)]} == set(row)
@@ -115,7 +117,7 @@ def test_the_page_names_the_options_of_strategies(tmp_path: Path, lines: list[di
         if line["strategy"] == "el2n":
             line["options"] = {"drop_hardest": 0.2}
     assert "Options: el2n drop_hardest 0.2." in written(tmp_path, lines).text
-    assert "Options: el2n drop_hardest 0.2." in standings.text(lines, "so long")
+    assert "Options: el2n drop_hardest 0.2." in table.text(lines, "so long")
 
 
 @pytest.mark.parametrize("head", ["trained", "probe"])
@@ -124,7 +126,32 @@ def test_the_page_says_how_trials_were_trained(
     tmp_path: Path, lines: list[dict[str, Any]], equal_steps: bool, head: str
 ) -> None:
     training = Grid([], [], [], equal_steps, head=head).training
-    assert f"Training: {training}." in written(tmp_path, lines, training).text
+    assert f"Training: {in_english(training)}." in written(tmp_path, lines, training).text
+
+
+def test_the_page_in_russian_has_no_english_sentence(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
+    steps = {line["strategy"]: 10 * place for place, line in enumerate(lines)}
+    results = [trial(name, 0, 0.9, budget, track="T0") for name, budget in (("all", 1.0), ("el2n", 0.1))]
+    bought = standings.compute_standings([{**result, "controls": {"reader": {"accuracy": 0.8}}} for result in results])
+    for shown in (lines, [{**line, "steps": steps[line["strategy"]]} for line in lines], bought):
+        written(tmp_path, shown, Grid([], [], []).training)
+        html = (tmp_path / "suite.html").read_text(encoding="utf-8")
+        assert english_in(html.replace(f"bert on {HOSTILE}", "")) == []
+        russian = Page(html, "ru").text
+        assert all(sentence.text("ru") in russian for sentence in (*table.verdicts(shown), *table.notes(shown)))
+
+
+def test_files_of_a_suite_are_english_in_any_language(
+    tmp_path: Path, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = Grid([], [], []).training
+    before = standings.as_json(lines), table.text(lines, training)
+    monkeypatch.setenv("TITHE_LANG", "ru")
+    assert before == (standings.as_json(lines), table.text(lines, training))
+    words = {
+        line["strategy"]: line["verdict"] and line["verdict"]["words"] for line in json.loads(json.dumps(before[0]))
+    }
+    assert words["k_center"] == "worse than random" and words["all"] is None
 
 
 def test_the_page_says_whether_steps_were_equal(tmp_path: Path, lines: list[dict[str, Any]]) -> None:

@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 
 from support.suites import trial
-from tithe.select.suite import standings
+from tithe.report.words import in_english, say
+from tithe.select.suite import standings, table
 from tithe.select.suite.grid import Grid
 
 STEPS = Grid([], [], []).training
+HEAD = [in_english(name) for name in table.HEAD]
+
+
+def cells(line: dict[str, Any]) -> list[str]:
+    return [in_english(cell) for cell in table.cells(line)]
 
 
 def test_standings_are_students() -> None:
@@ -39,7 +45,7 @@ def test_standings_are_students() -> None:
     assert {line["strategy"]: line["accuracy"]["half_width"] for line in single} == dict.fromkeys(
         ("all", "random", "el2n")
     )
-    assert "±" not in standings.text(single, STEPS).splitlines()[4]
+    assert "±" not in table.text(single, STEPS).splitlines()[4]
 
 
 def test_lines_are_sorted_by_budget_and_then_by_accuracy() -> None:
@@ -80,11 +86,11 @@ def test_p_is_corrected_for_all_budgets_and_shown_beside_the_raw_one() -> None:
     tests = [line["against_random"] for line in lines if line["strategy"] != "random"]
     assert [test["p_holm"] for test in tests] == standings.holm([test["p"] for test in tests])
     assert all(test["p_holm"] >= test["p"] for test in tests) and any(test["p_holm"] > test["p"] for test in tests)
-    p, corrected = standings.HEAD.index("p"), standings.HEAD.index("p, Holm")
+    p, corrected = HEAD.index("p"), HEAD.index("p, Holm")
     for line in lines:
-        test, cells = line["against_random"], standings.cells(line)
-        shown = [f"{test['p']:.3f}", f"{test['p_holm']:.3f}"] if test else ["–", "–"]
-        assert [cells[p], cells[corrected]] == shown
+        test, shown = line["against_random"], cells(line)
+        expected = [f"{test['p']:.3f}", f"{test['p_holm']:.3f}"] if test else ["–", "–"]
+        assert [shown[p], shown[corrected]] == expected
 
 
 def lines_of(*strategies: str, steps: dict[str, int] | None = None) -> list[dict[str, Any]]:
@@ -96,15 +102,15 @@ def lines_of(*strategies: str, steps: dict[str, int] | None = None) -> list[dict
 
 def test_equal_steps_beside_all_and_random_have_nothing_against_them() -> None:
     lines = lines_of("all", "random", "k_center")
-    assert standings.notes(lines) == [] and "!" not in standings.text(lines, STEPS)
-    assert [standings.cells(line)[standings.HEAD.index("steps")] for line in lines] == ["80"] * 3
+    assert table.notes(lines) == [] and "!" not in table.text(lines, STEPS)
+    assert [cells(line)[HEAD.index("steps")] for line in lines] == ["80"] * 3
 
 
 def test_unequal_steps_are_noted_with_the_steps_of_each() -> None:
     lines = lines_of("all", "random", "k_center", steps={"random": 8, "k_center": 8})
-    (note,) = standings.notes(lines)
+    note = in_english(*table.notes(lines))
     assert "(random 10 % 8, k_center 10 % 8, all 80): part of any difference is the length of training" in note
-    assert f"! {note}" in standings.text(lines, STEPS).splitlines()
+    assert f"! {note}" in table.text(lines, STEPS).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +118,7 @@ def test_unequal_steps_are_noted_with_the_steps_of_each() -> None:
     [(["random", "k_center"], "no trial on all rows"), (["all", "k_center"], "no random rows .* at 10 %")],
 )
 def test_missing_references_are_noted(strategies: list[str], says: str) -> None:
-    (note,) = standings.notes(lines_of(*strategies))
+    note = in_english(*table.notes(lines_of(*strategies)))
     assert re.search(says, note)
 
 
@@ -140,10 +146,10 @@ def test_controls_are_shares_of_all_rows_and_differences_to_random() -> None:
     assert own["reader"]["share_of_all"] == pytest.approx(0.82 / 0.9) and own["finetune"] is None
     gain = own["reader"]["against_random"]
     assert gain["difference"] == pytest.approx(0.02) and gain["p_holm"] == gain["p"] == pytest.approx(0.0742, abs=1e-4)
-    shown = dict(zip(standings.HEAD, standings.cells(lines["own"]), strict=True))
+    shown = dict(zip(HEAD, cells(lines["own"]), strict=True))
     assert (shown["wrong labels"], shown["other reader"]) == ("16.7 %", "91.1 %, +0.0200")
     assert (shown["fine-tuned"], shown["verdict"]) == ("not run", "picks informative rows")
-    shown = dict(zip(standings.HEAD, standings.cells(lines["all"]), strict=True))
+    shown = dict(zip(HEAD, cells(lines["all"]), strict=True))
     assert [shown[name] for name in ("wrong labels", "other reader", "verdict")] == ["–", "100.0 %", "–"]
 
 
@@ -163,7 +169,7 @@ def test_helped_random_rows_are_a_share_of_all_and_the_strategy_stands_against_t
     assert own["share_of_all"] == pytest.approx(0.81 / 0.9) and own["accuracy"]["mean"] == pytest.approx(0.81)
     gain = own["against_helped"]
     assert gain["difference"] == pytest.approx(0) and gain["p_holm"] == gain["p"] == pytest.approx(1)
-    shown = {name: dict(zip(standings.HEAD, standings.cells(line), strict=True)) for name, line in lines.items()}
+    shown = {name: dict(zip(HEAD, cells(line), strict=True)) for name, line in lines.items()}
     assert shown["own"]["helped random"] == f"90.0 %, {gain['difference']:+.4f}"
     assert shown["own"]["verdict"] == "no better than random with the same help"
     assert [shown[name]["helped random"] for name in ("random", "all")] == ["–", "–"], "they have no help"
@@ -175,7 +181,7 @@ def test_seeds_without_help_do_not_count_and_equal_accuracies_are_no_gain() -> N
     assert mixed["controls"]["help"]["against_helped"]["difference"] == pytest.approx(0.025)
     (equal,) = [line for line in helped(0.80, 0.82, 0.81) if line["strategy"] == "own"]
     assert equal["controls"]["help"]["against_helped"] == {"difference": 0.0, "p": None, "p_holm": None}
-    assert equal["verdict"]["words"] == "no better than random with the same help"
+    assert equal["verdict"].words == say("no better than random with the same help")
 
 
 @pytest.mark.parametrize(
@@ -186,21 +192,22 @@ def test_the_table_says_what_the_other_reader_is(by: dict[str, str], words: str)
     read = {"reader": {"accuracy": 0.5, **by}}
     results = [trial("all", 0, 0.9, 1.0), trial("random", 0, 0.7, controls=read), trial("own", 0, 0.8, controls=read)]
     lines = standings.compute_standings(results)
-    assert f" Other reader: {words}." in standings.text(lines, STEPS)
-    assert "Other reader" not in standings.text(standings.compute_standings([trial("all", 0, 0.9, 1.0)]), STEPS)
+    assert f" Other reader: {words}." in table.text(lines, STEPS)
+    assert "Other reader" not in table.text(standings.compute_standings([trial("all", 0, 0.9, 1.0)]), STEPS)
 
 
 @pytest.mark.parametrize(
     ("reader", "wrong"), [([0.7, 0.71, 0.72], [0.1, 0.1, 0.1]), ([0.9, 0.91, 0.92], [0.9, 0.9, 0.89])]
 )
 def test_what_another_reader_or_wrong_labels_give_away_is_said(reader: list[float], wrong: list[float]) -> None:
-    (said,) = standings.verdicts(controlled(reader, wrong))
+    said = in_english(*table.verdicts(controlled(reader, wrong)))
     assert said.startswith("own 10 %: carries the model, not the data (")
 
 
 def test_the_table_of_bought_labels_says_so() -> None:
     results = [trial(name, 0, 0.9, budget, track="T0") for name, budget in (("all", 1.0), ("random", 0.1))]
     lines = standings.compute_standings([*results, trial("pinned", 0, 0.9, track="T0", weighted=True)])
-    assert "labels bought" in standings.head(lines) and "rows" not in standings.head(lines)
-    assert standings.title(lines).endswith("track T0: labels are bought, only those of chosen rows are read")
+    names = [in_english(name) for name in table.head(lines)]
+    assert "labels bought" in names and "rows" not in names
+    assert in_english(table.title(lines)).endswith("track T0: labels are bought, only those of chosen rows are read")
     assert {line["strategy"]: line["track"] for line in lines} == {"all": "T0", "random": "T0", "pinned": "T0w"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tithe.report.words import in_english
 from tithe.select.suite.verdicts import Gain, judge
 
 
@@ -53,21 +54,28 @@ HELPED: list[tuple[Gain, Gain | None, Gain, str]] = [
 def test_a_verdict_follows_from_its_numbers(
     own: Gain, reader: Gain | None, wrong: float | None, random_wrong: float | None, words: str
 ) -> None:
-    assert judge(own, reader, wrong, random_wrong).words == words
+    assert in_english(judge(own, reader, wrong, random_wrong).words) == words
 
 
 @pytest.mark.parametrize(("own", "reader", "helped", "words"), HELPED)
 def test_rows_are_worth_what_random_ones_lack_with_the_same_help(
     own: Gain, reader: Gain | None, helped: Gain, words: str
 ) -> None:
-    assert judge(own, reader, 0.2, 0.2, helped).words == words
+    assert in_english(judge(own, reader, 0.2, 0.2, helped).words) == words
 
 
 def test_a_verdict_names_the_numbers_that_decided() -> None:
-    assert judge(BETTER, WORSE, 0.2, 0.2).because == (
+    assert in_english(judge(BETTER, WORSE, 0.2, 0.2).because) == (
         "+0.0200 against random, p by Holm 0.001; another reader -0.0200 against random, p by Holm 0.001"
     )
-    assert judge(BETTER, BETTER, 0.2, 0.2, CHANCE).because == (
+    assert in_english(judge(BETTER, BETTER, 0.2, 0.2, CHANCE).because) == (
         "+0.0200 against random, p by Holm 0.001; +0.0200 against random with the same help, p by Holm 0.050"
     )
-    assert judge(BETTER, BETTER, 1.001, 0.2).because == "with wrong labels 100.1 % of all, of random rows 20.0 %"
+    carried = judge(BETTER, BETTER, 1.001, 0.2)
+    assert carried.as_json() == {
+        "words": CARRIES,
+        "because": "with wrong labels 100.1 % of all, of random rows 20.0 %",
+    }
+    assert judge(gain(0.02, None), None, None, None).because.text("en") == (
+        "+0.0200 against random: no test of one seed, or of equal differences"
+    )

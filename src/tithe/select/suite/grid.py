@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tithe.errors import InputError
+from tithe.report.words import Phrase, say
 
 # wrong: every label of the pool is wrong; help: random rows with the strategy's weights and penalty; reader: another
 # model of the same rows; finetune: the encoder trained on them.
@@ -62,11 +63,13 @@ class Grid:
                 raise InputError(f"{name} {', '.join(map(str, values))}: write {twice[0]} once")
 
     @property
-    def training(self) -> str:
+    def training(self) -> Phrase:
         """How the trials were trained, in words."""
         if self.head == "probe":
-            return "a logistic regression each, its penalty chosen on its own rows"
-        return f"as many {'optimizer steps' if self.equal_steps else 'epochs'} as on all rows"
+            return say("a logistic regression each, its penalty chosen on its own rows")
+        if self.equal_steps:
+            return say("as many optimizer steps as on all rows")
+        return say("as many epochs as on all rows")
 
     @property
     def all_strategies(self) -> list[str]:

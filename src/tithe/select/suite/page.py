@@ -15,8 +15,8 @@ from tithe.report.canvas import canvas, draw_grid, panels, png, series_style
 from tithe.report.html import Image, Table, render
 from tithe.report.palette import BAND, BLUE, INK, VERMILION
 from tithe.report.unit_square import Style
-from tithe.report.words import Phrase, say
-from tithe.select.suite import standings
+from tithe.report.words import Phrase, in_english, say
+from tithe.select.suite import standings, table
 from tithe.select.suite.grid import Grid
 from tithe.select.suite.trials import FILE
 from tithe.select.suite.verdicts import LEVEL
@@ -30,13 +30,17 @@ _APART = 1.012  # by what factor of the budget neighbouring strategies are drawn
 def write_results(
     folder: Path, base: config.Run, grid: Grid, results: Sequence[dict[str, Any]]
 ) -> tuple[list[Line], str]:
-    """Write `suite.json`, `suite.md` and the page of a suite's trials; return the lines of its table, and the table."""
+    """Write `suite.json`, `suite.md` and the page of a suite's trials.
+
+    Return the lines of its table as JSON values, and the table.
+    """
     lines = standings.compute_standings(results)
-    table = standings.text(lines, grid.training)
-    about = {"equal_steps": grid.equal_steps, "head": grid.head, "notes": standings.notes(lines)}
-    content = {"track": standings.track_of(lines), **about, "standings": lines, "trials": list(results)}
+    text = table.text(lines, grid.training)
+    about = {"equal_steps": grid.equal_steps, "head": grid.head, "notes": list(map(in_english, table.notes(lines)))}
+    plain = standings.as_json(lines)
+    content = {"track": table.track_of(lines), **about, "standings": plain, "trials": list(results)}
     storage.write_json(folder / FILE, content)
-    storage.write_text(folder / "suite.md", table + "\n")
+    storage.write_text(folder / "suite.md", text + "\n")
     encoder_name, data_name = Path(base.model.encoder).name, Path(base.data.path).name
     subtitle = say(
         "{encoder} on {data}, {seeds} {seeds:seed|seeds}, {trials} {trials:trial|trials}.",
@@ -46,10 +50,10 @@ def write_results(
         trials=len(results),
     )
     write_page(folder, lines, grid.training, subtitle)
-    return lines, table
+    return plain, text
 
 
-def write_page(folder: Path, lines: Sequence[Line], training: str, about: str | Phrase) -> None:
+def write_page(folder: Path, lines: Sequence[Line], training: str | Phrase, about: str | Phrase) -> None:
     """Write `suite.html`, which needs no other file, `suite.png`, and for several budgets `suite_budgets.png`."""
     figures = {"suite.png": Image(draw_accuracy(lines), say("accuracy of each strategy"))}
     if len({line["budget"] for line in lines if line["strategy"] != standings.BASELINE}) > 1:
@@ -61,29 +65,29 @@ def write_page(folder: Path, lines: Sequence[Line], training: str, about: str | 
             aside.write_bytes(figure.png)
     tested = [line for line in lines if standings.is_tested(line)]
     contents = {
-        "title": standings.title(lines),
+        "title": table.title(lines),
         "about": about,
         "figures": list(figures.values()),
-        "standings": _table(lines, lambda column: column not in standings.CONTROLS_HEAD),
-        "controls": _table(lines, lambda column: column in ("strategy", "of all", *standings.CONTROLS_HEAD)),
-        "verdicts": standings.verdicts(lines),
-        "options": standings.options_of(lines),
-        "reader": standings.reader_of(lines),
+        "standings": _table(lines, lambda column: column not in table.CONTROLS_HEAD),
+        "controls": _table(lines, lambda column: column in (table.STRATEGY, table.OF_ALL, *table.CONTROLS_HEAD)),
+        "verdicts": table.verdicts(lines),
+        "options": table.options_of(lines),
+        "reader": table.reader_of(lines),
         "tested": len(tested),
         "better": _beyond_chance(tested, 1),
         "worse": _beyond_chance(tested, -1),
-        "notes": standings.notes(lines),
+        "notes": table.notes(lines),
         "steps": f"{lines[0]['steps']:,}" if lines[0]["steps"] else None,
         "training": training,
-        "buys": standings.track_of(lines) == "T0",
+        "buys": table.track_of(lines) == "T0",
     }
     storage.write_text(folder / "suite.html", render("suite.html", **contents))
 
 
-def _table(lines: Sequence[Line], is_shown: Callable[[str], bool]) -> Table:
+def _table(lines: Sequence[Line], is_shown: Callable[[Phrase], bool]) -> Table:
     """Return some columns of the table, which as a whole is wider than a page."""
-    places = [place for place, column in enumerate(standings.HEAD) if is_shown(column)]
-    rows = [standings.head(lines), *(standings.cells(line) for line in lines)]
+    places = [place for place, column in enumerate(table.HEAD) if is_shown(column)]
+    rows = [table.head(lines), *(table.cells(line) for line in lines)]
     head, *body = ([row[place] for place in places] for row in rows)
     return Table(head, body)
 
@@ -91,7 +95,7 @@ def _table(lines: Sequence[Line], is_shown: Callable[[str], bool]) -> Table:
 def _beyond_chance(tested: Sequence[Line], sign: int) -> list[str]:
     """Return the names of lines that differ from random beyond chance in one direction."""
     gains = [(line, line["against_random"]) for line in tested]
-    return [standings.name_of(line) for line, gain in gains if gain["p_holm"] < LEVEL and sign * gain["difference"] > 0]
+    return [table.name_of(line) for line, gain in gains if gain["p_holm"] < LEVEL and sign * gain["difference"] > 0]
 
 
 def draw_accuracy(lines: Sequence[Line]) -> bytes:
@@ -103,7 +107,7 @@ def draw_accuracy(lines: Sequence[Line]) -> bytes:
         axes.errorbar(mean, place, xerr=half or 0.0, color=color, fmt="o", markersize=5, capsize=3, linewidth=1.4)
         if line["strategy"] in _COLORS:
             axes.axvline(mean, color=color, linewidth=0.9, linestyle=":")
-    axes.set_yticks(range(len(shown)), [standings.name_of(line) for line in shown])
+    axes.set_yticks(range(len(shown)), [table.name_of(line) for line in shown])
     draw_grid(axes, "x")
     axes.set_xlabel("test accuracy, mean and 95 % interval over seeds")
     return png(figure)
@@ -150,7 +154,7 @@ def _mark_budgets(axes: Axes, lines: Sequence[Line]) -> None:
     axes.set_xticks(list(rows), [f"{100 * budget:g} %\n{count:,}" for budget, count in rows.items()])
     axes.xaxis.set_minor_locator(NullLocator())
     draw_grid(axes, "y")
-    axes.set_xlabel(f"{standings.count_name(lines)}, and their share of the training rows")
+    axes.set_xlabel(f"{in_english(table.count_name(lines))}, and their share of the training rows")
     axes.set_ylabel("test accuracy, mean and 95 % interval over seeds")
 
 

@@ -8,11 +8,14 @@ from tithe import metrics
 from tithe.arrays import Array, Rows
 from tithe.data import Splits
 from tithe.metrics import words
+from tithe.report.words import Phrase, say
 
 
-def described(encoder: str | None) -> str:
+def described(encoder: str | None) -> Phrase:
     """Return what reads the rows, in words: an encoder, as `model.encoder` names it, or None."""
-    return f"a logistic regression on {f'frozen {Path(encoder).name}' if encoder else 'TF-IDF of words'}"
+    if encoder:
+        return say("a logistic regression on frozen {encoder}", encoder=Path(encoder).name)
+    return say("a logistic regression on TF-IDF of words")
 
 
 class WordReader:

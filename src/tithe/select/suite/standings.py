@@ -1,4 +1,4 @@
-"""The results table of a suite: means over seeds with intervals, and paired tests against class-balanced random."""
+"""The results of a suite: means over seeds with intervals, and paired tests against class-balanced random."""
 
 from __future__ import annotations
 
@@ -7,19 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tithe.report.html import MISSING
-from tithe.select.suite.grid import CONTROLS, NOT_OF_ALL
-from tithe.select.suite.reader import described
-from tithe.select.suite.verdicts import judge
+from tithe.select.suite.grid import CONTROLS
+from tithe.select.suite.verdicts import Verdict, judge
 
 BASELINE, RIVAL = "all", "random"
-TRACKS = {"T0": "labels are bought, only those of chosen rows are read", "T1": "all labels are known"}
-CONTROLS_HEAD = ("track", "wrong labels", "helped random", "other reader", "fine-tuned", "verdict")
-HEAD = (
-    *("strategy", "track", "rows", "steps", "accuracy", "macro F1", "worst class", "of all"),
-    *("against random", "p", "p, Holm", "wrong labels", "helped random", "other reader", "fine-tuned"),
-    *("selection s", "training s", "verdict"),
-)
 Line = dict[str, Any]  # one of `compute_standings`
 Group = dict[int, dict[str, Any]]  # the trials of a strategy at a budget, by seed
 
@@ -51,7 +42,7 @@ def _correct(tests: Sequence[dict[str, Any] | None]) -> None:
         test["p_holm"] = p
 
 
-def _verdict(line: Line, lines: Sequence[Line]) -> dict[str, str] | None:
+def _verdict(line: Line, lines: Sequence[Line]) -> Verdict | None:
     """Return the words of `verdicts.judge`, and the numbers that decided; None without random rows to compare with."""
     if line["strategy"] == BASELINE or line["against_random"] is None:
         return None
@@ -62,7 +53,12 @@ def _verdict(line: Line, lines: Sequence[Line]) -> dict[str, str] | None:
     }
     reader = (line["controls"]["reader"] or {}).get("against_random")
     helped = (line["controls"]["help"] or {}).get("against_helped")
-    return judge(line["against_random"], reader, shares[line["strategy"]], shares.get(RIVAL), helped)._asdict()
+    return judge(line["against_random"], reader, shares[line["strategy"]], shares.get(RIVAL), helped)
+
+
+def as_json(lines: Sequence[Line]) -> list[Line]:
+    """Return the records as JSON values."""
+    return [{**line, "verdict": line["verdict"] and line["verdict"].as_json()} for line in lines]
 
 
 def is_tested(line: dict[str, Any]) -> bool:
@@ -167,133 +163,3 @@ def _against(scores: dict[int, float], rival: dict[int, float]) -> dict[str, flo
     if len(gains) < 2 or np.allclose(gains, gains[0]):
         return {"difference": float(gains.mean()), "p": None, "p_holm": None}
     return {"difference": float(gains.mean()), "p": float(stats.ttest_1samp(gains, 0.0).pvalue), "p_holm": None}
-
-
-def text(lines: Sequence[Line], training: str) -> str:
-    """Return the table as Markdown, readable in a terminal, and below it the verdicts with the numbers that decided.
-
-    `training` says how the trials were trained.
-    """
-    grid = [head(lines), *(cells(line) for line in lines)]
-    widths = [max(len(row[i]) for row in grid) for i in range(len(HEAD))]
-    table = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in grid]
-    rule = " | ".join("-" * width for width in widths)
-    seeds = lines[0]["seeds"]
-    note = (
-        f"{seeds} seed{'s' if seeds > 1 else ''}, {training}; mean ± 95 % interval over seeds; p of the paired t-test, "
-        "and corrected for all tests of this table by Holm's method."
-    )
-    note += f" Other reader: {reader}." if (reader := reader_of(lines)) else ""
-    note += f" Options: {own}." if (own := options_of(lines)) else ""
-    cautions = "".join(f"\n! {caution}" for caution in notes(lines))
-    decided = [f"- {sentence}" for sentence in verdicts(lines)]
-    table = [f"| {row} |" for row in [table[0], rule, *table[1:]]]
-    return "\n".join([title(lines), "", *table, "", note + cautions, *(["", *decided] if decided else [])])
-
-
-def track_of(lines: Sequence[Line]) -> str:
-    """Return the track of a table, the same for all lines; those whose rows have weights say so themselves."""
-    track: str = lines[0]["track"]
-    return track.rstrip("w")
-
-
-def title(lines: Sequence[Line]) -> str:
-    """Return the title of a table, with its track."""
-    return f"Strategies compared, track {track_of(lines)}: {TRACKS[track_of(lines)]}"
-
-
-def head(lines: Sequence[Line]) -> list[str]:
-    """Return the head of the table of some lines."""
-    return [count_name(lines) if name == "rows" else name for name in HEAD]
-
-
-def count_name(lines: Sequence[Line]) -> str:
-    """Return what the number of chosen rows counts."""
-    return "labels bought" if track_of(lines) == "T0" else "rows"
-
-
-def verdicts(lines: Sequence[Line]) -> list[str]:
-    """Return the verdict on each strategy and budget with the numbers that decided, each in one line."""
-    return [
-        f"{name_of(line)}: {line['verdict']['words']} ({line['verdict']['because']})"
-        for line in lines
-        if line["verdict"]
-    ]
-
-
-def notes(lines: Sequence[Line]) -> list[str]:
-    """Return what speaks against a comparison: unequal optimizer steps, and missing references, each in one line."""
-    steps = {line["steps"] for line in lines}
-    cautions = []
-    if len(steps) > 1:
-        taken = ", ".join(f"{name_of(line)} {line['steps']:,}" for line in lines)
-        cautions.append(
-            f"the strategies took different numbers of optimizer steps ({taken}): part of any difference is the length "
-            f"of training; repeat with --equal-steps"
-        )
-    budgets = {name: {line["budget"] for line in lines if line["strategy"] == name} for name in (BASELINE, RIVAL)}
-    if not budgets[BASELINE]:
-        cautions.append(f"no trial on all rows: what a selection loses is unknown; add the strategy {BASELINE}")
-    selected = dict.fromkeys(line["budget"] for line in lines if line["strategy"] not in (BASELINE, RIVAL))
-    if alone := [f"{100 * budget:g} %" for budget in selected if budget not in budgets[RIVAL]]:
-        cautions.append(
-            f"no random rows beside the strategies at {', '.join(alone)}: none is proven better than chance; add the "
-            f"strategy {RIVAL}"
-        )
-    return cautions
-
-
-def options_of(lines: Sequence[dict[str, Any]]) -> str:
-    """Return the options of strategies that have others than their defaults, in one line."""
-    own = {line["strategy"]: line["options"] for line in lines}
-    return "; ".join(f"{name} {key} {value}" for name, options in own.items() for key, value in options.items())
-
-
-def reader_of(lines: Sequence[Line]) -> str:
-    """Return what the other reader of a table is, in words; nothing where there is none."""
-    measured = [line["controls"]["reader"] for line in lines if line["controls"]["reader"]]
-    return described(measured[0].get("encoder")) if measured else ""
-
-
-def name_of(line: dict[str, Any]) -> str:
-    """Return the display name of a record: the strategy and its budget, if it has one."""
-    return BASELINE if line["strategy"] == BASELINE else f"{line['strategy']} {100 * line['budget']:g} %"
-
-
-def cells(line: Line) -> list[str]:
-    """Return the formatted cells of a record, one for each column of `HEAD`."""
-    against = line["against_random"] or {}
-    return [
-        name_of(line),
-        line["track"],
-        str(line["rows"]),
-        str(line["steps"] or MISSING),
-        _plus_minus(line["accuracy"]),
-        _plus_minus(line["f1"]),
-        f"{line['worst_class_accuracy']:.3f}",
-        _percent(line["share_of_all"]),
-        f"{against['difference']:+.4f}" if against else MISSING,
-        *(MISSING if (p := against.get(name)) is None else f"{p:.3f}" for name in ("p", "p_holm")),
-        *(_control_cell(line, name) for name in CONTROLS),
-        f"{line['selection_seconds']:.1f}",
-        f"{line['train_seconds']:.1f}",
-        line["verdict"]["words"] if line["verdict"] else MISSING,
-    ]
-
-
-def _control_cell(line: Line, name: str) -> str:
-    measured = line["controls"][name]
-    if not measured:
-        has_none = measured is not None or (name in NOT_OF_ALL and line["strategy"] == BASELINE)
-        return MISSING if has_none else "not run"
-    against = measured.get("against_helped" if name == "help" else "against_random")
-    return _percent(measured["share_of_all"]) + (f", {against['difference']:+.4f}" if against else "")
-
-
-def _percent(share: float | None) -> str:
-    return MISSING if share is None else f"{100 * share:.1f} %"
-
-
-def _plus_minus(value: dict[str, float | None]) -> str:
-    half = value["half_width"]
-    return f"{value['mean']:.4f}" + (f" ± {half:.4f}" if half is not None else "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tithe.report.words import Phrase, in_english, joined, say
+
 LEVEL = 0.05  # corrected p-values below it are beyond chance
 CARRIES = 0.99  # a share of the full accuracy from wrong labels: it can't come from the data
 
@@ -11,8 +13,12 @@ CARRIES = 0.99  # a share of the full accuracy from wrong labels: it can't come 
 class Verdict(NamedTuple):
     """What a line shows, and the numbers that decided."""
 
-    words: str
-    because: str
+    words: Phrase
+    because: Phrase
+
+    def as_json(self) -> dict[str, str]:
+        """Return both, for programs."""
+        return {name: in_english(phrase) for name, phrase in self._asdict().items()}
 
 
 Gain = dict[str, float | None]  # `difference`, `p`, `p_holm` of the paired test against random
@@ -35,36 +41,42 @@ def judge(
         where it was not measured.
     """
     if wrong is not None and wrong >= CARRIES and not (random_wrong is not None and random_wrong >= CARRIES):
-        random = "" if random_wrong is None else f", of random rows {100 * random_wrong:.1f} %"
-        return Verdict("carries the model, not the data", f"with wrong labels {100 * wrong:.1f} % of all{random}")
+        shares = [say("with wrong labels {share:.1f} % of all", share=100 * wrong)]
+        shares += [] if random_wrong is None else [say("of random rows {share:.1f} %", share=100 * random_wrong)]
+        return Verdict(say("carries the model, not the data"), joined(shares))
     if own["p_holm"] is None:
-        return Verdict("not tested", f"{_shown(own)}: no test of one seed, or of equal differences")
+        return _untested(_shown(own))
     if own["p_holm"] >= LEVEL:
-        return Verdict("no better than random", _shown(own))
+        return Verdict(say("no better than random"), _shown(own))
     if _difference(own) < 0:
-        return Verdict("worse than random", _shown(own))
+        return Verdict(say("worse than random"), _shown(own))
     return _of_better(own, reader, helped)
+
+
+def _untested(numbers: Phrase) -> Verdict:
+    because = say("{numbers}: no test of one seed, or of equal differences", numbers=numbers)
+    return Verdict(say("not tested"), because)
 
 
 def _of_better(own: Gain, reader: Gain | None, helped: Gain | None) -> Verdict:
     """Return the verdict on a strategy that is better than random: another reader of its rows, and the help, decide."""
-    others = "; no other reader was tried" if reader is None else f"; another reader {_shown(reader)}"
+    numbers = [_shown(own)]
+    others = say("another reader {numbers}", numbers=_shown(reader)) if reader else say("no other reader was tried")
     if reader is not None and _difference(reader) < 0 and _is_beyond_chance(reader):
-        return Verdict("carries the model, not the data", _shown(own) + others)
+        return Verdict(say("carries the model, not the data"), joined([*numbers, others], "; "))
     if helped is not None:
-        beside = f"; {_shown(helped, 'random with the same help')}"
+        numbers.append(_shown(helped, say("random with the same help")))
         if _difference(helped) > 0 and helped["p_holm"] is None:
-            return Verdict("not tested", f"{_shown(own)}{beside}: no test of one seed, or of equal differences")
+            return _untested(joined(numbers, "; "))
         if _difference(helped) <= 0 or not _is_beyond_chance(helped):
-            return Verdict("no better than random with the same help", _shown(own) + beside)
-        others = beside + others
-    return Verdict(_of_readers(reader), _shown(own) + others)
+            return Verdict(say("no better than random with the same help"), joined(numbers, "; "))
+    return Verdict(_of_readers(reader), joined([*numbers, others], "; "))
 
 
-def _of_readers(reader: Gain | None) -> str:
+def _of_readers(reader: Gain | None) -> Phrase:
     if reader is None:
-        return "better than random for its own reader"
-    return "picks informative rows" if _difference(reader) >= 0 else "better for its own reader only"
+        return say("better than random for its own reader")
+    return say("picks informative rows") if _difference(reader) >= 0 else say("better for its own reader only")
 
 
 def _is_beyond_chance(gain: Gain) -> bool:
@@ -75,6 +87,7 @@ def _difference(gain: Gain) -> float:
     return gain["difference"] or 0.0
 
 
-def _shown(gain: Gain, rival: str = "random") -> str:
+def _shown(gain: Gain, rival: str | Phrase = "random") -> Phrase:
+    against = say("{difference:+.4f} against {rival}", difference=_difference(gain), rival=rival)
     p = gain["p_holm"]
-    return f"{_difference(gain):+.4f} against {rival}" + ("" if p is None else f", p by Holm {p:.3f}")
+    return against if p is None else say("{against}, p by Holm {p:.3f}", against=against, p=p)
