@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tithe.errors import InputError
+from tithe.report.words import in_english, say
 from tithe.select.buying.advice import Prices, advise, hoped, known
 from tithe.select.buying.evidence import Evidence
 from tithe.select.buying.expect import Expectation, Interval
@@ -41,19 +42,20 @@ def test_two_digits_say_where_a_curve_gets_flat(labels: int, shown: int) -> None
 
 def test_a_flat_curve_and_none() -> None:
     assert "is flat: the gain is below 0.5 points" in advise(expectation((0, 0, 0), None), 50, None).sentence
-    assert advise(None, 50, None) == (None, "go on until there is a learning curve")
-    assert "needs 20 labels" in hoped(None) and known(None) == "no label is known yet"
+    assert advise(None, 50, None) == (None, say("go on until there is a learning curve"))
+    assert "needs 20 labels" in in_english(hoped(None)) and in_english(known(None)) == "no label is known yet"
 
 
 def test_what_is_known_and_hoped() -> None:
     evidence = Evidence(40, 3, 12.0, 0.7, 0.4, 0.91)
-    assert known(evidence) == (
+    assert in_english(known(evidence)) == (
         "40 labels of 3 classes, a median of 12 per class; accuracy 0.700 on bought rows that the model was not "
         "trained on, where always guessing the most frequent class gives 0.400; "
         "91 % of the pool is predicted as in the round before"
     )
-    assert "0.700 now and 0.720 (0.660 to 0.780) after 50 more labels" in hoped(expectation((0.02, 0.01, 0.04)))
-    assert hoped(expectation((0.02, 0.01, 0.04))).endswith("4.0 per 100 labels")
+    hope = in_english(hoped(expectation((0.02, 0.01, 0.04))))
+    assert "0.700 now and 0.720 (0.660 to 0.780) after 50 more labels" in hope
+    assert hope.endswith("4.0 per 100 labels")
 
 
 @pytest.mark.parametrize(

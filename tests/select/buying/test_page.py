@@ -11,6 +11,7 @@ from support.browser import CHROMIUM, Tab, browser
 from support.pages import HOSTILE
 from tithe.data.text.labelling import Columns, UnlabelledTexts, read_labelled
 from tithe.report.html import render
+from tithe.report.words import both, say
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
@@ -18,10 +19,13 @@ TEXTS = ["first", HOSTILE, '=1+1, "quoted"', "long " * 2000, "skipped", "not rea
 
 
 def page(file: Path) -> Path:
-    rows = [{"id": row, "text": text, "why": HOSTILE} for row, text in enumerate(TEXTS)]
+    rows = [{"id": row, "text": text, "why": both(HOSTILE)} for row, text in enumerate(TEXTS)]
     classes = [f"class {number}" for number in range(1, 13)]
     about = {"key": "f00", "columns": list(Columns()), "classes": classes, "rows": rows}
-    file.write_text(render("label.html", title="texts", about=HOSTILE, says=[HOSTILE], round=about), encoding="utf-8")
+    file.write_text(
+        render("label.html", title="texts", about=HOSTILE, says=[say("drawn at random"), HOSTILE], round=about),
+        encoding="utf-8",
+    )
     return file
 
 
@@ -40,10 +44,9 @@ def test_a_person_labels_with_keys(tmp_path: Path) -> None:
     with browser(tmp_path) as tab:
         tab.open(page(tmp_path / "label.html"))
         assert tab.js("document.querySelectorAll('article *, #classes script').length") == 0
-        assert (
-            tab.js("document.querySelector('main > details:not(.quiet) p').textContent")
-            == f"{HOSTILE[0].upper()}{HOSTILE[1:]}."
-        )
+        tab.js("document.querySelector('main > details:not(.quiet)').open = true")
+        said = [tab.js(f"document.querySelectorAll('.sentence')[{place}].innerText") for place in (0, 1)]
+        assert said == ["Drawn at random.", f"{HOSTILE}."]
         tab.press("9", "ArrowLeft", "2")  # a mistake, and its correction
         assert tab.js(shown) == HOSTILE
         tab.press("/")

@@ -25,6 +25,7 @@ from tithe.models import features
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Encodable
 from tithe.models.features import Features
+from tithe.report.words import Phrase, in_english
 from tithe.select.buying.evidence import Decision, Evidence
 from tithe.select.buying.expect import Expectation, expected
 from tithe.select.buying.reasons import Chosen, reasons
@@ -115,7 +116,7 @@ class NextRows:
     ----------
     ids
         Their positions in the pool's files, shape (K,).
-    texts, why
+    texts, reasons
         What they say, and why each was chosen.
     decision
         The strategy that chose, and why it, if it did not choose itself.
@@ -127,13 +128,18 @@ class NextRows:
 
     ids: Rows
     texts: list[str]
-    why: list[str]
+    reasons: list[Phrase]
     decision: Decision
     corpus: Corpus
     evidence: Evidence | None
     expectation: Expectation | None
     model_sha256: str | None
     encoder: Mapping[str, str]
+
+    @property
+    def why(self) -> list[str]:
+        """Why each was chosen, for programs and files."""
+        return [in_english(reason) for reason in self.reasons]
 
 
 def label_settings(strategy: str, options: Mapping[str, Any], seed: int) -> config.Select:

@@ -16,7 +16,7 @@ from tithe import plugins, storage
 from tithe.data.text.labelling import Columns
 from tithe.errors import InputError
 from tithe.report.html import render
-from tithe.report.words import say
+from tithe.report.words import Phrase, in_english, say
 from tithe.select.buying.advice import Advice, hoped, known
 from tithe.select.buying.next_rows import NextRows
 
@@ -103,7 +103,7 @@ class RoundFiles:
         """
         lines = table(found, self.columns)
         account = {"inputs": dict(inputs), **self._account(found, advice, lines)}
-        page = render("label.html", **self._page(found, account))
+        page = render("label.html", **self._page(found, advice, account))
         text = json.dumps(account, indent=2, ensure_ascii=False) + "\n"
         is_same = (self.folder / ACCOUNT).exists() and self._is_of(inputs)
         kept = set(account["files"]) if self._has(ACCOUNT, text.encode()) else {self.rows.name} if is_same else set()
@@ -147,22 +147,26 @@ class RoundFiles:
             "evidence": found.evidence and asdict(found.evidence),
             "expected": expected,
             "verdict": advice.verdict,
-            "says": [known(found.evidence), hoped(expectation), advice.sentence],
+            "says": list(map(in_english, _says(found, advice))),
         }
 
-    def _page(self, found: NextRows, account: Mapping[str, Any]) -> dict[str, Any]:
-        texts = zip(found.ids.tolist(), found.texts, found.why, strict=True)
+    def _page(self, found: NextRows, advice: Advice, account: Mapping[str, Any]) -> dict[str, Any]:
+        texts = zip(found.ids.tolist(), found.texts, found.reasons, strict=True)
         return {
             "title": say("{rows} {rows:text|texts} to label", rows=account["rows"]),
             "about": say("Your labels are kept in this browser. Download them when you are done."),
-            "says": account["says"],
+            "says": _says(found, advice),
             "round": {
                 "key": account["rows_sha256"][:16],
                 "columns": list(self.columns),
                 "classes": list(dict.fromkeys([*self.classes, *found.corpus.rows_per_class])),
-                "rows": [{"id": row, "text": text, "why": why} for row, text, why in texts],
+                "rows": [{"id": row, "text": text, "why": why.both} for row, text, why in texts],
             },
         }
+
+
+def _says(found: NextRows, advice: Advice) -> list[Phrase]:
+    return [known(found.evidence), hoped(found.expectation), advice.says]
 
 
 def table(found: NextRows, columns: Columns) -> list[dict[str, Any]]:
