@@ -19,7 +19,7 @@ TEXTS = ["first", HOSTILE, '=1+1, "quoted"', "long " * 2000, "skipped", "not rea
 
 
 def page(file: Path) -> Path:
-    rows = [{"id": row, "text": text, "why": both(HOSTILE)} for row, text in enumerate(TEXTS)]
+    rows = [{"id": row, "text": text, "why": both(f"{HOSTILE} {{row}}")} for row, text in enumerate(TEXTS)]
     classes = [f"class {number}" for number in range(1, 13)]
     about = {"key": "f00", "columns": list(Columns()), "classes": classes, "rows": rows}
     file.write_text(
@@ -47,6 +47,7 @@ def test_a_person_labels_with_keys(tmp_path: Path) -> None:
         tab.js("document.querySelector('main > details:not(.quiet)').open = true")
         said = [tab.js(f"document.querySelectorAll('.sentence')[{place}].innerText") for place in (0, 1)]
         assert said == ["Drawn at random.", f"{HOSTILE}."]
+        assert tab.js("document.getElementById('why').textContent") == f"{HOSTILE} {{row}}"
         tab.press("9", "ArrowLeft", "2")  # a mistake, and its correction
         assert tab.js(shown) == HOSTILE
         tab.press("/")

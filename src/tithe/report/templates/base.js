@@ -41,10 +41,11 @@ const tithe = (() => {
     return ones >= 2 && ones <= 4 && !(tens >= 12 && tens <= 14) ? forms[1] : forms[2];
   }
 
-  // Fill the places of a sentence, {"en": "{n} {n:row|rows}", "ru": …}, in the language that is shown.
-  function say(sentence, values = {}) {
+  // Fill the places of a sentence, {"en": "{n} {n:row|rows}", "ru": …}, in the language that is shown. Without values
+  // it is text already: braces in it are those of a name.
+  function say(sentence, values) {
     const text = typeof sentence === "string" ? sentence : sentence[root.lang];
-    return text.replace(/\{(\w+)(?::([^}]*))?\}/g, (place, name, forms) =>
+    return !values ? text : text.replace(/\{(\w+)(?::([^}]*))?\}/g, (place, name, forms) =>
       forms ? plural(values[name], forms.split("|")) : String(values[name]));
   }
 

@@ -58,7 +58,7 @@ function show() {
   const total = round.rows.length;
   $("text").textContent = row.text;
   $("text").scrollTop = 0;
-  $("why").textContent = row.why[document.documentElement.lang];
+  $("why").textContent = tithe.say(row.why);
   $("progress").value = (count + skipped) / total;
   const place = state.at in state.skipped ? WORDS.skipped : WORDS.place;
   $("place").textContent = tithe.say(place, { at: state.at + 1, total });
