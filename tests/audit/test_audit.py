@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.browser import CHROMIUM, browser
-from support.pages import HOSTILE, Page
+from support.pages import HOSTILE, Page, english_in
 from support.texts import make_texts, write_rows
 from tithe import audit, data, storage
 from tithe.config import Data
@@ -76,7 +76,9 @@ def test_known_faults_are_found(case: Case) -> None:
     assert (points[-1]["rows"], points[-1]["accuracy"]) == (
         *(found["baseline"]["trained_on"], readers["encoder"]["accuracy"]),
     )
-    page = Page(files["page"].read_text(encoding="utf-8"))
+    html = files["page"].read_text(encoding="utf-8")
+    page = Page(html)
+    assert english_in(html) == []
     assert "2 rows have a text that another row labels differently" in page.text
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.pages import HOSTILE, Page
+from support.pages import HOSTILE, Page, english_in
 from support.texts import make_texts, write_rows
 from tithe import config, pipeline, storage
 from tithe.report import run_page
@@ -31,7 +31,9 @@ def trained(settings: Callable[..., dict[str, object]], tmp_path: Path) -> Calla
 
 
 def read(home: Path) -> Page:
-    return Page((home / "report.html").read_text(encoding="utf-8"))
+    html = (home / "report.html").read_text(encoding="utf-8")
+    assert english_in(html) == []
+    return Page(html)
 
 
 def cut_of(tokens: dict[str, dict[str, int]]) -> str:

@@ -59,6 +59,8 @@ def test_a_run_says_what_auto_decided_for_and_why(
     assert set(first["evidence"]["accuracies"]) == {
         *("random", "random after filter noise", "gradient_match", "omp", "sensitivity")
     }
+    candidates = [tuple(each.values()) for each in first["evidence"]["candidates"]]
+    assert candidates[:2] == [("random", []), ("random", ["noise"])] and len(candidates) == 5
     assert first["strategy"] == result.decided.strategy and "held-out rows of the pool" in first["reason"]
     assert summary(result)["strategy"] == "auto" and result.decided.strategy in first["evidence"]["losses"]
     assert result.seconds["choice"] > 1000, "the comparison is part of what the choice costs"

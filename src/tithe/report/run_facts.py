@@ -15,6 +15,17 @@ Json = Mapping[str, Any]  # what a file of the run directory holds
 
 PARTS = {"train": say("training"), "val": say("validation"), "test": say("test")}
 OF_PART = {"validation": say("validation rows"), "test": say("test rows")}
+# By what the proof says of its holding: None where nothing was frozen.
+FREEZE = {
+    None: say("not frozen: the encoder was trained"),
+    True: say("frozen: no frozen tensor changed"),
+    False: say("broken: frozen tensors changed"),
+}
+_ENDS = {
+    "finished": say("ran to the end"),
+    "stopped early": say("stopped early"),
+    "diverged": say("diverged"),
+}
 _DROPPED = {
     "duplicate": say("duplicate"),
     "conflicting_label": say("the same with another label"),
@@ -128,7 +139,9 @@ def _trials(trials: Sequence[Json]) -> Table:
     rows: list[list[Value | Cell]] = []
     for trial, values in zip(ordered, tried, strict=True):
         settings = [_setting(values.get(name)) for name in names]
-        rows.append([trial["number"], trial.get("val_loss"), trial.get("val_accuracy"), *settings, trial["state"]])
+        rows.append(
+            [trial["number"], trial.get("val_loss"), trial.get("val_accuracy"), *settings, _ENDS[trial["state"]]]
+        )
     return Table((say("trial"), "loss", "accuracy", *names, say("end")), rows)
 
 
@@ -174,7 +187,7 @@ def proof(result: Json, environment: Json) -> Iterator[Fact]:
     if "authenticity" not in part:
         yield say("temperature of the probabilities"), part.get("temperature", say("none: no validation rows"))
     if "freeze" in result:
-        yield say("encoder"), result["freeze"]["verdict"]
+        yield say("encoder"), FREEZE[result["freeze"]["holds"]]
     yield say("command"), " ".join(environment["command"])
     machine = "{}, {} cores, Python {}".format(*(environment[key] for key in ("platform", "cpu_count", "python")))
     yield say("machine"), machine

@@ -9,7 +9,7 @@ from typing import Any
 
 from tithe import storage
 from tithe.metrics.authenticity import MACRO
-from tithe.report import classification_figures, learning, mistakes, run_facts
+from tithe.report import classification_figures, learning, mistakes, run_facts, selection
 from tithe.report.html import MISSING, Image, Table, read_image, render
 from tithe.report.words import Phrase, joined, say
 from tithe.storage import run_files
@@ -102,7 +102,7 @@ def _contents(home: Path, history: Sequence[Json]) -> dict[str, object]:
         "authenticity": _authenticity(home / part, scores.get("authenticity")),
         "data": [*run_facts.row_counts(data), *run_facts.properties(data)],
         "class_sizes": run_facts.class_sizes(data["classes"]),
-        "selection": _selection(home),
+        "selection": selection.shown(home),
         "search": run_facts.search(storage.read_json(tuning)) if tuning.exists() else None,
         "cost": list(run_facts.cost(result, details["memory"])),
         "run": list(run_facts.proof(result, storage.read_json(home / run_files.ENVIRONMENT))),
@@ -123,7 +123,7 @@ def _about(config: Json, data: Json, best: Json) -> Phrase:
     return joined([rows, say("Best epoch {epoch} by validation {by}.", epoch=best["epoch"], by=best["by"])], " ")
 
 
-def _headline(result: Json, part: str, details: Json) -> Iterator[tuple[str, Phrase | str]]:
+def _headline(result: Json, part: str, details: Json) -> Iterator[tuple[Phrase | str, Phrase | str]]:
     """Yield the numbers that head the page, each with what it is."""
     scores, training = result[part], result["training"]
     low, high = scores["interval_95"]["accuracy"]
@@ -141,7 +141,7 @@ def _headline(result: Json, part: str, details: Json) -> Iterator[tuple[str, Phr
     yield MISSING if scores["auc_roc"] is None else f"{scores['auc_roc']:.3f}", "AUC-ROC"
     epochs = run_facts.epochs(training["epochs"])
     yield (
-        f"{training['seconds']:.0f} s",
+        say("{seconds} s", seconds=f"{training['seconds']:.0f}"),
         say("training, {epochs} on {device}", epochs=epochs, device=training["device"]),
     )
 
@@ -160,7 +160,10 @@ def _notes(result: Json, data: Json, details: Json) -> Iterator[tuple[str, Phras
         )
     if "freeze" in result:
         freeze = result["freeze"]
-        yield ("fine" if freeze["holds"] else "grave"), say("Encoder: {verdict}.", verdict=freeze["verdict"])
+        yield (
+            ("fine" if freeze["holds"] else "grave"),
+            say("Encoder: {verdict}.", verdict=run_facts.FREEZE[freeze["holds"]]),
+        )
     if baseline := details.get("baseline"):
         yield from _against(baseline, scores)
     near = splits.get("near_copies_in_train", {}).get(short, 0)
@@ -242,19 +245,3 @@ def _generators(lines: Sequence[Json]) -> Table:
         for line in lines
     ]
     return Table((say("generator"), say("fakes"), *_GENERATOR.values()), rows)
-
-
-def _selection(home: Path) -> dict[str, object] | None:
-    if not (home / run_files.SELECTION_SUMMARY).exists():
-        return None
-    summary = storage.read_json(home / run_files.SELECTION_SUMMARY)
-    sentence = say(
-        "{strategy} chose {rows} of {pool} rows, which took {seconds:.1f} s.",
-        seconds=sum(summary["seconds"].values()),
-        **{key: summary[key] for key in ("strategy", "rows", "pool")},
-    )
-    return {
-        "sentence": sentence,
-        "map": read_image(home / run_files.SELECTION_MAP, say("the selected rows among all")),
-        "points": mistakes.points(storage.read_json(home / run_files.SELECTION_POINTS)),
-    }

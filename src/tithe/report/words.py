@@ -77,7 +77,7 @@ def both(text: str | Phrase) -> dict[str, str]:
 
 
 def in_english(text: str | Phrase) -> str:
-    """Return a text as programs and terminals have it, whatever TITHE_LANG says."""
+    """Return a text in English, as programs read it, whatever TITHE_LANG says."""
     return text.text("en") if isinstance(text, Phrase) else text
 
 

@@ -114,7 +114,8 @@ def decided(setup: Setup, settings: config.Select) -> Decided:
     names = [candidate.name for candidate in evidence.candidates]
     worth = {key: dict(zip(names, getattr(evidence, key), strict=True)) for key in ("accuracies", "losses")}
     logger.info("%s leaves the choice to %s: %s", settings.strategy, decision.strategy, decision.reason)
-    why = {"evidence": {"held_out": evidence.held_out, **worth}, "reason": decision.reason}
+    named = [{"strategy": each.strategy, "filter": list(each.filter)} for each in evidence.candidates]
+    why = {"evidence": {"held_out": evidence.held_out, "candidates": named, **worth}, "reason": decision.reason}
     chosen = _with_candidate(settings, Candidate(decision.strategy, decision.filter))
     chosen = chosen.model_copy(update={"options": dict(decision.options)})
     return Decided(chosen, why, cost, time.monotonic() - started)
