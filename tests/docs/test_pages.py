@@ -141,13 +141,47 @@ def test_a_config_with_a_wrong_key_is_found() -> None:
         config.parse({"data": {"path": "rows.parquet"}, "train": {"epoch": 1}}, (), source="page")
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.endswith(".ru.md") and page.startswith("docs/")])
-def test_both_languages_show_the_same_commands(page: str) -> None:
-    def verbs(name: str) -> list[str]:
-        return [words[0] for words, whole in commands(name) if whole]
+# Russian pages of docs/ that have an English one beside them.
+IN_BOTH = [page for page in PAGES if re.fullmatch(r"docs/.*\.ru\.md", page) and page.replace(".ru.md", ".md") in PAGES]
 
+
+def shown_code(page: str) -> list[str]:
+    """Return the lines of code of a page, less comments and what a reader puts in place: quoted texts, `<names>`."""
+    blocks = [code for code in docs.script("make_site").code(docs.text(page)) if not re.fullmatch(r"`[^`\n]+`", code)]
+    lines = [re.sub(r"(^|\s+)# .*$", "", line) for code in blocks for line in code.splitlines()]
+    return [" ".join(re.sub(r"'[^']*'|\"[^\"]*\"|<[^>]*>", "…", line).split()) for line in lines if line.strip()]
+
+
+def numbers(page: str) -> list[float]:
+    """Return the numbers in the sentences and tables of a page, sorted.
+
+    English writes 4,000 and .5, Russian 4 000 and 0,5.
+    """
+    text = docs.script("make_site").without_code(docs.text(page))
+    if page.endswith(".ru.md"):
+        text = re.sub(r"(?<=\d)\s(?=\d{3}\b)", "", text)
+        text = re.sub(r"(?<=\d),(?=\d)", ".", text)
+    else:
+        text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
+        text = re.sub(r"(?<![\w.])\.(?=\d)", "0.", text)
+    return sorted(float(number) for number in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?!\w)", text))
+
+
+@pytest.mark.parametrize("page", IN_BOTH)
+def test_both_languages_show_the_same_code(page: str) -> None:
+    assert shown_code(page) == shown_code(page.replace(".ru.md", ".md"))
+
+
+@pytest.mark.parametrize("page", IN_BOTH)
+def test_both_languages_say_the_same_numbers(page: str) -> None:
+    assert numbers(page) == numbers(page.replace(".ru.md", ".md"))
+
+
+@pytest.mark.parametrize("page", IN_BOTH)
+def test_pages_in_two_languages_lead_to_each_other(page: str) -> None:
     english = page.replace(".ru.md", ".md")
-    assert not (ROOT / english).exists() or verbs(page) == verbs(english)
+    assert docs.script("make_site").resolve(page, linked(page)[0]) == english
+    assert page in [docs.script("make_site").resolve(english, target) for target in linked(english)[:2]]
 
 
 def test_the_numbers_of_the_strategies_are_in_the_results_that_they_link_to() -> None:
