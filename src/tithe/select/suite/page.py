@@ -87,7 +87,7 @@ def write_page(folder: Path, lines: Sequence[Line], training: str | Phrase, abou
 def _table(lines: Sequence[Line], is_shown: Callable[[Phrase], bool]) -> Table:
     """Return some columns of the table, which as a whole is wider than a page."""
     places = [place for place, column in enumerate(table.HEAD) if is_shown(column)]
-    rows = [table.head(lines), *(table.cells(line) for line in lines)]
+    rows: list[Sequence[str | Phrase]] = [table.head(lines), *map(table.cells, lines)]
     head, *body = ([row[place] for place in places] for row in rows)
     return Table(head, body)
 

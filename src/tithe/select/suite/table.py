@@ -28,7 +28,8 @@ def text(lines: Sequence[Line], training: str | Phrase) -> str:
 
     `training` says how the trials were trained.
     """
-    grid = [[in_english(cell) for cell in row] for row in (head(lines), *map(cells, lines))]
+    rows: list[Sequence[str | Phrase]] = [head(lines), *map(cells, lines)]
+    grid = [[in_english(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in grid) for i in range(len(HEAD))]
     table = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in grid]
     rule = " | ".join("-" * width for width in widths)
