@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from support.boards import add, copied, step
 from support.browser import CHROMIUM, Tab, browser
 from support.comparisons import edit
+from support.serving import listening
 from tithe import storage
 from tithe.board import app
 from tithe.board.shelf import Shelf
-from tithe.web import server
 from tithe.web.address import Address
 
 HOSTILE = "<img src=x onerror=run()>'\"&\u202e"
-
-
-@contextlib.contextmanager
-def listening(folder: Path) -> Iterator[str]:
-    """Serve a folder in a thread and yield the URL."""
-    shelf = Shelf(folder)
-    with server.bound(Address(port=0)) as listener:
-        running = uvicorn.Server(
-            uvicorn.Config(app.create(shelf, Address()), log_config=None, lifespan="on", ws="none")
-        )
-        thread = threading.Thread(target=running.run, args=([listener],))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        finally:
-            shelf.stop()
-            running.should_exit = True
-            thread.join(20)
 
 
 @pytest.fixture
@@ -84,7 +62,9 @@ def check(tab: Tab, name: str) -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 def test_a_person_looks_at_runs(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "browser").mkdir()
-    with listening(folder) as url, browser(tmp_path / "browser") as tab, storage.locked(folder / "live"):
+    shelf = Shelf(folder)
+    served = listening(app.create(shelf, Address()), shelf.stop)
+    with served as url, browser(tmp_path / "browser") as tab, storage.locked(folder / "live"):
         tab.visit(url)
         tab.js("window.ran = 0; window.run = () => { window.ran += 1; }")
         tab.until("document.querySelectorAll('#table tbody tr').length === 14")

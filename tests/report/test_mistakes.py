@@ -58,12 +58,6 @@ def test_a_text_is_cut_at_its_words() -> None:
     assert pieces == [("", None), ("no", -0.25), (", ", None), ("good", 1.0), ("", None)]
 
 
-def test_scripts_get_no_text_that_reorders_a_line() -> None:
-    shown = mistakes.for_script([example(0, 1, words=[])], ["\u2066x"])
-    assert shown["names"] == [r"\u2066x"] and shown["examples"][0]["text"] == r"a\u202eb"
-    assert "words" not in shown["examples"][0]
-
-
 KINDS = [
     ("length", [3, 9], "3 to 9 tokens"),
     ("script", "cyrillic", "Cyrillic letters"),

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from support.browser import CHROMIUM, browser
 from support.pages import HOSTILE
-from support.serving import Client, with_server
+from support.serving import Client, listening, with_server
 from tithe.predict import Explanation
 from tithe.predict.occlusion import Word
 from tithe.serve import app
 from tithe.serve.limits import Limits
-from tithe.serve.predictor import Checkpoint, Predictor
-from tithe.web import server
+from tithe.serve.predictor import Checkpoint
 from tithe.web.address import Address
 
 TEXT = f"a {HOSTILE} \U0001f3c6 goal of the team"
@@ -44,21 +39,6 @@ class Explaining:
         return Explanation(text, prediction._replace(abstained=True), words)
 
 
-@contextlib.contextmanager
-def listening(predictor: Predictor) -> Iterator[str]:
-    """Serve in a thread and yield the URL."""
-    with server.bound(Address(port=0)) as listener:
-        made = app.create(predictor, Address(token="s3cret"), Limits(characters=60))
-        running = uvicorn.Server(uvicorn.Config(made, log_config=None, lifespan="on", ws="none"))
-        thread = threading.Thread(target=running.run, args=([listener],))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        finally:
-            running.should_exit = True
-            thread.join(20)
-
-
 def test_the_page_loads_nothing_from_elsewhere(checkpoint: Checkpoint) -> None:
     reply = with_server(checkpoint, lambda client: client.send("GET", "/"))
     policy, page = reply.headers["content-security-policy"], reply.body.decode()
@@ -77,7 +57,8 @@ def test_a_person_tries_it(checkpoint: Checkpoint, tmp_path: Path) -> None:
     def shown(id_: str) -> str:
         return str(tab.js(f"document.getElementById('{id_}').textContent"))
 
-    with listening(Explaining(checkpoint)) as url, browser(tmp_path) as tab:
+    made = app.create(Explaining(checkpoint), Address(token="s3cret"), Limits(characters=60))
+    with listening(made) as url, browser(tmp_path) as tab:
         tab.visit(url)
         assert tab.js("document.activeElement.id") == "text" and shown("curl").startswith(f"curl {url}predict -H")
         tab.type(TEXT)

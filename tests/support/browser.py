@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -38,16 +39,33 @@ class Tab:
         self._send("Page.navigate", url=url)
         self.until(f"document.readyState === 'complete' && location.href === {json.dumps(url)}")
 
+    def first_run(self, script: str) -> None:
+        """Run a script in every page from now on, before any of its own."""
+        self._send("Page.enable")
+        self._send("Page.addScriptToEvaluateOnNewDocument", source=script)
+
+    def accessibility(self) -> list[dict[str, Any]]:
+        """Return the nodes of the page as those see them who do not see: roles, names and levels."""
+        nodes: list[dict[str, Any]] = self._send("Accessibility.getFullAXTree")["nodes"]
+        return nodes
+
     def js(self, expression: str) -> Any:
         """Return the value of an expression on the page."""
-        result = self._send("Runtime.evaluate", expression=expression, returnByValue=True)
+        return self._evaluate(expression)
+
+    def _evaluate(self, expression: str, **how: float) -> Any:
+        result = self._send("Runtime.evaluate", expression=expression, returnByValue=True, **how)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
     def until(self, expression: str) -> None:
-        deadline = time.monotonic() + 30
-        while not self.js(expression):
-            assert time.monotonic() < deadline, f"not within 30 s: {expression}"
+        deadline = time.monotonic() + 60
+        while True:
+            # What is asked while a page gives way to another one may never be answered: it is asked again.
+            with contextlib.suppress(TimeoutError):
+                if self._evaluate(expression, within=5.0):
+                    return
+            assert time.monotonic() < deadline, f"not within 60 s: {expression}"
             time.sleep(0.02)
 
     def press(self, *keys: str) -> None:
@@ -94,8 +112,10 @@ def browser(downloads: Path) -> Iterator[Tab]:
         os.close(write_there)
         buffer = bytearray()
 
-        def receive() -> dict[str, Any]:
+        def receive(deadline: float) -> dict[str, Any]:
             while b"\0" not in buffer:
+                if not select.select([answers], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                    raise TimeoutError("the browser does not answer")
                 more = answers.raw.read(1 << 16)  # type: ignore[attr-defined]
                 assert more, "the browser has ended"
                 buffer.extend(more)
@@ -106,11 +126,11 @@ def browser(downloads: Path) -> Iterator[Tab]:
 
         numbers = iter(range(1, 1 << 30))
 
-        def call(method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
-            number = next(numbers)
+        def call(method: str, session: str | None = None, within: float = 120.0, **params: Any) -> dict[str, Any]:
+            number, deadline = next(numbers), time.monotonic() + within
             to = {"sessionId": session} if session else {}
             orders.write(json.dumps({"id": number, "method": method, "params": params, **to}).encode() + b"\0")
-            while (answer := receive()).get("id") != number:
+            while (answer := receive(deadline)).get("id") != number:
                 pass  # events
             assert "error" not in answer, answer
             result: dict[str, Any] = answer["result"]

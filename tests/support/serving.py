@@ -7,14 +7,16 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import torch
+import uvicorn
+from starlette.types import ASGIApp
 
 from support.text_tasks import opened
 from tithe.data import LabelMap
@@ -23,6 +25,7 @@ from tithe.serve import app
 from tithe.serve.limits import Limits
 from tithe.serve.predictor import Checkpoint, Encoded, Predictor
 from tithe.train import devices
+from tithe.web import server
 from tithe.web.address import Address
 
 JSON = {"host": "localhost:8000", "content-type": "application/json"}
@@ -147,6 +150,21 @@ def with_server(
             return await talk(client)
 
     return asyncio.run(whole())
+
+
+@contextmanager
+def listening(application: ASGIApp, stop: Callable[[], object] = lambda: None) -> Iterator[str]:
+    """Serve an application in a thread and yield the URL; `stop` ends what would keep the server from ending."""
+    with server.bound(Address(port=0)) as listener:
+        running = uvicorn.Server(uvicorn.Config(application, log_config=None, lifespan="on", ws="none"))
+        thread = threading.Thread(target=running.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            stop()
+            running.should_exit = True
+            thread.join(20)
 
 
 def free_port() -> int:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tithe import console
 from tithe.arrays import Array
 from tithe.report.classification_figures import NUMBERED_CLASSES
 from tithe.report.html import Cell, Table, Value
@@ -87,19 +86,9 @@ def classes(scores: Json) -> Table:
 
 
 def for_script(examples: Sequence[Json], names: Sequence[str]) -> dict[str, Any]:
-    """Return what the page's script shows: classes and rows, with nothing in their texts that reorders a line."""
-    return {
-        "names": [console.lines(name) for name in names],
-        "examples": [
-            {**{key: value for key, value in row.items() if key != "words"}, "text": console.lines(row["text"])}
-            for row in examples
-        ],
-    }
-
-
-def points(rows: Sequence[Json]) -> list[dict[str, Any]]:
-    """Return the points of a selection map for the page's script."""
-    return [{**row, "text": console.lines(row["text"])} for row in rows]
+    """Return what the page's script shows: classes and rows, without what only the page itself shows."""
+    rows = [{key: value for key, value in row.items() if key != "words"} for row in examples]
+    return {"names": list(names), "examples": rows}
 
 
 def worst(details: Json, names: Sequence[str]) -> list[dict[str, Any]]:

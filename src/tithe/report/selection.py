@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from tithe import storage
-from tithe.report import mistakes
 from tithe.report.html import Table, read_image
 from tithe.report.words import Phrase, say
 from tithe.storage import run_files
@@ -29,7 +28,7 @@ def shown(home: Path) -> dict[str, object] | None:
         "sentence": sentence,
         **_reasons(summary),
         "map": read_image(home / run_files.SELECTION_MAP, say("the selected rows among all")),
-        "points": mistakes.points(storage.read_json(home / run_files.SELECTION_POINTS)),
+        "points": storage.read_json(home / run_files.SELECTION_POINTS),
     }
 
 

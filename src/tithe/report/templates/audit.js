@@ -50,7 +50,7 @@ function show() {
   $("text").replaceChildren(...item().texts.map((text) => tithe.element("p", { dir: "auto" }, text)));
   $("text").scrollTop = 0;
   const values = { labels: item().labels.join(", "), share: percent(item().self_confidence || 0) };
-  $("given").textContent = tithe.say(SAY[item().kind], values);
+  tithe.fill($("given"), tithe.say(SAY[item().kind], values));
   $("progress").value = count / total;
   $("place").textContent = tithe.say(SAY.place, { place: state.at + 1, total });
   $("done").textContent = tithe.say(SAY.done, { count, total });
@@ -80,7 +80,8 @@ function showList() {
     const decision = state.decisions[place];
     const mark = tithe.element("span", {}, decision ? "✓" : "");
     const button = tithe.element("button", { type: "button", "aria-current": place === state.at }, mark,
-      tithe.element("span", {}, `${each.labels.join(", ")} → ${outcome(each, decision)}`));
+      tithe.element("span", {}, `${each.labels.join(", ")} → ${outcome(each, decision)}`,
+        tithe.element("small", { dir: "auto" }, beginning(each.texts[0]))));
     button.addEventListener("click", () => go(place));
     return tithe.element("li", {}, button);
   });
@@ -88,6 +89,8 @@ function showList() {
   const current = buttons[state.at], list = $("list");
   list.scrollTop += current.getBoundingClientRect().top - list.getBoundingClientRect().top - list.clientHeight / 3;
 }
+
+const beginning = (text) => Array.from(text.slice(0, 400).replace(/\s+/g, " ").trim()).slice(0, 90).join("");
 
 function outcome(each, decision) {
   if (!decision) return each.kind === "suspect" ? `${each.suggested[0].label}?` : "?";

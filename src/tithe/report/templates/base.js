@@ -49,11 +49,24 @@ const tithe = (() => {
       forms ? plural(values[name], forms.split("|")) : String(values[name]));
   }
 
+  // Text as it is shown: control characters and those that reorder a line are escapes, as `console.lines` writes them.
+  function visible(text) {
+    return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]/gu, sign => {
+      const code = sign.codePointAt(0).toString(16);
+      return code.length < 3 ? `\\x${code.padStart(2, "0")}` : `\\u${code}`;
+    });
+  }
+
+  const shown = value => typeof value === "string" ? visible(value) : value;
+
+  // Put elements or text into an element, in place of what it holds.
+  const fill = (host, ...children) => host.replaceChildren(...children.map(shown));
+
   // A new element; children are elements or text, which is never markup.
   function element(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.append(...children);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, shown(value));
+    made.append(...children.map(shown));
     return made;
   }
 
@@ -68,5 +81,5 @@ const tithe = (() => {
       speak(other);
     });
   });
-  return { say, element, data };
+  return { say, element, fill, visible, data };
 })();

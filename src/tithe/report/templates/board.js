@@ -176,11 +176,11 @@ function cell(row, column) {
   if (column.key === "name") return nameCell(row);
   if (column.key === "state") {
     const state = element("td", {}, element("span", { class: "state " + row.state }, word(row.state)));
-    state.title = say(row.problem);
+    state.title = tithe.visible(say(row.problem));
     return state;
   }
   const text = column.text(row), made = element("td", {}, shortened(text));
-  if (text.length > LONGEST) made.title = text;
+  if (text.length > LONGEST) made.title = tithe.visible(text);
   if (column.isNumber || typeof column.value(row) === "number") made.classList.add("number");
   if (text === "–" || (column.isSetting && !(column.key in row.settings))) made.classList.add("off");
   return made;

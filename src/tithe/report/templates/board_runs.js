@@ -22,7 +22,7 @@ function choose(id, isChosen) {
 }
 
 function fail(text) {
-  at("message").textContent = text;
+  tithe.fill(at("message"), text);
   at("message").hidden = false;
 }
 
@@ -234,7 +234,7 @@ function drawMap(host, { x, y, chosen, label, text }) {
 
   function read(number) {
     at_ = number;
-    output.replaceChildren(element("b", {}, label[number]), ` · ${word(chosen[number] ? "chosen" : "others")}\n`, text[number]);
+    tithe.fill(output, element("b", {}, label[number]), ` · ${word(chosen[number] ? "chosen" : "others")}\n`, text[number]);
     paintMap();
   }
 

@@ -1,5 +1,5 @@
 "use strict";
-const round = JSON.parse(document.getElementById("round").textContent);
+const round = tithe.data("round");
 const STORE = "tithe-label-" + round.key;
 const WORDS = tithe.data("words");
 
@@ -56,9 +56,9 @@ function show() {
   const count = Object.keys(state.labels).length;
   const skipped = Object.keys(state.skipped).length;
   const total = round.rows.length;
-  $("text").textContent = row.text;
+  tithe.fill($("text"), row.text);
   $("text").scrollTop = 0;
-  $("why").textContent = tithe.say(row.why);
+  tithe.fill($("why"), tithe.say(row.why));
   $("progress").value = (count + skipped) / total;
   const place = state.at in state.skipped ? WORDS.skipped : WORDS.place;
   $("place").textContent = tithe.say(place, { at: state.at + 1, total });
@@ -73,20 +73,15 @@ function showClasses() {
   const tally = {};
   for (const name of Object.values(state.labels)) tally[name] = (tally[name] || 0) + 1;
   const buttons = allClasses().map((name, number) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.setAttribute("aria-pressed", String(state.labels[state.at] === name));
-    if (number < KEYS.length) button.append(element("kbd", KEYS[number]));
-    button.append(element("span", name), element("small", Object.hasOwn(tally, name) ? tally[name] : ""));
+    const key = number < KEYS.length ? [tithe.element("kbd", {}, KEYS[number])] : [];
+    const count = tithe.element("small", {}, Object.hasOwn(tally, name) ? tally[name] : "");
+    const button = tithe.element("button", { type: "button", "aria-pressed": state.labels[state.at] === name }, ...key,
+      tithe.element("span", {}, name), count);
     button.addEventListener("click", () => label(name));
     return button;
   });
   $("classes").replaceChildren(...buttons);
-  $("names").replaceChildren(...allClasses().map((name) => Object.assign(element("option", ""), { value: name })));
-}
-
-function element(tag, text) {
-  return Object.assign(document.createElement(tag), { textContent: text });
+  $("names").replaceChildren(...allClasses().map((name) => Object.assign(tithe.element("option"), { value: name })));
 }
 
 document.addEventListener("keydown", (event) => {

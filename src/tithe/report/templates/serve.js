@@ -4,24 +4,19 @@ const SAYINGS = tithe.data("sayings");
 const SHOWN = 12, STRONGEST = 8;
 let running = null;
 
-function element(tag, text, look) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  if (look) made.className = look;
-  return made;
-}
+const element = (tag, text, look) => tithe.element(tag, look ? { class: look } : {}, text);
 
 function percent(share) {
   return (100 * share).toFixed(1) + " %";
 }
 
 function show(answer, text) {
-  at("label").textContent = answer.abstained ? tithe.say(SAYINGS.none) : String(answer.label);
+  tithe.fill(at("label"), answer.abstained ? tithe.say(SAYINGS.none) : String(answer.label));
   at("probability").textContent = percent(answer.probability);
   const notes = [];
   if (answer.abstained) notes.push(tithe.say(SAYINGS.unsure, { label: answer.label }));
   if (answer.truncated) notes.push(tithe.say(SAYINGS.cut));
-  at("note").textContent = notes.join(" ");
+  tithe.fill(at("note"), notes.join(" "));
   at("note").hidden = !notes.length;
   const ranked = Object.entries(answer.probabilities).sort((one, other) => other[1] - one[1]);
   at("classes").replaceChildren(...ranked.slice(0, SHOWN).map(([name, share]) => {
@@ -50,8 +45,8 @@ function explain(answer, text) {
     end = word.end;
   }
   pieces.push(characters.slice(end).join(""));
-  at("words").replaceChildren(...pieces);
-  at("of").textContent = answer.label;
+  tithe.fill(at("words"), ...pieces);
+  tithe.fill(at("of"), String(answer.label));
   const strongest = [...answer.words].sort((one, other) => Math.abs(other.weight) - Math.abs(one.weight));
   at("strongest").replaceChildren(...strongest.slice(0, STRONGEST).map(word => {
     const item = element("li", word.word + " ");
@@ -65,7 +60,7 @@ function signed(weight) {
 }
 
 function fail(message) {
-  at("error").textContent = message;
+  tithe.fill(at("error"), message);
   at("error").hidden = false;
   at("result").hidden = true;
 }
