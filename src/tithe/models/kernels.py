@@ -110,9 +110,12 @@ def use_fast_kernels(model: nn.Module, attention: bool) -> None:
 
 
 def attention_of(encoder: nn.Module) -> str:
-    """Return the attention that an encoder uses, as `model.attention` names it; `auto` if it has no such name."""
+    """Return the attention that an encoder uses, as `model.attention` names it; `auto` if it has no such name.
+
+    That of this module is `auto`: only so asked for is it used, and another one would draw other random numbers.
+    """
     used = getattr(getattr(encoder, "config", None), "_attn_implementation", None)
-    return {NAME: "sdpa", "sdpa": "sdpa", "eager": "eager"}.get(str(used), "auto")
+    return str(used) if used in ("sdpa", "eager") else "auto"
 
 
 def _register() -> None:

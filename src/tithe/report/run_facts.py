@@ -194,7 +194,17 @@ def proof(result: Json, environment: Json) -> Iterator[Fact]:
     yield say("packages"), ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
 
 
-def commands(home: Path) -> str:
-    """Return the commands that check a run and repeat it."""
+def commands(home: Path, settings: Json) -> str:
+    """Return the commands that check a run and repeat it.
+
+    Parameters
+    ----------
+    settings
+        The resolved config.
+    """
     check = shlex.join(["tithe", "verify", str(home)])
-    return f"{check}\n" + shlex.join(["tithe", "train", str(home / run_files.CONFIG), "--out", f"{home}-again"])
+    resumed = settings["checkpoint"]["resume"]
+    # A run that was stopped and went on is repeated from its beginning: its checkpoints may be gone.
+    is_own = resumed is not None and Path(resumed).resolve().is_relative_to(home.resolve())
+    again = ["tithe", "train", str(home / run_files.CONFIG), "--out", f"{home}-again"]
+    return f"{check}\n" + shlex.join([*again, *(["--set", "checkpoint.resume=null"] if is_own else [])])

@@ -106,7 +106,7 @@ def _contents(home: Path, history: Sequence[Json]) -> dict[str, object]:
         "search": run_facts.search(storage.read_json(tuning)) if tuning.exists() else None,
         "cost": list(run_facts.cost(result, details["memory"])),
         "run": list(run_facts.proof(result, storage.read_json(home / run_files.ENVIRONMENT))),
-        "commands": run_facts.commands(home),
+        "commands": run_facts.commands(home, config),
         "config": json.dumps(config, indent=2, ensure_ascii=False),
     }
 
