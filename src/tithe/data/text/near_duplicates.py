@@ -8,8 +8,6 @@ Scripts written without spaces are not segmented, so only complete sentences are
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 
@@ -38,14 +36,14 @@ def groups_of(texts: Dataset) -> Rows:
     place = cache.place("near", storage.digest([texts.fingerprint, _VERSION]))
     if not cache.is_whole(place):
         with storage.atomic_folder(place) as aside:
-            np.save(aside / "groups.npy", connected_components(len(texts), near_copies(texts)))
+            np.save(aside / "groups.npy", connected_components(len(texts), near_copies(texts).tolist()))
         cache.make_room()
     group_N: Rows = np.load(place / "groups.npy")
     return group_N
 
 
-def near_copies(texts: Dataset) -> list[tuple[int, int]]:
-    """Return pairs of near-duplicate rows, enough to connect every group."""
+def near_copies(texts: Dataset) -> Rows:
+    """Return pairs of near-duplicate rows, enough to connect every group, in order, shape (P, 2)."""
     trigrams, rng = _Trigrams(), np.random.default_rng(0x3A5E)
     factor_H, summand_H = (
         rng.integers(2**64, size=_BANDS * _NUMBERS, dtype=np.uint64) | np.uint64(1) for _ in range(2)
@@ -54,8 +52,11 @@ def near_copies(texts: Dataset) -> list[tuple[int, int]]:
         [_bands(*trigrams.hashes(texts.inputs(start, start + _CHUNK)), factor_H, summand_H) for start in _starts(texts)]
         or [np.empty((0, _BANDS), np.uint64)]
     )
-    candidates = sorted({pair for band_N in band_NB.T for pair in _neighbours(band_N)})
-    return [pair for pair, similar in zip(candidates, _similar(texts, trigrams, candidates), strict=True) if similar]
+    code_P = np.empty(0, np.int64)  # a pair of rows as one number
+    for band_N in band_NB.T:
+        code_P = np.union1d(code_P, _neighbours(band_N))
+    pair_P2 = np.stack(np.divmod(code_P, max(1, len(texts))), axis=1)
+    return pair_P2[_similar(texts, trigrams, pair_P2)]
 
 
 def summary(group_N: Rows, labels_N: Rows, ids_N: Rows) -> dict[str, object]:
@@ -121,22 +122,54 @@ def _bands(trigram_T: Array, start_N: Rows, factor_H: Array, summand_H: Array) -
     return band_BN.T
 
 
-def _neighbours(band_N: Array) -> Iterator[tuple[int, int]]:
-    """Yield each row with the previous row of the same value, and with the first row of that value."""
-    for rows in rows_sharing_value(band_N.tolist()):
-        for before, row in pairwise(rows):
-            yield before, row
-            yield rows[0], row
+def _neighbours(band_N: Array) -> Rows:
+    """Return each row with the previous row of the same value, and with the first row of that value, as numbers."""
+    order = np.argsort(band_N, kind="stable")
+    is_same = band_N[order][1:] == band_N[order][:-1]
+    begins = np.maximum.accumulate(np.where(np.concatenate([[True], ~is_same]), np.arange(len(order)), 0))
+    row, before, first = order[1:][is_same], order[:-1][is_same], order[begins[1:][is_same]]
+    return np.unique(np.concatenate([before, first]) * len(band_N) + np.tile(row, 2))
 
 
-def _similar(texts: Dataset, trigrams: _Trigrams, pairs: list[tuple[int, int]]) -> list[bool]:
-    """Return for each pair whether the similarity of its texts reaches `SIMILARITY`."""
-    compared = np.unique(np.array(pairs, dtype=np.int64).ravel())
-    sets: dict[int, set[int]] = {}
-    for start in range(0, len(compared), _CHUNK):
-        rows = compared[start : start + _CHUNK]
+def _similar(texts: Dataset, trigrams: _Trigrams, pair_P2: Rows) -> Array:
+    """Return for each pair whether the similarity of its texts reaches `SIMILARITY`, shape (P,)."""
+    rows_R, place_P = np.unique(pair_P2, return_inverse=True)
+    place_P2, is_similar_P = place_P.reshape(pair_P2.shape), np.zeros(len(pair_P2), dtype=bool)
+    trigram_T, count_R = _sets(texts, trigrams, rows_R)
+    for start in range(0, len(pair_P2), _CHUNK):
+        pair_M2 = place_P2[start : start + _CHUNK]
+        shared_M = _shared(trigram_T, count_R, pair_M2)
+        is_similar_P[start : start + _CHUNK] = shared_M >= SIMILARITY * (count_R[pair_M2].sum(axis=1) - shared_M)
+    return is_similar_P
+
+
+def _sets(texts: Dataset, trigrams: _Trigrams, rows_R: Rows) -> tuple[Array, Rows]:
+    """Return the trigrams of some texts, those of a text sorted and each once, and how many each text has, (R,)."""
+    found, counts = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+    for start in range(0, len(rows_R), _CHUNK):
+        rows = rows_R[start : start + _CHUNK]
         trigram_T, start_N = trigrams.hashes(texts.take(rows).inputs())
-        for row, part in zip(rows.tolist(), np.split(trigram_T, start_N[1:]), strict=True):
-            sets[row] = set(part.tolist())
-    shared = ((len(sets[a] & sets[b]), len(sets[a]) + len(sets[b])) for a, b in pairs)
-    return [both >= SIMILARITY * (total - both) for both, total in shared]
+        text_T = np.repeat(np.arange(len(rows)), np.diff(start_N, append=len(trigram_T)))
+        trigram_T, text_T, is_again_T = _sorted(trigram_T, text_T)
+        found.append(trigram_T[~is_again_T])
+        counts.append(np.bincount(text_T[~is_again_T], minlength=len(rows)))
+    return np.concatenate(found), np.concatenate(counts)
+
+
+def _shared(trigram_T: Array, count_R: Rows, pair_M2: Rows) -> Rows:
+    """Return how many trigrams the texts of each pair have in common, shape (M,)."""
+    start_R, text_2M = np.cumsum(count_R) - count_R, pair_M2.ravel()
+    count_2M = count_R[text_2M]
+    end_2M = np.cumsum(count_2M)
+    place_S = np.arange(end_2M[-1]) + np.repeat(start_R[text_2M] - (end_2M - count_2M), count_2M)
+    pair_S = np.repeat(np.arange(len(text_2M)) // 2, count_2M)
+    _, pair_S, is_again_S = _sorted(trigram_T[place_S], pair_S)
+    return np.bincount(pair_S[is_again_S], minlength=len(pair_M2))
+
+
+def _sorted(trigram_T: Array, owner_T: Rows) -> tuple[Array, Rows, Array]:
+    """Return trigrams by owner and value, their owners, and whether each is the same as the one before it."""
+    order_T = np.lexsort((trigram_T, owner_T))
+    trigram_T, owner_T = trigram_T[order_T], owner_T[order_T]
+    is_same_T = (trigram_T[1:] == trigram_T[:-1]) & (owner_T[1:] == owner_T[:-1])
+    return trigram_T, owner_T, np.concatenate([[False], is_same_T])
