@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,48 +24,53 @@ _NAMED_CLASSES = 8  # beyond these, names would overlap
 _BARS = 60  # classes; beyond these, bars would be thinner than a line, and slow
 
 
-def draw(path: Path, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
+@dataclass(frozen=True)
+class Chosen:
+    """A pool and the positions of the chosen rows in it."""
+
+    pool: Pool
+    rows: Rows
+
+    @cached_property
+    def plane_N2(self) -> Array:
+        """The rows of the pool in the plane of its two largest principal components."""
+        X_ND = np.asarray(self.pool.embeddings, dtype=np.float32)
+        X_ND = X_ND - X_ND.mean(axis=0)
+        _, vectors_DD = np.linalg.eigh(X_ND.T @ X_ND)
+        return np.asarray(X_ND @ vectors_DD[:, -2:][:, ::-1])
+
+
+def draw(path: Path, chosen: Chosen, names: Sequence[str]) -> None:
     """Write a PNG: the pool in the plane of its two largest principal components, and two histograms.
 
     A panel whose signal is not in the pool is left out.
 
     Parameters
     ----------
-    rows
-        Positions of the chosen rows in the pool.
     names
         The classes.
     """
-    drawings = [drawing for drawing, needed in _PANELS.items() if needed is None or needed in pool.signals]
+    drawings = [drawing for drawing, needed in _PANELS.items() if needed is None or needed in chosen.pool.signals]
     figure, across = panels(4.2 * len(drawings), 3.8, columns=len(drawings))
     for axes, draw_panel in zip(across, drawings, strict=True):
-        draw_panel(axes, pool, rows, names)
+        draw_panel(axes, chosen, names)
     handles = across[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper right", ncols=2, frameon=False, fontsize=9, markerscale=2)
     save(figure, path)
 
 
-def principal_plane(pool: Pool) -> Array:
-    """Return the rows of the pool in the plane of its two largest principal components, shape (N, 2)."""
-    X_ND = np.asarray(pool.embeddings, dtype=np.float32)
-    X_ND = X_ND - X_ND.mean(axis=0)
-    _, vectors_DD = np.linalg.eigh(X_ND.T @ X_ND)
-    return np.asarray(X_ND @ vectors_DD[:, -2:][:, ::-1])
-
-
-def points(pool: Pool, rows: Rows, texts: Callable[[Rows], Sequence[str]]) -> list[dict[str, Any]]:
+def points(chosen: Chosen, texts: Callable[[Rows], Sequence[str]]) -> list[dict[str, Any]]:
     """Return a part of the map as plain data: at most 1,500 rows, chosen ones first among them, with their texts.
 
     Parameters
     ----------
-    rows
-        Positions of the chosen rows in the pool.
     texts
         Returns the texts of positions in the pool.
     """
+    pool = chosen.pool
     if "embeddings" not in pool.signals:
         return []
-    plane_N2, is_chosen_N = principal_plane(pool), np.isin(np.arange(len(pool)), rows)
+    plane_N2, is_chosen_N = chosen.plane_N2, np.isin(np.arange(len(pool)), chosen.rows)
     shown = np.concatenate([_some(np.flatnonzero(of_N), _MOST_LISTED // 2) for of_N in (is_chosen_N, ~is_chosen_N)])
     scaled_N2 = 1000 * (plane_N2[shown] - plane_N2.min(axis=0)) / np.maximum(np.ptp(plane_N2, axis=0), 1e-9)
     columns = scaled_N2.round().astype(int).tolist(), shown.tolist(), texts(shown)
@@ -83,19 +90,19 @@ def _some(rows: Rows, most: int) -> Rows:
     return rows[:: -(-len(rows) // most) or 1]
 
 
-def _plane(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
-    plane_N2 = principal_plane(pool)
-    shown = np.arange(0, len(pool), -(-len(pool) // _MOST_POINTS))
+def _plane(axes: Axes, chosen: Chosen, names: Sequence[str]) -> None:
+    plane_N2, rows = chosen.plane_N2, chosen.rows
+    shown = np.arange(0, len(plane_N2), -(-len(plane_N2) // _MOST_POINTS))
     axes.scatter(plane_N2[shown, 0], plane_N2[shown, 1], s=3, color=_ALL, linewidths=0, label="pool")
     axes.scatter(plane_N2[rows, 0], plane_N2[rows, 1], s=5, color=_CHOSEN, linewidths=0, label="chosen")
     set_title(axes, "two principal components")
 
 
-def _classes(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
-    classes = len(names)
+def _classes(axes: Axes, chosen: Chosen, names: Sequence[str]) -> None:
+    classes, all_labels = len(names), chosen.pool.labels
     for offset, name, labels, color in (
-        (-0.2, "pool", pool.labels, _ALL),
-        (0.2, "chosen", pool.labels[rows], _CHOSEN),
+        (-0.2, "pool", all_labels, _ALL),
+        (0.2, "chosen", all_labels[chosen.rows], _CHOSEN),
     ):
         share_C = np.bincount(labels, minlength=classes) / len(labels)
         if classes <= _BARS:
@@ -113,12 +120,15 @@ def _classes(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _lengths(axes: Axes, pool: Pool, rows: Rows, names: Sequence[str]) -> None:
-    low, high = int(pool.lengths.min()), int(pool.lengths.max())
+def _lengths(axes: Axes, chosen: Chosen, names: Sequence[str]) -> None:
+    lengths_N = chosen.pool.lengths
+    low, high = int(lengths_N.min()), int(lengths_N.max())
     width = -(-(high - low + 1) // 30)  # whole tokens: bins of one and a half would alternate
     edges = (np.arange(low, high + width + 1, width) - 0.5).tolist()
-    axes.hist(pool.lengths, edges, density=True, color=_ALL, label="pool")
-    axes.hist(pool.lengths[rows], edges, density=True, histtype="step", color=_CHOSEN, linewidth=1.6, label="chosen")
+    axes.hist(lengths_N, edges, density=True, color=_ALL, label="pool")
+    axes.hist(
+        lengths_N[chosen.rows], edges, density=True, histtype="step", color=_CHOSEN, linewidth=1.6, label="chosen"
+    )
     set_title(axes, "length in tokens")
     axes.set_yticks([])
 

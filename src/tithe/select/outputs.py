@@ -22,6 +22,10 @@ def save(file: Path, result: SelectionResult, with_rows: bool = False) -> None:
     `id` is the position in the data file; the row of `rank` 0 was chosen first. With rows, `text` is the cleaned text
     and `label` the class, so that the file can be trained on.
     """
+    _save(file, result, map.Chosen(result.pool, result.selection.rows), with_rows)
+
+
+def _save(file: Path, result: SelectionResult, on_map: map.Chosen, with_rows: bool) -> None:
     selection = result.selection
     columns: dict[str, Any] = {
         "id": result.pool.ids[selection.rows],
@@ -38,13 +42,14 @@ def save(file: Path, result: SelectionResult, with_rows: bool = False) -> None:
     with storage.atomic_file(file) as temporary:
         pq.write_table(table, temporary)
     storage.write_json(file.with_suffix(".json"), summary(result))
-    map.draw(file.with_suffix(".png"), result.pool, selection.rows, result.names)
+    map.draw(file.with_suffix(".png"), on_map, result.names)
 
 
 def write(home: Path, result: SelectionResult) -> None:
     """Write the rows, the summary and the map of a selection into a run directory, and points of it with texts."""
-    save(home / run_files.SELECTION, result)
-    points = map.points(result.pool, result.selection.rows, lambda rows: result.data.take(rows).inputs())
+    on_map = map.Chosen(result.pool, result.selection.rows)
+    _save(home / run_files.SELECTION, result, on_map, with_rows=False)
+    points = map.points(on_map, lambda rows: result.data.take(rows).inputs())
     storage.write_text(home / run_files.SELECTION_POINTS, console.safe_json(points) + "\n")
 
 
