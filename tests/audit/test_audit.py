@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +16,12 @@ import pytest
 
 from support.browser import CHROMIUM, browser
 from support.pages import HOSTILE, Page, english_in
+from support.signals import asked_after
 from support.texts import make_texts, write_rows
-from tithe import audit, data, storage
+from tithe import audit, data, interrupts, storage
 from tithe.config import Data
+from tithe.errors import Interrupted
+from tithe.models import features
 
 TEXTS, LABELS = make_texts(60, classes=2)
 WRONG = 3, 50, 77  # rows with the other label
@@ -99,6 +103,34 @@ def test_corrections_close_the_loop(case: Case, tmp_path: Path) -> None:
     ways = {"path": str(case.rows), "corrections": str(file)}, {"path": str(result.files["corrected"])}
     reports = [storage.read_json(data.ingest(Data(**way))[2] / "report.json") for way in ways]
     assert reports[0]["rows_sha256"] == reports[1]["rows_sha256"]
+
+
+def test_an_audit_that_was_stopped_goes_on_with_other_corrections(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tithe")
+    monkeypatch.setattr(features, "_ROWS", 8)  # of a batch, so that there are several
+
+    def facts(corrections: Path, name: str) -> dict[str, Any]:
+        caplog.clear()
+        return case.again(corrections, tmp_path / name).facts
+
+    other_labels, other_rows = tmp_path / "labels.json", tmp_path / "rows.json"
+    relabelled = {"row": WRONG[0], "text_sha256": sha256(TEXTS[WRONG[0]]), "label": LABELS[WRONG[0]]}
+    for file, change in ((other_labels, {}), (other_rows, {"drop": True})):
+        entry = {"row": 5, "text_sha256": sha256(TEXTS[5]), **(change or {"label": OTHER[LABELS[5]]})}
+        file.write_text(json.dumps({"corrections": [relabelled, entry]}))
+    with monkeypatch.context() as patch:
+        patch.setattr(interrupts, "StopRequest", asked_after(8))
+        with pytest.raises(Interrupted, match="run again to continue"):
+            case.again(None, tmp_path / "stopped")
+    assert not (tmp_path / "stopped").exists()
+    found = facts(other_labels, "labels")
+    assert "resuming the features after batch 4 of" in caplog.text, "the same texts"
+    found_of_others = facts(other_rows, "rows")
+    assert "resuming" not in caplog.text and "in the cache" not in caplog.text, "other texts"
+    monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "fresh"))
+    assert found == facts(other_labels, "labels") and found_of_others == facts(other_rows, "rows")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
