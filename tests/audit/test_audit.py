@@ -37,7 +37,7 @@ class Case:
 
     rows: Path
     first: audit.Audit
-    again: Callable[[Path, Path], audit.Audit]
+    again: Callable[[Path | None, Path], audit.Audit]
 
 
 @pytest.fixture(scope="module")
@@ -111,26 +111,25 @@ def test_an_audit_that_was_stopped_goes_on_with_other_corrections(
     caplog.set_level(logging.INFO, "tithe")
     monkeypatch.setattr(features, "_ROWS", 8)  # of a batch, so that there are several
 
-    def facts(corrections: Path, name: str) -> dict[str, Any]:
+    def facts(corrections: Path | None, name: str) -> dict[str, Any]:
         caplog.clear()
         return case.again(corrections, tmp_path / name).facts
 
-    other_labels, other_rows = tmp_path / "labels.json", tmp_path / "rows.json"
     relabelled = {"row": WRONG[0], "text_sha256": sha256(TEXTS[WRONG[0]]), "label": LABELS[WRONG[0]]}
-    for file, change in ((other_labels, {}), (other_rows, {"drop": True})):
-        entry = {"row": 5, "text_sha256": sha256(TEXTS[5]), **(change or {"label": OTHER[LABELS[5]]})}
-        file.write_text(json.dumps({"corrections": [relabelled, entry]}))
+    dropped = {"row": 5, "text_sha256": sha256(TEXTS[5]), "drop": True}
+    corrections = tmp_path / "corrections.json"
+    corrections.write_text(json.dumps({"corrections": [relabelled, dropped]}))
     with monkeypatch.context() as patch:
-        patch.setattr(interrupts, "StopRequest", asked_after(8))
+        patch.setattr(interrupts, "StopRequest", asked_after(7))
         with pytest.raises(Interrupted, match="run again to continue"):
             case.again(None, tmp_path / "stopped")
     assert not (tmp_path / "stopped").exists()
-    found = facts(other_labels, "labels")
-    assert "resuming the features after batch 4 of" in caplog.text, "the same texts"
-    found_of_others = facts(other_rows, "rows")
-    assert "resuming" not in caplog.text and "in the cache" not in caplog.text, "other texts"
+    found = facts(corrections, "corrected")
+    assert "resuming" not in caplog.text, "other rows: nothing of those that were stopped is taken for theirs"
+    found_without = facts(None, "stopped")
+    assert "resuming the features after batch 4 of" in caplog.text
     monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "fresh"))
-    assert found == facts(other_labels, "labels") and found_of_others == facts(other_rows, "rows")
+    assert found == facts(corrections, "corrected") and found_without == facts(None, "stopped")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")

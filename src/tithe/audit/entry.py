@@ -90,6 +90,7 @@ def look(rows: AuditRows, max_length: int) -> Findings:
     """Return what is found in rows; each step takes seconds, or is done on a part of the rows."""
     data, classes, labels_N = rows.data, len(rows.labels), rows.data.labels
     report = rows.splits.report
+    logger.info("looking for copies among %d rows", len(data))
     copies = find_copies(data, rows.labels, report["dropped"], rows.splits.dropped, _MOST)
     logger.info("looking for labels that may be wrong among %d rows", len(data))
     suspects = find_suspects(out_of_fold(rows.vectors, labels_N, classes, rows.seed), labels_N)

@@ -31,10 +31,10 @@ const curves = (() => {
     return String(Number(value.toPrecision(4)));
   }
 
-  // Round numbers between low and high: 1, 2 or 5 times a power of ten apart.
-  function ticks(low, high, most) {
+  // Round numbers between low and high: 1, 2 or 5 times a power of ten apart, and at least so far.
+  function ticks(low, high, most, least = 0) {
     const rough = (high - low) / most || 1, power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map(each => each * power).find(each => each >= 0.7 * rough);
+    const step = Math.max(least, [1, 2, 5, 10].map(each => each * power).find(each => each >= 0.7 * rough));
     const made = [];
     for (let place = Math.ceil(low / step - 1e-9); place * step <= high + step * 1e-9; place += 1) made.push(place * step);
     return made;
@@ -142,7 +142,8 @@ const curves = (() => {
         image.append(svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: toY(y), y2: toY(y) }),
           label(LEFT - 8, toY(y) + 4, "end", shown(y)));
       }
-      for (const x of isLast ? ticks(...limits, width < 500 ? 4 : 8) : [])
+      const apart = stops.every(Number.isInteger) ? 1 : 0; // there is no step between two steps
+      for (const x of isLast ? ticks(...limits, width < 500 ? 4 : 8, apart) : [])
         image.append(label(toX(x), HEIGHT + 18, "middle", shown(x)));
       const box = [LEFT - 4, 0, width - LEFT - RIGHT + 8, HEIGHT + 4]; // curves do not leave it
       const clip = svg("svg", { x: box[0], y: 0, width: box[2], height: box[3], viewBox: box.join(" ") });
