@@ -139,6 +139,8 @@ def test_no_texts_make_an_empty_file(suffix: str, trained: Trained, run: Run, tm
     result = run("predict", trained.best, "--output", output, stdin="")
     assert result.code == 0 and "0 predictions" in result.err
     assert read_output(output) == []
+    one = run("predict", trained.best, "--output", output, stdin="moon")
+    assert one.err == f"1 prediction in {output}\n"
 
 
 def test_another_text_column_can_be_named(trained: Trained, run: Run, tmp_path: Path) -> None:
@@ -146,6 +148,35 @@ def test_another_text_column_can_be_named(trained: Trained, run: Run, tmp_path: 
     path.write_text("body,label\nrocket orbit moon,?\n")
     assert run("predict", trained.best, "-i", path, "--text-column", "body").out.startswith("space\t")
     assert_refused(run("predict", trained.best, "-i", path), "no column 'text'")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "says"),
+    [
+        ("in.csv", b"body\nmoon\n", (), r"no column 'text' \(--text-column\): choose one of body"),
+        ("in.csv", b"", (), r"in.csv is empty: pass a file with a column 'text' \(--text-column\)$"),
+        ("in.csv", b"text\ncaf\xe9\n", (), r"set --encoding to its own"),
+        ("in.csv", b"text,a\n1,2,3\n", ("--column-names", "text,a,b,c"), r"and --column-names 4 names.*--delimiter$"),
+        ("in.xlsx", b"", (), r"no reader for '.xlsx' files: use one of [^:]*\(of text also compressed, as .csv.gz\)$"),
+        ("in.csv", b"text\n", ("--delimiter", "ab"), r"delimiter.* one character such as ',', ';' or '\|', or tab$"),
+        ("in.parquet", b"", ("--delimiter", ";"), r"--delimiter ';' is not for a file such as"),
+    ],
+)
+def test_messages_name_the_options_of_the_command(
+    name: str, content: bytes, options: tuple[str, ...], says: str, trained: Trained, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert_refused(run("predict", trained.best, "-i", tmp_path / name, *options), says)
+
+
+def test_a_file_that_is_given_as_a_text_is_pointed_out(
+    trained: Trained, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.csv").write_text("text\nmoon\n")
+    result = run("predict", trained.best, "rocket orbit", "in.csv", "x" * 5000)
+    assert len(result.out.splitlines()) == 3
+    assert result.err == "in.csv is a file, whose name is classified here: for what it contains pass --input\n"
 
 
 @pytest.mark.parametrize(

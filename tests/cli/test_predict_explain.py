@@ -58,6 +58,17 @@ def test_json_and_files_have_every_word(trained: Trained, run: Run, tmp_path: Pa
     assert (tmp_path / "words.html").read_text().count("<section>") == 3
 
 
+def test_the_columns_are_those_without_explain_and_the_words(trained: Trained, run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "reviews.csv"
+    source.write_text("id,review,label,words\n7,the goal of the match,space,3\n")
+    options = ("-i", source, "--text-column", "review", "--json")
+    [plain] = map(json.loads, run("predict", trained.best, *options).out.splitlines())
+    [explained] = map(json.loads, run("predict", trained.best, *options, "--explain").out.splitlines())
+    assert [*explained] == [*plain, "predicted_words"] and explained["id"] == "7" and explained["label"] == "space"
+    assert {name: explained[name] for name in plain} == plain
+    assert [word["word"] for word in explained["predicted_words"]] == TEXT.split()
+
+
 def test_other_files_and_a_batch_size_are_refused(trained: Trained, run: Run, tmp_path: Path) -> None:
     wrong = run("predict", trained.best, TEXT, "--explain", "-o", tmp_path / "words.csv")
     assert_refused(wrong, r"--explain can't write '.csv' files: choose one of .html, .jsonl")

@@ -11,7 +11,7 @@ import pytest
 from support.pages import HOSTILE
 from tithe.errors import InputError
 from tithe.predict import Explanation, Prediction
-from tithe.predict.explanation import check_output, write
+from tithe.predict.explanation import Explained, check_output, write
 from tithe.predict.occlusion import Word
 
 EXPLANATION = Explanation(
@@ -53,14 +53,15 @@ def test_html_has_the_text_as_it_is_and_stronger_words_darker(tmp_path: Path) ->
         ("-1.00", "e69f00", "4b"),
     ]
     assert re.sub(r"<.*?>", "", both).split()[2:] == ["so", "good,", "not", "bad"]
-    assert write(tmp_path / "page.html", [EXPLANATION, hostile], "runs/first") == 2
+    assert write(tmp_path / "page.html", [Explained(EXPLANATION, {}), Explained(hostile, {})], "runs/first") == 2
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<section>") == 2 and "runs/first" in page and page.count("<script>") == 1
 
 
 def test_a_file_has_a_line_for_each(tmp_path: Path) -> None:
-    assert write(tmp_path / "words.jsonl", iter([EXPLANATION, EXPLANATION]), "") == 2
+    rows = [{"id": 1, "words": EXPLANATION.words_with_weights()}, {"id": float("nan"), "words": []}]
+    assert write(tmp_path / "words.jsonl", (Explained(EXPLANATION, row) for row in rows), "") == 2
     lines = (tmp_path / "words.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in lines] == [EXPLANATION.as_dict()] * 2
+    assert [json.loads(line) for line in lines] == [rows[0], {"id": None, "words": []}]
     with pytest.raises(InputError, match=r"can't write '.csv' files: choose one of .html, .jsonl"):
         check_output(tmp_path / "words.csv")

@@ -52,17 +52,22 @@ def find(path: Path) -> Path:
     else:
         intact = newest_intact(path) or newest_intact(path / run_files.CHECKPOINTS)
     if intact is None:
-        raise InputError(f"{_foreign(given)}no intact checkpoint in {path}: start a new run, or pass another folder")
+        raise InputError(_foreign(given) or f"no intact checkpoint in {path}: start a new run, or pass another folder")
     return intact
 
 
 def _foreign(path: Path) -> str:
     """Return what a path is that is no checkpoint of tithe, for an error; nothing if that can't be said."""
+    if has_checkpoint(path if path.is_dir() else path.parent):
+        return ""  # damaged ones
     if path.is_file():
-        return f"{path} is not a file of a checkpoint of tithe: "
+        return f"{path} is not a file of a checkpoint of tithe: pass a run, or one of its checkpoints"
+    if (path / run_files.PARITY).is_file():
+        return f"{path} is an export, for programs other than tithe: pass its run, or open it with 'tithe serve {path}'"
     if ((path / "config.json").is_file() and any(path.glob("*.safetensors"))) or any(path.glob("pytorch_model*.bin")):
-        return f"{path} is a Hugging Face model, to train from as model.encoder: "
-    return ""
+        return f"{path} is a Hugging Face model: it is for model.encoder, to train from; pass a run"
+    run = next((each for each in sorted(path.iterdir()) if each.is_dir() and has_checkpoint(each)), None)
+    return f"{path} has no checkpoint itself: pass one of its folders that have, such as {run}" if run else ""
 
 
 def newest_intact(folder: Path, exclude: Path | None = None) -> Path | None:

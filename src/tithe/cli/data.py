@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tithe.cli.messages import in_option_names
 from tithe.cli.options import (
     AsJson,
     ColumnNames,
@@ -91,6 +92,7 @@ def prepare(
 
 
 @data_app.command(epilog="Example: tithe describe rows.parquet --json, or tithe describe photographs/")
+@in_option_names
 def describe(
     file: Annotated[
         Path,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tithe.cli.options import quiet_libraries
-from tithe.console import echo, json_text, printable
+from tithe.console import counted, echo, json_text, printable
 from tithe.errors import InputError
 
 if TYPE_CHECKING:  # slow to import
@@ -36,21 +36,22 @@ def explain(
 def _explain_texts(
     model: TrainedModel, texts: list[str] | None, source: TextInput | None, output: Path | None, as_json: bool
 ) -> None:
-    from tithe.predict import explain_stream, explanation
+    from tithe.predict import explain_stream, explanation, jsonable
 
     if output:
         explanation.check_output(output)
         if as_json:
             echo("--json has no effect: the explanations go to --output", err=True)
-    explanations = explain_stream(model, texts, source)
+    explained = explain_stream(model, texts, source)
     if output:
-        echo(f"{explanation.write(output, explanations, str(model.folder))} explanations in {output}", err=True)
+        count = explanation.write(output, explained, str(model.folder))
+        echo(f"{counted(count, 'explanation')} in {output}", err=True)
         return
-    for each in explanations:
+    for each in explained:
         if as_json:
-            echo(json_text(each.as_dict()))
+            echo(json_text(jsonable(each.row)))
         else:
-            _print(each)
+            _print(each.explanation)
 
 
 def _print(explanation: Explanation) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tithe.cli.messages import in_option_names
 from tithe.cli.options import AsJson, Set, path, print_json, quiet_libraries
 from tithe.cli.select import Encoder, FileOptions, LabelColumn, MaxLength, TextColumn, options_of
 from tithe.console import counted, echo
@@ -50,6 +51,7 @@ def audit(
 
 
 @label_app.command(epilog="Example: tithe label pool.csv --labelled round1/labelled.csv --rows 100 --out round2")
+@in_option_names
 def label(
     pool: Annotated[
         Path, typer.Argument(parser=path, help="File of texts, folder or pattern of them; labels in it are not read.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +21,9 @@ from tithe.runs.log import step_logger
 logger = logging.getLogger("tithe")
 
 OUT_OF_MEMORY = "out of memory: lower train.batch_size or model.max_length"
+
+# What a message says of a config and of `--set`, for a command that has neither.
+_ELSEWHERE = re.compile(r", or set data\.reader\b|; --set takes it as '[^']*'")
 
 
 @contextlib.contextmanager
@@ -55,18 +60,32 @@ def in_own_names(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def call(**values: object) -> None:
-        with _own_names(Path(str(values.get("config_file", values.get("source"))))):
+        from tithe.config.own_names import OwnNames  # slow to import
+
+        with _renamed(OwnNames(Path(str(values.get("config_file", values.get("source")))))):
+            command(**values)
+
+    return call
+
+
+def in_option_names(command: Callable[..., None]) -> Callable[..., None]:
+    """Let the errors and the log of a command that has neither a config nor `--set` name settings as its options."""
+    options = {name: f"--{name.replace('_', '-')}" for name in inspect.signature(command).parameters}
+    settings = re.compile(rf"\b(?:data|model)\.({'|'.join(map(re.escape, options))})\b")
+
+    def names(message: str) -> str:
+        return settings.sub(lambda match: options[match[1]], _ELSEWHERE.sub("", message))
+
+    @functools.wraps(command)
+    def call(**values: object) -> None:
+        with _renamed(names):
             command(**values)
 
     return call
 
 
 @contextlib.contextmanager
-def _own_names(file: Path) -> Iterator[None]:
-    from tithe.config.own_names import OwnNames  # slow to import
-
-    names = OwnNames(file)
-
+def _renamed(names: Callable[[str], str]) -> Iterator[None]:
     def rename(record: logging.LogRecord) -> bool:
         record.msg, record.args = names(record.getMessage()), ()
         return True

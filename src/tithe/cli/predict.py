@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tithe.cli import explain as explaining
+from tithe.cli.messages import in_option_names
 from tithe.cli.options import (
     AsJson,
     ColumnNames,
@@ -21,7 +22,7 @@ from tithe.cli.options import (
     quiet_libraries,
 )
 from tithe.cli.train import print_scores
-from tithe.console import echo, json_text, printable, stdout_is_closed
+from tithe.console import counted, echo, json_text, printable, stdout_is_closed
 from tithe.errors import InputError
 
 if TYPE_CHECKING:  # slow to import
@@ -114,6 +115,7 @@ def _print_thresholds(account: dict[str, Any] | None) -> None:
 
 
 @predict_app.command(epilog="Example: tithe predict runs/first/checkpoints/best 'what a film'")
+@in_option_names
 def predict(
     checkpoint: Annotated[
         Path, typer.Argument(parser=path, help="Checkpoint, folder of checkpoints, or a file inside one.")
@@ -210,13 +212,13 @@ def _answer(
     if source and output and model.run.task != "image":
         begun = time.monotonic()
         count = predict_files(model, source, output, how)
-        rate = count / max(time.monotonic() - begun, 1e-9)
-        echo(f"{count} predictions in {output}: {rate:.0f} texts a second", err=True)
+        rate = round(count / max(time.monotonic() - begun, 1e-9))
+        echo(f"{counted(count, 'prediction')} in {output}: {counted(rate, 'text')} a second", err=True)
         return
     predictions = predict_stream(model, texts, source, how)
     if output:
         count = write(output, predictions.rows, predictions.schema)
-        echo(f"{count} predictions in {output}", err=True)
+        echo(f"{counted(count, 'prediction')} in {output}", err=True)
         return
     for row in predictions.rows:
         echo(json_text(jsonable(row)) if as_json else predictions.as_line(row))

@@ -18,8 +18,9 @@ from tithe.export import inputs
 from tithe.export.inputs import Probs
 from tithe.export.targets import Target
 from tithe.progress import bar
+from tithe.storage import run_files
 
-SUMMARY, ROWS = "parity.json", "parity_rows.parquet"
+SUMMARY, ROWS = run_files.PARITY, "parity_rows.parquet"
 AGAINST = "tithe predict --exact"
 _NEIGHBOURS = 32  # inputs of a batch whose answers are compared with those of inputs alone
 

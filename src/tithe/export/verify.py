@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tithe import plugins, storage
+from tithe.console import counted
 from tithe.errors import InputError, TitheError
 from tithe.export import parity, rows
 from tithe.export.targets import Target
@@ -39,7 +40,8 @@ def verify_export(folder: Path, data: Path | None = None) -> list[str]:
     equal, apart = result["equal_labels"], result["largest_difference"]
     return [
         f"{folder}: every file is unchanged",
-        f"{len(inputs)} rows: {equal:.2%} have the label of tithe, largest difference of a probability {apart:.2g}",
+        f"{counted(len(inputs), 'row')}: {equal:.2%} have the label of tithe, "
+        f"largest difference of a probability {apart:.2g}",
     ]
 
 

@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 
 from tithe import storage
 from tithe.errors import InputError
+from tithe.predict.kept_columns import jsonable
 from tithe.predict.occlusion import Word
 from tithe.predict.prediction import TEXT, Prediction
+from tithe.predict.writers import Row
 from tithe.report.html import render
 from tithe.report.words import say
 
+WORDS = "words"
 _FORMATS = (".html", ".jsonl")
 
 
@@ -54,8 +57,11 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the text, the prediction, and each word with its place and weight, as plain data for JSON."""
-        words = [{"word": self.text[word.start : word.end], **word._asdict()} for word in self.words]
-        return {TEXT: self.text, **self.prediction._asdict(), "words": words}
+        return {TEXT: self.text, **self.prediction._asdict(), WORDS: self.words_with_weights()}
+
+    def words_with_weights(self) -> list[dict[str, Any]]:
+        """Return each word with its place and weight, as plain data for JSON."""
+        return [{"word": self.text[word.start : word.end], **word._asdict()} for word in self.words]
 
     @property
     def strongest(self) -> list[Word]:
@@ -75,6 +81,13 @@ class Explanation:
         return render("explanation.html", explanation=self)
 
 
+class Explained(NamedTuple):
+    """An explanation, and its row in a table: the columns of the input, those of the prediction, and the words."""
+
+    explanation: Explanation
+    row: Row
+
+
 def check_output(path: Path) -> None:
     """Check that explanations can be written to a file.
 
@@ -88,7 +101,7 @@ def check_output(path: Path) -> None:
     storage.check_writable_file(path)
 
 
-def write(path: Path, explanations: Iterable[Explanation], checkpoint: str) -> int:
+def write(path: Path, explained: Iterable[Explained], checkpoint: str) -> int:
     """Write explanations as a page (.html) or as JSON (.jsonl), one a line; return their number.
 
     Parameters
@@ -99,12 +112,12 @@ def write(path: Path, explanations: Iterable[Explanation], checkpoint: str) -> i
     count = 0
     with storage.atomic_file(path) as aside:
         if path.suffix.lower() == ".html":
-            shown = list(explanations)
+            shown = [each.explanation for each in explained]
             aside.write_text(_page(shown, checkpoint), encoding="utf-8")
             return len(shown)
         with aside.open("w", encoding="utf-8") as file:
-            for count, each in enumerate(explanations, start=1):  # noqa: B007
-                file.write(json.dumps(each.as_dict(), ensure_ascii=False) + "\n")
+            for count, each in enumerate(explained, start=1):  # noqa: B007
+                file.write(json.dumps(jsonable(each.row), ensure_ascii=False) + "\n")
     return count
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tithe import storage
 from tithe.checkpoints import tensors
+from tithe.console import counted
 from tithe.data import compressed
 from tithe.errors import InputError, Interrupted
 from tithe.predict.inputs import Inputs, Part, TextInput, is_lines, open_inputs
@@ -48,7 +49,8 @@ def predict_files(model: TrainedModel, source: TextInput, output: Path, how: Ans
         try:
             _compute(model, inputs, how, table, begun)
         except KeyboardInterrupt:
-            kept = f"stopped; {begun.count} predictions are kept in {begun.folder}: run the same command to continue"
+            so_far = counted(begun.count, "prediction")
+            kept = f"stopped; {so_far} kept in {begun.folder}: run the same command to continue"
             raise Interrupted(signal.SIGINT, kept) from None
         warn_of_cut(model, begun.cut)
         answers = begun.rows()

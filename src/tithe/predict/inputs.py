@@ -153,6 +153,8 @@ def open_inputs(texts: list[str] | None, source: TextInput | None) -> Inputs:
         There is no input, a row of a file is unreadable, or a folder has no files of texts.
     """
     if texts:
+        if named := next(filter(os.path.isfile, texts), None):
+            logger.warning("%s is a file, whose name is classified here: for what it contains pass --input", named)
         return _of_stream(map(_decoded, texts))
     if source is None:
         return _of_stream(_lines(_standard_input()))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from tithe.arrays import Array
+from tithe.console import counted
 from tithe.data import Label
 from tithe.report.html import Table
 from tithe.report.result import table_html
@@ -68,7 +69,7 @@ class PredictionList(list[Prediction]):
             (number, str(each.label), each.probability, _remarks(each)) for number, each in enumerate(self[:_SHOWN])
         ]
         more = [("and", f"{len(self) - _SHOWN} more")] if len(self) > _SHOWN else []
-        return table_html(f"{len(self)} predictions", Table(("", LABEL, PROBABILITY, ""), shown), more)
+        return table_html(counted(len(self), "prediction"), Table(("", LABEL, PROBABILITY, ""), shown), more)
 
 
 def _remarks(prediction: Prediction) -> str:

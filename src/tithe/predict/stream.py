@@ -15,7 +15,7 @@ from tithe.data.labels import storable
 from tithe.data.text import truncation
 from tithe.errors import InputError
 from tithe.models.examples import Truncated
-from tithe.predict.explanation import Explanation
+from tithe.predict.explanation import WORDS, Explained
 from tithe.predict.inputs import Input, TextInput, open_inputs
 from tithe.predict.model import TrainedModel
 from tithe.predict.prediction import ABSTAINED, LABEL, PROBABILITY, Prediction, new_names, own_columns
@@ -121,7 +121,7 @@ def predict_stream(
     return Predictions(rows, _IMAGE_SCHEMA, _image_line)
 
 
-def explain_stream(model: TrainedModel, texts: list[str] | None, source: TextInput | None) -> Iterator[Explanation]:
+def explain_stream(model: TrainedModel, texts: list[str] | None, source: TextInput | None) -> Iterator[Explained]:
     """Yield an explanation for each of the inputs of `open_inputs`, with a bounded number of texts in memory.
 
     Raises
@@ -129,8 +129,12 @@ def explain_stream(model: TrainedModel, texts: list[str] | None, source: TextInp
     InputError
         See `open_inputs`.
     """
-    rows = open_inputs(texts, source).rows
-    return (each for chunk in chunks(rows, _TEXTS_EXPLAINED) for each in model.explain([of.text for of in chunk]))
+    inputs = open_inputs(texts, source)
+    table = TextTable(inputs.columns, inputs.text_column, model.labels.names, None)
+    [words] = new_names(table.schema.names, [WORDS]).values()
+    for chunk in chunks(inputs.rows, _TEXTS_EXPLAINED):
+        for of, each in zip(chunk, model.explain([of.text for of in chunk]), strict=True):
+            yield Explained(each, {**of.columns, **table.answer(each.prediction), words: each.words_with_weights()})
 
 
 def _of_texts(model: TrainedModel, texts: list[str] | None, source: TextInput | None, how: Answering) -> Predictions:

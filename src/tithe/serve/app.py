@@ -108,7 +108,7 @@ def _plain(answer: Answer, top_k: int | None) -> dict[str, object]:
     if top_k:
         ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
         prediction = prediction._replace(probabilities=dict(ranked[:top_k]))
-    words = {"words": answer.as_dict()["words"]} if isinstance(answer, Explanation) else {}
+    words = {"words": answer.words_with_weights()} if isinstance(answer, Explanation) else {}
     return {**prediction._asdict(), **words}
 
 

@@ -33,6 +33,9 @@ TENSORBOARD, NEPTUNE, MLFLOW, CLEARML, TRACKIO, WANDB = TRACKERS = (
 # Default folder of the checkpoints.
 CHECKPOINTS = "checkpoints"
 
+# In an export, which is a folder of its own.
+PARITY = "parity.json"
+
 # In a checkpoint, added after the run.
 ABSTENTION = folders.ADDED
 

@@ -71,9 +71,12 @@ def check(path: Path, text_column: str, label_column: str | None, found: Collect
     Raises
     ------
     InputError
-        One is missing, and the message names the setting and the nearest column; or several have its name.
+        There are no columns; or one is missing, and the message names the setting and the nearest column; or several
+        have its name.
     """
     for setting, column in (("text_column", text_column), ("label_column", label_column)):
+        if column is not None and not found:
+            raise InputError(f"{path} is empty: pass a file with a {kind} '{column}' (data.{setting})")
         if column is not None and column not in found:
             shown = [" ".join(name.split()) for name in found]  # of a damaged file they may be anything
             raise InputError(f"{path} has no {kind} '{column}' (data.{setting}){did_you_mean(column, shown)}")
