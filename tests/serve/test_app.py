@@ -65,17 +65,32 @@ def test_words_that_decided(checkpoint: Checkpoint) -> None:
 LONG = [b'{"texts": "', *[b"x" * 500] * 5, b'"}']
 # name: body in chunks, headers, status, what the line says
 BAD: dict[str, tuple[list[bytes], dict[str, str], int, str]] = {
-    "no JSON": ([b"{"], {}, 422, "Invalid JSON: EOF while parsing an object"),
-    "no bytes": ([b""], {}, 422, "Invalid JSON"),
-    "not UTF-8": ([b'{"texts": "\xff"}'], {}, 422, "Invalid JSON"),
-    "half a character": ([b'{"texts": "\\ud800"}'], {}, 422, "Invalid JSON"),
-    "a list": ([b"[1]"], {}, 422, "Input should be an object"),
-    "no texts": ([b"{}"], {}, 422, "texts: Field required"),
-    "a number": ([b'{"texts": 3}'], {}, 422, "texts: Input should be a valid array"),
-    "a number among texts": ([b'{"texts": ["a", 3]}'], {}, 422, "texts.1: Input should be a valid string"),
-    "two mistakes": ([b'{"texts": 3, "top_k": 0}'], {}, 422, "top_k: Input should be greater than or equal to 1"),
-    "an unknown key": ([b'{"texts": "a", "explian": true}'], {}, 422, "explian: Extra inputs are not permitted"),
-    "a word for a truth": ([b'{"texts": "a", "explain": "yes"}'], {}, 422, "explain: Input should be a valid boolean"),
+    "no JSON": ([b"{"], {}, 422, "the body is not JSON (Expecting property name enclosed in double quotes: line 1"),
+    "no bytes": ([b""], {}, 422, "the body is not JSON (Expecting value: line 1 column 1 (char 0))"),
+    "not UTF-8": ([b'{"texts": "\xff"}'], {}, 422, "the body is not UTF-8 (byte 11)"),
+    "not a number": ([b'{"texts": "a", "top_k": NaN}'], {}, 422, "the body is not JSON (NaN is not a number of JSON)"),
+    "many digits": ([b'{"top_k": %s}' % (b"1" * 900)], {}, 422, "no texts: send a text, or a list of them"),
+    "deep": ([b"[" * 1900], {}, 422, "the body is not JSON ("),
+    "a list": ([b"[1]"], {}, 422, 'the body is a list: send an object such as {"texts": "a fine film"}'),
+    "nothing": ([b"null"], {}, 422, "the body is null: send an object"),
+    "no texts": ([b"{}"], {}, 422, "no texts: send a text, or a list of them"),
+    "a number": ([b'{"texts": 3}'], {}, 422, "texts is a number: send a text, or a list of them"),
+    "a number among texts": ([b'{"texts": ["a", 3]}'], {}, 422, "text 1 is a number: send a text, or a list of them"),
+    "a list of lists": ([b'{"texts": [["a"]]}'], {}, 422, "text 0 is a list: send a text, or a list of them"),
+    "two mistakes": ([b'{"texts": 3, "top_k": 0}'], {}, 422, "top_k is 0: Input should be greater than or equal to 1"),
+    "a thousand mistakes": (
+        [b'{"texts": [%s1]}' % (b"1," * 900)],
+        {},
+        422,
+        "text 2 is a number: send a text, or a list of them; and 898 more mistakes",
+    ),
+    "an unknown key": ([b'{"texts": "a", "explian": true}'], {}, 422, "unknown key 'explian': did you mean 'explain'?"),
+    "a word for a truth": (
+        [b'{"texts": "a", "explain": "yes"}'],
+        {},
+        422,
+        'explain is "yes": Input should be a valid boolean',
+    ),
     "an empty list": ([b'{"texts": []}'], {}, 422, "texts is empty: send at least one"),
     "too many": ([b'{"texts": ["a", "b", "c", "d"]}'], {}, 422, "4 texts, 3 at most: send several requests"),
     "too many explained": ([b'{"texts": ["a", "b", "c", "d"], "explain": true}'], {}, 422, "4 texts with explain"),
@@ -84,10 +99,21 @@ BAD: dict[str, tuple[list[bytes], dict[str, str], int, str]] = {
     "too large, and says less": (LONG, {"content-length": "20"}, 413, "the body has more than 2000 bytes"),
     "without end": ([b"x" * 1000] * 10**4, {}, 413, "the body has more than 2000 bytes"),
     "a form": ([b"texts=a"], {"content-type": "application/x-www-form-urlencoded"}, 415, "Content-Type"),
+    "a packed body": ([b"\x1f\x8b"], {"content-encoding": "gzip"}, 415, "the body is packed (gzip): send it without"),
     "no type": ([b"{}"], {"content-type": ""}, 415, "send JSON with the header Content-Type: application/json"),
     "another host": ([b"{}"], {"host": "evil.example:8000"}, 400, "evil.example"),
     "no host": ([b"{}"], {"host": ""}, 400, 'the Host header is ""'),
 }
+
+
+def test_half_a_character_is_a_question_mark_as_in_files(checkpoint: Checkpoint) -> None:
+    async def talk(client: Client) -> list[Reply]:
+        # What JSON.stringify makes of a text that is cut in the middle of a character.
+        return [await client.send("POST", "/predict", [b'{"texts": "goal \\ud83d", "explain": true}'])]
+
+    [reply] = with_server(checkpoint, talk)
+    [answer], [expected] = reply.json["predictions"], checkpoint.model.explain(["goal ?"])
+    assert answer["label"] == expected.prediction.label and answer["words"] == expected.as_dict()["words"]
 
 
 def test_bad_requests_are_one_line(gated: Gated) -> None:
@@ -116,11 +142,21 @@ def test_a_client_that_leaves_in_the_middle_of_its_body(gated: Gated) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/predict", 405), ("GET", "/nowhere", 404), ("GET", "/docs", 404)]
+    ("method", "path", "status", "says"),
+    [
+        ("GET", "/predict", 405, "/predict does not answer GET: use POST"),
+        ("GET", "/nowhere", 404, "nothing is at /nowhere: use POST /predict"),
+        ("GET", "/docs", 404, "nothing is at /docs"),
+    ],
 )
-def test_other_paths_are_one_line(method: str, path: str, status: int, gated: Gated) -> None:
+def test_other_paths_are_one_line(method: str, path: str, status: int, says: str, gated: Gated) -> None:
     reply = with_server(gated, lambda client: client.send(method, path))
-    assert reply.status == status and reply.json["error"]
+    assert reply.status == status and says in reply.json["error"]
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz"])
+def test_monitors_may_ask_for_the_head_alone(path: str, gated: Gated) -> None:
+    assert with_server(gated, lambda client: client.send("HEAD", path)).status == 200
 
 
 HOSTS = [

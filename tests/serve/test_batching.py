@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from support.serving import Client, Gated, Reply, with_server
+from tithe.errors import TitheError
+from tithe.predict import Explanation
 from tithe.serve.limits import Limits
 from tithe.serve.predictor import Checkpoint
 
@@ -129,22 +131,41 @@ def test_a_text_that_the_model_fails_at_fails_alone(gated: Gated, caplog: pytest
     assert gated.asked == 5 and gated.batches == [[3], [4], [6]], "the three shared a batch, and then each was alone"
 
 
+def test_a_text_that_can_t_be_explained_is_counted_as_failed(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explain(self: Checkpoint, text: str) -> Explanation:
+        raise TitheError("not finite")
+
+    async def talk(client: Client) -> tuple[Reply, float, float]:
+        reply = await client.ask("goal", explain=True)
+        names = "tithe_failed_texts_total", "tithe_explained_texts_total"
+        failed, explained = [await metric(client, name) for name in names]
+        return reply, failed, explained
+
+    monkeypatch.setattr(Checkpoint, "explain", explain)
+    reply, failed, explained = with_server(checkpoint, talk)
+    assert (reply.status, reply.json, failed, explained) == (500, {"error": "not finite"}, 1, 0)
+
+
 def test_what_is_counted(checkpoint: Checkpoint) -> None:
     async def talk(client: Client) -> str:
         await client.ask(words(1, 2, 60))
+        await client.ask(words(60), explain=True)
         await client.send("POST", "/predict", [b"{"])
         await client.send("GET", "/a/path/of/its/own")
         return (await client.send("GET", "/metrics")).body.decode()
 
     page = with_server(checkpoint, talk)
     for line in (
-        'tithe_requests_total{code="200",path="/predict"} 1.0',
+        'tithe_requests_total{code="200",path="/predict"} 2.0',
         'tithe_requests_total{code="422",path="/predict"} 1.0',
         'tithe_requests_total{code="404",path="other"} 1.0',
-        'tithe_request_seconds_count{path="/predict"} 2.0',
+        'tithe_request_seconds_count{path="/predict"} 3.0',
         "tithe_batch_texts_sum 3.0",
-        "tithe_texts_total 3.0",
-        "tithe_truncated_texts_total 1.0",
+        "tithe_texts_total 4.0",
+        "tithe_explained_texts_total 1.0",
+        "tithe_truncated_texts_total 2.0",
         "tithe_abstained_texts_total 0.0",
         "tithe_queue_texts 0.0",
         "process_open_fds",

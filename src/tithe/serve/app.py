@@ -33,6 +33,7 @@ _PATHS = (*_OPEN, "/predict", "/metrics", "/openapi.json")
 _GONE = 499  # the client has closed the connection: nobody reads this
 # What is read of a body that is too large, so that its sender reads the answer and not a broken connection.
 _DISCARDED = 8
+_SHOWN = 80  # characters of what a client sent
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ class Service:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise Refusal(415, "send JSON with the header Content-Type: application/json")
+        packed = request.headers.get("content-encoding", "").strip().lower()
+        if packed not in ("", "identity"):
+            raise Refusal(415, f"the body is packed ({packed[:_SHOWN]}): send it without Content-Encoding")
         body, size, most = bytearray(), 0, self.limits.body_bytes
         try:
             async with asyncio.timeout(self.limits.body_seconds):
@@ -154,6 +158,8 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     app.add_api_route("/healthz", service.healthz, summary="Whether texts are answered", response_class=JSONResponse)
     app.add_api_route("/metrics", service.metrics, summary="For Prometheus", response_class=PlainTextResponse)
     app.add_api_route("/", service.page, include_in_schema=False)
+    for path, answer in (("/", service.page), ("/healthz", service.healthz)):  # monitors ask for the head alone
+        app.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
 
 
 async def _refused(request: Request, error: Any) -> Response:
@@ -165,4 +171,10 @@ async def _left(request: Request, error: Exception) -> Response:
 
 
 async def _in_one_line(request: Request, error: Any) -> Response:
-    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+    path = request.url.path[:_SHOWN]
+    reasons = {
+        404: f"nothing is at {path}: use POST /predict, GET /healthz, /metrics or /openapi.json, or / in a browser",
+        405: f"{path} does not answer {request.method}: use POST for /predict, and GET for the rest",
+    }
+    reason = reasons.get(error.status_code, str(error.detail))
+    return JSONResponse({"error": reason}, error.status_code, error.headers)

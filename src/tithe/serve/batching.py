@@ -207,7 +207,7 @@ class Batcher:
             outcome: Outcome = await self._in(self._owner, lambda: self.predictor.explain(each.text))
         except Exception as error:  # whatever an encoder raises
             outcome = _expected(error)
-        self.meters.explained.inc()
+        self.meters.explanation(outcome.prediction if isinstance(outcome, Explanation) else None)
         each.request.put(each.position, outcome)
 
     async def _in(self, thread: ThreadPoolExecutor, function: Callable[[], Value]) -> Value:

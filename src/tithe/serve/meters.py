@@ -25,8 +25,10 @@ class Meters:
         )  # fmt: skip
         self._rows = Histogram("tithe_batch_texts", "Texts of a batch.", buckets=_ROWS, registry=registry)
         self.queue = Gauge("tithe_queue_texts", "Texts that are taken on and not answered yet.", registry=registry)
-        self.explained = Counter("tithe_explained_texts", "Texts whose words were explained.", registry=registry)
-        self._texts = Counter("tithe_texts", "Texts that the model answered.", registry=registry)
+        self._explained = Counter(
+            "tithe_explained_texts", "Of them, those whose words were explained.", registry=registry
+        )
+        self._texts = Counter("tithe_texts", "Texts that the model answered, explained or not.", registry=registry)
         self._truncated = Counter("tithe_truncated_texts", "Of them, longer than max_length.", registry=registry)
         self._abstained = Counter("tithe_abstained_texts", "Of them, those answered none of these.", registry=registry)
         self._failed = Counter("tithe_failed_texts", "Texts that the model failed at.", registry=registry)
@@ -39,6 +41,14 @@ class Meters:
     def batch(self, answers: Sequence[Prediction], failed: int) -> None:
         """Count the answers of a batch, and the texts in it that the model failed at."""
         self._rows.observe(len(answers) + failed)
+        self._count(answers, failed)
+
+    def explanation(self, answer: Prediction | None) -> None:
+        """Count a text that is explained, or that the model failed at."""
+        self._explained.inc(answer is not None)
+        self._count([answer] if answer else [], answer is None)
+
+    def _count(self, answers: Sequence[Prediction], failed: int) -> None:
         self._texts.inc(len(answers))
         self._failed.inc(failed)
         self._truncated.inc(sum(answer.truncated for answer in answers))

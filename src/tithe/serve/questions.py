@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import json
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
+from tithe.console import printable
+from tithe.data.labels import storable
+from tithe.errors import did_you_mean
 from tithe.serve.limits import Limits
 from tithe.web.refusals import Refusal
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 _TEXT = {"type": "string"}
+_SHOWN = 3  # mistakes of one body
+_EXCERPT = 80
+_KINDS = {str: "a text", bool: "a boolean", list: "a list", dict: "an object", type(None): "null"}
+
+
+def _texts(value: object) -> object:
+    """Return a text alone as a list; half a character, as of a text that a script has cut, becomes `?` as in files."""
+    listed = value if isinstance(value, list) else [value] if isinstance(value, str) else None
+    return value if listed is None else [storable(each) if isinstance(each, str) else each for each in listed]
+
+
 Texts = Annotated[
     list[str],
-    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    BeforeValidator(_texts),
     WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}),
 ]
 
@@ -36,9 +54,11 @@ def parse(body: bytes, limits: Limits) -> Question:
         422: it is not JSON, not of this schema, or has too many texts or too long ones.
     """
     try:
-        question = Question.model_validate_json(body)
+        question = Question.model_validate(_json(body))
     except ValidationError as error:
-        raise Refusal(422, "; ".join(map(_line, error.errors(include_url=False)))) from None
+        mistakes = error.errors(include_url=False)
+        more = [f"and {len(mistakes) - _SHOWN} more mistakes"] if len(mistakes) > _SHOWN else []
+        raise Refusal(422, "; ".join([*map(_line, mistakes[:_SHOWN]), *more])) from None
     most = limits.explained if question.explain else limits.texts
     if not question.texts:
         raise Refusal(422, "texts is empty: send at least one")
@@ -51,9 +71,34 @@ def parse(body: bytes, limits: Limits) -> Question:
     return question
 
 
-def _line(error: Any) -> str:
-    place = ".".join(map(str, error["loc"]))
-    return f"{place}: {error['msg']}" if place else str(error["msg"])
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise Refusal(422, f"the body is not UTF-8 (byte {error.start}): send JSON in UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
+        raise Refusal(422, f"the body is not JSON ({reason[:_EXCERPT]}): let a JSON library write it") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _line(error: ErrorDetails) -> str:
+    """Return a mistake in one line: where it is, what is there, and what to send."""
+    place, given = error["loc"], error["input"]
+    shown = _KINDS.get(type(given), "a number")
+    if not place:
+        return f'the body is {shown}: send an object such as {{"texts": "a fine film"}}'
+    if error["type"] == "extra_forbidden":
+        name = str(place[0])
+        return f"unknown key '{printable(name)[:_EXCERPT]}'{did_you_mean(name, Question.model_fields)}"
+    if error["type"] == "missing":
+        return f"no {place[0]}: send a text, or a list of them"
+    if place[0] == "texts":
+        return f"{'texts is' if len(place) == 1 else f'text {place[1]} is'} {shown}: send a text, or a list of them"
+    return f"{place[0]} is {json.dumps(given, default=str)[:_EXCERPT]}: {error['msg']}"
 
 
 _ANSWER = {
