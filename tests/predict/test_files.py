@@ -85,7 +85,7 @@ def test_killed_between_and_in_chunks_it_ends_in_the_same_bytes(
     stops = {2, 4}
     monkeypatch.setattr(TrainedModel, "predict_examples", predict)
     for kept in (3, 6):
-        with pytest.raises(Interrupted, match=f"stopped; {kept} predictions are kept") as caught:
+        with pytest.raises(Interrupted, match=f"stopped; kept {kept} predictions in") as caught:
             predict_files(model, source, output, Answering())
         assert caught.value.exit_code == 130 and not output.exists()
 
@@ -143,6 +143,26 @@ def test_what_has_changed_is_predicted_again(
     assert sum(asked) == len(ROWS)
     predict_files(model, TextInput(source), tmp_path / "again.jsonl", Answering())
     assert (tmp_path / "o.jsonl").read_bytes() == (tmp_path / "again.jsonl").read_bytes()
+
+
+def test_the_same_bytes_in_another_encoding_are_predicted_again(
+    model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, real, asked = tmp_path / "rows.csv", TrainedModel.predict_examples, []
+    source.write_bytes(b"text\n" + "".join(f"go\xe0l {i}\n" for i in range(7)).encode("latin-1"))
+    western, russian = (TextInput(source, layout=config.Layout(encoding=name)) for name in ("latin-1", "cp1251"))
+
+    def predict(self: TrainedModel, examples: Any, *more: Any) -> Any:
+        asked.append(len(examples))
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return real(self, examples, *more)
+
+    monkeypatch.setattr(TrainedModel, "predict_examples", predict)
+    with pytest.raises(Interrupted):
+        predict_files(model, western, tmp_path / "o.jsonl", Answering())
+    predict_files(model, russian, tmp_path / "o.jsonl", Answering())
+    assert asked == [3, 3, 3, 3, 1], "the three of the first command are predicted again"
 
 
 def test_outputs_that_would_be_lost_are_refused(model: TrainedModel, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_what_is_no_finished_run_is_exit_2(
 ) -> None:
     path = wrong(copy("frozen"))
     code, out, err = tithe("verify", path)
-    expected = f"error: {path} has no manifest.json: pass the directory of a finished run, or a checkpoint"
+    expected = f"error: {path} has no manifest.json: pass a finished run, a checkpoint or an export"
     assert (code, out, err) == (2, "", [expected])
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from tithe import storage
+from tithe import config, storage
 from tithe.checkpoints import tensors
 from tithe.console import counted
 from tithe.data import compressed
@@ -45,12 +45,12 @@ def predict_files(model: TrainedModel, source: TextInput, output: Path, how: Ans
     inputs = open_inputs(None, source)
     targets = _targets(inputs, output)
     table = TextTable(inputs.columns, inputs.text_column, model.labels.names, how.top_k)
-    with unfinished(output, _key(model, inputs, how), table.own) as begun:
+    with unfinished(output, _key(model, inputs, source.layout, how), table.own) as begun:
         try:
             _compute(model, inputs, how, table, begun)
         except KeyboardInterrupt:
             so_far = counted(begun.count, "prediction")
-            kept = f"stopped; {so_far} kept in {begun.folder}: run the same command to continue"
+            kept = f"stopped; kept {so_far} in {begun.folder}: run the same command to continue"
             raise Interrupted(signal.SIGINT, kept) from None
         warn_of_cut(model, begun.cut)
         answers = begun.rows()
@@ -98,7 +98,7 @@ def _jsonl(file: Path) -> str:
     return Path(plain).with_suffix(".jsonl").name + file.name[len(plain) :]
 
 
-def _key(model: TrainedModel, inputs: Inputs, how: Answering) -> str:
+def _key(model: TrainedModel, inputs: Inputs, layout: config.Layout, how: Answering) -> str:
     """Return a digest of all that predictions depend on; of weights and rules as they are now."""
     rules = {
         file.relative_to(model.folder).as_posix(): storage.sha256_file(file)
@@ -109,6 +109,7 @@ def _key(model: TrainedModel, inputs: Inputs, how: Answering) -> str:
             "weights": tensors.sha256_of_all(model.model.state_dict()),
             "rules": rules,
             "inputs": [(file.name, storage.sha256_file(file)) for file in inputs.content],
+            "layout": layout.model_dump(mode="json"),
             "columns": [*map(str, inputs.columns), inputs.text_column],
             "how": [how.batch_size, how.top_k, model.exact, str(model.accelerator.mixed_precision)],
         }

@@ -32,7 +32,7 @@ def verify_run(home: Path) -> list[str]:
         A file or a frozen tensor has changed; the message names it.
     """
     if not (home / storage.MANIFEST).is_file():
-        raise InputError(f"{home} has no {storage.MANIFEST}: pass the directory of a finished run, or a checkpoint")
+        raise InputError(f"{home} has no {storage.MANIFEST}: pass a finished run, a checkpoint or an export")
     is_checkpoint = locate.is_checkpoint(home)
     if bad := (store.damaged_files(home) if is_checkpoint else _changed(home)) or _changed_rules(home):
         raise TitheError(f"{home} has changed since it was written: {', '.join(bad)}")
