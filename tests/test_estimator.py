@@ -103,9 +103,11 @@ def test_a_tenth_is_selected_and_the_run_is_kept(build: Build, tmp_path: Path) -
 
 def test_it_is_searched_in_a_pipeline(build: Build) -> None:
     steps = [("lower", FunctionTransformer(lambda texts: [text.lower() for text in texts])), ("classify", build())]
-    search = GridSearchCV(Pipeline(steps), {"classify__learning_rate": [1e-9, 0.05]}, cv=2, error_score="raise")
+    grid = {"classify__learning_rate": [1e-9, 0.05], "classify__max_length": np.array([32])}  # numbers of NumPy
+    search = GridSearchCV(Pipeline(steps), grid, cv=2, error_score="raise")
     search.fit([text.upper() for text in TEXTS], NAMES)
-    assert search.best_params_ == {"classify__learning_rate": 0.05} and search.score(TEXTS, NAMES) > 0.8
+    assert search.best_params_ == {"classify__learning_rate": 0.05, "classify__max_length": 32}
+    assert search.score(TEXTS, NAMES) > 0.8
 
 
 def test_it_is_cross_validated_calibrated_and_given_a_threshold(build: Build) -> None:
@@ -156,7 +158,10 @@ WRONG: list[tuple[dict[str, Any], tuple[Any, ...], str]] = [
     ({}, (["a", "b"], np.array(["x", 1], dtype=object)), "labels are of several types"),
     ({}, (["a", "b"], ["x", " x"]), "the labels ' x' and 'x' mean the same"),
     ({}, (["a", "b"], ["x", ""]), "the label '' is empty"),
-    ({}, (["a", "b", "c"], ["x", "y", "y"], [1, -1, 1]), "weight '-1'"),
+    ({}, (["a", "b", "c"], ["x", "y", "y"], [1, -1, 1]), r"^the rows of fit, row 1: weight '-1'.*\(sample_weight\)$"),
+    ({}, (["a", "b", "c"], ["x", "x", "x"]), r"^the rows of fit: one class only \('x'\)"),
+    ({}, ([], []), "no texts to fit"),
+    ({"random_state": None}, (TEXTS, NAMES), "random_state is None: pass an integer"),
     ({"epochs": 0}, (TEXTS, NAMES), "train.epochs"),
     ({"select": "k_centre"}, (TEXTS, NAMES), "k_center"),
     ({"config": {"data": {"path": "rows.csv"}}}, (TEXTS, NAMES), "config sets data.path, which fit decides"),

@@ -121,6 +121,8 @@ class TitheClassifier(ClassifierMixin, BaseEstimator):
             A text, a label, a weight or a parameter is wrong; the message names it.
         """
         texts, labels_N = listed(X), column_or_1d(y)
+        if not texts:
+            raise InputError("there are no texts to fit: pass some, with the labels of two classes at least")
         columns: dict[str, Any] = {_TEXT: list(map(storable, texts)), _LABEL: labels_N}
         if sample_weight is not None:
             columns[_WEIGHT] = column_or_1d(sample_weight)
@@ -186,16 +188,24 @@ class TitheClassifier(ClassifierMixin, BaseEstimator):
         home.mkdir(parents=True, exist_ok=True)
         with storage.atomic_file(home / _ROWS) as aside:
             pq.write_table(pa.table(dict(columns)), aside)
-        return _packed(pipeline.train(run).best)
+        with _as_arguments(home / _ROWS):
+            return _packed(pipeline.train(run).best)
 
     def _run(self, home: Path, weighted: bool) -> config.Run:
         """Return the config of the run."""
         rate = _RATES.get(str(self.freeze), _RATES["none"]) if self.learning_rate is None else self.learning_rate
+        if not isinstance(self.random_state, int | np.integer):
+            shown = printable(repr(self.random_state))
+            raise InputError(f"random_state is {shown}: pass an integer, by which the fit can be repeated")
         sections: dict[str, Any] = {
-            "seed": self.random_state,
+            "seed": _plain(self.random_state),
             "data": {"test_ratio": 0.0},
-            "model": {"encoder": self.encoder, "freeze": self.freeze, "max_length": self.max_length},
-            "train": {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": rate},
+            "model": {"encoder": self.encoder, "freeze": _plain(self.freeze), "max_length": _plain(self.max_length)},
+            "train": {
+                "epochs": _plain(self.epochs),
+                "batch_size": _plain(self.batch_size),
+                "learning_rate": _plain(rate),
+            },
             "track": {"tensorboard": False},
         }
         if self.select is not None:
@@ -209,6 +219,21 @@ class TitheClassifier(ClassifierMixin, BaseEstimator):
         sections["out"] = str(home)
         sections["data"] |= {"path": str(home / _ROWS), "weight_column": _WEIGHT if weighted else None}
         return config.parse(sections, source="TitheClassifier")
+
+
+def _plain(value: object) -> object:
+    """Return a parameter as a config has it: of a NumPy number, as in a grid, the number of Python."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@contextmanager
+def _as_arguments(file: Path) -> Iterator[None]:
+    """Let errors name the arguments of `fit`, and not the file that was written of them."""
+    try:
+        yield
+    except InputError as error:
+        lines = (line.replace(str(file), "the rows of fit") for line in error.lines)
+        raise InputError(*(line.replace("data.weight_column", "sample_weight") for line in lines)) from None
 
 
 def _classes(labels_N: Array) -> tuple[Array, Rows]:
