@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,25 @@ def test_messages_name_the_options_of_the_command(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     assert_refused(run("predict", trained.best, "-i", tmp_path / name, *options), says)
+
+
+def test_what_is_no_checkpoint_is_named_for_what_it_is(trained: Trained, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export/parity.json").write_text("{}")
+    (tmp_path / "notes.txt").write_text("x")
+    damaged = shutil.copytree(trained.best, tmp_path / "runs/first/checkpoints/best")
+    (damaged / "model.pt").write_bytes(b"x")
+    for path, says in (
+        (tmp_path / "export", "is an export, .*: pass its run, or open it with 'tithe serve "),
+        (tmp_path / "notes.txt", "notes.txt is not a file of a checkpoint of tithe: pass a run"),
+        (
+            tmp_path / "runs",
+            r"runs has no checkpoint itself: pass one of its folders that have, such as \S+runs/first$",
+        ),
+        (damaged / "model.pt", r"error: no intact checkpoint in \S+best: start a new run"),
+        (tmp_path / "runs/first", r"error: no intact checkpoint in \S+first: start a new run"),
+    ):
+        assert_refused(run("predict", path, "moon"), says)
 
 
 def test_a_file_that_is_given_as_a_text_is_pointed_out(

@@ -52,6 +52,13 @@ def source(encoder: Path, head: str) -> Source:
     return Source(model, task, NAMES)
 
 
+def as_the_card_says(member: Target, folder: Path) -> dict[str, Any]:
+    """Run the code of the card word for word, but for the folder; return its names."""
+    names: dict[str, Any] = {}
+    exec(member.usage(folder).replace("FOLDER", str(folder)), names)
+    return names
+
+
 def test_every_format_has_a_case() -> None:
     assert {name for name, *_ in CASES} == set(plugins.names("targets"))
 
@@ -85,6 +92,8 @@ def test_an_export_answers_like_its_network(
     assert about["id2label"] == {"0": "no", "1": "yes", "2": "a|b"} and about["label2id"]["a|b"] == 2
     assert json.loads((tmp_path / "tokenizer_config.json").read_text())["model_max_length"] == 12
     compile(member.usage(tmp_path), "usage", "exec")
+    if name != "huggingface":  # whose pipelines are opened below
+        assert set(as_the_card_says(member, tmp_path)["labels"]) <= set(NAMES)
 
 
 @pytest.fixture
@@ -155,6 +164,7 @@ def test_a_detector_is_exported_with_its_crops(mode: str, crops: int, tmp_path: 
     expected_N2 = of.task.probabilities(inference.logits(of.model, of.task.examples(paths), batch_size=3))
     found_N2 = inputs.run(network, preparation, paths, 2, lambda rows: None)
     np.testing.assert_allclose(found_N2, expected_N2, rtol=0, atol=1e-5)
+    assert as_the_card_says(target("onnx"), tmp_path / "export")["real"].shape == (1,)
 
 
 @pytest.mark.parametrize("name", ["huggingface", "int8"])

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tithe import plugins
+from tithe import plugins, storage
 from tithe.arrays import Array
 from tithe.errors import InputError
 from tithe.export import inputs
@@ -152,21 +152,25 @@ def open_graph(path: Path) -> Network:
 def usage(folder: Path, at_once: int) -> str:
     """Return how a graph is used without tithe and without torch."""
     if (folder / inputs.CROPS).is_file():
+        sizes = storage.read_json(folder / inputs.CROPS)["images"]
+        shape = f"1, {sizes['crops']}, 3, {sizes['size']}, {sizes['size']}"
         return (
             "import numpy, onnxruntime\n\n"
             f'session = onnxruntime.InferenceSession("FOLDER/{FILE}")\n'
+            f'crops = numpy.zeros(({shape}), "uint8")  # of your images, cut as described below\n'
             'outputs = session.run(None, {"crops": crops})[0]\n'
             "real = 1 / (1 + numpy.exp(-outputs[:, 0]))"
         )
-    many = "texts" if at_once > 1 else "[text]  # one text at a time: its answer would depend on others in the batch"
+    many = '["a text", "another one"]'
+    alone = '["a text"]  # one text at a time: its answer would depend on others in the batch'
     return (
-        "import json, onnxruntime\n"
+        "import json, onnxruntime, pathlib\n"
         "from transformers import AutoTokenizer\n\n"
         'tokenizer = AutoTokenizer.from_pretrained("FOLDER")\n'
         f'session = onnxruntime.InferenceSession("FOLDER/{FILE}")\n'
-        'names = json.load(open("FOLDER/config.json"))["id2label"]\n'
-        f"batch = {many}\n"
-        'encoded = tokenizer(batch, padding=True, truncation=True, return_tensors="np")\n'
+        'names = json.loads(pathlib.Path("FOLDER/config.json").read_text(encoding="utf-8"))["id2label"]\n'
+        f"texts = {many if at_once > 1 else alone}\n"
+        'encoded = tokenizer(texts, padding=True, truncation=True, return_tensors="np")\n'
         'inputs = {name: encoded[name].astype("int64") for name in ("input_ids", "attention_mask")}\n'
         "logits = session.run(None, inputs)[0]\n"
         "labels = [names[str(i)] for i in logits.argmax(axis=1)]"

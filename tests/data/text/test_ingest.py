@@ -207,7 +207,7 @@ BROKEN = {
     "missing.parquet": "no data file",
     "folder.parquet": "folder.parquet",
     "empty.parquet": "is not a Parquet file",
-    "empty.csv": "has no column 'text'",
+    "empty.csv": "is empty: pass a file with a column 'text' (data.text_column)",
     "empty.jsonl": "the file is empty",
     "header.csv": "the file is empty",
     "words.parquet": "is not a Parquet file",
