@@ -184,7 +184,7 @@ def test_what_is_no_checkpoint_is_named_for_what_it_is(trained: Trained, run: Ru
             r"runs has no checkpoint itself: pass one of its folders that have, such as \S+runs/first$",
         ),
         (damaged / "model.pt", r"error: no intact checkpoint in \S+best: start a new run"),
-        (tmp_path / "runs/first", r"error: no intact checkpoint in \S+first: start a new run"),
+        (tmp_path / "runs/first", r"error: no intact checkpoint in \S+first/checkpoints/best: start"),
     ):
         assert_refused(run("predict", path, "moon"), says)
 

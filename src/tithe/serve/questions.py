@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
@@ -12,9 +12,6 @@ from tithe.data.labels import storable
 from tithe.errors import did_you_mean
 from tithe.serve.limits import Limits
 from tithe.web.refusals import Refusal
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 _TEXT = {"type": "string"}
 _SHOWN = 3  # mistakes of one body
@@ -85,7 +82,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-def _line(error: ErrorDetails) -> str:
+def _line(error: Any) -> str:
     """Return a mistake in one line: where it is, what is there, and what to send."""
     place, given = error["loc"], error["input"]
     shown = _KINDS.get(type(given), "a number")
