@@ -111,25 +111,26 @@ def test_an_audit_that_was_stopped_goes_on_with_other_corrections(
     caplog.set_level(logging.INFO, "tithe")
     monkeypatch.setattr(features, "_ROWS", 8)  # of a batch, so that there are several
 
-    def facts(corrections: Path | None, name: str) -> dict[str, Any]:
+    def facts(corrections: Path, name: str) -> dict[str, Any]:
         caplog.clear()
         return case.again(corrections, tmp_path / name).facts
 
     relabelled = {"row": WRONG[0], "text_sha256": sha256(TEXTS[WRONG[0]]), "label": LABELS[WRONG[0]]}
     dropped = {"row": 5, "text_sha256": sha256(TEXTS[5]), "drop": True}
-    corrections = tmp_path / "corrections.json"
-    corrections.write_text(json.dumps({"corrections": [relabelled, dropped]}))
+    other_labels, other_rows = tmp_path / "labels.json", tmp_path / "rows.json"
+    other_labels.write_text(json.dumps({"corrections": [relabelled]}))
+    other_rows.write_text(json.dumps({"corrections": [relabelled, dropped]}))
     with monkeypatch.context() as patch:
         patch.setattr(interrupts, "StopRequest", asked_after(7))
         with pytest.raises(Interrupted, match="run again to continue"):
             case.again(None, tmp_path / "stopped")
     assert not (tmp_path / "stopped").exists()
-    found = facts(corrections, "corrected")
-    assert "resuming" not in caplog.text, "other rows: nothing of those that were stopped is taken for theirs"
-    found_without = facts(None, "stopped")
-    assert "resuming the features after batch 4 of" in caplog.text
+    found_of_rows = facts(other_rows, "rows")
+    assert "resuming" not in caplog.text, "nothing of the rows that were stopped is taken for others"
+    found_of_labels = facts(other_labels, "labels")
+    assert "resuming the features after batch 4 of" in caplog.text, "the texts are the same"
     monkeypatch.setenv("TITHE_CACHE", str(tmp_path / "fresh"))
-    assert found == facts(corrections, "corrected") and found_without == facts(None, "stopped")
+    assert found_of_rows == facts(other_rows, "rows") and found_of_labels == facts(other_labels, "labels")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
