@@ -20,6 +20,8 @@ from tithe.runs.log import step_logger
 
 logger = logging.getLogger("tithe")
 
+# Not a part of a path.
+_SETTING = re.compile(r"(?<![\w./-])(?:data|model|select)\.(\w+)(?![\w/-]|\.\w)")
 OUT_OF_MEMORY = "out of memory: lower train.batch_size or model.max_length"
 
 # What a message says of a config and of `--set`, for a command that has neither.
@@ -71,10 +73,11 @@ def in_own_names(command: Callable[..., None]) -> Callable[..., None]:
 def in_option_names(command: Callable[..., None]) -> Callable[..., None]:
     """Let the errors and the log of a command that has neither a config nor `--set` name settings as its options."""
     options = {name: f"--{name.replace('_', '-')}" for name in inspect.signature(command).parameters}
-    settings = re.compile(rf"\b(?:data|model)\.({'|'.join(map(re.escape, options))})\b")
+    if "option" in options:
+        options["options"] = options["option"]
 
     def names(message: str) -> str:
-        return settings.sub(lambda match: options[match[1]], _ELSEWHERE.sub("", message))
+        return _SETTING.sub(lambda found: options.get(found[1], found[0]), _ELSEWHERE.sub("", message))
 
     @functools.wraps(command)
     def call(**values: object) -> None:

@@ -185,7 +185,7 @@ def test_rows_in_other_formats_and_columns(form: str, label: Label, pool: Path) 
     "more, error, says",
     [
         ({"strategy": "margn"}, InputError, "did you mean 'margin'"),
-        ({"strategy": "el2n"}, InputError, "el2n reads proxy_probs, which needs all labels"),
+        ({"strategy": "el2n"}, InputError, "el2n reads proxy_probs, which needs all labels: choose for example"),
         ({"strategy": "all"}, InputError, "all does not choose the rows to label next"),
         ({"strategy": "mix", "options": {"radom": 0.1}}, InputError, "unknown key 'radom'"),
         ({"format": "xlsx"}, InputError, "--format xlsx is not a format of rows: choose one of csv, jsonl, parquet"),

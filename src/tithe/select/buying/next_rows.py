@@ -29,7 +29,7 @@ from tithe.report.words import Phrase, in_english
 from tithe.select.buying.evidence import Decision, Evidence
 from tithe.select.buying.expect import Expectation, expected
 from tithe.select.buying.reasons import Chosen, reasons
-from tithe.select.buying.tracks import check_track
+from tithe.select.buying.tracks import check_track, labels_read, track_of
 from tithe.select.rounds import decision_of
 from tithe.select.selection import select
 from tithe.select.settings import PREDICTIONS, overridden, parse_options
@@ -43,6 +43,7 @@ from tithe.train.setup import Setup, open_setup
 logger = logging.getLogger("tithe")
 
 _BLIND = "typiclust"  # chooses while no model can be trained
+_OTHERS = "choose for example auto, margin or typiclust"
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,9 @@ def label_settings(strategy: str, options: Mapping[str, Any], seed: int) -> conf
     """
     module, name = plugins.load("strategies", strategy), plugins.short_name(strategy)
     if name == "all" or isinstance(module, Matches):
-        raise InputError(f"{name} does not choose the rows to label next: choose for example auto, margin or typiclust")
+        raise InputError(f"{name} does not choose the rows to label next: {_OTHERS}")
+    if track_of(module) == "T1":
+        raise InputError(f"{name} reads {labels_read(module)}: {_OTHERS}")
     reads_model = not PREDICTIONS.isdisjoint(module.NEEDS) and not isinstance(module, Decides)
     given = {"track": "T0", "rounds": 2, "strategy": strategy, "seed": seed, "first": _BLIND if reads_model else None}
     settings = overridden(None, given, options, "tithe label")

@@ -32,6 +32,12 @@ def _track_of_needs(strategy: ModuleType) -> str:
     return "T1" if READ_LABELS & set(strategy.NEEDS) else "both"
 
 
+def labels_read(strategy: ModuleType) -> str:
+    """Say of which labels a strategy of track T1 makes use."""
+    signals = ", ".join(sorted(READ_LABELS & set(strategy.NEEDS)))
+    return f"{signals}, which needs all labels" if signals else "the labels of all rows"
+
+
 def check_track(settings: config.Select) -> None:
     """Refuse strategies of the other track: those that read labels where labels are bought, and the reverse.
 
@@ -58,11 +64,8 @@ def check_track(settings: config.Select) -> None:
                 raise InputError(f"select.rounds {settings.rounds} with {short} in track T1: it decides once; set 1")
             continue
         if track_of(module) == "T1":
-            signals = ", ".join(sorted(needs & READ_LABELS))
-            reads = f"{signals}, which needs all labels" if signals else "the labels of all rows"
-            raise InputError(
-                f"{short} reads {reads}: choose a strategy for select.track T0, such as margin, or set the track to T1"
-            )
+            cure = "choose a strategy for select.track T0, such as margin, or set the track to T1"
+            raise InputError(f"{short} reads {labels_read(module)}: {cure}")
         if settings.rounds == 1 and needs & PREDICTIONS and name != "all":
             raise InputError(
                 f"{short} reads the probabilities of a model of the labels bought so far, and there is one round "
