@@ -170,6 +170,7 @@ def prepare(task: Task, point: ResumePoint | None, accelerator: Accelerator) -> 
         point.check(fingerprint)
     if task.run.select:
         check_budget(splits.pool_labels, task.run.select)
+        own_files.check_rows(task.run.select, task.run.data, splits)
     setup = open_setup(task, splits, accelerator)
     if point:
         point.check(setup.network.fingerprint)

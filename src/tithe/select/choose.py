@@ -256,6 +256,7 @@ def _select(run: config.Run, settings: config.Select, load: Callable[[Task], Spl
     task = open_checked(run)
     splits = load(task)
     check_budget(splits.pool_labels, settings)
+    own_files.check_rows(settings, run.data, splits)
     setup = open_setup(task, splits, accelerator)
     result = choose_rows(setup, settings)
     at_hand = run.data.embeddings or isinstance(setup.examples, Features)

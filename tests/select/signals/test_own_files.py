@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,3 +250,17 @@ def test_a_moved_file_is_the_same_and_an_edited_one_is_not(settings: Settings, t
     unread = config.Select(strategy="random", scores=moved[1])
     assert content_hashes(unread, config.Data(path="rows", embeddings=moved[0])) == {}
     assert fingerprint(unread, config.Data(path="rows")) == fingerprint(config.Select(), config.Data(path="rows"))
+
+
+@pytest.mark.parametrize("sections", [{"select": {"scores": "few.parquet"}}, {"data": {"embeddings": "few.npy"}}])
+def test_files_that_do_not_fit_the_rows_are_found_before_the_encoder_runs(
+    sections: dict[str, Any], settings: Settings, tithe: Tithe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(scores(tmp_path)).rename("few.parquet")
+    Path(vectors(tmp_path, np.zeros((4, 2)))).rename("few.npy")
+    Path("c.json").write_text(json.dumps(settings(**{"select": {}, "model": {"freeze": "all"}, **sections})))
+    for words in (["train"], ["select", "--out", "picks.parquet"], ["suite", "--seeds", "0", "--out", "suite"]):
+        code, _, err = tithe(words[0], "c.json", *words[1:])
+        assert code == 2 and re.search(r"has no score \(|has 4 rows, the data 120", err[-1]), err
+    assert not (Path(os.environ["TITHE_CACHE"]) / "features").exists()

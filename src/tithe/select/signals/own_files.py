@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from tithe import config, plugins
 from tithe.arrays import Array, Rows
 from tithe.console import counted
+from tithe.data import Splits
 from tithe.errors import InputError
 from tithe.select.settings import existing, needs_of
 
@@ -31,6 +32,21 @@ def check(settings: config.Select, data: config.Data) -> None:
         _columns(_given(settings.scores, plugins.short_name(settings.strategy)))
     if data.embeddings:
         _opened(data.embeddings)
+
+
+def check_rows(settings: config.Select, data: config.Data, splits: Splits) -> None:
+    """Check that the files fit the rows to choose from, before an encoder passes over these.
+
+    Raises
+    ------
+    InputError
+        See `read_scores`; or there are more or fewer vectors than rows of the data.
+    """
+    rows_read = int(splits.report["rows_read"])
+    if "scores" in needs_of(settings):
+        read_scores(settings.scores, splits.rows.ids[splits.split.train], rows_read)
+    if data.embeddings:
+        _check_length(data.embeddings, _opened(data.embeddings), rows_read)
 
 
 def read_scores(path: str | None, ids_N: Rows, rows_read: int) -> Array:
@@ -89,15 +105,19 @@ def read_embeddings(path: str, ids_N: Rows, rows_read: int) -> Array:
         The file has another number of rows than the data, or a vector is not finite in float32.
     """
     X_MD = _opened(path)
-    if len(X_MD) != rows_read:
-        rows = counted(len(X_MD), "row")
-        raise InputError(f"data.embeddings {path} has {rows}, the data {rows_read}: give each row a vector")
+    _check_length(path, X_MD, rows_read)
     with np.errstate(over="ignore"):
         X_ND = np.asarray(X_MD[ids_N]).astype(np.float32, copy=False)
     is_finite_N = np.isfinite(X_ND.min(axis=1)) & np.isfinite(X_ND.max(axis=1))  # no array of (N, D) besides
     if bad := ids_N[~is_finite_N][:1].tolist():
         raise InputError(f"data.embeddings {path}: the vector of row {bad[0]} is not finite: embed the row again")
     return X_ND
+
+
+def _check_length(path: str, X_MD: Array, rows_read: int) -> None:
+    if len(X_MD) != rows_read:
+        rows = counted(len(X_MD), "row")
+        raise InputError(f"data.embeddings {path} has {rows}, the data {rows_read}: give each row a vector")
 
 
 def _given(path: str | None, strategy: str) -> str:

@@ -128,6 +128,7 @@ def _check_rows(suite: _Suite, trials: Sequence[Trial]) -> None:
             raise InputError("a suite compares strategies on test rows: set data.test_ratio above 0")
         for trial in of_seed:
             check_budget(splits.pool_labels, suite.settings(trial))
+            own_files.check_rows(suite.settings(trial), suite.base.data, splits)
 
 
 def _finished(file: Path) -> Record | None:
