@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,9 +19,6 @@ from tithe.cli.main import root_command
 from tithe.errors import InputError
 
 PAGES = docs.pages()
-# A command at the beginning of a line of code; after these words another program starts it.
-_COMMAND = re.compile(r"^(?:\$ |srun |nohup |uv run |use it +|torchrun .* -m )?tithe (.*)$")
-_END = re.compile(r" (?:\||&&?|;|2?>)(?: |$)")  # where a command ends and another word of the shell begins
 
 
 def linked(page: str) -> list[str]:
@@ -48,15 +44,6 @@ def test_every_picture_has_words_for_those_who_do_not_see_it(page: str) -> None:
     assert all(match[2] for match in pictures)
 
 
-def commands(page: str) -> Iterator[tuple[list[str], bool]]:
-    """Yield the words of every command of tithe, and whether it is whole: a line of code, not of a sentence."""
-    for code in docs.script("make_site").code(docs.text(page)):
-        whole = not re.fullmatch(r"`[^`\n]+`", code)
-        for line in code.strip("`").splitlines():
-            if found := _COMMAND.match(line.strip()):
-                yield shlex.split(_END.split(found[1])[0], comments=True), whole
-
-
 PARSER = root_command()
 
 
@@ -79,7 +66,7 @@ def parse(words: list[str], whole: bool) -> str | None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_has_arguments_and_options_that_exist(page: str) -> None:
-    wrong = {" ".join(words): reason for words, whole in commands(page) if (reason := parse(words, whole))}
+    wrong = {" ".join(words): reason for words, whole in docs.commands(page) if (reason := parse(words, whole))}
     assert wrong == {}
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
+from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
 
 from support.paths import ROOT
 
 _ALSO = ("README.md", "README.ru.md")
+# A command at the beginning of a line of code; after these words another program starts it.
+_COMMAND = re.compile(r"^(?:\$ |srun |nohup |uv run |use it +|torchrun .* -m )?tithe (.*)$")
+_END = re.compile(r" (?:\||&&?|;|2?>)(?: |$)")  # where a command ends and another word of the shell begins
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -46,3 +51,12 @@ def anchors(page: str) -> frozenset[str]:
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
         names.append(re.sub(r"[^\w\- ]", "", words).replace(" ", "-"))
     return frozenset(names)
+
+
+def commands(page: str) -> Iterator[tuple[list[str], bool]]:
+    """Yield the words of every command of tithe, and whether it is whole: a line of code, not of a sentence."""
+    for code in script("make_site").code(text(page)):
+        whole = not re.fullmatch(r"`[^`\n]+`", code)
+        for line in code.strip("`").splitlines():
+            if found := _COMMAND.match(line.strip()):
+                yield shlex.split(_END.split(found[1])[0], comments=True), whole
