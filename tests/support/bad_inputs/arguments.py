@@ -110,7 +110,7 @@ _COMMANDS: dict[tuple[str, ...], str] = {
     (*_LABEL, "--text-column", "x"): r"no column 'x' \(--text-column\)",
     (*_LABEL, "--strategy", "ifd"): "which needs all labels: choose for example auto",
     (*_LABEL, "--option", "radom=1"): "unknown key 'radom' in --option of auto",
-    (*_LABEL, "--encoder", "nowhere"): "--encoder 'nowhere'",
+    (*_LABEL, "--rows", "5", "--encoder", "nowhere"): "--encoder 'nowhere'",
     (*_LABEL, "--option", "random"): "is not key=value",
     (*_LABEL, "--cost", "1"): "--cost needs --worth",
     (*_LABEL, "--cost", "nan", "--worth", "1"): "--cost nan is not a positive number",
