@@ -49,8 +49,8 @@ def test_html_has_the_text_as_it_is_and_stronger_words_darker(tmp_path: Path) ->
     assert "<script>" not in shown and shown.count("&lt;script&gt;") == 2
     both = EXPLANATION._repr_html_()
     assert re.findall(r'title="(.*?)" style="background:#(\w{6})(\w\w)', both) == [
-        ("+2.00", "0072b2", "96"),
-        ("-1.00", "e69f00", "4b"),
+        ("+2.00", "0072b2", "7d"),
+        ("-1.00", "e69f00", "3e"),
     ]
     assert re.sub(r"<.*?>", "", both).split()[2:] == ["so", "good,", "not", "bad"]
     assert write(tmp_path / "page.html", [Explained(EXPLANATION, {}), Explained(hostile, {})], "runs/first") == 2

@@ -56,7 +56,7 @@ def page(file: Path) -> Path:
         "authenticity": None,
         "data": [(HOSTILE, HOSTILE)],
         "class_sizes": Table((), []),
-        "selection": {"sentence": HOSTILE, "map": picture, "points": points},
+        "selection": {"sentence": HOSTILE, "why": None, "reasons": None, "map": picture, "points": points},
         "search": None,
         "cost": [],
         "run": [],

@@ -140,8 +140,9 @@ def _suite(folder: Path) -> None:
     results = [suites.trial("all", seed, 0.9, budget=1.0) for seed in range(2)]
     for name, accuracy in (("random", 0.6), (HARM, 0.8), (LONG, 0.3)):
         results += [suites.trial(name, seed, accuracy + seed / 100, options={HARM: HARM}) for seed in range(2)]
-    suite.write_page(folder, standings.compute_standings(results), HARM, HARM)
-    (folder / "suite.json").write_text(json.dumps({"standings": standings.compute_standings(results)}))
+    lines = standings.compute_standings(results)
+    suite.write_page(folder, lines, HARM, HARM)
+    (folder / "suite.json").write_text(json.dumps({"standings": standings.as_json(lines)}))
 
 
 def _comparison(page: Path, *runs: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ def test_a_run_leaves_every_documented_file_in_a_folder_of_its_own(finished: Out
     shown = {"finetune_pipeline/artifacts/<time>": str(home)}
     checked = run_snippet(PROJECT / "README_FREEZE_PROOF.md", "freeze_proof.json", shown)
     assert checked["checked"] == [name for name in checked["weights"] if name.startswith("encoder.")]
-    assert "auto" not in (home / "config.json").read_text()
+    # tithe's own kernels have no other name: an explicit `sdpa` is PyTorch's, which draws other random numbers.
+    assert re.findall(r'"(\w+)": "auto"', (home / "config.json").read_text()) == ["attention"]
 
 
 def finished_model(home: Path) -> str:
