@@ -148,7 +148,7 @@ BAD: list[tuple[Callable[[Path], Any], dict[str, Any], str]] = [
     (lambda path: path.write_bytes(b""), {}, "can't be read (File is not a zip file)"),
     (lambda path: path.write_text("no model"), {}, "can't be read (File is not a zip file)"),
     (bomb, {}, "can't be read (it holds Python objects, which are never loaded)"),
-    (lack, {}, "no intact checkpoint in"),
+    (lack, {}, "is not a file of a checkpoint of tithe: pass a run"),
     (lambda path: path.unlink(), {}, "no checkpoint at"),
     (cut, {"reset_lr": True}, "can't be read"),
     (lambda path: path.unlink(), {"reset_scheduler": True}, "nothing to reset: resume from a single file such as"),

@@ -43,8 +43,8 @@ def test_nothing_below_the_first_layer_that_trains_moves(family: str) -> None:
     proof = begun.compare(model)
     moved = {name for name, entry in proof["tensors"].items() if entry["before"] != entry["after"]}
     assert proof["holds"] is True and moved and not moved & below
-    with torch.no_grad():
-        assert torch.equal(first_layer(model), before)
+    with torch.no_grad():  # on some processors the last digit of CANINE's depends on what ran before it
+        torch.testing.assert_close(first_layer(model), before, rtol=0, atol=1e-6)
 
 
 # One of each structure: what comes before the layers is inside `embeddings`, beside them, shared, or in several lists.

@@ -163,7 +163,8 @@ def _labels(folder: Path, rows: Path, encoder: Path) -> Path:
 
 
 def _explanations(page: Path, model: TrainedModel) -> Path:
-    explanation.write(page, model.explain([f"{HARM} rocket moon {LONG}", "the goal of the team"]), HARM)
+    explained = model.explain([f"{HARM} rocket moon {LONG}", "the goal of the team"])
+    explanation.write(page, [explanation.Explained(each, {}) for each in explained], HARM)
     return page
 
 

@@ -82,7 +82,9 @@ FILES = {
     for name, (content, says) in _TOOLS.items()
 } | {
     f"resume: {name}": Bad(
-        "no intact checkpoint" if says in ("contains no weights", "no checkpoint beside it") else says,
+        "is not a file of a checkpoint of tithe"
+        if says in ("contains no weights", "no checkpoint beside it")
+        else says,
         ("train", "good.yaml", "--resume", "x.pt"),
         {"x.pt": content},
     )
