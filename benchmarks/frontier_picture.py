@@ -38,8 +38,10 @@ def main() -> None:
             axes.set_xlabel(unit, fontsize=9)
             if data == sets[0]:
                 axes.set_ylabel("share of the accuracy on all rows", fontsize=9)
-    handles = {line.get_label(): line for axes in cells for line in axes.get_lines()}
-    figure.legend(handles.values(), handles.keys(), frameon=False, fontsize=9, loc="outside upper right", ncols=4)
+    shown = {
+        name: handle for axes in cells for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
+    }  # each name once
+    figure.legend(shown.values(), shown.keys(), frameon=False, fontsize=9, loc="outside upper right", ncols=4)
     save(figure, RESULTS / f"frontier_{asked.way}.png")
 
 
