@@ -11,8 +11,7 @@ export HF_HUB_OFFLINE ?= 1
 .DEFAULT_GOAL := install
 
 # One stamp file per set of extras: nothing is reinstalled until the requirements change.
-# Most modules of the packages are never imported: those that are get compiled then.
-install = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e
+install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
 # A larger set holds the smaller ones, so that none is installed in steps.
 .venv/.base: pyproject.toml constraints.txt
