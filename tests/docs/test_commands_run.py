@@ -62,7 +62,7 @@ def _write_data() -> None:
 
 
 def cheap(page: str) -> list[list[str]]:
-    """Return the whole commands of a page that a test can wait for; dots stand for what the reader decides."""
+    """Return the whole commands of a page that a test can wait for, with dots where the reader decides."""
     whole = [words for words, is_whole in docs.commands(page) if is_whole]
     return [words for words in whole if words[0] not in _WITHOUT and not any(map(_SLOW.search, words))]
 

@@ -50,7 +50,7 @@ PARSER = root_command()
 def parse(words: list[str], whole: bool) -> str | None:
     """Parse a command as `tithe` would, without running it; return what is wrong."""
     command: Any = PARSER
-    # A number of a sentence is a letter; a line that stands for others has an ellipsis.
+    # A number of a sentence is a letter; a line in place of several has an ellipsis.
     rest = ["1" if word == "N" else word for word in words if whole or word != "…"]
     while hasattr(command, "commands"):
         if not rest or rest[0] not in command.commands:

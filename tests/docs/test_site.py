@@ -60,7 +60,7 @@ def test_links_are_those_of_the_site() -> None:
     russian = make_site.adapted("docs/use.ru.md", known)
     assert "[Predictions](../predictions.html)" in russian
     recipe = make_site.adapted("recipes/data_efficiency/README.md", known)
-    assert "| tasks/text.py, models/classifier.py |" in recipe, "code is no page: its name stays"
+    assert "| tasks/text.py, models/classifier.py |" in recipe, "the name of a file of code stays as it is"
 
 
 def test_pictures_are_small() -> None:

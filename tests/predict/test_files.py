@@ -121,26 +121,31 @@ def edit_the_input(folder: Path, source: Path) -> None:
     source.write_text(source.read_text().replace("rocket", "goal"))
 
 
+def asked_and_stopped_at(number: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return how many texts each call of the model has, as they come; Ctrl-C is pressed in one of them."""
+    real, asked = TrainedModel.predict_examples, list[int]()
+
+    def predict(self: TrainedModel, examples: Any, *more: Any) -> Any:
+        asked.append(len(examples))
+        if len(asked) == number:
+            raise KeyboardInterrupt
+        return real(self, examples, *more)
+
+    monkeypatch.setattr(TrainedModel, "predict_examples", predict)
+    return asked
+
+
 @pytest.mark.parametrize("change", [edit_a_chunk, lose_a_chunk, edit_the_state, edit_the_input])
 def test_what_has_changed_is_predicted_again(
     change: Callable[[Path, Path], None], model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = WRITERS["csv"](tmp_path / "rows.csv", ROWS)
-    real, asked = TrainedModel.predict_examples, []
-
-    def predict(self: TrainedModel, examples: Any, *more: Any) -> Any:
-        asked.append(len(examples))
-        if len(asked) == 3:
-            raise KeyboardInterrupt
-        return real(self, examples, *more)
-
-    monkeypatch.setattr(TrainedModel, "predict_examples", predict)
+    asked = asked_and_stopped_at(3, monkeypatch)
     with pytest.raises(Interrupted):
         predict_files(model, TextInput(source), tmp_path / "o.jsonl", Answering())
     change(tmp_path / ".o.jsonl.unfinished", source)
-    asked = [0] * 3
     predict_files(model, TextInput(source), tmp_path / "o.jsonl", Answering())
-    assert sum(asked) == len(ROWS)
+    assert sum(asked[3:]) == len(ROWS)
     predict_files(model, TextInput(source), tmp_path / "again.jsonl", Answering())
     assert (tmp_path / "o.jsonl").read_bytes() == (tmp_path / "again.jsonl").read_bytes()
 
@@ -148,17 +153,10 @@ def test_what_has_changed_is_predicted_again(
 def test_the_same_bytes_in_another_encoding_are_predicted_again(
     model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, real, asked = tmp_path / "rows.csv", TrainedModel.predict_examples, []
+    source = tmp_path / "rows.csv"
     source.write_bytes(b"text\n" + "".join(f"go\xe0l {i}\n" for i in range(7)).encode("latin-1"))
     western, russian = (TextInput(source, layout=config.Layout(encoding=name)) for name in ("latin-1", "cp1251"))
-
-    def predict(self: TrainedModel, examples: Any, *more: Any) -> Any:
-        asked.append(len(examples))
-        if len(asked) == 2:
-            raise KeyboardInterrupt
-        return real(self, examples, *more)
-
-    monkeypatch.setattr(TrainedModel, "predict_examples", predict)
+    asked = asked_and_stopped_at(2, monkeypatch)
     with pytest.raises(Interrupted):
         predict_files(model, western, tmp_path / "o.jsonl", Answering())
     predict_files(model, russian, tmp_path / "o.jsonl", Answering())
