@@ -37,6 +37,11 @@ class Model(Section):
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         "auto", description="attention implementation; auto lets the encoder choose"
     )
+    trim_vocabulary: Literal["auto"] | bool = Field(
+        "auto",
+        description="keep only the words of the data in memory while the encoder is trained; auto: where that is "
+        "possible and at least a fifth of the words do not occur",
+    )
     freeze: Literal["none", "all"] | Positive = Field(
         "none", description="frozen part of the encoder: none, all, or the embeddings and the first N layers"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from operator import itemgetter
 from typing import Any
 
 import torch
@@ -54,9 +53,13 @@ def _part(model: nn.Module, setting: str | int) -> layers.Part:
 
 
 def of_encoder(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return all parameters and buffers of the encoder by every name they have, also buffers that are not saved."""
+    """Return all parameters and buffers of the encoder by every name they have, also buffers that are not saved.
+
+    Those that are saved are as they are saved: the table of a `WordTable` is whole.
+    """
     named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
-    return {name: tensor for name, tensor in sorted(named, key=itemgetter(0)) if name.startswith("encoder.")}
+    every = {**dict(named), **model.state_dict()}
+    return {name: tensor for name, tensor in sorted(every.items()) if name.startswith("encoder.")}
 
 
 def frozen_names(model: nn.Module, setting: str | int) -> set[str]:

@@ -15,7 +15,7 @@ from torch import nn
 from tithe import config
 from tithe.checkpoints.state import TrainState
 from tithe.errors import InputError
-from tithe.models import features, freeze, trial_pass
+from tithe.models import features, freeze, trial_pass, word_table
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Encodable, Examples
 from tithe.models.tokens import TextExamples
@@ -87,6 +87,10 @@ class Network:
 
         return dataclasses.replace(state, model=fit(state.model), ema=fit(state.ema) if state.ema else None)
 
+    def restore_words(self) -> None:
+        """Give an encoder that was trained on the words of the data alone its whole table back."""
+        word_table.restore(self.classifier)
+
     def encoder(self) -> dict[str, torch.Tensor]:
         """Return the encoder's weights, named as in the classifier."""
         return {name: value for name, value in self.classifier.state_dict().items() if name.startswith("encoder.")}
@@ -131,6 +135,7 @@ def build(
         cached = features.cached(model, examples, network.cache_key, accelerator)
         if cached is not None:
             return dataclasses.replace(network, trainable=features.Probe(model.head)), cached
+    word_table.trim(model, run, examples)
     return network, examples
 
 

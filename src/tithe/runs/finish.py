@@ -48,6 +48,7 @@ def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
         Training time, including the parts before a resume.
     """
     run, home, saver = session.run, session.home, session.saver
+    session.setup.network.restore_words()
     best, final_sha256 = saver.best_path, tensors.sha256_of_all(session.model.state_dict())
     if run.checkpoint.single_files and session.is_main:
         single_files.save_final(home, session.setup.network.classifier)

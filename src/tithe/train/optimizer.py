@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import nn
 
 from tithe.config import Train
 from tithe.errors import InputError
+from tithe.models import word_table
 
 _ZERO = 1e-9  # as a factor of the peak; the last step of a linear schedule has more
 _AFTER_END = "and the learning rate is 0 after it: set it to {} or more, or leave it unset"
@@ -42,7 +43,24 @@ def named_groups(model: nn.Module, settings: Train) -> dict[str, dict[str, objec
 def adamw(model: nn.Module, settings: Train) -> torch.optim.AdamW:
     """Return fused AdamW, which passes over memory once per step."""
     groups = parameter_groups(model, settings)
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
+    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
+    for table in word_table.tables(model):
+        table.follow(optimizer)
+    return optimizer
+
+
+def gradient_norm(gradients: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the norm of all gradients together, shape ().
+
+    Rows of matrices are summed in float64, so that rows of zeros have no part in the rounding: a `WordTable` lacks
+    them, and gives the same bits.
+    """
+    rows = [torch.linalg.vector_norm(gradient, dim=_of_rows(gradient)).view(-1) for gradient in gradients]
+    return torch.linalg.vector_norm(torch.cat(rows), dtype=torch.float64).float()
+
+
+def _of_rows(gradient: torch.Tensor) -> int | None:
+    return -1 if gradient.ndim == 2 else None
 
 
 def schedule(settings: Train, total_steps: int, steps_per_epoch: int = 1) -> Callable[[int], float]:

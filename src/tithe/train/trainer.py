@@ -223,7 +223,7 @@ class _Loop:
             scaler.unscale_(self.optimizer)
         if limit:
             gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-            norm = torch.nn.utils.get_total_norm(gradients)
+            norm = optimizer.gradient_norm(gradients)
             excess = torch.clamp((norm + 1e-6) / limit, min=1.0)
             if scaler:  # it detects overflow itself, skips the step and lowers its scale
                 torch._foreach_div_(gradients, excess)
