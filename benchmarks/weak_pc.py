@@ -1,7 +1,8 @@
-"""Memory of the safe profile for weak PCs, with an encoder of mmBERT-base's size and a tokenizer of its vocabulary.
+"""Memory of the profiles for weak PCs, with an encoder of mmBERT-base's size and a tokenizer of its vocabulary.
 
-`max_length 256, batch_size 1, gradient_accumulation_steps 8, freeze_backbone, fp16`, run by the documented command in a
-process of its own and measured from outside. The weights are random: memory does not depend on their values.
+`max_length 256, batch_size 1, gradient_accumulation_steps 8, fp16`, with `freeze_backbone` and without, run by the
+documented command in a process of its own and measured from outside. The weights are random: memory does not depend on
+their values.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ def make_encoder(folder: Path) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def make_texts(folder: Path, rows: int) -> None:
-    """Write raw parts of texts that fill the 256 tokens."""
+def make_texts(folder: Path, rows: int) -> int:
+    """Write raw parts of texts that fill the 256 tokens; return the number of their words, cut ones included."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
     records = [
@@ -64,6 +65,7 @@ def make_texts(folder: Path, rows: int) -> None:
         for row in range(rows)
     ]
     (folder / "part.json").write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
+    return len({word for record in records for word in record["input"].split()})
 
 
 def watch(command: list[str], folder: Path, limit: int | None) -> dict[str, float]:
@@ -112,12 +114,18 @@ def main() -> None:
         for part in ("scripts", "src", "configs"):
             shutil.copytree(PROJECT / part, folder / "finetune_pipeline" / part)
         parameters = make_encoder(folder / "encoder")
-        make_texts(folder / "finetune_pipeline/data/raw", arguments.rows)
+        words = make_texts(folder / "finetune_pipeline/data/raw", arguments.rows)
         watch([sys.executable, "finetune_pipeline/scripts/preprocess_data.py"], folder, None)
         train = [sys.executable, "finetune_pipeline/scripts/train.py", "--set", "paths.base_model_dir=encoder"]
         free = watch(train, folder, None)
         shutil.rmtree(folder / "cache")
         held = watch(train, folder, arguments.limit) if limited(arguments.limit) else None
+        train[2:2] = ["--config", "finetune_pipeline/configs/experiment_d_full_finetune.json"]
+        trained = {}
+        for trim in ("auto", "false"):
+            trained[trim] = watch(
+                [*train, "--set", "training.epochs=1", "--set", f"model.trim_vocabulary={trim}"], folder, None
+            )
     lines = [
         "# The safe profile for weak PCs: memory",
         "",
@@ -133,7 +141,15 @@ def main() -> None:
     if held:
         limit = f"hard limit of {arguments.limit} MB, page cache included"
         lines.append(f"| {limit} | {held['private']:.0f} MB | {held['whole']:.0f} MB | {held['seconds']:.0f} |")
+    for trim, name in (("auto", "words of the data"), ("false", "all words")):
+        row = trained[trim]
+        lines.append(
+            f"| all weights trained for one epoch, {name} | {row['private']:.0f} MB | {row['whole']:.0f} MB "
+            f"| {row['seconds']:.0f} |"
+        )
     lines += [
+        "",
+        f"The texts have {words:,} of the words.",
         "",
         "The weights are mapped from their file, not read into memory: those pages count in the second column while "
         "there is room, and the system drops them when there is none.",
