@@ -45,7 +45,7 @@ STARTS = {
         "packages_ru",
         {
             "model": {"encoder": "e5-small", "freeze": "all", "max_length": 128},
-            "train": {"epochs": 40, "batch_size": 16, "learning_rate": 3e-3},
+            "train": {"epochs": 20, "batch_size": 32, "learning_rate": 5e-3, "log_every_steps": 100},
         },
         "Игра-головоломка: соберите одинаковые камни в ряд, пока не вышло время.",
     ),
