@@ -11,27 +11,33 @@ export HF_HUB_OFFLINE ?= 1
 .DEFAULT_GOAL := install
 
 # One stamp file per set of extras: nothing is reinstalled until the requirements change.
-install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
+install = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e
+# On all cores, where pip would use one. At a first import libraries would warn, and tests take warnings as errors.
+compile = PYTHONWARNINGS=ignore $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 
 # A larger set holds the smaller ones, so that none is installed in steps.
 .venv/.base: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(install) '.[minilm,image]'
+	$(compile)
 	touch $@
 
 .venv/.dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(install) '.[minilm,image,lm,tune,serve,test,dev]'
+	$(compile)
 	touch .venv/.base $@
 
 .venv/.all: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(install) '.[minilm,image,lm,tune,onnx,serve,test,dev,neptune,mlflow,mlflow-server,clearml,trackio,wandb,docs]'
+	$(compile)
 	touch .venv/.base .venv/.dev .venv/.docs $@
 
 .venv/.docs: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(install) '.[minilm,image,docs]'
+	$(compile)
 	touch .venv/.base $@
 
 install: .venv/.dev  ## everything for the quickstart and daily work

@@ -18,6 +18,7 @@ isolate(os.environ)  # before any library reads it
 
 from support import figures, state  # noqa: E402
 from support.state import logs  # noqa: E402
+from support.state.kind import Values  # noqa: E402
 from support.texts import FILLER, TOPICS, make_texts, write_rows  # noqa: E402
 
 
@@ -67,10 +68,15 @@ def drawn() -> Iterator[None]:
 def clean_process() -> Iterator[None]:
     """Begin with the log as a new process has it; fail the test that leaves the process otherwise than it was."""
     logs.reset()
-    before = state.take()
+    before = _left.pop() if _left else state.take()
     yield
-    if found := state.put_back(before):
+    found, after = state.put_back(before)
+    _left.append(after)
+    if found:
         pytest.fail(state.message("this test", found), pytrace=False)
+
+
+_left: list[list[Values]] = []  # by the test before: nothing but fixtures that are compared too comes between two tests
 
 
 @pytest.hookimpl(wrapper=True)
@@ -82,7 +88,7 @@ def pytest_fixture_setup(
         return (yield)
     before = state.take()
     value = yield
-    if found := state.put_back(before):
+    if found := state.put_back(before)[0]:
         pytest.fail(state.message(f"the fixture {fixturedef.argname} ({fixturedef.scope})", found), pytrace=False)
     return value
 

@@ -13,12 +13,16 @@ def take() -> list[Values]:
     return [kind.read() for kind in KINDS]
 
 
-def put_back(before: list[Values]) -> list[Leak]:
-    """Undo what has changed, so that the test that changed it fails and none after it; return what that was."""
-    found = [leak for kind, values in zip(KINDS, before, strict=True) for leak in kind.leaks(values)]
+def put_back(before: list[Values]) -> tuple[list[Leak], list[Values]]:
+    """Undo what has changed, so that the test that changed it fails and none after it.
+
+    Return what that was, and the state as it is then: a reading takes longer than most tests.
+    """
+    after = take()
+    found = [leak for kind, *read in zip(KINDS, before, after, strict=True) for leak in kind.leaks(*read)]
     for leak in found:
         leak.undo()
-    return found
+    return found, take() if found else after
 
 
 def message(who: str, found: list[Leak]) -> str:

@@ -59,9 +59,8 @@ class Kind(NamedTuple):
     write: Callable[[Any, Any], None]
     may_appear: Callable[[Any], bool] = never
 
-    def leaks(self, before: Values) -> Iterator[Leak]:
+    def leaks(self, before: Values, after: Values) -> Iterator[Leak]:
         """Yield each value that was another one; one that may appear is no leak when it does."""
-        after = self.read()
         changed = [name for name in before | after if before.get(name, ABSENT) is not after.get(name, ABSENT)]
         was, is_ = _flat(before, changed), _flat(after, changed)
         for name in was | is_:
