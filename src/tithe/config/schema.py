@@ -13,6 +13,16 @@ from tithe.config.values import Betas, Choices, Count, Decay, PathStr, Positive,
 from tithe.storage import run_files
 
 
+class Windows(Section):
+    """Windows of `max_length` tokens, in which texts that are longer are read, where they would be cut otherwise."""
+
+    stride: Positive = Field(192, description="tokens from the start of a window to that of the next")
+    pool: Literal["mean", "max", "attention"] = Field(
+        "mean", description="how the vectors of a text's windows become one; attention: by weights that are learned"
+    )
+    most: Annotated[int, Field(gt=0, le=1024)] = Field(16, description="windows of a text; what is longer is cut")
+
+
 class Model(Section):
     """The encoder and the head on top of it."""
 
@@ -33,7 +43,8 @@ class Model(Section):
     encoder_dropout: Ratio | None = Field(
         None, description="dropout inside the encoder; as in the encoder's own configuration when unset"
     )
-    max_length: Positive = Field(256, description="tokens kept of each text")
+    max_length: Positive = Field(256, description="tokens kept of each text, or of each of its windows")
+    windows: Windows | None = Field(None, description="windows in which longer texts are read; they are cut when unset")
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         "auto", description="attention implementation; auto lets the encoder choose"
     )
@@ -45,6 +56,11 @@ class Model(Section):
     freeze: Literal["none", "all"] | Positive = Field(
         "none", description="frozen part of the encoder: none, all, or the embeddings and the first N layers"
     )
+
+    @property
+    def reach(self) -> int:
+        """Tokens that are read of each text."""
+        return self.max_length + (self.windows.stride * (self.windows.most - 1) if self.windows else 0)
 
 
 class Images(Section):

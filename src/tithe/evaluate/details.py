@@ -226,7 +226,7 @@ def _kinds(setup: Setup, answers: Answers) -> Iterator[tuple[str, Array, list[An
         kind_N = np.searchsorted(edges, encoded.uncut)
         low = [int(encoded.uncut.min()), *(int(edge) + 1 for edge in edges)]
         yield "length", kind_N, list(zip(low, [*map(int, edges), int(encoded.uncut.max())], strict=True))
-        yield "cut", (encoded.uncut > setup.run.model.max_length).astype(int), [False, True]
+        yield "cut", (encoded.uncut > setup.run.model.reach).astype(int), [False, True]
     looked_at = np.arange(0, len(answers.rows), -(-len(answers.rows) // _LOOKED_AT))
     script_N = np.full(len(answers.rows), -1)
     script_N[looked_at] = [_script(str(text)) for text in answers.dataset.take(looked_at).inputs()]

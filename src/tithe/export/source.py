@@ -42,8 +42,10 @@ class Source:
         Raises
         ------
         InputError
-            It has a temperature, and its head does not end in a linear layer.
+            It has a temperature, and its head does not end in a linear layer; or it reads texts in windows.
         """
+        if trained.run.model.windows:
+            raise InputError("an export reads one window of a text, and this model several: use predict or serve")
         model = copy.deepcopy(trained.model).cpu().float().eval()
         temperature = trained.temperature.temperature if trained.temperature else None
         if temperature is not None:

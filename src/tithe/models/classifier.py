@@ -9,6 +9,7 @@ from torch import nn
 
 from tithe import config
 from tithe.models.examples import Batch
+from tithe.models.windows import Windows
 
 
 class Classifier(nn.Module):
@@ -22,17 +23,23 @@ class Classifier(nn.Module):
         `cls` takes the first token, `mean` the average over real tokens.
     head
         Maps (B, D) to logits (B, C).
+    windows
+        How texts are read that are longer than the encoder's inputs may be.
     """
 
     encoder: nn.Module
     head: nn.Module
+    windows: Windows | None
 
-    def __init__(self, encoder: nn.Module, pooling: str, head: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, pooling: str, head: nn.Module, windows: Windows | None = None) -> None:
         super().__init__()
-        self.encoder, self.pooling, self.head = encoder, pooling, head
+        self.encoder, self.pooling, self.head, self.windows = encoder, pooling, head, windows
 
     def embed(self, batch: Batch) -> torch.Tensor:
         """Return pooled states, shape (B, D)."""
+        return self._embed_whole(batch) if self.windows is None else self.windows(self._embed_whole, batch)
+
+    def _embed_whole(self, batch: Batch) -> torch.Tensor:
         mask_BT = batch.get("attention_mask")
         states_BTD: torch.Tensor = self.encoder(input_ids=batch["input_ids"], attention_mask=mask_BT).last_hidden_state
         if self.pooling == "cls":

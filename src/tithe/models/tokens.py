@@ -13,6 +13,7 @@ import torch
 from tithe import storage
 from tithe.arrays import Rows
 from tithe.models.examples import Batch
+from tithe.models.windows import Ends
 
 if TYPE_CHECKING:  # slow to import
     from transformers import PreTrainedTokenizerBase
@@ -110,7 +111,7 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: i
     longest = max(range(len(texts)), key=uncut.__getitem__)
     if uncut[longest] <= max_length:
         return Tokenised(whole, uncut)
-    before, after = _special_ends(tokenizer, texts[longest])
+    before, after = special_ends(tokenizer, texts[longest])
     room, from_end = max(0, max_length - before - after), tokenizer.truncation_side == "left"
 
     def cut(ids: list[int]) -> list[int]:
@@ -123,7 +124,7 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: i
     return Tokenised([cut(ids) for ids in whole], uncut)
 
 
-def _special_ends(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, int]:
-    """Return how many special tokens the tokenizer puts before and after a text."""
+def special_ends(tokenizer: PreTrainedTokenizerBase, text: str) -> Ends:
+    """Return how many special tokens the tokenizer puts before and after a text, which has others too."""
     mask: list[int] = tokenizer(text, return_special_tokens_mask=True, verbose=False)["special_tokens_mask"]
-    return mask.index(0), mask[::-1].index(0)
+    return Ends(mask.index(0), mask[::-1].index(0))

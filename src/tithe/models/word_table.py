@@ -144,7 +144,7 @@ class WordTable(nn.Module):
 
     def embedding(self) -> nn.Embedding:
         """Return the whole table as an ordinary module on the same device."""
-        table = nn.Embedding.from_pretrained(self.whole(), freeze=False, padding_idx=self.padding_idx)
+        table: nn.Embedding = nn.Embedding.from_pretrained(self.whole(), freeze=False, padding_idx=self.padding_idx)
         return table.to(self.weight.device)
 
     def follow(self, optimizer: torch.optim.Optimizer) -> None:

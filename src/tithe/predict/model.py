@@ -272,5 +272,5 @@ class TrainedModel:
         probs_NC, rule = self.calibrated(outputs), self.abstention
         nowhere_N = np.zeros(len(examples), dtype=bool)
         abstained_N = rule.abstains(probs_NC, embeddings_ND) if rule else nowhere_N
-        truncated_N = examples.uncut > self.run.model.max_length if isinstance(examples, Truncated) else nowhere_N
+        truncated_N = examples.uncut > self.run.model.reach if isinstance(examples, Truncated) else nowhere_N
         return list(answers(self.labels.names, probs_NC, abstained_N, truncated_N))

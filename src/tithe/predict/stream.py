@@ -158,7 +158,7 @@ def answer(
     """Return the predictions of some texts, and add to `cut` what `truncation.count` says of them."""
     examples = model.task.examples(texts)
     if isinstance(examples, Truncated):
-        cut.update(truncation.count(examples.uncut, model.run.model.max_length))
+        cut.update(truncation.count(examples.uncut, model.run.model.reach))
     return model.predict_examples(examples, how.batch_size, tick)
 
 

@@ -25,6 +25,7 @@ from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch
 from tithe.models.heads import native
 from tithe.models.tokens import TextExamples
+from tithe.models.windows import Ends, Windows
 from tithe.storage import cache
 from tithe.tasks.protocol import Criterion, Task
 
@@ -101,7 +102,10 @@ class Text:
             else:
                 encoder = encoders.build(self.encoder, self.source, self.settings.attention)
                 model = Classifier(encoder, self.pooling, nn.Identity())
-                model.head = classifier.head(self.settings, self._width(model), classes)
+                width = self._width(model)
+                model.head = classifier.head(self.settings, width, classes)
+                if self.settings.windows:
+                    model.windows = Windows(self.settings, _ends(self.tokenizer), self._pad, width)
         kernels.use_fast_kernels(model, attention=self.settings.attention == "auto")
         freeze.freeze(model, self.settings.freeze)
         return model
@@ -126,13 +130,19 @@ class Text:
             "max_length": s.max_length,
             "tokenizer": _tokenizer_hash(self.tokenizer),
             **({} if s.freeze == "none" else {"freeze": s.freeze}),
+            **self._windows,
         }
+
+    @property
+    def _windows(self) -> dict[str, Any]:
+        return {"windows": json.dumps(self.settings.windows.model_dump())} if self.settings.windows else {}
 
     def encoder_key(self) -> dict[str, str]:
         """Return the hash of the encoder's configuration, without path and version; pooling; attention."""
         configuration = self.encoder.to_dict()
         sha256 = storage.digest({key: value for key, value in configuration.items() if key not in _NOT_THE_ENCODER})
-        return {"config": sha256, "pooling": self.pooling, "attention": self.settings.attention}
+        length = {"max_length": str(self.settings.max_length), **self._windows} if self.settings.windows else {}
+        return {"config": sha256, "pooling": self.pooling, "attention": self.settings.attention, **length}
 
     def save(self, folder: Path) -> None:
         """Write what `restore` needs in addition to the weights: the encoder's configuration and the tokenizer."""
@@ -153,7 +163,7 @@ class Text:
             The tokenizer does not know the words of the texts.
         """
         self._check_known(dataset)
-        identity = dataset.fingerprint, _tokenizer_hash(self.tokenizer), self.settings.max_length
+        identity = dataset.fingerprint, _tokenizer_hash(self.tokenizer), self.settings.reach
         key = storage.digest([_VERSION, *identity])
         folder = cache.place("tokens", key)
         if not cache.is_whole(folder):
@@ -192,7 +202,7 @@ class Text:
         return TextExamples.unlabelled(*self._token_ids([clean_text(text) for text in inputs]), self._pad)
 
     def _token_ids(self, texts: list[str]) -> tokens.Tokenised:
-        found = tokens.tokenise(self.tokenizer, texts, self.settings.max_length)
+        found = tokens.tokenise(self.tokenizer, texts, self.settings.reach)
         # A tokenizer without special tokens gives no tokens for an empty text; the network needs one.
         return tokens.Tokenised([ids or [self._pad] for ids in found.ids], [max(1, count) for count in found.uncut])
 
@@ -248,11 +258,36 @@ def open(run: config.Run) -> Task:
     source = encoders.find(settings.encoder)
     encoder, tokenizer = encoders.open_parts(source, source, settings.encoder)
     encoders.check(settings, encoder, tokenizer)
+    _check_windows(run, tokenizer)
     if settings.encoder_dropout is not None:
         encoder = encoders.with_dropout(encoder, settings.encoder_dropout)
     if settings.head == "native":
         return Text(run, encoder, tokenizer, source, native.pooling(settings, encoder))
     return Text(run, encoder, tokenizer, source, encoders.pooling(settings.pooling, source, encoder))
+
+
+def _ends(tokenizer: Any) -> Ends:
+    return tokens.special_ends(tokenizer, "a 1")
+
+
+def _check_windows(run: config.Run, tokenizer: Any) -> None:
+    """Refuse windows that would leave tokens unread, or that the network can't have."""
+    settings = run.model
+    if settings.windows is None:
+        return
+    room, stride = settings.max_length - sum(_ends(tokenizer)), settings.windows.stride
+    if stride > room:
+        raise InputError(
+            f"model.windows.stride {stride} leaves tokens unread between windows of {room} tokens beside the special "
+            f"ones: set it to {room} or less"
+        )
+    if settings.head == "native":
+        raise InputError("model.windows is for a head of tithe: set model.head to linear or mlp")
+    if settings.windows.pool == "attention" and settings.freeze == "all" and run.train.cache_features:
+        raise InputError(
+            "model.windows.pool attention is trained, and the features of a frozen encoder are computed once: set it "
+            "to mean or max, or train.cache_features to false"
+        )
 
 
 def restore(run: config.Run, folder: Path, fingerprint: Mapping[str, Any]) -> Task:

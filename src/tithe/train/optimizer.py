@@ -56,7 +56,8 @@ def gradient_norm(gradients: Sequence[torch.Tensor]) -> torch.Tensor:
     them, and gives the same bits.
     """
     rows = [torch.linalg.vector_norm(gradient, dim=_of_rows(gradient)).view(-1) for gradient in gradients]
-    return torch.linalg.vector_norm(torch.cat(rows), dtype=torch.float64).float()
+    norm: torch.Tensor = torch.linalg.vector_norm(torch.cat(rows), dtype=torch.float64)
+    return norm.float()
 
 
 def _of_rows(gradient: torch.Tensor) -> int | None:

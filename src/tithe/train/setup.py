@@ -13,7 +13,7 @@ from tithe.arrays import Array, Rows
 from tithe.data import Splits
 from tithe.data.text import truncation
 from tithe.data.weights import combined
-from tithe.models import network
+from tithe.models import network, windows
 from tithe.models.examples import Examples, Truncated, Weighted
 from tithe.models.network import Network
 from tithe.models.trial_pass import PrecisionError
@@ -172,6 +172,8 @@ def encode(task: Task, splits: Splits) -> tuple[Examples, Splits]:
         encoded = task.encode(splits.rows, tick)
     if not isinstance(encoded, Truncated):
         return encoded, splits
-    counts = truncation.by_part(encoded.uncut, splits.split, task.run.model.max_length)
+    counts = truncation.by_part(encoded.uncut, splits.split, task.run.model.reach)
     logger.info("%s", truncation.sentence(counts))
+    if task.run.model.windows and encoded.lengths is not None:
+        logger.info("%s", windows.cost(encoded.lengths, task.run.model))
     return encoded, replace(splits, report={**splits.report, "tokens": counts})
