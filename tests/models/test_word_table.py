@@ -104,6 +104,7 @@ def test_the_memory_of_a_table_is_that_of_the_words_of_the_data(tmp_path: Path, 
     copied = copy.deepcopy(network.classifier)
     with torch.no_grad():
         table.weight.add_(1)
+    assert not torch.equal(table.whole(), table_of(whole.classifier))
     assert torch.equal(copied.state_dict()["encoder.embeddings.word_embeddings.weight"], table_of(whole.classifier))
 
 

@@ -21,6 +21,7 @@ from torch import nn
 
 from tithe import config
 from tithe.arrays import Rows
+from tithe.checkpoints import tensors
 from tithe.config.schema import AUTO
 from tithe.errors import InputError
 from tithe.models.classifier import Classifier
@@ -212,7 +213,7 @@ class _Whole:
 
     def __init__(self, rows_VD: torch.Tensor) -> None:
         self._rows_VD = rows_VD
-        self._is_own = False  # those of an encoder's file are not
+        self._is_own = False  # to change in place
         self._factors: list[float] = []
 
     @classmethod
@@ -223,10 +224,10 @@ class _Whole:
         return whole
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Whole:
+        """Return a twin on the same rows; from now on neither changes them in place."""
+        self._is_own = False
         twin = _Whole(self._rows_VD)
         twin._factors = list(self._factors)
-        if self._is_own:  # it changes in place
-            twin.updated()
         return twin
 
     def decay(self, factor: float) -> None:
@@ -258,7 +259,7 @@ def _on_disk(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     folder = cache.cache_dir()
     folder.mkdir(parents=True, exist_ok=True)
     size = int(np.prod(shape)) * dtype.itemsize
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with tensors.disk_explained(folder), tempfile.TemporaryFile(dir=folder) as file:
         for start in range(0, size, _TOKENS):  # a file with holes would end the process where the disk is full
             file.write(bytes(min(_TOKENS, size - start)))
         file.flush()
