@@ -58,7 +58,8 @@ def test_links_are_those_of_the_site() -> None:
     assert "[Эксперименты, которым можно доверять](ru/experiments.html)" in page
     assert "[finetune_pipeline](recipes/finetune_pipeline/README.md)" in page
     russian = make_site.adapted("docs/use.ru.md", known)
-    assert "[Predictions](../predictions.html)" in russian
+    assert "[Предсказания](predictions.md)" in russian
+    assert "[Architecture](../ARCHITECTURE.html)" in make_site.adapted("docs/reference.ru.md", known)
     recipe = make_site.adapted("recipes/data_efficiency/README.md", known)
     assert "| tasks/text.py, models/classifier.py |" in recipe, "the name of a file of code stays as it is"
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from support import runs
+from support import docs, runs
 from support.encoder_families import FAMILIES, REFUSED, VOCABULARY, built
-from support.family_outcomes import outcome
+from support.family_outcomes import SAID, outcome
 from support.paths import ROOT
 from tithe.models import skeleton
 
@@ -40,6 +41,13 @@ def test_the_page_of_encoders_says_what_becomes_of_them(family: str, tmp_path: P
     assert f"| {family} | `{network}` | {refusal or ', '.join(['trained', *warnings])} | " in page
     assert len(refusal.splitlines()) <= 1
     assert difference is None or difference < 1e-4 or any("in part" in said for said in warnings)
+
+
+def test_the_russian_page_of_encoders_is_made_from_the_english_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the script adds the folder of the tests
+    english, russian = docs.text("docs/encoders.md"), docs.text("docs/encoders.ru.md")
+    assert russian == docs.script("make_encoders").russian(english), "run: python docs/make_encoders.py"
+    assert all(f"{said} |" not in russian for said in ("trained", *SAID))
 
 
 # ---- positions: the number that a configuration is refused above is that of the network

@@ -21,7 +21,7 @@ from tithe.tasks import text
 TEXTS = ["good film", "the film was good and the film was bad , the film was bad and good and good and bad"]
 LENGTH = 24
 # What a warning adds to the result, by the words in it.
-_SAID = {"in float32": "training in float32", "with a warning: follows the attention mask only in part": "only in part"}
+SAID = {"in float32": "training in float32", "with a warning: follows the attention mask only in part": "only in part"}
 
 
 class Outcome(NamedTuple):
@@ -61,9 +61,7 @@ def outcome(family: str, folder: Path, train: Callable[[dict[str, Any]], object]
             train(raw)
         except InputError as error:
             return Outcome(network, str(error).replace(str(folder), "."), None)
-    return Outcome(
-        network, "", _difference(raw), tuple(name for name, words in _SAID.items() if words in "".join(said))
-    )
+    return Outcome(network, "", _difference(raw), tuple(name for name, words in SAID.items() if words in "".join(said)))
 
 
 @contextlib.contextmanager
