@@ -80,7 +80,10 @@ _CHOICE = ("budget", "balance", "floor", "folds", "proxy_runs", "language_model"
 RUN: tuple[Rule, ...] = (
     Rule(("model.hidden_dim",), lambda run: run.model.head != "mlp", "only model.head mlp has a hidden layer"),
     Rule(
-        ("model.encoder_dropout", "train.encoder_learning_rate", "tune.encoder_learning_rate", "tune.dropout_of"),
+        (
+            *("model.encoder_dropout", "train.encoder_learning_rate", "train.checkpoint_activations"),
+            *("tune.encoder_learning_rate", "tune.dropout_of"),
+        ),
         lambda run: run.model.freeze == "all",
         "model.freeze all keeps the encoder as it is",
     ),

@@ -151,6 +151,24 @@ def build(encoder: Any, source: str | None, attention: str) -> nn.Module:
     return model
 
 
+def checkpoint_activations(encoder: Any, name: str) -> None:
+    """Let an encoder keep only the inputs of its layers for the backward pass; the result has the same bits.
+
+    Raises
+    ------
+    InputError
+        Its class can't.
+    """
+    if not getattr(encoder, "supports_gradient_checkpointing", False):
+        raise InputError(
+            f"train.checkpoint_activations: {type(encoder).__name__} of '{name}' keeps all its states: set it to "
+            "false, and lower train.batch_size where memory is short"
+        )
+    # Its name in versions of transformers before 5.23 is deprecated since then.
+    enable = getattr(encoder, "activation_checkpointing_enable", None) or encoder.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+
+
 def _load(encoder: Any, source: str | None, options: dict[str, Any]) -> tuple[nn.Module, list[str]]:
     """Return the network, and the names of weights that its source lacks."""
     loader = skeleton.network_class(encoder)

@@ -107,6 +107,8 @@ class Text:
                 if self.settings.windows:
                     model.windows = Windows(self.settings, _ends(self.tokenizer), self._pad, width)
         kernels.use_fast_kernels(model, attention=self.settings.attention == "auto")
+        if self.run.train.checkpoint_activations:
+            encoders.checkpoint_activations(model.encoder, self.settings.encoder)
         freeze.freeze(model, self.settings.freeze)
         return model
 
