@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from support.boards import add, copied, step
 from support.pages import HOSTILE
@@ -95,8 +96,22 @@ REFUSED = {
 @pytest.mark.parametrize("path", REFUSED)
 def test_refusals_are_one_line(path: str, ask: Callable[..., Reply], keys: list[str]) -> None:
     reply = ask(path.replace("{}", keys[0]))
-    assert reply.status == REFUSED[path] and reply.json.keys() == {"error"} and "\n" not in reply.json["error"]
+    said = {"error"} if reply.status == 422 else {"error", "says"}
+    assert reply.status == REFUSED[path] and reply.json.keys() == said and "\n" not in reply.json["error"]
     assert ask("/students", "POST").status == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["/run/0123456789abcdef/report", "/compare?run=nothing", "/nowhere", "/students?by=what"]
+)
+def test_a_browser_gets_refusals_as_a_page(path: str, ask: Callable[..., Reply]) -> None:
+    program, person = ask(path), ask(path, accept="text/html,*/*")
+    page = person.body.decode()
+    assert person.status == program.status and "script-src 'nonce-" in person.headers["content-security-policy"]
+    for sentence in program.json.get("says", {"en": program.json["error"]}).values():
+        assert str(escape(sentence)) in page
+    foreign = ask("/students", accept="text/html", host="evil.example")
+    assert foreign.status == 400 and "evil.example" in foreign.body.decode()
 
 
 def test_nothing_but_the_page_runs_and_nothing_leaves(ask: Callable[..., Reply]) -> None:

@@ -123,6 +123,23 @@ def test_a_person_looks_at_runs(folder: Path, tmp_path: Path) -> None:
         tab.js("document.getElementById('language').click()")
         tab.until("document.querySelector('#table .state.running')?.textContent === 'идёт'")
         assert tab.js("document.getElementById('filter').placeholder").startswith("Отбор")
+
+        # What goes wrong is said in the language of the page, and in the other one when that changes.
+        (folder / HOSTILE / "selection_points.json").write_text("[")
+        tab.js("[...document.querySelectorAll('td.name button')].find(b => b.textContent.includes('onerror')).click()")
+        instead = "document.querySelector('#details .map').textContent"
+        tab.until(f"{instead}.startsWith('это не читается: ')")
+        switch, clear = (f"document.getElementById('{name}').click()" for name in ("language", "clear"))
+        tab.js(switch)
+        tab.until(f"{instead}.startsWith('this can\\'t be read: ')")
+        tab.js("document.querySelectorAll('#table input:not(:checked)').forEach(box => box.click())")
+        message = "document.getElementById('message')"
+        assert tab.js(f"{message}.textContent") == "Curves and comparisons take 12 at most."
+        tab.js(switch)
+        assert "не больше 12" in tab.js(f"{message}.hidden || {message}.textContent")
+        tab.js(clear)
+        assert tab.js(f"{message}.hidden")
+        tab.js("[...document.querySelectorAll('#table input')].slice(0, 2).forEach(box => box.click())")
         for width in (1280, 390):
             tab.look(width, dark=True)
             assert tab.js("document.documentElement.scrollWidth") <= width

@@ -59,6 +59,7 @@ STEPS: dict[str, list[tuple[str, str]]] = {
     "students": [LISTED, (click("#show-students"), there("#students tbody tr"))],
     "pictures": [LISTED, (open_run("image"), there("#details .pictures img"))],
     "no comparison": [],
+    "refusal": [],
     "try it": [(ASK, "!document.getElementById('explained').hidden")],
 }
 # What went wrong on a page, from its first moment on: harm that ran, errors of its scripts, what its policy refused.

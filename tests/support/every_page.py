@@ -72,6 +72,7 @@ def every_page(folder: Path, encoder: Path) -> Iterator[dict[str, str]]:
         at = served.enter_context(listening(board.create(shelf, Address()), shelf.stop))
         pages |= dict.fromkeys(("board", "students", "pictures"), at)
         pages["no comparison"] = f"{at}compare?run={_key(shelf, 'damaged')}&run={_key(shelf, 'searched')}"
+        pages["refusal"] = f"{at}run/{_key(shelf, 'damaged')}x/report"
         made = serve.create(Checkpoint(model, HARM, 0), Address(token=TOKEN), Limits())
         pages["try it"] = served.enter_context(listening(made))
         yield pages

@@ -11,23 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Header, Query
+from fastapi import FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from tithe.board import maps, pictures, points
 from tithe.board.shelf import Shelf
 from tithe.board.students import as_csv, students
 from tithe.board.suites import SUITE_PAGE
-from tithe.errors import InputError
+from tithe.report import run_facts, words
 from tithe.report.html import render
-from tithe.report.words import say
+from tithe.report.words import Phrase, SaidError, say
 from tithe.storage import run_files
 from tithe.web import pages
 from tithe.web.address import Address
-from tithe.web.guard import Guard, Rules, refused
-from tithe.web.refusals import Refusal
+from tithe.web.guard import Guard, Rules
+from tithe.web.refusals import Refusal, answered
 
 CONNECTIONS = 128  # open at once
 SECONDS = 10.0  # for a comparison that is under way when the board is stopped
@@ -43,6 +43,7 @@ _COMPARE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'"
 )
+_LISTED = {"mistake": say("mistake"), "near_copy": say("near copy"), "chosen": say("chosen")}
 _OWN = {**pages.SAFE, "Cross-Origin-Resource-Policy": "same-origin"}
 
 
@@ -66,7 +67,9 @@ class Board:
     ) -> Response:
         """Return rows as they change, as server-sent events; each has the version to go on from."""
         if self.streams >= _STREAMS:
-            raise Refusal(503, f"{_STREAMS} pages are open already: close one", Retry_After="5")
+            raise Refusal(
+                503, say("{most} {most:page is|pages are} open already: close one", most=_STREAMS), Retry_After="5"
+            )
         headers = {**_OWN, "X-Accel-Buffering": "no"}
         return StreamingResponse(self._stream(last_event_id or after), media_type="text/event-stream", headers=headers)
 
@@ -94,7 +97,7 @@ class Board:
         try:
             return _json(points.read_points(self._home(key), file, start))
         except OSError:
-            raise Refusal(404, "this run has no history yet") from None
+            raise Refusal(404, say("this run has no history yet")) from None
 
     def compare(self, run: Annotated[list[str], Query(min_length=1, max_length=_MOST_COMPARED)]) -> Response:
         """Return the page of `tithe compare` for some runs, or why there is none."""
@@ -105,8 +108,8 @@ class Board:
         try:
             with self.comparing:
                 html = as_html(compare_runs(homes))
-        except InputError as error:
-            html = render("base.html", title=say("No comparison"), about=str(error))
+        except SaidError as error:
+            html = render("base.html", title=say("No comparison"), about=error.phrase)
         except Exception as error:  # runs of others may be damaged in any way
             about = say("One of the runs is damaged: {problem}", problem=f"{type(error).__name__}: {error}")
             html = render("base.html", title=say("No comparison"), about=about)
@@ -121,7 +124,7 @@ class Board:
                 return FileResponse(
                     file, headers={**_OWN, "Content-Security-Policy": _REPORT_POLICY}, media_type="text/html"
                 )
-        raise Refusal(404, "there is no report yet")
+        raise Refusal(404, say("there is no report yet"))
 
     def map(self, key: str) -> Response:
         """Return the points of a selection with their texts."""
@@ -130,14 +133,14 @@ class Board:
     def pictures(self, key: str) -> Response:
         """Return what a run on images lists: files, and why."""
         listed = _readable(pictures.listed, self._home(key))
-        return _json([{"file": each.name, "why": each.why, "label": each.label} for each in listed])
+        return _json([{"file": each.name, "why": _why(each.why).both, "label": each.label} for each in listed])
 
     def picture(self, key: str, number: int) -> Response:
         """Return a small picture of one of these files."""
         listed = _readable(pictures.listed, self._home(key))
         content = pictures.thumbnail(listed[number].path) if 0 <= number < len(listed) else None
         if content is None:
-            raise Refusal(404, "this picture, or its file, is not there any more")
+            raise Refusal(404, say("this picture, or its file, is not there any more"))
         return Response(content, headers=_OWN, media_type="image/jpeg")
 
     def students(self, by: Literal["name", "folder"] = "name") -> Response:
@@ -153,7 +156,7 @@ class Board:
     def _home(self, key: str) -> Path:
         home = self.shelf.home(key)
         if home is None:
-            raise Refusal(404, "this run is not there any more")
+            raise Refusal(404, say("this run is not there any more"))
         return home
 
 
@@ -164,7 +167,16 @@ def _readable(read: Any, home: Path) -> Any:
     except Refusal:
         raise
     except Exception as error:
-        raise Refusal(404, f"this can't be read: {str(error).partition(chr(10))[0]}") from None
+        raise Refusal(404, say("this can't be read: {problem}", problem=words.reason(error))) from None
+
+
+def _why(listed: str) -> Phrase:
+    """Return why a picture is listed: for what it is, or for what it was left out."""
+    return (
+        _LISTED[listed]
+        if listed in _LISTED
+        else say("left out: {reason}", reason=run_facts.DROPPED.get(listed, listed))
+    )
 
 
 def _json(value: object) -> Response:
@@ -201,14 +213,16 @@ def create(shelf: Shelf, address: Address) -> FastAPI:
     return app
 
 
-async def _refused(request: object, error: Any) -> Response:
-    return refused(error)
+async def _refused(request: Request, error: Any) -> Response:
+    return answered(error, request.headers)
 
 
-async def _in_one_line(request: object, error: Any) -> Response:
-    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+async def _in_one_line(request: Request, error: Any) -> Response:
+    reason = say("nothing is at this address") if error.status_code == 404 else str(error.detail)
+    return answered(Refusal(error.status_code, reason, **(error.headers or {})), request.headers)
 
 
-async def _wrong(request: object, error: Any) -> Response:
+async def _wrong(request: Request, error: Any) -> Response:
     problems: Sequence[Any] = error.errors()
-    return JSONResponse({"error": "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in problems)}, 422)
+    reason = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in problems)
+    return answered(Refusal(422, reason), request.headers)

@@ -11,7 +11,7 @@ from typing import Any
 from tithe import storage
 from tithe.errors import InputError
 from tithe.report import words
-from tithe.report.words import Phrase, say
+from tithe.report.words import Phrase, SaidError, say
 
 # States. A running one is locked by the process that writes it; a stopped one can be continued.
 RUNNING, FINISHED, STOPPED, BROKEN, FOREIGN = "running", "finished", "stopped", "broken", "foreign"
@@ -88,19 +88,20 @@ def read_object(path: Path, *keys: str) -> dict[str, Any]:
     return value
 
 
-class Problem(InputError):
+class Problem(SaidError):
     """Why a folder can't be shown, in both languages; `is_foreign` where something else than tithe wrote it."""
 
     def __init__(self, phrase: Phrase, is_foreign: bool = False) -> None:
-        super().__init__(phrase.text("en"))
-        self.phrase, self.is_foreign = phrase, is_foreign
+        super().__init__(phrase)
+        self.is_foreign = is_foreign
 
 
-def reason(error: Exception) -> str | Phrase:
+def reason(error: Exception) -> Phrase:
     """Return why a folder can't be read, in one line; anything may be in the files of others."""
-    if isinstance(error, Problem):
-        return error.phrase
-    line = (str(error).splitlines() or [""])[0]
-    if isinstance(error, InputError):
+    line = words.reason(error)
+    if isinstance(line, Phrase):
         return line
-    return say("can't be read ({problem})", problem=f"{type(error).__name__}: {line}")
+    return say(
+        "can't be read ({problem})",
+        problem=line if isinstance(error, InputError) else f"{type(error).__name__}: {line}",
+    )

@@ -15,6 +15,7 @@ from tithe.compare.runs import RunFiles, read_runs
 from tithe.compare.stability import Overfitting, Stability, measure_overfitting, measure_stability
 from tithe.config.own_names import native_keys
 from tithe.errors import InputError, did_you_mean
+from tithe.report.words import SaidError, say
 
 NO_EFFECT = "no effect"
 
@@ -158,8 +159,8 @@ def compare_runs(paths: Sequence[Path], columns: Sequence[str] = ()) -> Comparis
     """
     runs = read_runs(paths)
     if len(runs) < 2:
-        count = f"only one run ({runs[0].home})" if runs else "no run"
-        raise InputError(f"{count}: pass two or more run directories, or a folder that contains them")
+        count = say("only one run ({home})", home=runs[0].home) if runs else say("no run")
+        raise SaidError(say("{count}: pass two or more run directories, or a folder that contains them", count=count))
     compared = tuple(_compared(runs[0], files) for files in runs)
     facts = [
         cautions.RunFacts(c.files, list(c.differing), c.effort, c.overfitting, c.difference, runs) for c in compared

@@ -17,6 +17,8 @@ from tithe.arrays import Array
 from tithe.config import unused
 from tithe.config.schema import AUTO
 from tithe.errors import InputError
+from tithe.report import words
+from tithe.report.words import SaidError, say
 from tithe.storage import freeze_proof, run_files
 
 # A strategy that is not part of tithe counts by its code, wherever its file is.
@@ -175,7 +177,11 @@ def _ends(homes: Sequence[Path]) -> dict[Path, str]:
 
 def _read(home: Path, name: str) -> RunFiles:
     if changed := storage.changed_files(home, _FILES):
-        raise InputError(f"{home} has changed since it was written: {', '.join(changed)}: restore it, or leave it out")
+        files = ", ".join(changed)
+        change = say(
+            "{home} has changed since it was written: {files}: restore it, or leave it out", home=home, files=files
+        )
+        raise SaidError(change)
     return RunFiles(
         home,
         name,
@@ -197,7 +203,13 @@ def _object(path: Path, *keys: str) -> dict[str, Any]:
     """Return the object in a JSON file of a run, which has these keys at least."""
     value = storage.read_json(path)
     if not isinstance(value, dict) or not value.keys() >= set(keys):
-        raise InputError(f"{path} is not one that a run of tithe wrote: restore it, or leave {path.parent} out")
+        raise SaidError(
+            say(
+                "{path} is not one that a run of tithe wrote: restore it, or leave {home} out",
+                path=path,
+                home=path.parent,
+            )
+        )
     return value
 
 
@@ -205,9 +217,8 @@ def _history(path: Path) -> list[dict[str, Any]]:
     records = storage.read_lines(path)
     for number, record in enumerate(records, start=1):
         if not isinstance(record.get("step"), int) or "kind" not in record:
-            raise InputError(
-                f"line {number} of {path} is not a record of a run: restore it, or leave {path.parent} out"
-            )
+            line = say("line {line} of {file} is not a record of a run", line=number, file=path)
+            raise SaidError(say("{problem}: restore it, or leave {home} out", problem=line, home=path.parent))
     return records
 
 
@@ -220,8 +231,9 @@ def _read_predictions(path: Path) -> dict[str, Array] | None:
         columns = [*_COLUMNS[:-1], run_files.UNCALIBRATED if calibrated else _COLUMNS[-1]]
         table = pq.read_table(path, columns=columns).rename_columns(list(_COLUMNS)).sort_by("row")
     except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} can't be read ({reason}): write it again with 'tithe evaluate'") from None
+        reason = words.reason(error)
+        unread = say("{path} can't be read ({reason}): write it again with 'tithe evaluate'", path=path, reason=reason)
+        raise SaidError(unread) from None
     return {column: table.column(column).to_numpy() for column in _COLUMNS}
 
 

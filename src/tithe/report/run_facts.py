@@ -26,18 +26,34 @@ _ENDS = {
     "stopped early": say("stopped early"),
     "diverged": say("diverged"),
 }
-_DROPPED = {
+DROPPED = {
     "duplicate": say("duplicate"),
+    "conflict": say("the same with another label"),
     "conflicting_label": say("the same with another label"),
     "missing_text": say("no text"),
     "empty_text": say("empty text"),
     "not_text": say("not a text"),
     "missing_label": say("no label"),
+    "unknown_symbol": say("a label without a class"),
+    "unknown_split": say("of another part"),
+    "correction": say("left out by a correction"),
     "unreadable": say("unreadable"),
     "in_test": say("also in the test rows"),
     "in_validation": say("also in the validation rows"),
     "held_out": say("held out"),
     "missing": say("no file"),
+    "missing_path": say("no path"),
+    "unreadable_row": say("unreadable"),
+    "unreadable_name": say("unreadable name"),
+    "no_class_folder": say("in no folder of a class"),
+    "no_permission": say("no permission to read it"),
+    "empty_file": say("empty file"),
+    "not_an_image": say("no image"),
+    "truncated": say("ends too early"),
+    "damaged": say("damaged"),
+    "too_large": say("too many pixels"),
+    "too_small": say("too small"),
+    "unsupported_mode": say("pixels of an unknown kind"),
 }
 
 
@@ -52,7 +68,7 @@ def row_counts(data: Json) -> Iterator[Fact]:
     yield say("rows read"), data["rows_read"]
     yield say("rows kept"), data["rows_kept"]
     for reason, count in data["dropped"].items():
-        yield say("dropped: {reason}", reason=_DROPPED.get(reason, reason)), count
+        yield say("dropped: {reason}", reason=DROPPED.get(reason, reason)), count
     for part, name in PARTS.items():
         yield say("{part} rows", part=name), splits[part]
     for part, counts in splits.get("given", {}).items():

@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from tithe import console
+from tithe.errors import InputError
 
 LANGUAGES = ("en", "ru")
 _SPAN = Markup('<span lang="en">{}</span><span lang="ru">{}</span>')
@@ -69,6 +70,19 @@ class Phrase:
 
     def _pattern(self, language: str) -> str:
         return _russian().get(self.english, self.english) if language == "ru" else self.english
+
+
+class SaidError(InputError):
+    """An input error that pages show too: in English where it is printed, in both languages on a page."""
+
+    def __init__(self, phrase: Phrase) -> None:
+        super().__init__(phrase.text("en"))
+        self.phrase = phrase
+
+
+def reason(error: Exception) -> str | Phrase:
+    """Return what an error says, in both languages if it has them, else the first line."""
+    return error.phrase if isinstance(error, SaidError) else next(iter(str(error).splitlines()), "")
 
 
 def both(text: str | Phrase) -> dict[str, str]:

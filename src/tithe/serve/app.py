@@ -24,8 +24,8 @@ from tithe.serve.meters import Meters
 from tithe.serve.predictor import Predictor
 from tithe.web import pages
 from tithe.web.address import Address
-from tithe.web.guard import Guard, Rules, refused
-from tithe.web.refusals import Refusal
+from tithe.web.guard import Guard, Rules
+from tithe.web.refusals import Refusal, answered
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 _OPEN = ("/", "/healthz")  # without a token: the page asks for one
@@ -82,13 +82,14 @@ class Service:
             problem = f"the body did not arrive within {self.limits.body_seconds:g} s: send it faster"
             raise Refusal(408, problem, Connection="close") from None
         if size > most:
-            raise Refusal(413, f"the body has more than {most} bytes: send several requests", Connection="close")
+            reason = say("the body has more than {most} bytes: send several requests", most=most)
+            raise Refusal(413, reason, Connection="close")
         return bytes(body)
 
     async def healthz(self) -> Response:
         """Say whether texts are answered, by what, and what an answer depends on."""
         if not self.batcher.is_running:
-            raise Refusal(503, "the queue has ended by an error, which the log shows: start the server again")
+            raise Refusal(503, say("the queue has ended by an error, which the log shows: start the server again"))
         facts = {"status": "ok", "model": self.predictor.name, "answers": self.predictor.note, "version": __version__}
         return JSONResponse(facts)
 
@@ -163,7 +164,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
 
 async def _refused(request: Request, error: Any) -> Response:
-    return refused(error)
+    return answered(error, request.headers)
 
 
 async def _left(request: Request, error: Exception) -> Response:
@@ -177,4 +178,4 @@ async def _in_one_line(request: Request, error: Any) -> Response:
         405: f"{path} does not answer {request.method}: use POST for /predict, and GET for the rest",
     }
     reason = reasons.get(error.status_code, str(error.detail))
-    return JSONResponse({"error": reason}, error.status_code, error.headers)
+    return answered(Refusal(error.status_code, reason, **(error.headers or {})), request.headers)

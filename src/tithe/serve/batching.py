@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeVar
 
 from tithe.errors import TitheError
 from tithe.predict import Explanation, Prediction
+from tithe.report.words import say
 from tithe.serve.limits import PASSES_EXPLAINED, Limits
 from tithe.serve.meters import Meters
 from tithe.serve.predictor import Encoded, Predictor
@@ -104,9 +105,9 @@ class Batcher:
                 await (self._enqueue_explained if explain else self._enqueue)(request, texts)
                 return await request.done
         except TimeoutError:
-            raise busy(
-                503, f"no answer within {self.limits.answer_seconds:g} s: send fewer texts, or try again", self._backlog
-            ) from None
+            within = f"{self.limits.answer_seconds:g}"
+            reason = say("no answer within {seconds} s: send fewer texts, or try again", seconds=within)
+            raise busy(503, reason, self._backlog) from None
         except TitheError as error:
             raise Refusal(500, str(error)) from None
         finally:
@@ -121,7 +122,11 @@ class Batcher:
 
     def _take_on(self, cost: int) -> None:
         if self._taken + cost > self.limits.queue:
-            raise busy(429, f"{self._taken} texts are waiting, {self.limits.queue} at most: try again", self._backlog)
+            most = self.limits.queue
+            waiting = say(
+                "{count} {count:text is|texts are} waiting, {most} at most: try again", count=self._taken, most=most
+            )
+            raise busy(429, waiting, self._backlog)
         self._taken += cost
         self.meters.queue.set(self._taken)
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from tithe.console import printable
 from tithe.data.labels import storable
 from tithe.errors import did_you_mean
+from tithe.report.words import say
 from tithe.serve.limits import Limits
 from tithe.web.refusals import Refusal
 
@@ -64,7 +65,8 @@ def parse(body: bytes, limits: Limits) -> Question:
         raise Refusal(422, f"{len(question.texts)} {what}, {most} at most: send several requests")
     for position, text in enumerate(question.texts):
         if len(text) > limits.characters:
-            raise Refusal(422, f"text {position} has {len(text)} characters, {limits.characters} at most: cut it")
+            counted = {"place": position, "count": len(text), "most": limits.characters}
+            raise Refusal(422, say("text {place} has {count} characters, {most} at most: cut it", **counted))
     return question
 
 
@@ -124,7 +126,8 @@ BODY = {
         **Question.model_json_schema(),
     ),
 }
-_ERROR = {"type": "object", "properties": {"error": _TEXT}, "required": ["error"]}
+_SAYS = {"type": "object", "additionalProperties": _TEXT, "description": "the error by language, where pages show it"}
+_ERROR = {"type": "object", "properties": {"error": _TEXT, "says": _SAYS}, "required": ["error"]}
 _NUMBER, _FLAG = {"type": "number"}, {"type": "boolean"}
 _WORD = {
     "type": "object",

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 
+from tithe.report.words import say
 from tithe.web.address import Address
-from tithe.web.refusals import Refusal
+from tithe.web.refusals import Refusal, answered
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -68,7 +68,7 @@ class Guard:
             self._check(path, Headers(scope=scope))
             await self._app(scope, receive, noted)
         except Refusal as refusal:
-            await refused(refusal)(scope, receive, noted)
+            await answered(refusal, Headers(scope=scope))(scope, receive, noted)
         except Exception:
             status = 500
             raise
@@ -80,15 +80,17 @@ class Guard:
         host = headers.get("host", "")
         name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
         if self._hosts and name.lower() not in self._hosts:
-            raise Refusal(400, f"the Host header is {json.dumps(host[:100])}: allow it with --allow-host")
+            given = json.dumps(host[:100])
+            raise Refusal(400, say("the Host header is {host}: 'tithe serve' takes others by --allow-host", host=given))
         if self._rules.same_origin and _is_foreign(path, host, headers):
-            raise Refusal(403, "another page asked for this: open it at the address of this server")
+            raise Refusal(403, say("another page asked for this: open it at the address of this server"))
         if not self._token or path in self._rules.open_paths:
             return
         kind, _, given = headers.get("authorization", "").partition(" ")
         # Bytes of any value: a comparison of str refuses what is not ASCII.
         if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token):
-            raise Refusal(401, "pass the server's token: Authorization: Bearer TOKEN", WWW_Authenticate="Bearer")
+            reason = say("pass the server's token: Authorization: Bearer TOKEN")
+            raise Refusal(401, reason, WWW_Authenticate="Bearer")
 
 
 def _is_foreign(path: str, host: str, headers: Headers) -> bool:
@@ -97,8 +99,3 @@ def _is_foreign(path: str, host: str, headers: Headers) -> bool:
     if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
         return True
     return path != "/" and headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
-
-
-def refused(refusal: Refusal) -> JSONResponse:
-    """Return a refusal as a response."""
-    return JSONResponse({"error": str(refusal)}, refusal.status, refusal.headers)

@@ -70,6 +70,9 @@ const tithe = (() => {
     return made;
   }
 
+  // What a server says where it does not answer: by language, where it has that.
+  const refusal = answer => answer.says || answer.error;
+
   const data = id => JSON.parse(document.getElementById(id).textContent);
   const wanted = root.dataset.language || (/^ru\b/i.test(navigator.language) ? "ru" : "en");
   root.lang = kept() || wanted;
@@ -81,5 +84,5 @@ const tithe = (() => {
       speak(other);
     });
   });
-  return { say, element, fill, visible, data };
+  return { say, element, fill, visible, refusal, data };
 })();

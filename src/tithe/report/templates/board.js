@@ -6,7 +6,7 @@ const rows = new Map(), built = new Map(); // by id: what the server says, and t
 const view = { sort: "changed", down: true, filter: "", state: "", on: [], off: [], chosen: [] };
 const untouched = JSON.stringify(view);
 let version = "", stream = null, status = { is_ready: false, is_whole: true }, columns = [], order = [], current = "";
-let painting = false, look = "", drawn = -Infinity;
+let painting = false, look = "", drawn = -Infinity, isLive = true, failure = null;
 
 // ---- what a cell shows
 
@@ -297,10 +297,16 @@ function receive(event) {
 }
 
 function live(isOn) {
-  at("live").classList.toggle("on", isOn);
-  at("live").textContent = isOn ? word("live") : "–";
-  at("message").hidden = isOn;
-  if (!isOn) at("message").textContent = word("lost");
+  isLive = isOn;
+  drawMessage();
+}
+
+function drawMessage() {
+  at("live").classList.toggle("on", isLive);
+  at("live").textContent = isLive ? word("live") : "–";
+  const [sentence, values] = isLive ? failure || [] : [words.lost];
+  at("message").hidden = !sentence;
+  tithe.fill(at("message"), sentence ? say(sentence, values) : "");
 }
 
 function connect() {

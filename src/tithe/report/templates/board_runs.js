@@ -3,9 +3,16 @@ const points = new Map(), fetching = new Map(); // by id: the points of its curv
 let chart = null, detailed = "", studentRows = [], studentSort = ["student", false], due = null;
 const MOST_POINTS = 600, WINDOW = 11, MOST_FAINT = 3; // as in a comparison: the line is the running median
 
+// The answer to a path; what goes wrong is thrown as the sentence to show.
 async function ask(path) {
-  const response = await fetch(path), answer = await response.json();
-  if (!response.ok) throw new Error(answer.error);
+  let response, answer;
+  try {
+    response = await fetch(path);
+    answer = await response.json();
+  } catch (error) {
+    throw words.lost;
+  }
+  if (!response.ok) throw tithe.refusal(answer);
   return answer;
 }
 
@@ -14,16 +21,18 @@ const color = id => `var(--curve-${view.chosen.indexOf(id) % 7})`;
 
 function choose(id, isChosen) {
   view.chosen = view.chosen.filter(each => each !== id);
+  fail(null);
   if (isChosen && view.chosen.length < MOST_CHOSEN) view.chosen.push(id);
-  else if (isChosen) fail(word("too_many", { most: MOST_CHOSEN }));
+  else if (isChosen) fail(words.too_many, { most: MOST_CHOSEN });
   if (!at("comparison").hidden) at("comparison").hidden = true;
   paint();
   showChosen();
 }
 
-function fail(text) {
-  tithe.fill(at("message"), text);
-  at("message").hidden = false;
+// Show what went wrong, a sentence, until something else is asked for.
+function fail(sentence, values) {
+  failure = sentence && [sentence, values];
+  drawMessage();
 }
 
 function showChosen() {
@@ -180,16 +189,17 @@ function drawDetails() {
   }
   const map = element("div", { class: "map" }), pictures = element("div", {});
   at("details").replaceChildren(...parts, map, pictures);
-  if (row.has.includes("map")) ask(`run/${row.id}/map`).then(answer => drawMap(map, answer), error => fail(error.message));
-  if (row.facts.task === "image") ask(`run/${row.id}/pictures`).then(answer => drawPictures(pictures, row.id, answer), error => fail(error.message));
+  const instead = host => sentence => host.replaceChildren(element("p", { class: "quiet" }, say(sentence)));
+  if (row.has.includes("map")) ask(`run/${row.id}/map`).then(answer => drawMap(map, answer), instead(map));
+  if (row.facts.task === "image")
+    ask(`run/${row.id}/pictures`).then(answer => drawPictures(pictures, row.id, answer), instead(pictures));
 }
 
 function drawPictures(host, id, listed) {
   if (!listed.length) return;
   const made = listed.map(({ file, why, label }, number) => {
     const picture = element("img", { loading: "lazy", alt: file, src: `run/${id}/pictures/${number}` });
-    const reason = ["chosen", "near_copy", "mistake"].includes(why) ? word(why) : word("left_out", { reason: word(why) });
-    return element("li", {}, picture, element("small", {}, file), element("small", {}, label ? `${reason}, ${label}` : reason));
+    return element("li", {}, picture, element("small", {}, file), element("small", {}, [say(why), label].filter(Boolean).join(", ")));
   });
   host.replaceChildren(element("h2", {}, word("pictures")), element("ul", { class: "pictures" }, ...made));
 }
@@ -266,8 +276,8 @@ async function showStudents() {
   try {
     studentRows = await ask("students?by=" + by);
     drawStudents();
-  } catch (error) {
-    fail(error.message);
+  } catch (sentence) {
+    fail(sentence);
   }
 }
 
@@ -329,7 +339,7 @@ function speak() {
   drawDetails();
   drawStudents();
   fitComparison();
-  if (stream) live(stream.readyState === EventSource.OPEN);
+  drawMessage();
 }
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -340,7 +350,7 @@ document.addEventListener("DOMContentLoaded", () => {
   at("state").addEventListener("change", () => { view.state = at("state").value; paint(); });
   at("by").addEventListener("change", showStudents);
   at("compare").addEventListener("click", showComparison);
-  at("clear").addEventListener("click", () => { view.chosen = []; paint(); showChosen(); at("comparison").hidden = true; });
+  at("clear").addEventListener("click", () => { view.chosen = []; fail(null); paint(); showChosen(); at("comparison").hidden = true; });
   at("compared").addEventListener("load", fitComparison);
   for (const name of ["runs", "students"]) at("show-" + name).addEventListener("click", () => show(name));
   at("table").querySelector("tbody").addEventListener("keydown", move);

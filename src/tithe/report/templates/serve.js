@@ -2,7 +2,7 @@
 const at = id => document.getElementById(id);
 const SAYINGS = tithe.data("sayings");
 const SHOWN = 12, STRONGEST = 8;
-let running = null;
+let running = null, failure = "";
 
 const element = (tag, text, look) => tithe.element(tag, look ? { class: look } : {}, text);
 
@@ -59,8 +59,9 @@ function signed(weight) {
   return (weight < 0 ? "−" : "+") + Math.abs(weight).toFixed(2);
 }
 
-function fail(message) {
-  tithe.fill(at("error"), message);
+function fail(sentence) {
+  failure = sentence;
+  tithe.fill(at("error"), tithe.say(sentence));
   at("error").hidden = false;
   at("result").hidden = true;
 }
@@ -78,9 +79,9 @@ async function classify() {
     const response = await fetch("predict", { method: "POST", headers, body, signal: own.signal });
     const answer = await response.json();
     if (response.ok) show(answer.predictions[0], text);
-    else fail(answer.error);
+    else fail(tithe.refusal(answer));
   } catch (error) {
-    if (!own.signal.aborted) fail(tithe.say(SAYINGS.silent));
+    if (!own.signal.aborted) fail(SAYINGS.silent);
   } finally {
     if (running === own) {
       running = null;
@@ -94,6 +95,7 @@ at("form").addEventListener("submit", event => {
   event.preventDefault();
   classify();
 });
+document.addEventListener("tithe:language", () => tithe.fill(at("error"), tithe.say(failure)));
 at("text").addEventListener("keydown", event => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
