@@ -1,6 +1,6 @@
 // What a page lacks for those who see little, by computed styles: [sentence, …]. An expression, for `Tab.js`.
 (() => {
-  const LEAST = 4.5; // contrast of text, of any size
+  const LEAST = 4.5, LEAST_OF_SHAPES = 3; // contrast of text, of any size; of lines, points, borders, rings of focus
   const found = [], pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const known = new Map();
 
@@ -48,10 +48,16 @@
     + [...element.classList].map(name => "." + name).join("");
 
   function judge(color, element, text) {
-    const value = contrast(seen(color, element), ground(element)), under = element.parentElement;
-    if (value >= LEAST) return;
-    const names = `${under ? called(under) + " > " : ""}${called(element)}`;
-    found.push(`contrast ${value.toFixed(2)} of “${text.trim().slice(0, 40)}” in ${names}`);
+    const value = contrast(seen(color, element), ground(element));
+    if (value < LEAST) found.push(`contrast ${value.toFixed(2)} of “${text.trim().slice(0, 40)}” in ${placed(element)}`);
+  }
+
+  const placed = element => `${element.parentElement ? called(element.parentElement) + " > " : ""}${called(element)}`;
+
+  // A shape that has to be seen, such as a border, beside what is around the element.
+  function judgeShape(color, element, what, around = element.parentElement, share = 1) {
+    const below = ground(around), value = contrast(mixed(seen(color, element), below, share), below);
+    if (value < LEAST_OF_SHAPES) found.push(`contrast ${value.toFixed(2)} of ${what} of ${placed(element)}`);
   }
 
   const isSeen = element => element.checkVisibility({ visibilityProperty: true }) && element.getClientRects().length
@@ -68,6 +74,44 @@
     judge(getComputedStyle(field).color, field, "what is typed");
     if (field.placeholder) judge(getComputedStyle(field, "::placeholder").color, field, field.placeholder);
   }
+
+  const drawn = color => rgba(color)[3] > 0, one = Number.parseFloat;
+
+  // Lines and points of drawings. Lines of a grid, and raw values behind a smooth line, repeat what is there without them.
+  for (const shape of document.querySelectorAll("svg :is(path, line, circle, rect)")) {
+    if (!isSeen(shape) || shape.closest(".grid, .faint, .cursor rect")) continue;
+    const style = getComputedStyle(shape), isFilled = style.fill !== "none" && drawn(style.fill) && shape.tagName !== "path";
+    if (isFilled) judgeShape(style.fill, shape, "the fill", shape.parentElement, one(style.fillOpacity));
+    else if (style.stroke !== "none") judgeShape(style.stroke, shape, "the line", shape.parentElement, one(style.strokeOpacity));
+  }
+  // Marks: dots and bars that hold nothing, and bars at the left edge.
+  for (const element of document.body.querySelectorAll("*")) {
+    if (!isSeen(element)) continue;
+    const style = getComputedStyle(element), before = getComputedStyle(element, "::before");
+    const isMarked = before.content === '""' && drawn(before.backgroundColor);
+    if (isMarked) judgeShape(before.backgroundColor, element, "the mark", element.parentElement, one(before.opacity));
+    else if (element.matches("i:empty, .dot") && drawn(style.backgroundColor)) judgeShape(style.backgroundColor, element, "the dot");
+    if (one(style.borderLeftWidth) > 2 && style.borderLeftStyle !== "none") judgeShape(style.borderLeftColor, element, "the edge");
+  }
+  // Controls: a border, where there is one or where it is all that shows a field, and a ring when the keyboard is there.
+  const isNative = element => element.matches("[type=checkbox], [type=radio]");
+  for (const control of document.querySelectorAll("button, input, select, textarea")) {
+    if (!isSeen(control) || isNative(control)) continue;
+    const style = getComputedStyle(control), isLined = one(style.borderTopWidth) > 0 && drawn(style.borderTopColor);
+    if (isLined) judgeShape(style.borderTopColor, control, "the border");
+    else if (!control.matches("button")) found.push(`no border: ${placed(control)}`);
+  }
+  const before = document.activeElement;
+  for (const element of document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")) {
+    if (!isSeen(element) || element.tabIndex < 0) continue;
+    element.focus({ preventScroll: true, focusVisible: true });
+    const style = getComputedStyle(element);
+    if (document.activeElement !== element) continue; // it gave the focus to another one
+    if (style.outlineStyle === "none" || one(style.outlineWidth) < 2) found.push(`no ring of focus: ${placed(element)}`);
+    else judgeShape(style.outlineColor, element, "the ring");
+  }
+  before.focus({ preventScroll: true });
+  if (before === document.body) document.activeElement.blur();
 
   for (const picture of document.images) if (!picture.alt.trim()) found.push(`no alt text: ${called(picture)}`);
   for (const drawing of document.querySelectorAll("svg, canvas"))
