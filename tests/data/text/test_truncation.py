@@ -36,5 +36,10 @@ def test_one_line_says_what_is_cut(max_length: int, says: str) -> None:
     assert truncation.sentence(truncation.by_part(UNCUT, SPLIT, max_length)) == says
 
 
+def test_rows_that_are_not_split_are_of_no_part() -> None:
+    whole = truncation.by_part(UNCUT, Split(np.arange(6), SPLIT.test, SPLIT.test, ()), 32)
+    assert truncation.sentence(whole) == "max_length 32 cuts 3 of 6 texts (50.0 %), 43.6 % of the tokens"
+
+
 def test_no_texts_are_no_division_by_zero() -> None:
     assert truncation.phrase(truncation.count(np.array([], dtype=np.int64), 8)).startswith("0 of 0 texts (0.0 %)")

@@ -185,6 +185,7 @@ def test_rows_in_other_formats_and_columns(form: str, label: Label, pool: Path) 
     "more, error, says",
     [
         ({"strategy": "margn"}, InputError, "did you mean 'margin'"),
+        ({"strategy": "what"}, InputError, "'what': choose one of aflite_readability, auto, badge, edfs_lite"),
         ({"strategy": "el2n"}, InputError, "el2n reads proxy_probs, which needs all labels: choose for example"),
         ({"strategy": "all"}, InputError, "all does not choose the rows to label next"),
         ({"strategy": "mix", "options": {"radom": 0.1}}, InputError, "unknown key 'radom'"),

@@ -43,8 +43,10 @@ def phrase(counts: Mapping[str, int]) -> str:
 
 
 def sentence(report: Mapping[str, Any]) -> str:
-    """Say in one line what was cut, by split; `report` is the result of `by_part`."""
+    """Say in one line what was cut, by split if the rows are split; `report` is the result of `by_part`."""
     if not any(report[part]["texts_cut"] for part in PARTS):
         return f"max_length {report['max_length']} cuts no text"
-    parts = (f"{part} {phrase(report[part])}" for part in PARTS if report[part]["texts"])
-    return f"max_length {report['max_length']} cuts: {'; '.join(parts)}"
+    parts = [part for part in PARTS if report[part]["texts"]]
+    if len(parts) == 1:  # a pool, which is no training set
+        return f"max_length {report['max_length']} cuts {phrase(report[parts[0]])}"
+    return f"max_length {report['max_length']} cuts: {'; '.join(f'{part} {phrase(report[part])}' for part in parts)}"

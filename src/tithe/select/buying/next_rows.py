@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from tithe.data import Dataset, LabelMap, Splits
 from tithe.data.cross_validation import standardised
 from tithe.data.splits import Split
 from tithe.data.text.labelling import LabelledTexts, UnlabelledTexts
-from tithe.errors import InputError
+from tithe.errors import InputError, did_you_mean
 from tithe.models import features
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Encodable
@@ -151,17 +152,25 @@ def label_settings(strategy: str, options: Mapping[str, Any], seed: int) -> conf
     InputError
         There is no such strategy or option, or it needs labels of the rows that it chooses from.
     """
+    if not plugins.is_file(strategy) and strategy not in plugins.names("strategies"):
+        usable = [name for name, module in plugins.each("strategies") if _why_not(name, module) is None]
+        raise InputError(f"unknown strategy '{strategy}'{did_you_mean(strategy, usable)}")
     module, name = plugins.load("strategies", strategy), plugins.short_name(strategy)
-    if name == "all" or isinstance(module, Matches):
-        raise InputError(f"{name} does not choose the rows to label next: {_OTHERS}")
-    if track_of(module) == "T1":
-        raise InputError(f"{name} reads {labels_read(module)}: {_OTHERS}")
+    if why := _why_not(name, module):
+        raise InputError(f"{name} {why}: {_OTHERS}")
     reads_model = not PREDICTIONS.isdisjoint(module.NEEDS) and not isinstance(module, Decides)
     given = {"track": "T0", "rounds": 2, "strategy": strategy, "seed": seed, "first": _BLIND if reads_model else None}
     settings = overridden(None, given, options, "tithe label")
     parse_options(module, settings)
     check_track(settings)
     return settings
+
+
+def _why_not(name: str, strategy: ModuleType) -> str | None:
+    """Return why a strategy can't choose among unlabelled rows; None if it can."""
+    if name == "all" or isinstance(strategy, Matches):
+        return "does not choose the rows to label next"
+    return f"reads {labels_read(strategy)}" if track_of(strategy) == "T1" else None
 
 
 def next_rows(run: config.Run, settings: config.Select, corpus: Corpus, count: int) -> NextRows:
