@@ -142,7 +142,7 @@ def _suite(folder: Path) -> None:
     for name, accuracy in (("random", 0.6), (HARM, 0.8), (LONG, 0.3)):
         results += [suites.trial(name, seed, accuracy + seed / 100, options={HARM: HARM}) for seed in range(2)]
     lines = standings.compute_standings(results)
-    suite.write_page(folder, lines, HARM, HARM)
+    suite.write_page(folder, lines, HARM, HARM, f"tithe suite '{HARM}'")
     (folder / "suite.json").write_text(json.dumps({"standings": standings.as_json(lines)}))
 
 

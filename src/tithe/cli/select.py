@@ -238,6 +238,7 @@ def suite(
     from tithe.select.suite.options import is_possible, named_strategies
     from tithe.select.suite.page import write_results
     from tithe.select.suite.trials import FILE, run_suite
+    from tithe.storage.environment import command_line
 
     base = _suite_config(source, FileOptions(text_column, label_column, encoder, max_length), settings or ())
     if track:
@@ -255,7 +256,7 @@ def suite(
     options = own_options | options_of(option)
     with quiet_libraries(), storage.locked(out):
         grid = Grid(names, shares, seed_list, equal_steps, options, measured, head or _usual_head(source), reader)
-        lines, table = write_results(out, base, grid, run_suite(base, grid, out, processes))
+        lines, table = write_results(out, base, grid, run_suite(base, grid, out, processes), command_line())
     if as_json:
         print_json(lines)
         return

@@ -19,12 +19,17 @@ _PACKAGES = ("tithe", "torch", "transformers", "accelerate", "numpy", "pyarrow",
 def describe_environment() -> dict[str, object]:
     """Return versions, platform, CPU count and the command line. No secrets, no user or host names."""
     return {
-        "command": [Path(sys.argv[0]).name, *map(_masked, sys.argv[1:])],
+        "command": command_line(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
         "packages": {p: importlib.metadata.version(p) for p in _PACKAGES if _has(p)},
     }
+
+
+def command_line() -> list[str]:
+    """Return the command of this process by its arguments, without secrets."""
+    return [Path(sys.argv[0]).name, *map(_masked, sys.argv[1:])]
 
 
 def peak_memory() -> int:

@@ -37,7 +37,7 @@ def lines() -> list[dict[str, Any]]:
 
 
 def written(folder: Path, lines: list[dict[str, Any]], training: str | Phrase = "so long") -> Page:
-    write_page(folder, lines, training, f"bert on {HOSTILE}, 3 seeds")
+    write_page(folder, lines, training, f"bert on {HOSTILE}, 3 seeds", HOSTILE)
     return Page((folder / "suite.html").read_text(encoding="utf-8"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,16 @@ _APART = 1.012  # by what factor of the budget neighbouring strategies are drawn
 
 
 def write_results(
-    folder: Path, base: config.Run, grid: Grid, results: Sequence[dict[str, Any]]
+    folder: Path, base: config.Run, grid: Grid, results: Sequence[dict[str, Any]], command: Sequence[str]
 ) -> tuple[list[Line], str]:
-    """Write `suite.json`, `suite.md` and the page of a suite's trials.
+    """Write `suite.json`, `suite.md` and the page of a suite's trials, which names the command that repeats them.
 
     Return the lines of its table as JSON values, and the table.
+
+    Parameters
+    ----------
+    command
+        That of this suite. Of an option that is given twice the last value counts: the repetition has its own folder.
     """
     lines = standings.compute_standings(results)
     text = table.text(lines, grid.training)
@@ -49,11 +55,12 @@ def write_results(
         seeds=len(grid.seeds),
         trials=len(results),
     )
-    write_page(folder, lines, grid.training, subtitle)
+    again = shlex.join([*command, "--out", f"{folder}-again"])
+    write_page(folder, lines, grid.training, subtitle, again)
     return plain, text
 
 
-def write_page(folder: Path, lines: Sequence[Line], training: str | Phrase, about: str | Phrase) -> None:
+def write_page(folder: Path, lines: Sequence[Line], training: str | Phrase, about: str | Phrase, again: str) -> None:
     """Write `suite.html`, which needs no other file, `suite.png`, and for several budgets `suite_budgets.png`."""
     figures = {"suite.png": Image(draw_accuracy(lines), say("accuracy of each strategy"))}
     if len({line["budget"] for line in lines if line["strategy"] != standings.BASELINE}) > 1:
@@ -80,6 +87,7 @@ def write_page(folder: Path, lines: Sequence[Line], training: str | Phrase, abou
         "steps": f"{lines[0]['steps']:,}" if lines[0]["steps"] else None,
         "training": training,
         "buys": table.track_of(lines) == "T0",
+        "again": again,
     }
     storage.write_text(folder / "suite.html", render("suite.html", **contents))
 
