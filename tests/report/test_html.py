@@ -39,6 +39,7 @@ def suite_page(**values: Any) -> str:
         "options": "",
         "steps": 20,
         "reader": "",
+        "again": "tithe suite",
     }
     return render("suite.html", **{**usual, "tested": 0, "better": [], "worse": [], "training": "so long", **values})
 
@@ -46,11 +47,13 @@ def suite_page(**values: Any) -> str:
 def test_every_kind_of_value_is_escaped() -> None:
     image = Image(png(canvas(1, 1)[0]), HOSTILE)
     table = Table((HOSTILE, "n"), [(HOSTILE, Cell(HOSTILE, look=HOSTILE, dot=HOSTILE))])
-    page = suite_page(title=HOSTILE, about=HOSTILE, figures=[image], standings=table, better=[HOSTILE], notes=[HOSTILE])
+    page = suite_page(
+        title=HOSTILE, about=HOSTILE, figures=[image], standings=table, better=[HOSTILE], notes=[HOSTILE], again=HOSTILE
+    )
     assert page.count("<script") == 1  # its own
     read = Page(page)
     assert read.rows[:2] == [[HOSTILE, "n"], [HOSTILE, HOSTILE]] and read.images[0]["alt"] == HOSTILE
-    assert read.text.count(HOSTILE) == 8  # title, heading, about, a note, a list, three cells
+    assert read.text.count(HOSTILE) == 9  # title, heading, about, a note, a list, three cells, the command
 
 
 def test_cells_show_scores_counts_and_what_is_missing() -> None:

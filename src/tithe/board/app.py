@@ -20,6 +20,7 @@ from tithe.board import maps, pictures, points
 from tithe.board.shelf import Shelf
 from tithe.board.students import as_csv, students
 from tithe.board.suites import SUITE_PAGE
+from tithe.errors import InputError
 from tithe.report import run_facts, words
 from tithe.report.html import render
 from tithe.report.words import Phrase, SaidError, say
@@ -111,7 +112,8 @@ class Board:
         except SaidError as error:
             html = render("base.html", title=say("No comparison"), about=error.phrase)
         except Exception as error:  # runs of others may be damaged in any way
-            about = say("One of the runs is damaged: {problem}", problem=f"{type(error).__name__}: {error}")
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            about = say("One of the runs is damaged: {problem}", problem=f"{kind}{error}")
             html = render("base.html", title=say("No comparison"), about=about)
         return Response(html, headers={**_OWN, "Content-Security-Policy": _COMPARE_POLICY}, media_type="text/html")
 

@@ -118,6 +118,7 @@ def draw_accuracy(lines: Sequence[Line]) -> bytes:
     axes.set_yticks(range(len(shown)), [table.name_of(line) for line in shown])
     draw_grid(axes, "x")
     axes.set_xlabel("test accuracy, mean and 95 % interval over seeds")
+    axes.set_xlim(_possible(axes.get_xlim()))
     return png(figure)
 
 
@@ -137,8 +138,14 @@ def draw_budgets(lines: Sequence[Line]) -> bytes:
         _draw_curve(by_seconds, [_seconds(line) for line in own], own, style)
     _mark_budgets(by_budget, lines)
     _mark_seconds(by_seconds)
+    by_budget.set_ylim(_possible(by_budget.get_ylim()))
     figure.legend(frameon=False, fontsize=9, loc="outside right upper")
     return png(figure)
+
+
+def _possible(limits: tuple[float, float]) -> tuple[float, float]:
+    """Return the part of an axis that accuracies can have: intervals of few seeds reach far beyond it."""
+    return max(limits[0], -0.02), min(limits[1], 1.02)
 
 
 def _seconds(line: Line) -> float:
