@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import transformers
 from torch import nn
 
-from support import tokenizers
-from support.encoder_families import FAMILIES
+from support import encoder_families
 from support.runs import built, run, sha, with_out
 from support.signals import asked_after
 from support.texts import FILLER, TOPICS
@@ -36,12 +34,7 @@ UNUSED = [f"unused{i}" for i in range(300)]
 
 def saved(family: str, folder: Path) -> Path:
     """An encoder of a family whose tokenizer has the words of the texts among many others."""
-    kind, settings = FAMILIES[family]
-    tokenizer = tokenizers.words(vocabulary=[*UNUSED[:150], *WORDS, *UNUSED[150:]])
-    configuration = getattr(transformers, kind)(**{**settings, "vocab_size": len(tokenizer) + 3})
-    transformers.AutoModel.from_config(configuration).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return encoder_families.saved(family, folder, [*UNUSED[:150], *WORDS, *UNUSED[150:]])
 
 
 def trained(raw: dict[str, Any], out: Path, trim: object, **checkpoint: Any) -> Outcome:
@@ -116,7 +109,7 @@ def test_the_whole_table_is_an_ordinary_one_again(tmp_path: Path, settings: Sett
     network, examples = built(settings(model={"encoder": str(saved("bert", tmp_path / "bert"))}))
     batch = examples.collate(np.arange(4))
     before = network.classifier.eval()(batch)
-    network.restore_words()
+    network.complete()
     assert not word_table.tables(network.classifier) and len(table_of(network.classifier)) > 300
     assert torch.equal(network.classifier.eval()(batch), before)
 

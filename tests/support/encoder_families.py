@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,15 +149,17 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def configuration_of(name: str) -> Any:
+def configuration_of(name: str, **changes: Any) -> Any:
     kind, settings = {**FAMILIES, **REFUSED}[name]
-    return getattr(transformers, kind)(**settings)
+    return getattr(transformers, kind)(**settings | changes)
 
 
-def saved(name: str, folder: Path) -> Path:
-    """The folder of such an encoder, with weights by the global generator and a tokenizer of English words."""
-    encoders.build(configuration_of(name), None, "auto").save_pretrained(folder)
-    tokenizers.words().save_pretrained(folder)
+def saved(name: str, folder: Path, vocabulary: Sequence[str] = ()) -> Path:
+    """The folder of such an encoder, weights by the global generator, and a tokenizer of given or English words."""
+    tokenizer = tokenizers.words(vocabulary=[*vocabulary]) if vocabulary else tokenizers.words()
+    changes = {"vocab_size": len(tokenizer) + 3} if vocabulary else {}
+    encoders.build(configuration_of(name, **changes), None, "auto").save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 

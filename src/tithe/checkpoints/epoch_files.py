@@ -58,6 +58,7 @@ def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, histor
             "history": state.progress.get("history"),
         },
         "scaler_state_dict": state.scaler or {},
+        **({"adapters_state_dict": state.adapters} if state.adapters else {}),
         "best_val_loss": math.inf if state.progress["best"]["score"] is None else state.progress["best"]["score"],
         "train_history": epochs["train"],
         "val_history": epochs["val"],
@@ -117,6 +118,7 @@ class EpochFile:
             scheduler=scheduler,
             rng={},
             scaler=content["scaler_state_dict"] or None,
+            adapters=content.get("adapters_state_dict"),
             progress={
                 "epoch": content["epoch"],
                 "step_in_epoch": 0,

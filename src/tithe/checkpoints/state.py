@@ -22,6 +22,8 @@ class TrainState:
         Plain values for `state.json`: the position in training, the best score, the patience, the fingerprint.
     scaler, ema
         State of the gradient scaler and the averaged weights, if the run uses them.
+    adapters
+        What low-rank adapters need to continue; the weights of the model have them added.
     """
 
     model: dict[str, Any]
@@ -31,6 +33,7 @@ class TrainState:
     progress: dict[str, Any]
     scaler: dict[str, Any] | None = None
     ema: dict[str, Any] | None = None
+    adapters: dict[str, Any] | None = None
 
 
-TENSORS = ("model", "optimizer", "scheduler", "rng", "scaler", "ema")
+TENSORS = ("model", "optimizer", "scheduler", "rng", "scaler", "ema", "adapters")

@@ -16,6 +16,7 @@ from tithe.compare.stability import Overfitting, Stability, measure_overfitting,
 from tithe.config.own_names import native_keys
 from tithe.errors import InputError, did_you_mean
 from tithe.report.words import SaidError, say
+from tithe.storage import freeze_proof
 
 NO_EFFECT = "no effect"
 
@@ -99,7 +100,7 @@ class Compared:
             "stability": self.stability._asdict() if self.stability else None,
             "overfitting": self.overfitting.rise if self.overfitting else None,
             "freeze": {
-                "asked": files.config["model"]["freeze"],
+                "asked": freeze_proof.asked(files.config["model"]),
                 "verdict": proof.get("verdict"),
                 "holds": proof.get("holds"),
             },

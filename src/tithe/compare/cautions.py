@@ -91,7 +91,7 @@ def _unfinished(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
 
 
 def _freeze(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
-    proof, freeze = run.files.proof, run.files.config["model"]["freeze"]
+    proof, freeze = run.files.proof, freeze_proof.asked(run.files.config["model"])
     if proof is None:
         if freeze != "none" and run.files.metrics is not None:
             yield say("model.freeze is {freeze} but there is no freeze_proof.json: it is unproven", freeze=freeze)

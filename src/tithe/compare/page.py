@@ -200,7 +200,7 @@ def _overfitting(run: Compared) -> Cell:
 
 
 def _freeze(run: Compared) -> Cell:
-    frozen, proof = run.files.config["model"]["freeze"], run.files.proof
+    frozen, proof = freeze_proof.asked(run.files.config["model"]), run.files.proof
     if frozen == "none":
         return Cell(say("none"))
     if proof is None:

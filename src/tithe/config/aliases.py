@@ -39,6 +39,10 @@ _OTHER_NAMES: dict[tuple[str, ...], str] = {
     ("encoder_dropout",): "hidden_dropout hidden_dropout_prob attention_dropout",
     ("attention", "attention_implementation"): "attn attn_implementation attention_type flash_attention use_flash_attn",
     ("freeze", "freeze_layers"): "freeze_encoder freeze_backbone frozen freeze_base num_frozen_layers",
+    ("lora",): "peft adapter adapters use_lora lora_config peft_config qlora",
+    ("rank",): "r lora_r lora_rank",
+    ("alpha",): "lora_alpha",
+    ("targets",): "target_modules lora_target_modules lora_targets",
     ("path", "parquet_path", "dataset_path", "data_root"): "data_path data_file dataset dataset_name train_file "
     "train_path train_data csv csv_path input_file",
     ("text_column",): "text_col text_field text_key sentence_column input_column x_col",

@@ -23,6 +23,17 @@ class Windows(Section):
     most: Annotated[int, Field(gt=0, le=1024)] = Field(16, description="windows of a text; what is longer is cut")
 
 
+class Lora(Section):
+    """Low-rank adapters beside linear layers of the encoder, whose own weights are frozen."""
+
+    rank: Positive = Field(8, description="rank of the change of each weight: numbers per row and column of it")
+    alpha: Positive = Field(16, description="the change is scaled by alpha / rank")
+    dropout: Ratio = Field(0.0, description="dropout before the adapters")
+    targets: Literal["auto"] | Choices[str] = Field(
+        "auto", description="names of the linear layers with an adapter, such as query; auto: all of the encoder"
+    )
+
+
 class Model(Section):
     """The encoder and the head on top of it."""
 
@@ -56,6 +67,15 @@ class Model(Section):
     freeze: Literal["none", "all"] | Positive = Field(
         "none", description="frozen part of the encoder: none, all, or the embeddings and the first N layers"
     )
+    lora: Lora | None = Field(None, description="freeze the encoder, and train low-rank adapters beside its weights")
+
+    @model_validator(mode="after")
+    def _lora_freezes(self) -> Model:
+        if self.lora and self.freeze != "none":
+            raise ValueError(
+                "model.lora freezes the encoder itself, and trains adapters beside it: do without model.freeze"
+            )
+        return self
 
     @property
     def reach(self) -> int:

@@ -12,7 +12,7 @@ from tithe import storage
 from tithe.checkpoints.state import EMA, ENCODER, MODEL
 from tithe.models.heads.native import NativeHead
 from tithe.predict import TrainedModel
-from tithe.storage import run_files
+from tithe.storage import freeze_proof, run_files
 
 FILE = "README.md"
 _CELL = str.maketrans({"|": "\\|", "\n": " ", "\r": " ", "`": "'", "<": "&lt;", "[": "\\["})
@@ -178,7 +178,7 @@ def _making(facts: Facts) -> Iterator[str]:
     model, train = config["model"], config["train"]
     yield "## How it was made\n\n| | |\n|---|---|"
     if facts.parity["task"] != "image":
-        yield f"| encoder | {_cell(Path(model['encoder']).name)}, frozen: {model['freeze']} |"
+        yield f"| encoder | {_cell(Path(model['encoder']).name)}, frozen: {freeze_proof.asked(model)} |"
         yield f"| head | {facts.head}, {made_of['model'].get('pooling')} pooling |"
     batches, rate = f"batches of {train['batch_size']}", f"learning rate {train['learning_rate']:g}"
     yield f"| training | {train['epochs']} epochs, {batches}, {rate}, seed {config['seed']} |"

@@ -14,7 +14,7 @@ from torch import nn
 from tithe import config, storage
 from tithe.errors import InputError
 from tithe.fetch import e5_small
-from tithe.models import skeleton, vocabulary
+from tithe.models import adapters, skeleton, vocabulary
 
 logger = logging.getLogger("tithe")
 
@@ -80,8 +80,8 @@ def check(settings: config.Model, encoder: Any, tokenizer: Any) -> None:
     Raises
     ------
     InputError
-        It is not an encoder, `max_length` is more than its positions, it does not embed all ids of the tokenizer, or
-        its attention is not available here.
+        It is not an encoder, `max_length` is more than its positions, it does not embed all ids of the tokenizer, its
+        attention is not available here, or it can't have the adapters.
     """
     name = settings.encoder
     if not isinstance(getattr(encoder, "hidden_size", None), int):
@@ -90,6 +90,8 @@ def check(settings: config.Model, encoder: Any, tokenizer: Any) -> None:
     if skeleton.has_decoder(network):
         raise InputError(f"model.encoder '{name}' is an encoder-decoder: choose an encoder such as minilm")
     skeleton.check_inputs(network, encoder, tokenizer, settings.max_length, f"model.encoder '{name}'")
+    if settings.lora:
+        adapters.check(network, settings.lora)
     if settings.attention == "flash_attention_2":
         from transformers.utils.import_utils import is_flash_attn_2_available
 

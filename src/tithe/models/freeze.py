@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from tithe.checkpoints import tensors
-from tithe.models import layers
+from tithe.models import adapters, layers
 from tithe.storage import freeze_proof
 
 
@@ -23,21 +24,30 @@ def freeze(model: nn.Module, setting: str | int) -> None:
     Parameters
     ----------
     setting
-        The config's `model.freeze`.
+        The config's `model.freeze`, or `lora`.
 
     Raises
     ------
     InputError
         The encoder has fewer layers, or they cannot be found.
     """
+    if setting == freeze_proof.LORA:  # the adapters, which are inside, have frozen the weights
+        for module in model.get_submodule("encoder").modules():
+            if getattr(module, "running_mean", None) is not None:
+                _keep_evaluating(module)
+        return
     part = _part(model, setting)
     for name in part.parameters:
         model.get_parameter(name).requires_grad_(False)
     for name in part.modules:
         module = model.get_submodule(name).requires_grad_(False)
         for inner in module.modules():
-            inner.eval()
-            inner.train = partial(_keep_mode, inner)  # type: ignore[method-assign]
+            _keep_evaluating(inner)
+
+
+def _keep_evaluating(module: nn.Module) -> None:
+    module.eval()
+    module.train = partial(_keep_mode, module)  # type: ignore[method-assign]
 
 
 def _keep_mode(module: nn.Module, mode: bool = True) -> nn.Module:
@@ -47,7 +57,7 @@ def _keep_mode(module: nn.Module, mode: bool = True) -> nn.Module:
 def _part(model: nn.Module, setting: str | int) -> layers.Part:
     if setting == "none":
         return layers.Part()
-    if setting == "all":
+    if setting in ("all", freeze_proof.LORA):
         return layers.Part(modules=frozenset({"encoder"}))
     return layers.below(model, int(setting))  # type: ignore[arg-type]  # only a text classifier has a number of layers
 
@@ -55,11 +65,16 @@ def _part(model: nn.Module, setting: str | int) -> layers.Part:
 def of_encoder(model: nn.Module) -> dict[str, torch.Tensor]:
     """Return all parameters and buffers of the encoder by every name they have, also buffers that are not saved.
 
-    Those that are saved are as they are saved: the table of a `WordTable` is whole.
+    Those that are saved are as they are saved: the table of a `WordTable` is whole. But weights beside adapters are
+    those of the encoder, without them.
     """
-    named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
-    every = {**dict(named), **model.state_dict()}
+    with adapters.apart(model):
+        every = {**_parameters(model), **dict(model.named_buffers(remove_duplicate=False)), **model.state_dict()}
     return {name: tensor for name, tensor in sorted(every.items()) if name.startswith("encoder.")}
+
+
+def _parameters(model: nn.Module) -> dict[str, torch.Tensor]:
+    return adapters.plain(model, dict(model.named_parameters(remove_duplicate=False)))
 
 
 def frozen_names(model: nn.Module, setting: str | int) -> set[str]:
@@ -80,7 +95,7 @@ class Proof:
     Attributes
     ----------
     setting
-        The config's `model.freeze`.
+        The config's `model.freeze`, or `lora`.
     frozen
         Names of the tensors that may not change.
     before
@@ -101,7 +116,8 @@ class Proof:
         What may not change is decided again by the setting, so that a tensor that was not frozen is noticed.
         """
         encoder = of_encoder(model)
-        parameters, saved = dict(model.named_parameters(remove_duplicate=False)), model.state_dict().keys()
+        with adapters.apart(model):
+            parameters, saved = _parameters(model), model.state_dict().keys()
         about = {
             name: {
                 "kind": freeze_proof.PARAMETER
@@ -122,15 +138,25 @@ class Proof:
         """One digest of the complete encoder before training."""
         return freeze_proof.overall(self.before)
 
-    def compare(self, model: nn.Module) -> dict[str, Any]:
-        """Hash the encoder again and return the content of `freeze_proof.json`."""
-        after = {name: tensors.sha256(tensor) for name, tensor in of_encoder(model).items()}
+    def compare(self, model: nn.Module, unmerged: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Hash the encoder again and return the content of `freeze_proof.json`.
+
+        Parameters
+        ----------
+        unmerged
+            SHA-256 after training of the weights that had an adapter, taken before it was added to them; none had one
+            when unset.
+        """
+        found = {name: tensors.sha256(tensor) for name, tensor in of_encoder(model).items()}
+        unmerged = unmerged or {}
+        after = {**found, **unmerged}
         entries = {
             name: {
                 **self.about[name],
                 "frozen": name in self.frozen,
                 "before": before,
                 "after": after.get(name, "missing"),
+                **({"merged": found.get(name, "missing")} if name in unmerged else {}),
             }
             for name, before in self.before.items()
         }

@@ -15,10 +15,11 @@ from torch import nn
 from tithe import config
 from tithe.checkpoints.state import TrainState
 from tithe.errors import InputError
-from tithe.models import features, freeze, trial_pass, word_table
+from tithe.models import adapters, features, freeze, trial_pass, word_table
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Encodable, Examples
 from tithe.models.tokens import TextExamples
+from tithe.storage import freeze_proof
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ class Network:
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """What a checkpoint must match on resume: a checkpoint of a head does not contain the frozen encoder."""
-        return {"encoder": encoder_fingerprint(self.encoder_sha256, self.encoder_key)} if self.is_frozen else {}
+        """What a checkpoint must match on resume: it does not contain the weights of an encoder that stays as it is."""
+        is_fixed = self.is_frozen or adapters.are_in(self.classifier)
+        return {"encoder": encoder_fingerprint(self.encoder_sha256, self.encoder_key)} if is_fixed else {}
 
     def adapt_state(self, state: TrainState) -> TrainState:
         """Drop a frozen encoder from a checkpoint's state, or add it, so that the state fits the trainable network.
@@ -71,25 +73,28 @@ class Network:
         Raises
         ------
         InputError
-            The checkpoint trained other tensors, for example with another `model.freeze`.
+            The checkpoint trained other tensors, for example with another `model.freeze` or `model.lora`.
         """
         own = self.trainable.state_dict()
         saved = sum(len(group["params"]) for group in state.optimizer["param_groups"])
         now = sum(parameter.requires_grad for parameter in self.trainable.parameters())
         if saved != now:
             raise InputError(
-                f"the checkpoint trained {saved} tensors, and this run trains {now}: keep model.freeze and the version "
-                "of tithe, or start a new run without resume"
+                f"the checkpoint trained {saved} tensors, and this run trains {now}: keep model.freeze, model.lora and "
+                "the version of tithe, or start a new run without resume"
             )
+
+        adapters.load(self.trainable, state)
 
         def fit(saved: dict[str, Any]) -> dict[str, Any]:
             return {n: saved.get(n, value) if n.startswith("encoder.") else saved[n] for n, value in own.items()}
 
         return dataclasses.replace(state, model=fit(state.model), ema=fit(state.ema) if state.ema else None)
 
-    def restore_words(self) -> None:
-        """Give an encoder that was trained on the words of the data alone its whole table back."""
+    def complete(self) -> adapters.Merged:
+        """Make a trained classifier an ordinary one: with the words that the data lack, and without adapters."""
         word_table.restore(self.classifier)
+        return adapters.merge(self.classifier)
 
     def encoder(self) -> dict[str, torch.Tensor]:
         """Return the encoder's weights, named as in the classifier."""
@@ -123,8 +128,9 @@ def build(
         A signal requested a stop; finished features are kept.
     """
     is_frozen = run.model.freeze == "all"
-    has_proof = run.model.freeze != "none" or run.checkpoint.single_files
-    proof = freeze.Proof.begin(model, run.model.freeze) if has_proof else None
+    frozen = freeze_proof.asked(dict(run.model))
+    has_proof = frozen != "none" or run.checkpoint.single_files
+    proof = freeze.Proof.begin(model, frozen) if has_proof else None
     network = Network(model, model, proof, encoder_key, is_frozen)
     if not (isinstance(model, Classifier) and isinstance(examples, TextExamples)):
         return network, examples

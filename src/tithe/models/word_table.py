@@ -91,7 +91,8 @@ def _obstacle(model: Classifier, table: nn.Embedding | None, run: config.Run) ->
     if table is None:
         return f"the words of '{run.model.encoder}' are not in a plain embedding table"
     if not table.weight.requires_grad:
-        return f"model.freeze {run.model.freeze} keeps all words as they are"
+        what = "model.lora" if run.model.lora else f"model.freeze {run.model.freeze}"
+        return f"{what} keeps all words as they are"
     named = model.named_parameters(remove_duplicate=False)
     if sum(parameter is table.weight for _, parameter in named) > 1:
         return f"'{run.model.encoder}' uses the table of its words in another place too"

@@ -48,7 +48,7 @@ def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
         Training time, including the parts before a resume.
     """
     run, home, saver = session.run, session.home, session.saver
-    session.setup.network.restore_words()
+    merged = session.setup.network.complete()
     best, final_sha256 = saver.best_path, tensors.sha256_of_all(session.model.state_dict())
     if run.checkpoint.single_files and session.is_main:
         single_files.save_final(home, session.setup.network.classifier)
@@ -62,12 +62,12 @@ def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
         "test_score": parts.get(run_files.TEST, {}).get(run.checkpoint.best_by),
         "best": {"by": run.checkpoint.best_by, **saver.best},
         **parts,
-        "training": _describe_training(session, seconds, final_sha256),
+        "training": _describe_training(session, seconds, final_sha256, merged.parameters),
         **search.summary(home),
     }
     if session.is_main:
         _complete_best(session)
-        result |= _write_freeze_proof(session)
+        result |= _write_freeze_proof(session, merged.before)
         _publish(home, tracker, result)
     session.setup.accelerator.wait_for_everyone()
     return Outcome(home, best, result)
@@ -108,7 +108,7 @@ def _write_details(
     storage.write_text(session.home / run_files.DETAILS, console.safe_json({"part": part, **found}) + "\n")
 
 
-def _describe_training(session: Session, seconds: float, final_sha256: str) -> dict[str, Any]:
+def _describe_training(session: Session, seconds: float, final_sha256: str, in_adapters: int) -> dict[str, Any]:
     accelerator, classifier = session.setup.accelerator, session.setup.network.classifier
     history = session.saver.step_log.records()
     epochs = max((int(r["epoch"]) for r in history if r["kind"] == "val"), default=0)
@@ -122,7 +122,7 @@ def _describe_training(session: Session, seconds: float, final_sha256: str) -> d
         "processes": accelerator.num_processes,
         "precision": accelerator.mixed_precision,
         "parameters": sum(p.numel() for p in classifier.parameters()),
-        "parameters_trained": sum(p.numel() for p in classifier.parameters() if p.requires_grad),
+        "parameters_trained": sum(p.numel() for p in classifier.parameters() if p.requires_grad) + in_adapters,
         "final_weights_sha256": final_sha256,
         "split_sha256": session.setup.splits.split.hash,
     }
@@ -140,12 +140,12 @@ def _complete_best(session: Session) -> None:
         store.extend(saver.best_path, encoder, calibration)
 
 
-def _write_freeze_proof(session: Session) -> dict[str, Any]:
+def _write_freeze_proof(session: Session, unmerged: Mapping[str, str]) -> dict[str, Any]:
     """Hash the encoder again and write the proof; return its entry in the run's metrics."""
     network = session.setup.network
     if network.proof is None:
         return {}
-    proof = network.proof.compare(network.classifier)
+    proof = network.proof.compare(network.classifier, unmerged)
     storage.write_json(session.home / run_files.FREEZE_PROOF, proof)
     return {"freeze": {name: proof[name] for name in ("freeze", "verdict", "holds")}}
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tithe import config, storage
+from tithe import config, plugins, storage
 from tithe.checkpoints import locate, store, tensors
 from tithe.errors import InputError, TitheError
-from tithe.models import freeze
+from tithe.models import adapters, freeze
 from tithe.runs import directory
 from tithe.storage import freeze_proof, run_files
 from tithe.tasks import open_task
@@ -69,18 +69,22 @@ def _freeze_proof(home: Path) -> Iterator[str]:
     run = _config(home)
     path = home / freeze_proof.FILE
     if not path.is_file():
-        if run.model.freeze != "none":
+        if _frozen(run) != "none":
             raise TitheError(f"{home} has no {freeze_proof.FILE}, though its config freezes the encoder")
         return
     proof = storage.read_json(path)
-    if not isinstance(proof, dict) or not freeze_proof.agrees(proof, run.model.freeze):
+    if not isinstance(proof, dict) or not freeze_proof.agrees(proof, _frozen(run)):
         raise TitheError(f"{path} contradicts its own digests or the config: it was changed")
     if proof["holds"] is False:
         raise TitheError(f"{path}: {proof['verdict']} ({', '.join(proof['changed'][:3])})")
     for file, weights, is_final in _saved_weights(home, run):
-        _compare(proof, weights, file, frozen_only=is_final)
+        _compare(proof, weights, file, is_final)
         yield f"{file.relative_to(home)}: the encoder is the one in the proof, {_count(proof)}"
     yield _compare_source(proof, run, home)
+
+
+def _frozen(run: config.Run) -> str | int:
+    return freeze_proof.asked(dict(run.model))
 
 
 def _saved_weights(home: Path, run: config.Run) -> Iterator[tuple[Path, dict[str, Any], bool]]:
@@ -97,26 +101,33 @@ def _saved_weights(home: Path, run: config.Run) -> Iterator[tuple[Path, dict[str
         yield best, weights, False
 
 
-def _compare(proof: dict[str, Any], weights: dict[str, Any], file: Path, frozen_only: bool) -> None:
+def _compare(proof: dict[str, Any], weights: dict[str, Any], file: Path, is_final: bool) -> None:
     if unknown := [name for name in weights if name.startswith("encoder.") and name not in proof["tensors"]]:
         raise TitheError(f"{file}: {unknown[0]} is not in the freeze proof: it was changed")
     for name, entry in proof["tensors"].items():
-        if entry["kind"] == freeze_proof.NOT_SAVED or (frozen_only and not entry["frozen"]):
+        if entry["kind"] == freeze_proof.NOT_SAVED or (is_final and _moves(entry)):
             continue
         if name not in weights:
             raise TitheError(f"{file} lacks {name}, which is in the freeze proof")
-        if tensors.sha256(weights[name]) != entry["after"]:
+        if tensors.sha256(weights[name]) != entry.get("merged", entry["after"]):
             raise TitheError(f"{file}: {name} differs from the freeze proof: the weights were changed")
+
+
+def _moves(entry: dict[str, Any]) -> bool:
+    """Return whether a saved tensor is another one after the last step than in the best checkpoint."""
+    return not entry["frozen"] or "merged" in entry
 
 
 def _compare_source(proof: dict[str, Any], run: config.Run, home: Path) -> str:
     """Compare the proof's `before` with the encoder that it came from, if that can still be loaded."""
+    has_adapters = run.model.lora is not None and plugins.installed("peft")
+    changes = {} if has_adapters else {"lora": None}
     try:
-        task = open_task(run)
+        task = open_task(run.model_copy(update={"model": run.model.model_copy(update=changes)}))
         model = task.build(2, run.seed)
     except InputError as error:
         return f"the encoder before training could not be loaded ({error}): taken from the proof, not re-checked"
-    now = freeze.Proof.begin(model, run.model.freeze)
+    now = freeze.Proof.begin(model, _frozen(run))
     frozen = {name for name, entry in proof["tensors"].items() if entry["frozen"]}
     if left_out := sorted(now.frozen - frozen):
         raise TitheError(_left_out(proof, left_out, home))
@@ -124,6 +135,9 @@ def _compare_source(proof: dict[str, Any], run: config.Run, home: Path) -> str:
         raise TitheError(f"{home / freeze_proof.FILE} has other tensors than the config freezes: it was changed")
     if changed := [name for name, entry in proof["tensors"].items() if now.before.get(name) != entry["before"]]:
         raise TitheError(f"{run.model.encoder}: {changed[0]} differs from its 'before' in the freeze proof of {home}")
+    best = home / run.checkpoint.dir / locate.BEST
+    if has_adapters and not adapters.are_added(model, store.load(best)):
+        raise TitheError(f"{best}: its weights are not the sums of the encoder's and its adapters': they were changed")
     return f"{run.model.encoder}: its tensors match the proof's 'before'; {proof['verdict']}"
 
 

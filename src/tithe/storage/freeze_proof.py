@@ -8,9 +8,20 @@ from typing import Any
 from tithe.storage import hashing
 
 FILE = "freeze_proof.json"
+LORA = "lora"  # instead of a `model.freeze`: all of the encoder is frozen, and adapters are trained beside it
 PARAMETER, BUFFER, NOT_SAVED = "parameter", "buffer", "buffer, not saved"
 KINDS = (PARAMETER, BUFFER, NOT_SAVED)
+MEANING = (
+    "every tensor of the encoder is compared as it was in training, where the adapters lay beside it; the saved weight "
+    "of a layer with an adapter is the sum of both, W + alpha / rank * B A, whose SHA-256 is its 'merged'; every other "
+    "tensor was saved as it had been before training"
+)
 ALGORITHM = "SHA-256 over the dtype, the shape and the bytes in row-major order of each tensor"
+
+
+def asked(model: Mapping[str, Any]) -> str | int:
+    """Return what the `model` section of a config freezes: its `freeze`, or `lora`."""
+    return LORA if model.get("lora") else model["freeze"]
 
 
 def overall(digests: Mapping[str, str]) -> str:
@@ -24,10 +35,10 @@ def content(setting: str | int, tensors: Mapping[str, Mapping[str, Any]]) -> dic
     Parameters
     ----------
     setting
-        The config's `model.freeze`.
+        The config's `model.freeze`, or `lora`.
     tensors
         For every tensor of the encoder by its name: whether it was `frozen`, its SHA-256 `before` and `after`
-        training, and further fields that describe it.
+        training, and further fields that describe it: `merged` is the SHA-256 that it has with an adapter added.
     """
     frozen = {name: entry for name, entry in tensors.items() if entry["frozen"]}
     changed = sorted(name for name, entry in frozen.items() if entry["before"] != entry["after"])
@@ -40,6 +51,7 @@ def content(setting: str | int, tensors: Mapping[str, Mapping[str, Any]]) -> dic
         "tensors_in_encoder": len(tensors),
         "tensors_frozen": len(frozen),
         "tensors_that_moved": sum(entry["before"] != entry["after"] for entry in tensors.values()),
+        **({"meaning": MEANING} if setting == LORA else {}),
         "algorithm": ALGORITHM,
         "overall": {
             when: overall({name: entry[when] for name, entry in covered.items()}) for when in ("before", "after")
@@ -49,7 +61,7 @@ def content(setting: str | int, tensors: Mapping[str, Mapping[str, Any]]) -> dic
 
 
 def agrees(proof: Mapping[str, Any], setting: str | int) -> bool:
-    """Return whether a proof belongs to a `model.freeze` setting and is consistent with its tensors' digests."""
+    """Return whether a proof belongs to what a config freezes (see `asked`) and is consistent with its own digests."""
     tensors = proof.get("tensors")
     if not isinstance(tensors, dict) or not tensors:
         return False

@@ -20,13 +20,13 @@ from tithe.config import unused
 from tithe.data import Dataset, sources, splits
 from tithe.data.clean import clean_text
 from tithe.errors import InputError
-from tithe.models import classifier, encoders, freeze, inference, kernels, padding, tokens, vocabulary
+from tithe.models import adapters, classifier, encoders, freeze, inference, kernels, padding, tokens, vocabulary
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch
 from tithe.models.heads import native
 from tithe.models.tokens import TextExamples
 from tithe.models.windows import Ends, Windows
-from tithe.storage import cache
+from tithe.storage import cache, freeze_proof
 from tithe.tasks.protocol import Criterion, Task
 
 _VERSION = 2  # part of every key of tokenised texts
@@ -106,10 +106,12 @@ class Text:
                 model.head = classifier.head(self.settings, width, classes)
                 if self.settings.windows:
                     model.windows = Windows(self.settings, _ends(self.tokenizer), self._pad, width)
+            if self.settings.lora and self.source is not None:  # a checkpoint has them in its weights
+                adapters.add(model, self.settings.lora)
         kernels.use_fast_kernels(model, attention=self.settings.attention == "auto")
         if self.run.train.checkpoint_activations:
             encoders.checkpoint_activations(model.encoder, self.settings.encoder)
-        freeze.freeze(model, self.settings.freeze)
+        freeze.freeze(model, freeze_proof.LORA if adapters.are_in(model) else self.settings.freeze)
         return model
 
     def _width(self, model: Classifier) -> int:
@@ -133,6 +135,7 @@ class Text:
             "tokenizer": _tokenizer_hash(self.tokenizer),
             **({} if s.freeze == "none" else {"freeze": s.freeze}),
             **self._windows,
+            **({"lora": json.dumps(s.lora.model_dump(mode="json"))} if s.lora else {}),
         }
 
     @property

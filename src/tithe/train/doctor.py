@@ -21,6 +21,7 @@ _OPTIONAL = {
     "GGUF language models": ("gguf", "lm"),
     "images": ("cv2", "image"),
     "tuning": ("optuna", "tune"),
+    "LoRA": ("peft", "lora"),
     "MLflow": ("mlflow", "mlflow"),
     "ClearML": ("clearml", "clearml"),
     "Trackio": ("trackio", "trackio"),

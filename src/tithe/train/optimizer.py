@@ -11,7 +11,7 @@ from torch import nn
 
 from tithe.config import Train
 from tithe.errors import InputError
-from tithe.models import word_table
+from tithe.models import adapters, word_table
 
 _ZERO = 1e-9  # as a factor of the peak; the last step of a linear schedule has more
 _AFTER_END = "and the learning rate is 0 after it: set it to {} or more, or leave it unset"
@@ -142,16 +142,16 @@ def _warmup(settings: Train, steps_per_epoch: int) -> int:
 
 
 class Average:
-    """An exponential moving average of the weights; integer buffers are copied."""
+    """An exponential moving average of the weights that a step may change; integer buffers are copied."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        self.weights = {name: value.detach().clone() for name, value in adapters.moving(model).items()}
 
     def update(self, model: nn.Module) -> None:
         """Move towards the model's weights by 1 − decay."""
         with torch.no_grad():
-            for name, value in model.state_dict().items():
+            for name, value in adapters.moving(model).items():
                 average = self.weights[name]
                 if average.is_floating_point():
                     average.lerp_(value, 1 - self.decay)
@@ -161,9 +161,20 @@ class Average:
     @contextlib.contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
         """Load the averaged weights into the model inside the block, then restore its own."""
-        own = {name: value.clone() for name, value in model.state_dict().items()}
-        model.load_state_dict(self.weights)
+        moving = adapters.moving(model)
+        own = {name: value.clone() for name, value in moving.items()}
+        for name, value in moving.items():
+            value.copy_(self.weights[name])
         try:
             yield
         finally:
-            model.load_state_dict(own)
+            for name, value in moving.items():
+                value.copy_(own[name])
+
+    def whole(self, model: nn.Module) -> dict[str, torch.Tensor]:
+        """Return a state dict of the model with the averaged weights; of those alone, its tensors are not copies."""
+        if not adapters.are_in(model):
+            return dict(self.weights)
+        with self.applied(model):
+            whole = model.state_dict()
+        return {**whole, **{name: value for name, value in self.weights.items() if name in whole}}

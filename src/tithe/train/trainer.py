@@ -16,6 +16,7 @@ from tithe.arrays import Rows
 from tithe.checkpoints.state import TrainState
 from tithe.config import Train
 from tithe.errors import TitheError
+from tithe.models import adapters
 from tithe.models.examples import Batch, Examples, Varied, total_weight
 from tithe.tasks import Criterion, Parts
 from tithe.train import optimizer
@@ -258,7 +259,8 @@ class _Loop:
             scheduler=self.scheduler.state_dict(),
             rng=self.random.gathered(),
             scaler=scaler.state_dict() if scaler else None,
-            ema=dict(self.ema.weights) if self.ema else None,
+            ema=self.ema.whole(self.model) if self.ema else None,
+            adapters=adapters.state(self.model, self.ema.weights if self.ema else {}),
             progress={
                 "epoch": self.epoch,
                 "step_in_epoch": self.step_in_epoch,
@@ -270,6 +272,7 @@ class _Loop:
     def restore(self, state: TrainState) -> None:
         """Restore the state of a snapshot."""
         self.model.load_state_dict(state.model)
+        adapters.load(self.model, state)
         own = [{name: value for name, value in g.items() if name != "params"} for g in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state.optimizer)
         self.scheduler.load_state_dict({**state.scheduler, "base_lrs": [group["initial_lr"] for group in own]})
@@ -279,7 +282,7 @@ class _Loop:
         if state.rng:  # a single file has none
             self.random.restore(state.rng)
         if self.ema:  # one that the state lacks begins at its weights, not at the untrained ones
-            averaged = state.ema or state.model
+            averaged = adapters.averages(state) or adapters.moving(self.model)
             self.ema.weights = {k: v.to(self.accelerator.device, copy=True) for k, v in averaged.items()}
         if self.accelerator.scaler and state.scaler:  # an empty state, saved without a GPU, would raise
             self.accelerator.scaler.load_state_dict(state.scaler)

@@ -1,0 +1,267 @@
+"""Low-rank adapters beside an encoder's linear layers, by peft (LoRA, Hu et al. 2022): they and the head are trained.
+
+In training a layer computes W·x + scale · B·A·x, where W, the encoder's own weight, stays as it is. Everywhere else it
+is one matrix, W + scale · B·A: in evaluation, in every state dict, and for good when the run has ended. So what is
+judged is what is saved, bit for bit, and what is saved is an ordinary encoder. A state dict that is loaded does not
+change a layer with an adapter, since a sum can't be taken apart: A and B are restored by themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from tithe import config, plugins
+from tithe.checkpoints import tensors
+from tithe.checkpoints.state import TrainState
+from tithe.config.schema import AUTO
+from tithe.errors import InputError
+from tithe.models.classifier import Classifier
+
+if TYPE_CHECKING:
+    from peft.tuners.lora import Linear as Layer
+
+_NAME = "default"  # that of peft for the only adapter of a layer
+_BASE = "base_layer."  # its prefix of the layer's own weights
+_NOW, _AVERAGE = "now", "average"
+_ROUNDING = 1e-6  # of weights near 1: another device sums in another order
+
+
+def add(model: Classifier, settings: config.Lora) -> None:
+    """Put adapters beside linear layers of a classifier's encoder, and freeze its own weights.
+
+    A is drawn from torch's generator and B is zero, so that the network computes what it did before.
+
+    Raises
+    ------
+    InputError
+        peft is not installed, or a target is no linear layer of this encoder.
+    """
+    peft = plugins.require("peft", extra="lora")
+    how = peft.LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=targets(model.encoder, settings.targets),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it finds out by itself which way round the weight of a layer is
+        peft.inject_adapter_in_model(how, model.encoder, adapter_name=_NAME)
+    del model.encoder.peft_config
+    for layer in _layers(model).values():
+        layer.forward = partial(_forward, layer)
+        layer.register_state_dict_post_hook(_save_merged)
+        layer.register_load_state_dict_pre_hook(_keep_parts)
+
+
+def check(encoder: nn.Module, settings: config.Lora) -> None:
+    """Check that adapters can be put into an encoder, whose weights need not be there.
+
+    Raises
+    ------
+    InputError
+        See `add`.
+    """
+    plugins.require("peft", extra="lora")
+    targets(encoder, settings.targets)
+
+
+def targets(encoder: nn.Module, names: str | Sequence[str]) -> list[str]:
+    """Return the linear layers of an encoder that a config's `model.lora.targets` means, each by its full name.
+
+    Raises
+    ------
+    InputError
+        There are none, or none of such a name.
+    """
+    from transformers.pytorch_utils import Conv1D
+
+    uses = Counter(id(parameter) for _, parameter in encoder.named_parameters(remove_duplicate=False))
+    linear = [name for name, module in encoder.named_modules() if isinstance(module, nn.Linear | Conv1D)]
+    own = [name for name in linear if uses[id(encoder.get_parameter(f"{name}.weight"))] == 1]
+    if not own:
+        raise InputError(f"model.lora: {type(encoder).__name__} has no linear layers: leave it out")
+    if names == AUTO:
+        return own
+    for asked in names:
+        if not any(_is_called(name, asked) for name in own):
+            choices = ", ".join(sorted({name.rpartition(".")[2] for name in own}))
+            raise InputError(
+                f"model.lora.targets: no linear layer of {type(encoder).__name__} is called '{asked}': choose among "
+                f"{choices}, or set it to auto"
+            )
+    return [name for name in own if any(_is_called(name, asked) for asked in names)]
+
+
+def are_in(model: nn.Module) -> bool:
+    """Return whether a model has adapters."""
+    return bool(_layers(model))
+
+
+def moving(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return what a step may change, not copied: all that a state dict has or, with adapters, all that is trained."""
+    if not are_in(model):
+        return model.state_dict()
+    return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def state(model: nn.Module, average: Mapping[str, torch.Tensor]) -> dict[str, Any] | None:
+    """Return what a checkpoint needs to continue, besides the state dict; None without adapters.
+
+    Parameters
+    ----------
+    average
+        The averages of what `moving` returns; empty if there are none.
+    """
+    layers = _layers(model)
+    if not layers:
+        return None
+    return {_NOW: _factors(layers), **({_AVERAGE: dict(average)} if average else {})}
+
+
+def averages(saved: TrainState) -> dict[str, torch.Tensor] | None:
+    """Return the averages of what `moving` returns in the state of a checkpoint; None if it has none."""
+    return saved.adapters.get(_AVERAGE) if saved.adapters else saved.ema
+
+
+def load(model: nn.Module, saved: TrainState) -> None:
+    """Restore A and B from a checkpoint's state; a model without adapters does not change.
+
+    Raises
+    ------
+    InputError
+        It has other adapters, or its weights are not the sums of these and this encoder's.
+    """
+    if not are_added(model, saved):
+        raise InputError(
+            "the weights of the checkpoint are not those of this encoder with such adapters: keep model.encoder and "
+            "model.lora, or start a new run without resume"
+        )
+
+
+def are_added(model: nn.Module, saved: TrainState) -> bool:
+    """Restore A and B, and return whether the weights of a checkpoint are the sums of the encoder's and of theirs."""
+    layers = _layers(model)
+    own, found = _factors(layers), (saved.adapters or {}).get(_NOW, {})
+    if {name: value.shape for name, value in own.items()} != {name: value.shape for name, value in found.items()}:
+        return False
+    for name, value in own.items():
+        value.copy_(found[name])
+    return all(_is_sum(layer, saved.model[f"{name}.weight"]) for name, layer in layers.items())
+
+
+@contextlib.contextmanager
+def apart(model: nn.Module) -> Iterator[None]:
+    """Inside the block, a state dict has the encoder's own weights, without the adapters."""
+    layers = _layers(model).values()
+    for layer in layers:
+        layer.is_apart = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.is_apart
+
+
+def plain(model: nn.Module, named: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return tensors by the names that they have without adapters, and without those of the adapters."""
+    inside = tuple(f"{name}." for name in _layers(model))
+    kept = {name: tensor for name, tensor in named.items() if f".{_BASE}" in name or not name.startswith(inside)}
+    return {name.replace(f".{_BASE}", "."): tensor for name, tensor in kept.items()}
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What adapters were before they were merged.
+
+    Attributes
+    ----------
+    before
+        SHA-256 of the encoder's own weights beside them, by the name of each.
+    parameters
+        Numbers in the adapters: they were trained, and are no longer there.
+    """
+
+    before: Mapping[str, str]
+    parameters: int
+
+
+def merge(model: nn.Module) -> Merged:
+    """Make every layer with an adapter an ordinary one, with the sum as its weight."""
+    layers = _layers(model)
+    merged = Merged(
+        {f"{name}.weight": tensors.sha256(layer.base_layer.weight) for name, layer in layers.items()},
+        sum(value.numel() for value in _factors(layers).values()),
+    )
+    for name, layer in layers.items():
+        parent, _, child = name.rpartition(".")
+        with torch.no_grad():
+            layer.base_layer.weight.copy_(_sum(layer))
+        setattr(model.get_submodule(parent), child, layer.base_layer)
+    return merged
+
+
+def _is_called(name: str, asked: str) -> bool:
+    return name == asked or name.endswith(f".{asked}")
+
+
+def _layers(model: nn.Module) -> dict[str, Layer]:
+    """Return the layers with an adapter by their names. Without one, peft is not imported, and need not be there."""
+    return {name: module for name, module in model.named_modules() if hasattr(module, "lora_A")}  # type: ignore[misc]
+
+
+def _factors(layers: Mapping[str, Layer]) -> dict[str, torch.Tensor]:
+    """Return A and B of each layer, not copied."""
+    return {
+        f"{name}.{part}.{_NAME}.weight": getattr(layer, part)[_NAME].weight.detach()
+        for name, layer in layers.items()
+        for part in ("lora_A", "lora_B")
+    }
+
+
+def _sum(layer: Layer) -> torch.Tensor:
+    weight: torch.Tensor = layer.base_layer.weight
+    with torch.autocast(weight.device.type, enabled=False):  # a sum in bf16 would lose the adapter
+        total: torch.Tensor = weight + layer.get_delta_weight(_NAME)
+    return total
+
+
+def _is_sum(layer: Layer, weight: torch.Tensor) -> bool:
+    with torch.no_grad():
+        return torch.allclose(_sum(layer), weight.to(layer.base_layer.weight.device), rtol=1e-5, atol=_ROUNDING)
+
+
+def _forward(layer: Layer, x: torch.Tensor) -> torch.Tensor:
+    if layer.training:
+        return type(layer).forward(layer, x)  # type: ignore[no-any-return]
+    return functional_call(layer.base_layer, {"weight": _sum(layer)}, (x,))  # type: ignore[no-any-return]
+
+
+def _save_merged(layer: Layer, state: dict[str, Any], prefix: str, _: object) -> None:
+    """Replace the entries of a layer in a state dict by those that it would have without an adapter."""
+    for name in [name for name in state if name.startswith(prefix)]:
+        value = state.pop(name)
+        if name.startswith(prefix + _BASE):
+            state[prefix + name.removeprefix(prefix + _BASE)] = value
+    if not hasattr(layer, "is_apart"):
+        with torch.no_grad():
+            state[f"{prefix}weight"] = _sum(layer)
+
+
+def _keep_parts(
+    layer: Layer, state: dict[str, Any], prefix: str, _: object, __: bool, missing: list[str], *___: Any
+) -> None:
+    """Replace the entries of a layer in a state dict to load by what the layer has."""
+    for name, _own in layer.base_layer.named_parameters():
+        if state.pop(prefix + name, None) is None:
+            missing.append(prefix + name)
+    state.update({prefix + name: own.detach() for name, own in layer.named_parameters()})
