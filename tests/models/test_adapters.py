@@ -14,12 +14,12 @@ import pytest
 import torch
 from torch import nn
 
-from support import encoder_families
+from support import encoder_families, searches
 from support.runs import built, run, sha, with_out
 from support.signals import asked_after
 from support.texts import FILLER, TOPICS
 from tithe import config, interrupts, pipeline, predict
-from tithe.checkpoints import store
+from tithe.checkpoints import store, tensors
 from tithe.errors import InputError, Interrupted
 from tithe.models import adapters, freeze, inference, word_table
 from tithe.models.classifier import Classifier
@@ -28,6 +28,7 @@ from tithe.runs.verify import verify_run
 from tithe.storage import freeze_proof
 from tithe.train import devices, trainer
 from tithe.train.trainer import FitOptions
+from tithe.tune import trials
 
 pytest.importorskip("peft", reason="the extra tithe[lora] is not installed")
 pytestmark = pytest.mark.usefixtures("seeded")  # networks are built by the global generator
@@ -233,3 +234,18 @@ def test_without_peft_the_extra_is_named(settings: Settings, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(InputError, match=r"^peft is not installed: pip install 'tithe\[lora\]'$"):
         pipeline.check(config.parse(settings(model={"lora": {}})))
+
+
+def test_a_search_trains_adapters_of_copies(tmp_path: Path, settings: Settings) -> None:
+    pytest.importorskip("optuna", reason="the extra tithe[tune] is not installed")
+    raw = settings(model={"lora": LORA}, train={"batch_size": 2, "accumulation_steps": 4})
+    searching = {"trials": 2, "epochs": 1, "sample": 0.5, "dropout_of": "model"}
+    shared = searches.ground(config.parse({**raw, "tune": searching}))
+    before = tensors.sha256_of_all(adapters.moving(shared.trainable))
+    values: trials.Values = {"model": {"dropout": 0.2}, "train": {"learning_rate": 0.01}}
+    losses = [[step.batch_loss for step in trials.train_trial(shared, values)] for _ in range(2)]
+    assert losses[0] == losses[1] and losses[0][-1] < losses[0][0]
+    assert tensors.sha256_of_all(adapters.moving(shared.trainable)) == before
+    outcome = trained({**raw, "tune": searching}, tmp_path / "run", LORA)
+    resolved = json.loads((outcome.home / "config.json").read_text())
+    assert outcome.scores["freeze"]["holds"] and resolved["train"]["batch_size"] == 8
