@@ -212,6 +212,7 @@ def test_explain_shows_the_types_and_the_defaults() -> None:
     run = config.parse({"data": {"path": "rows.parquet"}})
     assert found.pop("data.path") == ("str", "required")
     optional: dict[str, Any] = {"neptune": config.Neptune, "select": config.Select, "tune": config.Tune}
+    optional |= {"lora": config.Lora, "windows": config.Windows}
     optional |= {"mlflow": config.MLflow, "clearml": config.ClearML, "trackio": config.Trackio, "wandb": config.Wandb}
     for key, (_, shown) in found.items():
         value: Any = run

@@ -16,13 +16,12 @@ from tithe.config import unused
 from tithe.config.data import Data, Layout
 from tithe.config.explain import explain_mistakes, known_keys, required_keys
 from tithe.config.files import override, read, read_mapping
+from tithe.config.model import Lora, Model, Windows
 from tithe.config.schema import (
     Checkpoint,
     ClearML,
     Images,
-    Lora,
     MLflow,
-    Model,
     Neptune,
     Run,
     Track,
@@ -58,6 +57,7 @@ __all__ = [
     "Train",
     "Tune",
     "Wandb",
+    "Windows",
     "Workers",
     "dump",
     "load",

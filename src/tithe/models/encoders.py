@@ -14,7 +14,8 @@ from torch import nn
 from tithe import config, storage
 from tithe.errors import InputError
 from tithe.fetch import e5_small
-from tithe.models import adapters, skeleton, vocabulary
+from tithe.models import skeleton, vocabulary
+from tithe.models.partial import adapters
 
 logger = logging.getLogger("tithe")
 

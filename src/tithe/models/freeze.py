@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from tithe.checkpoints import tensors
-from tithe.models import adapters, layers
+from tithe.models import layers
+from tithe.models.partial import adapters
 from tithe.storage import freeze_proof
 
 

@@ -20,10 +20,11 @@ from tithe.config import unused
 from tithe.data import Dataset, sources, splits
 from tithe.data.clean import clean_text
 from tithe.errors import InputError
-from tithe.models import adapters, classifier, encoders, freeze, inference, kernels, padding, tokens, vocabulary
+from tithe.models import classifier, encoders, freeze, inference, kernels, padding, tokens, vocabulary
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch
 from tithe.models.heads import native
+from tithe.models.partial import adapters
 from tithe.models.tokens import TextExamples
 from tithe.models.windows import Ends, Windows
 from tithe.storage import cache, freeze_proof

@@ -16,8 +16,8 @@ from tithe.arrays import Rows
 from tithe.checkpoints.state import TrainState
 from tithe.config import Train
 from tithe.errors import TitheError
-from tithe.models import adapters
 from tithe.models.examples import Batch, Examples, Varied, total_weight
+from tithe.models.partial import adapters
 from tithe.tasks import Criterion, Parts
 from tithe.train import optimizer
 from tithe.train.batch_plan import Plan

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -28,12 +28,10 @@ from tithe.config.schema import AUTO
 from tithe.errors import InputError
 from tithe.models.classifier import Classifier
 
-if TYPE_CHECKING:
-    from peft.tuners.lora import Linear as Layer
-
 _NAME = "default"  # that of peft for the only adapter of a layer
-_BASE = "base_layer."  # its prefix of the layer's own weights
+_BASE = "base_layer"  # its name of the layer that there was before
 _NOW, _AVERAGE = "now", "average"
+_APART = "is_apart"  # an attribute of a layer whose state dict shows its own weight
 _ROUNDING = 1e-6  # of weights near 1: another device sums in another order
 
 
@@ -161,19 +159,19 @@ def apart(model: nn.Module) -> Iterator[None]:
     """Inside the block, a state dict has the encoder's own weights, without the adapters."""
     layers = _layers(model).values()
     for layer in layers:
-        layer.is_apart = True
+        vars(layer)[_APART] = True
     try:
         yield
     finally:
         for layer in layers:
-            del layer.is_apart
+            del vars(layer)[_APART]
 
 
 def plain(model: nn.Module, named: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return tensors by the names that they have without adapters, and without those of the adapters."""
     inside = tuple(f"{name}." for name in _layers(model))
-    kept = {name: tensor for name, tensor in named.items() if f".{_BASE}" in name or not name.startswith(inside)}
-    return {name.replace(f".{_BASE}", "."): tensor for name, tensor in kept.items()}
+    kept = {name: tensor for name, tensor in named.items() if f".{_BASE}." in name or not name.startswith(inside)}
+    return {name.replace(f".{_BASE}.", "."): tensor for name, tensor in kept.items()}
 
 
 @dataclass(frozen=True)
@@ -196,14 +194,14 @@ def merge(model: nn.Module) -> Merged:
     """Make every layer with an adapter an ordinary one, with the sum as its weight."""
     layers = _layers(model)
     merged = Merged(
-        {f"{name}.weight": tensors.sha256(layer.base_layer.weight) for name, layer in layers.items()},
+        {f"{name}.weight": tensors.sha256(_own(layer)) for name, layer in layers.items()},
         sum(value.numel() for value in _factors(layers).values()),
     )
     for name, layer in layers.items():
         parent, _, child = name.rpartition(".")
         with torch.no_grad():
-            layer.base_layer.weight.copy_(_sum(layer))
-        setattr(model.get_submodule(parent), child, layer.base_layer)
+            _own(layer).copy_(_sum(layer))
+        setattr(model.get_submodule(parent), child, layer.get_submodule(_BASE))
     return merged
 
 
@@ -211,29 +209,33 @@ def _is_called(name: str, asked: str) -> bool:
     return name == asked or name.endswith(f".{asked}")
 
 
-def _layers(model: nn.Module) -> dict[str, Layer]:
+def _layers(model: nn.Module) -> dict[str, nn.Module]:
     """Return the layers with an adapter by their names. Without one, peft is not imported, and need not be there."""
-    return {name: module for name, module in model.named_modules() if hasattr(module, "lora_A")}  # type: ignore[misc]
+    return {name: module for name, module in model.named_modules() if hasattr(module, "lora_A")}
 
 
-def _factors(layers: Mapping[str, Layer]) -> dict[str, torch.Tensor]:
+def _factors(layers: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:
     """Return A and B of each layer, not copied."""
     return {
-        f"{name}.{part}.{_NAME}.weight": getattr(layer, part)[_NAME].weight.detach()
+        f"{name}.{part}.{_NAME}.weight": layer.get_parameter(f"{part}.{_NAME}.weight").detach()
         for name, layer in layers.items()
         for part in ("lora_A", "lora_B")
     }
 
 
-def _sum(layer: Layer) -> torch.Tensor:
-    weight: torch.Tensor = layer.base_layer.weight
+def _own(layer: nn.Module) -> nn.Parameter:
+    return layer.get_parameter(f"{_BASE}.weight")
+
+
+def _sum(layer: nn.Module) -> torch.Tensor:
+    weight = _own(layer)
     with torch.autocast(weight.device.type, enabled=False):  # a sum in bf16 would lose the adapter
-        total: torch.Tensor = weight + layer.get_delta_weight(_NAME)
+        total: torch.Tensor = weight + layer.get_delta_weight(_NAME)  # type: ignore[operator]
     return total
 
 
 def _are_sums(
-    layers: Mapping[str, Layer], trained: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]
+    layers: Mapping[str, nn.Module], trained: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]
 ) -> bool:
     """Set A and B, and return whether saved weights are the sums."""
     own, found = _factors(layers), {name: value for name, value in trained.items() if ".lora_" in name}
@@ -246,28 +248,28 @@ def _are_sums(
         return all(torch.allclose(total, weight, rtol=10 * _ROUNDING, atol=_ROUNDING) for total, weight in pairs)
 
 
-def _forward(layer: Layer, x: torch.Tensor) -> torch.Tensor:
+def _forward(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
     if layer.training:
         return type(layer).forward(layer, x)  # type: ignore[no-any-return]
-    return functional_call(layer.base_layer, {"weight": _sum(layer)}, (x,))  # type: ignore[no-any-return]
+    return functional_call(layer.get_submodule(_BASE), {"weight": _sum(layer)}, (x,))  # type: ignore[no-any-return]
 
 
-def _save_merged(layer: Layer, state: dict[str, Any], prefix: str, _: object) -> None:
+def _save_merged(layer: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:
     """Replace the entries of a layer in a state dict by those that it would have without an adapter."""
     for name in [name for name in state if name.startswith(prefix)]:
         value = state.pop(name)
-        if name.startswith(prefix + _BASE):
-            state[prefix + name.removeprefix(prefix + _BASE)] = value
-    if not hasattr(layer, "is_apart"):
+        if name.startswith(f"{prefix}{_BASE}."):
+            state[prefix + name.removeprefix(f"{prefix}{_BASE}.")] = value
+    if _APART not in vars(layer):
         with torch.no_grad():
             state[f"{prefix}weight"] = _sum(layer)
 
 
 def _keep_parts(
-    layer: Layer, state: dict[str, Any], prefix: str, _: object, __: bool, missing: list[str], *___: Any
+    layer: nn.Module, state: dict[str, Any], prefix: str, _: object, __: bool, missing: list[str], *___: Any
 ) -> None:
     """Replace the entries of a layer in a state dict to load by what the layer has."""
-    for name, _weight in layer.base_layer.named_parameters():
+    for name, _weight in layer.get_submodule(_BASE).named_parameters():
         if state.pop(prefix + name, None) is None:
             missing.append(prefix + name)
     state.update({prefix + name: own.detach() for name, own in layer.named_parameters()})

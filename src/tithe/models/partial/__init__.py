@@ -1,0 +1,1 @@
+"""What of an encoder is trained where not all of it is."""
