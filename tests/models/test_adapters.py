@@ -21,9 +21,9 @@ from support.texts import FILLER, TOPICS
 from tithe import config, interrupts, pipeline, predict
 from tithe.checkpoints import store, tensors
 from tithe.errors import InputError, Interrupted
-from tithe.models import freeze, inference, word_table
+from tithe.models import inference
 from tithe.models.classifier import Classifier
-from tithe.models.partial import adapters
+from tithe.models.partial import adapters, freeze, word_table
 from tithe.runs.finish import Outcome
 from tithe.runs.verify import verify_run
 from tithe.storage import freeze_proof

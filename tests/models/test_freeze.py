@@ -16,7 +16,7 @@ from support.freezing import built, frozen_prefixes, trainable
 from support.text_tasks import opened
 from tithe import config
 from tithe.errors import InputError
-from tithe.models import freeze
+from tithe.models.partial import freeze
 
 pytestmark = pytest.mark.usefixtures("seeded")  # networks are built, and drop out, by the global generator
 

@@ -10,8 +10,8 @@ import torch
 from support.encoder_families import DEPTH, FAMILIES, REFUSED, VOCABULARY, built
 from support.freezing import Sentences, train, trainable
 from tithe.errors import InputError
-from tithe.models import freeze
 from tithe.models.classifier import Classifier
+from tithe.models.partial import freeze
 
 pytestmark = pytest.mark.usefixtures("seeded")  # networks are built, and drop out, by the global generator
 

@@ -18,8 +18,8 @@ from support.texts import make_texts, write_rows
 from tithe import config, pipeline
 from tithe.checkpoints import tensors
 from tithe.data import ingest
-from tithe.models import freeze
 from tithe.models.classifier import Classifier
+from tithe.models.partial import freeze
 
 Settings = Callable[..., dict[str, Any]]
 

@@ -11,19 +11,20 @@ import pytest
 import torch
 
 import tithe
+from support import tokenizers
 from support.runs import built, run, sha, with_out
 from support.texts import FILLER, write_rows
 from tithe import config, interrupts
 from tithe.errors import InputError, Interrupted
 from tithe.models import inference
-from tithe.models.windows import Ends, Windows, cost
+from tithe.models.windows import Windows, cost
 
 Settings = Callable[..., dict[str, Any]]
 
 
 def windows(length: int, stride: int, pool: str = "mean", width: int = 1) -> Windows:
-    settings = config.Model(max_length=length, windows=config.schema.Windows(stride=stride, pool=pool))  # type: ignore[arg-type]
-    return Windows(settings, Ends(1, 1), 0, width)
+    settings = config.Model(max_length=length, windows=config.Windows(stride=stride, pool=pool))
+    return Windows(settings, tokenizers.words(), 0, width)
 
 
 def read(module: Windows, texts: list[list[int]]) -> list[list[int]]:
@@ -132,7 +133,7 @@ def test_stopped_and_continued_it_ends_in_the_same_bits(long: Path, settings: Se
 
 
 def test_the_cost_is_said_beforehand() -> None:
-    settings = config.Model(max_length=10, windows=config.schema.Windows(stride=5))
+    settings = config.Model(max_length=10, windows=config.Windows(stride=5))
     said = cost(np.array([4, 10, 11, 25]), settings)
     assert said.startswith("4 texts are read in 8 windows of up to 10 tokens: 2.2 times")
 

@@ -19,9 +19,9 @@ from support.texts import FILLER, TOPICS
 from tithe import interrupts
 from tithe.checkpoints import store
 from tithe.errors import InputError, Interrupted
-from tithe.models import word_table
+from tithe.models.partial import word_table
+from tithe.models.partial.word_table import WordTable
 from tithe.models.tokens import TextExamples
-from tithe.models.word_table import WordTable
 from tithe.runs.finish import Outcome
 
 pytestmark = pytest.mark.usefixtures("seeded")  # networks are built by the global generator

@@ -19,7 +19,7 @@ from support.texts import make_texts, write_rows
 from tithe import interrupts, storage
 from tithe.checkpoints import locate
 from tithe.errors import InputError, Interrupted
-from tithe.models import freeze
+from tithe.models.partial import freeze
 
 Settings = Callable[..., dict[str, Any]]
 STEPS = 24  # 96 training rows, batches of 8, 2 epochs

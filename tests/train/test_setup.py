@@ -12,7 +12,7 @@ import pytest
 
 from tithe import config, pipeline
 from tithe.data.text import truncation
-from tithe.models import freeze
+from tithe.models.partial import freeze
 from tithe.train import devices
 from tithe.train.setup import open_setup
 

@@ -15,10 +15,10 @@ from torch import nn
 from tithe import config
 from tithe.checkpoints.state import TrainState
 from tithe.errors import InputError
-from tithe.models import features, freeze, trial_pass, word_table
+from tithe.models import features, trial_pass
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Encodable, Examples
-from tithe.models.partial import adapters
+from tithe.models.partial import adapters, freeze, word_table
 from tithe.models.tokens import TextExamples
 from tithe.storage import freeze_proof
 

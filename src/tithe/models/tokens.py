@@ -13,7 +13,6 @@ import torch
 from tithe import storage
 from tithe.arrays import Rows
 from tithe.models.examples import Batch
-from tithe.models.windows import Ends
 
 if TYPE_CHECKING:  # slow to import
     from transformers import PreTrainedTokenizerBase
@@ -97,6 +96,13 @@ class Tokenised(NamedTuple):
 
     ids: list[list[int]]
     uncut: list[int]
+
+
+class Ends(NamedTuple):
+    """The number of tokens that a tokenizer puts before and after every text; every window has them too."""
+
+    before: int
+    after: int
 
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int) -> Tokenised:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -11,16 +11,15 @@ from torch import nn
 
 from tithe import config
 from tithe.arrays import Rows
+from tithe.errors import InputError
+from tithe.models import tokens
 from tithe.models.examples import Batch
+from tithe.models.tokens import Ends
+
+if TYPE_CHECKING:  # slow to import
+    from transformers import PreTrainedTokenizerBase
 
 _AT_ONCE = 64  # windows that are encoded together where no gradient needs all of them
-
-
-class Ends(NamedTuple):
-    """The number of tokens that a tokenizer puts before and after every text; every window has them too."""
-
-    before: int
-    after: int
 
 
 class _Cut(NamedTuple):
@@ -39,18 +38,18 @@ class Windows(nn.Module):
     ----------
     settings
         The config's `model` section; it has windows.
-    ends
-        Tokens at the two ends of every text.
+    tokenizer
+        Its tokens at the two ends of a text are at those of every window.
     pad
         Id of the padding token.
     width
         Width D of a window's vector.
     """
 
-    def __init__(self, settings: config.Model, ends: Ends, pad: int, width: int) -> None:
+    def __init__(self, settings: config.Model, tokenizer: PreTrainedTokenizerBase, pad: int, width: int) -> None:
         super().__init__()
         assert settings.windows
-        self.length, self.ends, self.pad = settings.max_length, ends, pad
+        self.length, self.ends, self.pad = settings.max_length, _ends(tokenizer), pad
         self.stride, self.pool = settings.windows.stride, settings.windows.pool
         self.score = nn.Linear(width, 1) if self.pool == "attention" else None
 
@@ -103,6 +102,32 @@ class Windows(nn.Module):
         return pooled_BD
 
 
+def check(run: config.Run, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Check a config's windows, if any, against its tokenizer and the rest of it.
+
+    Raises
+    ------
+    InputError
+        They would leave tokens unread, or the network can't have them.
+    """
+    settings = run.model
+    if settings.windows is None:
+        return
+    room, stride = settings.max_length - sum(_ends(tokenizer)), settings.windows.stride
+    if stride > room:
+        raise InputError(
+            f"model.windows.stride {stride} leaves tokens unread between windows of {room} tokens beside the special "
+            f"ones: set it to {room} or less"
+        )
+    if settings.head == "native":
+        raise InputError("model.windows is for a head of tithe: set model.head to linear or mlp")
+    if settings.windows.pool == "attention" and settings.freeze == "all" and run.train.cache_features:
+        raise InputError(
+            "model.windows.pool attention is trained, and the features of a frozen encoder are computed once: set it "
+            "to mean or max, or train.cache_features to false"
+        )
+
+
 def cost(lengths_N: Rows, settings: config.Model) -> str:
     """Say in one line what the windows of texts cost; `lengths_N` are their tokens, shape (N,)."""
     assert settings.windows
@@ -114,6 +139,10 @@ def cost(lengths_N: Rows, settings: config.Model) -> str:
         f"{len(lengths_N)} texts are read in {counts_N.sum()} windows of up to {settings.max_length} tokens: "
         f"{read / max(kept, 1):.1f} times the tokens that are left without model.windows"
     )
+
+
+def _ends(tokenizer: PreTrainedTokenizerBase) -> Ends:
+    return tokens.special_ends(tokenizer, "a 1")
 
 
 def _divided_up(values: torch.Tensor, divisor: int) -> torch.Tensor:

@@ -16,8 +16,9 @@ from tithe.checkpoints import locate, store
 from tithe.checkpoints.state import STATE
 from tithe.data import LabelMap
 from tithe.errors import InputError
-from tithe.models import freeze, network, padding, trial_pass
+from tithe.models import network, padding, trial_pass
 from tithe.models.classifier import Classifier
+from tithe.models.partial import freeze
 from tithe.predict.model import TrainedModel
 from tithe.predict.prediction import PredictionList
 from tithe.storage import run_files

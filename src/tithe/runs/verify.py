@@ -9,8 +9,7 @@ from typing import Any
 from tithe import config, plugins, storage
 from tithe.checkpoints import locate, store, tensors
 from tithe.errors import InputError, TitheError
-from tithe.models import freeze
-from tithe.models.partial import adapters
+from tithe.models.partial import adapters, freeze
 from tithe.runs import directory
 from tithe.storage import freeze_proof, run_files
 from tithe.tasks import open_task

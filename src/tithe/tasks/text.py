@@ -20,13 +20,13 @@ from tithe.config import unused
 from tithe.data import Dataset, sources, splits
 from tithe.data.clean import clean_text
 from tithe.errors import InputError
-from tithe.models import classifier, encoders, freeze, inference, kernels, padding, tokens, vocabulary
+from tithe.models import classifier, encoders, inference, kernels, padding, tokens, vocabulary, windows
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch
 from tithe.models.heads import native
-from tithe.models.partial import adapters
+from tithe.models.partial import adapters, freeze
 from tithe.models.tokens import TextExamples
-from tithe.models.windows import Ends, Windows
+from tithe.models.windows import Windows
 from tithe.storage import cache, freeze_proof
 from tithe.tasks.protocol import Criterion, Task
 
@@ -106,7 +106,7 @@ class Text:
                 width = self._width(model)
                 model.head = classifier.head(self.settings, width, classes)
                 if self.settings.windows:
-                    model.windows = Windows(self.settings, _ends(self.tokenizer), self._pad, width)
+                    model.windows = Windows(self.settings, self.tokenizer, self._pad, width)
             if self.settings.lora and self.source is not None:  # a checkpoint has them in its weights
                 adapters.add(model, self.settings.lora)
         kernels.use_fast_kernels(model, attention=self.settings.attention == "auto")
@@ -264,36 +264,12 @@ def open(run: config.Run) -> Task:
     source = encoders.find(settings.encoder)
     encoder, tokenizer = encoders.open_parts(source, source, settings.encoder)
     encoders.check(settings, encoder, tokenizer)
-    _check_windows(run, tokenizer)
+    windows.check(run, tokenizer)
     if settings.encoder_dropout is not None:
         encoder = encoders.with_dropout(encoder, settings.encoder_dropout)
     if settings.head == "native":
         return Text(run, encoder, tokenizer, source, native.pooling(settings, encoder))
     return Text(run, encoder, tokenizer, source, encoders.pooling(settings.pooling, source, encoder))
-
-
-def _ends(tokenizer: Any) -> Ends:
-    return tokens.special_ends(tokenizer, "a 1")
-
-
-def _check_windows(run: config.Run, tokenizer: Any) -> None:
-    """Refuse windows that would leave tokens unread, or that the network can't have."""
-    settings = run.model
-    if settings.windows is None:
-        return
-    room, stride = settings.max_length - sum(_ends(tokenizer)), settings.windows.stride
-    if stride > room:
-        raise InputError(
-            f"model.windows.stride {stride} leaves tokens unread between windows of {room} tokens beside the special "
-            f"ones: set it to {room} or less"
-        )
-    if settings.head == "native":
-        raise InputError("model.windows is for a head of tithe: set model.head to linear or mlp")
-    if settings.windows.pool == "attention" and settings.freeze == "all" and run.train.cache_features:
-        raise InputError(
-            "model.windows.pool attention is trained, and the features of a frozen encoder are computed once: set it "
-            "to mean or max, or train.cache_features to false"
-        )
 
 
 def restore(run: config.Run, folder: Path, fingerprint: Mapping[str, Any]) -> Task:

@@ -11,8 +11,7 @@ from torch import nn
 
 from tithe.config import Train
 from tithe.errors import InputError
-from tithe.models import word_table
-from tithe.models.partial import adapters
+from tithe.models.partial import adapters, word_table
 
 _ZERO = 1e-9  # as a factor of the peak; the last step of a linear schedule has more
 _AFTER_END = "and the learning rate is 0 after it: set it to {} or more, or leave it unset"

@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from tithe.checkpoints import tensors
-from tithe.models import layers
-from tithe.models.partial import adapters
+from tithe.models.partial import adapters, layers
 from tithe.storage import freeze_proof
 
 
