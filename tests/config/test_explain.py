@@ -155,7 +155,18 @@ def test_every_name_that_an_alias_stands_for_is_a_setting() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["tuple", "String should", "Input should", "Value error", "pydantic", "literal[", "int_", "dictionary"]
+    "words",
+    [
+        "tuple",
+        "String should",
+        "Input should",
+        "Value error",
+        "pydantic",
+        "literal[",
+        "int_type",
+        "int_parsing",
+        "dictionary",
+    ],
 )
 def test_no_message_speaks_the_library_s_language(load: Load, words: str) -> None:
     said = []
