@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ def draw_accuracy(lines: Sequence[Line]) -> bytes:
     axes.set_yticks(range(len(shown)), [table.name_of(line) for line in shown])
     draw_grid(axes, "x")
     axes.set_xlabel("test accuracy, mean and 95 % interval over seeds")
-    axes.set_xlim(_possible(axes.get_xlim()))
+    axes.set_xlim(*_possible(axes.get_xlim()))
     return png(figure)
 
 
@@ -138,14 +138,14 @@ def draw_budgets(lines: Sequence[Line]) -> bytes:
         _draw_curve(by_seconds, [_seconds(line) for line in own], own, style)
     _mark_budgets(by_budget, lines)
     _mark_seconds(by_seconds)
-    by_budget.set_ylim(_possible(by_budget.get_ylim()))
+    by_budget.set_ylim(*_possible(by_budget.get_ylim()))
     figure.legend(frameon=False, fontsize=9, loc="outside right upper")
     return png(figure)
 
 
-def _possible(limits: tuple[float, float]) -> tuple[float, float]:
+def _possible(limits: Iterable[float]) -> list[float]:
     """Return the part of an axis that accuracies can have: intervals of few seeds reach far beyond it."""
-    return max(limits[0], -0.02), min(limits[1], 1.02)
+    return [min(max(limit, -0.02), 1.02) for limit in limits]
 
 
 def _seconds(line: Line) -> float:
