@@ -253,7 +253,7 @@ class Run(Section):
 
 # What a run decides itself, and the settings that may leave it to the run, by section; `config.json` has the decisions.
 AUTO = "auto"
-AUTOMATIC = {"model": ("pooling", "attention", "trim_vocabulary"), "train": ("precision", "device")}
+AUTOMATIC = {"model": ("pooling", "attention"), "train": ("precision", "device")}
 # The settings that a search decides, by section; micro-batches may change, the size of the optimizer batch does not.
 _OPTIMIZER = ("learning_rate", "encoder_learning_rate", "weight_decay", "betas")
 SEARCHED = {"model": ("dropout", "encoder_dropout"), "train": (*_OPTIMIZER, "batch_size", "accumulation_steps")}

@@ -8,24 +8,19 @@ from tithe import config
 from tithe.config.schema import AUTO
 from tithe.models import kernels
 from tithe.models.classifier import Classifier
-from tithe.models.partial import word_table
 from tithe.runs.resume import ResumePoint
 from tithe.train.setup import Setup
 
 
 def resolve(setup: Setup, point: ResumePoint | None) -> config.Run:
-    """Return a run's config with what it decided itself, and the checkpoint that it continues from."""
+    """Return a run's config with pooling, attention, precision, device and the checkpoint it continues from."""
     run, accelerator, network = setup.run, setup.accelerator, setup.network.classifier
     decided: dict[str, dict[str, Any]] = {
         "train": {"precision": accelerator.mixed_precision, "device": accelerator.device.type},
         "checkpoint": {"resume": str(point.path) if point else None},
     }
     if isinstance(network, Classifier):
-        decided["model"] = {
-            "pooling": network.pooling,
-            "attention": kernels.attention_of(network.encoder),
-            "trim_vocabulary": bool(word_table.tables(network)),
-        }
+        decided["model"] = {"pooling": network.pooling, "attention": kernels.attention_of(network.encoder)}
     return run.model_copy(update={name: _decided(getattr(run, name), values) for name, values in decided.items()})
 
 
