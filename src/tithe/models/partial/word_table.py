@@ -55,7 +55,9 @@ def trim(model: Classifier, run: config.Run, examples: TextExamples) -> None:
     ids = used_ids(examples, len(table.weight), table.padding_idx)
     if setting == AUTO and len(ids) > _WORTH_IT * len(table.weight):
         return
-    logger.info("training the %d of %d words of the encoder that the data have", len(ids), len(table.weight))
+    logger.info(
+        "the data have %d of the encoder's %d words: only these are in memory in training", len(ids), len(table.weight)
+    )
     _replace(model, table, WordTable(table, ids))
 
 
