@@ -102,7 +102,7 @@ class Train(Section):
     group_by_length: bool = Field(True, description="batches of similar length: less padding, same rows")
     log_every_steps: Positive = Field(5, description="optimizer steps between two log lines")
     checkpoint_activations: bool = Field(
-        False, description="compute the encoder's layers again in the backward pass: less memory, a third more time"
+        False, description="compute the encoder's layers again in the backward pass: less memory, more time"
     )
     cache_features: bool = Field(True, description="run a frozen encoder over the data once, and cache its features")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to train")

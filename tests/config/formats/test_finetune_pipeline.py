@@ -54,7 +54,7 @@ def test_a_run_leaves_every_documented_file_in_a_folder_of_its_own(finished: Out
     checked = run_snippet(PROJECT / "README_FREEZE_PROOF.md", "freeze_proof.json", shown)
     assert checked["checked"] == [name for name in checked["weights"] if name.startswith("encoder.")]
     # tithe's own kernels have no other name: an explicit `sdpa` is PyTorch's, which draws other random numbers.
-    # Whether a table of words is trained whole or in part changes no weight, so it is no difference between two runs.
+    # Whether a table of words is trained whole or in part changes no weight: two runs do not differ by it.
     left = ["attention", "trim_vocabulary"]
     assert re.findall(r'"(\w+)": "auto"', (home / "config.json").read_text()) == left
 

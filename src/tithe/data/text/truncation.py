@@ -47,6 +47,6 @@ def sentence(report: Mapping[str, Any]) -> str:
     if not any(report[part]["texts_cut"] for part in PARTS):
         return f"max_length {report['max_length']} cuts no text"
     parts = [part for part in PARTS if report[part]["texts"]]
-    if len(parts) == 1:  # a pool, which is no training set
+    if len(parts) == 1:  # a pool has no parts
         return f"max_length {report['max_length']} cuts {phrase(report[parts[0]])}"
     return f"max_length {report['max_length']} cuts: {'; '.join(f'{part} {phrase(report[part])}' for part in parts)}"
