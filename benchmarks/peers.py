@@ -47,6 +47,7 @@ def hf_trainer(
         arguments = TrainingArguments(
             output_dir=folder,
             per_device_train_batch_size=settings.batch_size,
+            gradient_accumulation_steps=settings.accumulation_steps,
             num_train_epochs=settings.epochs,
             learning_rate=settings.learning_rate,
             lr_scheduler_type=settings.schedule,

@@ -36,15 +36,15 @@ def _set(*settings: str) -> list[str]:
     return [word for setting in settings for word in ("--set", setting)]
 
 
-def make_encoder(folder: Path) -> int:
-    """Write a ModernBERT of mmBERT-base's sizes with random weights; return the number of its parameters."""
+def make_encoder(folder: Path, words: int = VOCABULARY) -> int:
+    """Write a ModernBERT-base with random weights, of so many words; return the number of its parameters."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words = [f"слово{i}" for i in range(VOCABULARY - len(special))]
-    vocabulary = {word: i for i, word in enumerate([*special, *words])}
+    known = [f"слово{i}" for i in range(words - len(special))]
+    vocabulary = {word: i for i, word in enumerate([*special, *known])}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -53,7 +53,7 @@ def make_encoder(folder: Path) -> int:
     names = {f"{name.strip('[]').lower()}_token": name for name in special}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
     config = ModernBertConfig(
-        vocab_size=VOCABULARY,
+        vocab_size=words,
         hidden_size=768,
         intermediate_size=1152,
         num_hidden_layers=22,

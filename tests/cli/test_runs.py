@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tithe
-from support.command_line import Run, Trained
+from support.command_line import Run, Trained, write_config
 
 
 def test_the_doctor_says_what_this_machine_can_do(run: Run) -> None:
@@ -46,3 +48,37 @@ def test_a_broken_manifest_is_not_a_whole_run(content: str, copy: Path, run: Run
 
 def test_a_checkpoint_can_be_verified_by_itself(trained: Trained, run: Run) -> None:
     assert run("verify", trained.best).code == 0
+
+
+@pytest.fixture
+def config_file(settings: Callable[..., dict[str, Any]], tmp_path: Path) -> Path:
+    return write_config(tmp_path / "config.json", settings())
+
+
+def test_the_doctor_foretells_the_memory_of_a_config(run: Run, config_file: Path) -> None:
+    text = run("doctor", config_file)
+    assert text.code == 0
+    lines = text.out.splitlines()
+    assert [line[:26].strip() for line in lines[:6]] == [
+        *("peak of private memory", "Python, libraries, data", "trained weights", "averages of AdamW"),
+        *("gradients and a batch", "free memory"),
+    ]
+    assert lines[5].endswith(": it fits") and " with --set model.lora.rank=8, fewer weights are trained" in text.out
+    found = json.loads(run("doctor", config_file, "--set", "train.batch_size=2", "--json").out)
+    assert found["peak"] == found["present"] + found["growth"] < found["free"] + found["present"]
+    assert all(cure["peak"] < found["peak"] for cure in found["cures"])
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--set", "train.epochs=2"], "--set changes a config: name its file"),
+        (["--clear"], "--clear deletes from the cache"),
+        (["nowhere.yaml"], "nowhere.yaml"),
+        (["CONFIG", "--cache"], "pass only one of them"),
+        (["CONFIG", "--set", "train.batch_size=0"], "train.batch_size"),
+    ],
+)
+def test_the_doctor_refuses_what_it_cannot_do(arguments: list[str], said: str, run: Run, config_file: Path) -> None:
+    result = run("doctor", *[str(config_file) if word == "CONFIG" else word for word in arguments])
+    assert result.code == 2 and said in result.err and result.err.count("\n") == 1

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tithe.cli.options import AsJson, path, print_json, quiet_libraries
+from tithe.cli.messages import in_own_names
+from tithe.cli.options import AsJson, Set, path, print_json, quiet_libraries
 from tithe.console import echo
 from tithe.errors import InputError
+
+if TYPE_CHECKING:  # slow to import
+    from tithe.train.doctor import Prognosis
 
 proof_app = typer.Typer(rich_markup_mode=None)
 
@@ -76,19 +81,34 @@ def verify(
     echo("\n".join(lines))
 
 
-@proof_app.command(epilog="Example: tithe doctor --cache")
+@proof_app.command(epilog="Example: tithe doctor config.yaml --set train.batch_size=32")
+@in_own_names
 def doctor(
+    config_file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[CONFIG]", parser=path, help="Foretell the memory of a run with this config instead."),
+    ] = None,
+    settings: Set = None,
     cache: Annotated[bool, typer.Option("--cache", help="List the content of the cache instead.")] = False,
     clear: Annotated[
         bool, typer.Option("--clear", help="With --cache: delete everything that can be recomputed.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what this machine supports (device, precision, attention, trackers), or the content of the cache."""
+    """Show what this machine supports, the memory that a run will need, or the content of the cache."""
     if clear and not cache:
         raise InputError("--clear deletes from the cache: write doctor --cache --clear")
+    if cache and config_file:
+        raise InputError("--cache lists the cache, and a config is for the memory of a run: pass only one of them")
+    if settings and not config_file:
+        raise InputError(
+            "--set changes a config: name its file, as in tithe doctor config.yaml --set train.batch_size=8"
+        )
     if cache:
         _print_cache(clear, as_json)
+        return
+    if config_file:
+        _print_memory(config_file, settings or (), as_json)
         return
     from tithe.train.doctor import examine
 
@@ -98,6 +118,40 @@ def doctor(
         return
     for name, value in findings.items():
         echo(f"{name:<24} {', '.join(value) if isinstance(value, list) else value}")
+
+
+def _print_memory(config_file: Path, settings: Sequence[str], as_json: bool) -> None:
+    from tithe import config, pipeline
+    from tithe.train.cures import amount
+    from tithe.train.doctor import foretell
+
+    with quiet_libraries():
+        prognosis = foretell(pipeline.check(config.load(config_file, settings)))
+    if as_json:
+        print_json(_as_values(prognosis))
+        return
+    f = prognosis.forecast
+    rows = f"{f.batch_size} row{'s' * (f.batch_size > 1)}"
+    rows += f" of {prognosis.longest} tokens" if prognosis.longest else ""
+    for name, value in {
+        "peak of private memory": amount(f.peak),
+        "  Python, libraries, data": amount(f.present),
+        "  trained weights": amount(f.weights),
+        "  averages of AdamW": amount(f.averages),
+        "  gradients and a batch": f"{amount(f.batch)} ({rows})",
+        "free memory": f"{amount(prognosis.free)}: {'it fits' if f.growth <= prognosis.free else 'it does not fit'}",
+    }.items():
+        echo(f"{name:<26} {value}")
+    for cure in prognosis.cures:
+        note = "" if cure.keeps_result else ", fewer weights are trained"
+        echo(f"{amount(cure.forecast.peak)} with --set {' --set '.join(cure.settings.split())}{note}")
+
+
+def _as_values(prognosis: Prognosis) -> dict[str, Any]:
+    f = prognosis.forecast
+    parts = {name: getattr(f, name) for name in ("peak", "growth", "present", "weights", "averages", "batch")}
+    cures = [{"set": c.settings, "keeps_result": c.keeps_result, "peak": c.forecast.peak} for c in prognosis.cures]
+    return {**parts, "free": prognosis.free, "cures": cures}
 
 
 def _print_cache(clear: bool, as_json: bool) -> None:

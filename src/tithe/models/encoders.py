@@ -170,6 +170,8 @@ def checkpoint_activations(encoder: Any, name: str) -> None:
     # Its name in versions of transformers before 5.23 is deprecated since then.
     enable = getattr(encoder, "activation_checkpointing_enable", None) or encoder.gradient_checkpointing_enable
     enable({"use_reentrant": False})
+    # It has put a hook on the table of words, which only the reentrant way needs, and which is lost with another table.
+    encoder.disable_input_require_grads()
 
 
 def _load(encoder: Any, source: str | None, options: dict[str, Any]) -> tuple[nn.Module, list[str]]:

@@ -155,13 +155,14 @@ def computed(
     model: Classifier, examples: Examples, accelerator: Accelerator, batch_size: int | None = None
 ) -> Features:
     """Return the features of examples, kept in memory, and equal to those of `cached` unless a batch size is given."""
-    cuts = _batches(examples, accelerator, batch_size)
+    cuts = batches(examples, accelerator, batch_size)
     values_ND = inference.forward(model, model.embed, examples, cuts, accelerator.autocast)
     inference.finite(values_ND, _STATES)
     return Features(values_ND, np.arange(len(examples)), examples)
 
 
-def _batches(examples: Examples, accelerator: Accelerator, batch_size: int | None = None) -> list[Rows]:
+def batches(examples: Examples, accelerator: Accelerator, batch_size: int | None = None) -> list[Rows]:
+    """Return the batches of a pass over all rows, the longest first."""
     return inference.batches(examples, batch_size or _ROWS, _COST[accelerator.device.type == "cuda"])
 
 
@@ -180,7 +181,7 @@ def _waiting(lock: FileLock) -> Iterator[None]:
 
 def _compute(model: Classifier, examples: Encodable, folder: Path, accelerator: Accelerator) -> bool:
     model.to(accelerator.device)
-    cuts = _batches(examples, accelerator)
+    cuts = batches(examples, accelerator)
     with inference.evaluating(model):  # dropout would draw from the caller's random numbers
         width = inference.one_batch(model, model.embed, examples, cuts[-1][:1], accelerator.autocast).shape[1]
     work = cache.place("features", folder.name, "-unfinished")

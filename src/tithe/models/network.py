@@ -102,10 +102,8 @@ class Network:
         return {name: value for name, value in self.classifier.state_dict().items() if name.startswith("encoder.")}
 
 
-def build(
-    run: config.Run, model: nn.Module, encoder_key: Mapping[str, str], examples: Examples, accelerator: Accelerator
-) -> tuple[Network, Examples]:
-    """Decide which part of a fresh classifier is trained; if its whole encoder is frozen, load or compute its features.
+def begin(run: config.Run, model: nn.Module, encoder_key: Mapping[str, str], examples: Examples) -> Network:
+    """Return a fresh classifier as a network to train, with the words of the data alone where that is possible.
 
     Parameters
     ----------
@@ -115,6 +113,22 @@ def build(
         See `Task.encoder_key`.
     examples
         All rows, as the task encodes them.
+
+    Raises
+    ------
+    InputError
+        `model.trim_vocabulary` is true, and the encoder's table can't be trained in part.
+    """
+    frozen = freeze_proof.asked(dict(run.model))
+    has_proof = frozen != "none" or run.checkpoint.single_files
+    proof = freeze.Proof.begin(model, frozen) if has_proof else None
+    if isinstance(model, Classifier) and isinstance(examples, TextExamples):
+        word_table.trim(model, run, examples)
+    return Network(model, model, proof, encoder_key, run.model.freeze == "all")
+
+
+def build(run: config.Run, begun: Network, examples: Examples, accelerator: Accelerator) -> tuple[Network, Examples]:
+    """Decide which part of a network is trained; if its whole encoder is frozen, load or compute its features.
 
     Returns
     -------
@@ -128,22 +142,17 @@ def build(
     Interrupted
         A signal requested a stop; finished features are kept.
     """
-    is_frozen = run.model.freeze == "all"
-    frozen = freeze_proof.asked(dict(run.model))
-    has_proof = frozen != "none" or run.checkpoint.single_files
-    proof = freeze.Proof.begin(model, frozen) if has_proof else None
-    network = Network(model, model, proof, encoder_key, is_frozen)
+    model = begun.classifier
     if not (isinstance(model, Classifier) and isinstance(examples, TextExamples)):
-        return network, examples
-    on_features = is_frozen and run.train.cache_features
-    if not (on_features and features.are_cached(examples, network.cache_key, accelerator)):
+        return begun, examples
+    on_features = begun.is_frozen and run.train.cache_features
+    if not (on_features and features.are_cached(examples, begun.cache_key, accelerator)):
         trial_pass.run(model, examples, run.model.max_length, accelerator)
     if on_features:
-        cached = features.cached(model, examples, network.cache_key, accelerator)
+        cached = features.cached(model, examples, begun.cache_key, accelerator)
         if cached is not None:
-            return dataclasses.replace(network, trainable=features.Probe(model.head)), cached
-    word_table.trim(model, run, examples)
-    return network, examples
+            return dataclasses.replace(begun, trainable=features.Probe(model.head)), cached
+    return begun, examples
 
 
 def frozen_features(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,26 +71,38 @@ def run(model: Classifier, examples: TextExamples, max_length: int, accelerator:
     )
 
 
+def twin(model: nn.Module) -> Any:
+    """Return a copy in training mode that has the model's weights, but neither their gradients nor its buffers."""
+    weights: dict[int, Any] = {id(p): nn.Parameter(p.detach(), p.requires_grad) for p in model.parameters()}
+    return copy.deepcopy(model, weights).train()
+
+
 def failure(model: Classifier, batch: Batch, autocast: Autocast, device: torch.device) -> str | None:
     """Return why a classifier can't be run on a batch, forward and, with gradients on, backward; None if it can."""
-    # A copy that shares the weights, but neither their gradients nor buffers, such as running averages.
-    weights = {id(weight): nn.Parameter(weight.detach(), weight.requires_grad) for weight in model.parameters()}
-    twin = copy.deepcopy(model, weights).to(device).train()
+    own = twin(model).to(device)
     inputs = {name: tensor.to(device) for name, tensor in batch.items()}
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        numpy_state = np.random.get_state()  # noqa: NPY002  # BigBird seeds it in a pass
+    with undisturbed(device):
         try:
             with autocast():
-                total = twin(inputs).float().sum()
+                total = own(inputs).float().sum()
             if total.requires_grad:
                 total.backward()
         except (torch.OutOfMemoryError, MemoryError):
             return None
         except Exception as error:  # whatever an encoder raises, for example for rows of another length
             return vocabulary.reason(error)
+    return None
+
+
+@contextmanager
+def undisturbed(device: torch.device) -> Iterator[None]:
+    """Restore all random states after the block."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        numpy_state = np.random.get_state()  # noqa: NPY002  # BigBird seeds it in a pass
+        try:
+            yield
         finally:
             np.random.set_state(numpy_state)  # noqa: NPY002
-    return None
 
 
 def _two_rows(examples: TextExamples, max_length: int) -> Batch:

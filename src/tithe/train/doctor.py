@@ -1,18 +1,23 @@
-"""What is available on this machine: device, precision, attention, trackers, readers, optional parts."""
+"""What this machine has: device, precision, trackers, readers, optional parts; and the memory that a run will need."""
 
 from __future__ import annotations
 
 import os
 import platform
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from tithe import __version__, plugins, storage
+from tithe.errors import InputError
 from tithe.storage import run_files
-from tithe.train import devices
+from tithe.tasks import Task
+from tithe.train import cures, devices, forecast, memory, setup
+from tithe.train.cures import Cure
+from tithe.train.forecast import Forecast, Subject
 
 # Optional parts: the module that each needs, and the extra that installs it.
 _OPTIONAL = {
@@ -57,6 +62,45 @@ def examine() -> dict[str, Any]:
         "cache": str(storage.cache_dir()),
         "hub": "offline (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") == "1" else "as reachable",
     }
+
+
+@dataclass(frozen=True)
+class Prognosis:
+    """What a run will need, what is free, and what would lower it.
+
+    Attributes
+    ----------
+    longest
+        Tokens of the longest training row; None where rows have no length.
+    """
+
+    forecast: Forecast
+    free: int
+    longest: int | None
+    cures: list[Cure]
+
+
+def foretell(task: Task) -> Prognosis:
+    """Return the memory that a run will hold at its peak, after reading its data; nothing is trained.
+
+    Raises
+    ------
+    InputError
+        The run can't be started, or it is one on a GPU or in several processes, of which nothing is foretold.
+    """
+    train = task.run.train
+    accelerator = devices.accelerator(train.device, train.precision, train.careful_scaling)
+    if not forecast.is_possible(accelerator):
+        raise InputError(
+            f"the memory of {accelerator.num_processes} processes on {accelerator.device.type} is not foretold: set "
+            "train.device to cpu; on a GPU, a step that does not fit continues with smaller micro-batches"
+        )
+    encoded, splits = setup.encode(task, task.load())
+    begun = setup.begin(task, splits, encoded)
+    subject = Subject(task, begun.classifier, encoded, splits.train, accelerator)
+    expected = forecast.of(subject)
+    longest = None if encoded.lengths is None else int(encoded.lengths[splits.train].max())
+    return Prognosis(expected, memory.free_memory() or 0, longest, cures.of(subject, expected))
 
 
 def _optional(module: str, extra: str) -> str:

@@ -82,6 +82,14 @@ def process_memory(name: str) -> int:
     return int(_field(Path("/proc/self/status").read_text(), f"{name}:")) * 1024
 
 
+def mapped_files() -> list[range]:
+    """Return the addresses of this process that are mapped from files."""
+    with contextlib.suppress(OSError):
+        lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+        return [range(*(int(end, 16) for end in line[0].split("-"))) for line in lines if line[4] != "0"]
+    return []
+
+
 def can_measure_peaks() -> bool:
     """Return whether the system reports the peak memory of this process and can reset it."""
     try:

@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass, replace
 
 from accelerate import Accelerator
-from torch import nn
 
 from tithe import config
 from tithe.arrays import Array, Rows
@@ -19,8 +18,9 @@ from tithe.models.network import Network
 from tithe.models.trial_pass import PrecisionError
 from tithe.progress import bar
 from tithe.tasks import Task
-from tithe.train import devices
+from tithe.train import cures, devices
 from tithe.train.batch_plan import Plan
+from tithe.train.forecast import Subject
 
 logger = logging.getLogger("tithe")
 
@@ -132,31 +132,37 @@ def open_setup(task: Task, splits: Splits, accelerator: Accelerator) -> Setup:
     Raises
     ------
     InputError
-        The encoder's tokenizer does not know the texts, its weights can't be loaded, or it can't be trained as
-        configured.
+        The encoder's tokenizer does not know the texts, its weights can't be loaded, it can't be trained as
+        configured, or training needs more memory than is free.
     Interrupted
         A signal requested a stop; finished features are kept.
     """
     with accelerator.main_process_first():
         encoded, splits = encode(task, splits)
-    model = task.build(max(2, len(splits.labels)), task.run.seed)
-    built, examples, accelerator = _networked(task, model, encoded, accelerator)
+    begun = begin(task, splits, encoded)
+    cures.check(Subject(task, begun.classifier, encoded, splits.train, accelerator))
+    built, examples, accelerator = _networked(task, begun, encoded, accelerator)
     return Setup(task, splits, encoded, examples, built, accelerator, splits.fingerprint, len(splits.train))
 
 
+def begin(task: Task, splits: Splits, encoded: Examples) -> Network:
+    """Return the network before anything runs through it; see `network.begin`."""
+    return network.begin(task.run, task.build(max(2, len(splits.labels)), task.run.seed), task.encoder_key(), encoded)
+
+
 def _networked(
-    task: Task, model: nn.Module, encoded: Examples, accelerator: Accelerator
+    task: Task, begun: Network, encoded: Examples, accelerator: Accelerator
 ) -> tuple[Network, Examples, Accelerator]:
     """Return the network and its inputs, in float32 where the precision is automatic and the network can't use it."""
-    settings, key = task.run.train, task.encoder_key()
+    settings = task.run.train
     try:
-        return *network.build(task.run, model, key, encoded, accelerator), accelerator
+        return *network.build(task.run, begun, encoded, accelerator), accelerator
     except PrecisionError as error:
         if settings.precision != "auto":
             raise
         logger.warning("%s: training in float32", error.problem)
     accelerator = devices.accelerator(settings.device, "no", settings.careful_scaling)
-    return *network.build(task.run, model, key, encoded, accelerator), accelerator
+    return *network.build(task.run, begun, encoded, accelerator), accelerator
 
 
 def encode(task: Task, splits: Splits) -> tuple[Examples, Splits]:

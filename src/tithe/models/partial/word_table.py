@@ -44,7 +44,7 @@ def trim(model: Classifier, run: config.Run, examples: TextExamples) -> None:
         It is `true`, and this table can't be trained in part.
     """
     setting = run.model.trim_vocabulary
-    if setting is False:
+    if setting is False or tables(model):
         return
     table = _table(model)
     obstacle = _obstacle(model, table, run)
@@ -59,6 +59,15 @@ def trim(model: Classifier, run: config.Run, examples: TextExamples) -> None:
         "the data have %d of the encoder's %d words: only these are in memory in training", len(ids), len(table.weight)
     )
     _replace(model, table, WordTable(table, ids))
+
+
+def spare_bytes(model: Classifier, run: config.Run, examples: TextExamples) -> int:
+    """Return the bytes of the words that `trim` could leave out and has not."""
+    table = _table(model)
+    if table is None or _obstacle(model, table, run):
+        return 0
+    words, width = table.weight.shape
+    return (words - len(used_ids(examples, words, table.padding_idx))) * width * table.weight.element_size()
 
 
 def restore(model: nn.Module) -> None:

@@ -1,0 +1,145 @@
+"""Settings that lower the memory of a run, each with what it would need, and the refusal of a run that will not fit."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tithe.errors import InputError
+from tithe.models import features
+from tithe.models.classifier import Classifier
+from tithe.models.partial import adapters, word_table
+from tithe.models.tokens import TextExamples
+from tithe.train import forecast, memory
+from tithe.train.forecast import Forecast, Line, Subject
+
+logger = logging.getLogger("tithe")
+
+# Forecasts were up to 15 % off (benchmarks/weak_pc.py): only a run that is sure not to fit is refused.
+_SURE = 0.85
+_RANK, _FLOAT = 8, 4
+
+Change = Callable[[Forecast], Forecast]
+
+
+@dataclass(frozen=True)
+class Cure:
+    """A change of settings, and the forecast with it.
+
+    Attributes
+    ----------
+    settings
+        As they are passed to `--set`.
+    keeps_result
+        Whether the run ends with the same weights, but for rounding.
+    """
+
+    settings: str
+    forecast: Forecast
+    keeps_result: bool = True
+
+
+def check(subject: Subject) -> None:
+    """Refuse a run that will not fit into the free memory; warn where it is close.
+
+    Raises
+    ------
+    InputError
+        It will not fit; the message names settings with which it will.
+    """
+    free = memory.free_memory()
+    if free is None or subject.is_on_features or not forecast.is_possible(subject.accelerator):
+        return
+    try:
+        expected = forecast.of(subject)
+    except Exception:  # whatever an encoder raises: the trial pass says it in one line
+        return
+    if expected.growth <= free:
+        return
+    needed = f"training needs {amount(expected.growth)} of memory, and {amount(free)} are free"
+    if expected.growth * _SURE <= free:
+        logger.warning("%s, by a forecast that may be 15 %% off: the system may stop it", needed)
+        return
+    raise InputError(f"{needed}: {_advice(of(subject, expected), free)}")
+
+
+def of(subject: Subject, expected: Forecast) -> list[Cure]:
+    """Return what would lower a forecast: what keeps the result, one by one and together, and then the rest."""
+    if subject.is_on_features:
+        return []
+    same = _same_result(subject, expected)
+    cures = [Cure(settings, change(expected)) for settings, change in same.items()]
+    if len(same) > 1:
+        cures.append(Cure(" ".join(same), functools.reduce(lambda now, change: change(now), same.values(), expected)))
+    cures += [Cure(settings, change(expected), False) for settings, change in _fewer_weights(subject).items()]
+    return [cure for cure in cures if cure.forecast.growth < expected.growth]
+
+
+def _advice(cures: list[Cure], free: int) -> str:
+    fitting = [cure for cure in cures if cure.forecast.growth <= free]
+    if not fitting:
+        return "close other programs, or choose a smaller encoder"
+    best = fitting[0]
+    return f"set {best.settings} ({amount(best.forecast.growth)})"
+
+
+def _same_result(subject: Subject, expected: Forecast) -> dict[str, Change]:
+    """Return changes that keep the result, by their settings."""
+    settings, changes = subject.settings, dict[str, Change]()
+    rows = settings.batch_size * settings.accumulation_steps
+    if expected.batch_size > 1:
+        changes[f"train.batch_size=1 train.accumulation_steps={rows}"] = lambda f: replace(
+            f, batch_size=1, accumulates=True
+        )
+    if (words := _unused_words(subject)) > 0:
+        changes["model.trim_vocabulary=true"] = lambda f: _without(f, words)
+    if not settings.checkpoint_activations and (again := _computed_again(subject)):
+        changes["train.checkpoint_activations=true"] = lambda f: replace(f, training=again)
+    return changes
+
+
+def _fewer_weights(subject: Subject) -> dict[str, Change]:
+    """Return changes that train fewer weights, by their settings."""
+    model = subject.model
+    if not isinstance(model, Classifier):
+        return {}
+    head = _FLOAT * sum(p.numel() for p in model.head.parameters())
+    once = len(features.batches(subject.examples, subject.accelerator)[0])  # rows of a pass for features
+    changes: dict[str, Change] = {
+        "model.freeze=all": lambda f: replace(_training(f, head), training=Line(), evaluated_rows=once)
+    }
+    with contextlib.suppress(InputError):  # it has no linear layers
+        layers = [model.encoder.get_submodule(name) for name in adapters.targets(model.encoder, "auto")]
+        factors = _FLOAT * _RANK * sum(sum(layer.weight.shape) for layer in layers)  # type: ignore[misc,arg-type]
+        if not adapters.are_in(model):
+            changes = {f"model.lora.rank={_RANK}": lambda f: _training(f, head + factors), **changes}
+    return changes
+
+
+def _training(f: Forecast, trained: int) -> Forecast:
+    return replace(f, weights=0, gradients=trained, averages=2 * trained)
+
+
+def _without(f: Forecast, words: int) -> Forecast:
+    return replace(f, weights=f.weights - words, gradients=f.gradients - words, averages=f.averages - 2 * words)
+
+
+def _unused_words(subject: Subject) -> int:
+    """Return the bytes of the encoder's words that the data do not have, if they are trained and need not be."""
+    if not (isinstance(subject.model, Classifier) and isinstance(subject.examples, TextExamples)):
+        return 0
+    return word_table.spare_bytes(subject.model, subject.task.run, subject.examples)
+
+
+def _computed_again(subject: Subject) -> Line | None:
+    with contextlib.suppress(InputError):  # this encoder can't
+        return forecast.training_line(subject, computes_again=True) if isinstance(subject.model, Classifier) else None
+    return None
+
+
+def amount(size: int) -> str:
+    """Return a number of bytes as text, as in `2.7 GB` or `40 MB`."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"

@@ -1,0 +1,212 @@
+"""The memory that a run will hold at its peak, known before its first step; on a CPU.
+
+What does not depend on the rows follows from the sizes of the trained weights: each has a gradient and AdamW's two
+averages, and weights that were mapped from a file become memory of their own when the first step changes them. What a
+micro-batch needs is counted on the longest row, once and twice in a batch, tensor by tensor (`LiveTensors`); more rows
+are on the line through the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from tithe import config
+from tithe.arrays import Rows
+from tithe.models import encoders, features, inference, trial_pass
+from tithe.models.classifier import Classifier
+from tithe.models.examples import Batch, Examples, Varied
+from tithe.models.partial import adapters
+from tithe.models.partial.word_table import WordTable
+from tithe.tasks import Task
+from tithe.train import memory
+from tithe.train.live_tensors import LiveTensors
+
+
+@dataclass(frozen=True)
+class Line:
+    """Bytes of a batch by its number of rows."""
+
+    fixed: int = 0
+    per_row: int = 0
+
+    def at(self, rows: int) -> int:
+        """Return the bytes of so many rows."""
+        return self.fixed + rows * self.per_row
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Bytes of private memory that a run holds at its peak, by what they are for.
+
+    Attributes
+    ----------
+    present
+        What the process has already: Python, libraries, data.
+    weights
+        Trained weights that are still mapped from their file.
+    gradients, averages
+        Those of the trained weights; averages of the weights included, if any.
+    training, evaluation
+        What a micro-batch needs, and a batch without gradients.
+    batch_size, evaluated_rows
+        Rows of the one and of the other.
+    accumulates
+        Whether gradients are kept from micro-batch to micro-batch.
+    """
+
+    present: int
+    weights: int
+    gradients: int
+    averages: int
+    training: Line
+    evaluation: Line
+    batch_size: int
+    evaluated_rows: int
+    accumulates: bool
+
+    @property
+    def batch(self) -> int:
+        """Bytes of a micro-batch and its gradients, or of a batch in evaluation where that is more."""
+        states = self.training.at(self.batch_size)
+        # Without accumulation the gradients come while the states of the layers go.
+        step = states + self.gradients if self.accumulates else max(states, self.gradients)
+        return max(step, self.evaluation.at(self.evaluated_rows))
+
+    @property
+    def growth(self) -> int:
+        """Bytes that the run needs beyond what the process has already."""
+        return self.weights + self.averages + self.batch
+
+    @property
+    def peak(self) -> int:
+        """All of it."""
+        return self.present + self.growth
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a forecast is about.
+
+    Attributes
+    ----------
+    task
+        The run's task.
+    model
+        A classifier before training, trimmed and frozen as configured; it does not change.
+    examples
+        All rows, encoded by the task.
+    train_rows
+        The training rows among them.
+    accelerator
+        Its precision; the device is a CPU.
+    """
+
+    task: Task
+    model: nn.Module
+    examples: Examples
+    train_rows: Rows
+    accelerator: Accelerator
+
+    @property
+    def settings(self) -> config.Train:
+        """The config's `train` section."""
+        return self.task.run.train
+
+    @property
+    def is_on_features(self) -> bool:
+        """Whether the encoder runs once, without gradients, and only the head is trained."""
+        return self.task.run.model.freeze == "all" and self.settings.cache_features
+
+
+def is_possible(accelerator: Accelerator) -> bool:
+    """Return whether this system reports the memory of a process, and the run is one process on a CPU."""
+    alone_on_cpu = accelerator.device.type == "cpu" and accelerator.num_processes == 1
+    return alone_on_cpu and memory.free_memory() is not None and memory.process_memory("RssAnon") > 0
+
+
+def of(subject: Subject) -> Forecast:
+    """Return the forecast of a run; its encoder runs forward and backward over three rows.
+
+    Where the encoder is frozen and its features are cached, nothing of it is trained, and only the pass that computes
+    them counts.
+    """
+    present = memory.process_memory("RssAnon")  # first: what the rows below need is not given back
+    settings, at_once = subject.settings, subject.task.rows_at_once
+    if subject.is_on_features:
+        head = subject.model.head if isinstance(subject.model, Classifier) else subject.model
+        trained, training = list(head.parameters()), Line()
+        at_once = len(features.batches(subject.examples, subject.accelerator)[0])
+    else:
+        trained = [p for p in subject.model.parameters() if p.requires_grad]
+        training = training_line(subject, settings.checkpoint_activations)
+    sizes = [p.numel() * p.element_size() for p in trained]
+    mapped = memory.mapped_files()
+    return Forecast(
+        present=present,
+        weights=sum(s for s, p in zip(sizes, trained, strict=True) if any(p.data_ptr() in part for part in mapped)),
+        gradients=sum(sizes),
+        averages=sum(sizes) * (3 if settings.ema_decay else 2),
+        training=training,
+        evaluation=_evaluation_line(subject),
+        batch_size=min(settings.batch_size, len(subject.train_rows)),
+        evaluated_rows=min(at_once, len(subject.examples)),
+        accumulates=settings.accumulation_steps > 1,
+    )
+
+
+def training_line(subject: Subject, computes_again: bool) -> Line:
+    """Return what a micro-batch of the longest training rows needs, with its layers computed again or kept."""
+    twin = trial_pass.twin(subject.model)
+    if computes_again and not subject.settings.checkpoint_activations:
+        encoders.checkpoint_activations(twin.encoder, subject.task.run.model.encoder)
+    for module in twin.modules():
+        if isinstance(module, nn.Embedding | WordTable):
+            module.requires_grad_(False)  # its gradient is the last, and counts elsewhere
+    for parameter in (p for p in twin.parameters() if p.requires_grad):
+        parameter.register_post_accumulate_grad_hook(_drop_gradient)
+    criterion = subject.task.criterion()
+
+    def step(batch: Batch) -> None:
+        with subject.accelerator.autocast():
+            outputs = twin(batch)
+        result = criterion(outputs, batch)
+        (result[0] if isinstance(result, tuple) else result).backward()
+
+    return _line(subject, subject.train_rows, step)
+
+
+def _evaluation_line(subject: Subject) -> Line:
+    """Return what a batch of the longest rows needs without gradients, the sums with adapters included."""
+    twin = trial_pass.twin(subject.model)
+
+    def evaluate(batch: Batch) -> None:
+        with inference.evaluating(twin):
+            inference.of_batch(twin, twin, batch, subject.accelerator.autocast)
+            if adapters.are_in(twin):
+                twin.state_dict()
+
+    return _line(subject, np.arange(len(subject.examples)), evaluate)
+
+
+def _line(subject: Subject, rows: Rows, run: Callable[[Batch], None]) -> Line:
+    """Return the line through the bytes of one and of two rows: of the longest one, twice."""
+    examples = subject.examples.at_epoch(0) if isinstance(subject.examples, Varied) else subject.examples
+    longest = rows[:1] if examples.lengths is None else rows[[examples.lengths[rows].argmax()]]
+    one, two = (_peak(examples.collate(np.repeat(longest, count)), run) for count in (1, 2))
+    return Line(max(0, 2 * one - two), max(0, two - one))
+
+
+def _peak(batch: Batch, run: Callable[[Batch], None]) -> int:
+    with trial_pass.undisturbed(torch.device("cpu")), LiveTensors() as live:
+        run(batch)
+    return live.peak
+
+
+def _drop_gradient(parameter: nn.Parameter) -> None:
+    parameter.grad = None
