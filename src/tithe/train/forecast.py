@@ -203,7 +203,8 @@ def _line(subject: Subject, rows: Rows, run: Callable[[Batch], None]) -> Line:
 
 
 def _peak(batch: Batch, run: Callable[[Batch], None]) -> int:
-    with trial_pass.undisturbed(torch.device("cpu")), LiveTensors() as live:
+    live = LiveTensors()
+    with trial_pass.undisturbed(torch.device("cpu")), live:
         run(batch)
     return live.peak
 
