@@ -9,6 +9,8 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import torch
 
 from tithe.fetch import catalog
@@ -25,6 +27,14 @@ def dataset(name: str) -> Path:
         if folder and (path := Path(folder) / f"{name}.parquet").exists():
             return path
     return catalog.fetch(name)
+
+
+def drawn(name: str, rows: int, folder: Path) -> Path:
+    """Write so many rows of a set to a file; return its path."""
+    table = pq.read_table(dataset(name))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(table))[:rows])
+    pq.write_table(table.take(chosen), folder / f"{name}.parquet")
+    return folder / f"{name}.parquet"
 
 
 def commit() -> str:

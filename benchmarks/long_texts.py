@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
-from common import dataset, publish, stamp
+from common import drawn, publish, stamp
 
 from tithe import config, pipeline, storage
 from tithe.cli.options import quiet_libraries
@@ -49,7 +48,7 @@ def main() -> None:
     lines: list[str] = []
     with quiet_libraries(), tempfile.TemporaryDirectory() as folder:
         for name in asked.sets.split(","):
-            path = _drawn(name, asked.rows, Path(folder))
+            path = drawn(name, asked.rows, Path(folder))
             judged = {way: [judge(path, model, seed) for seed in range(asked.seeds)] for way, model in WAYS.items()}
             lines += [_line(name, way, runs, judged["cut at 512"]) for way, runs in judged.items()]
             print(*lines[-len(WAYS) :], sep="\n", flush=True)
@@ -64,14 +63,6 @@ def main() -> None:
         *lines,
     ]
     publish("long_texts", "\n".join(page) + "\n")
-
-
-def _drawn(name: str, rows: int, folder: Path) -> Path:
-    """Write so many rows of a set to a file; return its path."""
-    table = pq.read_table(dataset(name))
-    chosen = np.sort(np.random.default_rng(0).permutation(len(table))[:rows])
-    pq.write_table(table.take(chosen), folder / f"{name}.parquet")
-    return folder / f"{name}.parquet"
 
 
 def judge(path: Path, model: dict[str, Any], seed: int) -> Judged:

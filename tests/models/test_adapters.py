@@ -99,7 +99,14 @@ def trained(raw: dict[str, Any], out: Path, lora: dict[str, Any] | None, **check
     return run(with_out({**raw, "model": {**raw["model"], "lora": lora}}, out, **checkpoint))
 
 
-@pytest.mark.parametrize("train", [{"clip_norm": 0.1, "encoder_learning_rate": 0.01}, {"ema_decay": 0.7}])
+TRAINED: list[dict[str, Any]] = [
+    {"clip_norm": 0.1, "encoder_learning_rate": 0.01},
+    {"ema_decay": 0.7},
+    {"accumulation_steps": 2, "optimizer_state": "bf16"},
+]
+
+
+@pytest.mark.parametrize("train", TRAINED)
 def test_a_killed_run_that_is_resumed_equals_one_that_was_not(
     train: dict[str, Any], tmp_path: Path, settings: Settings
 ) -> None:

@@ -54,7 +54,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "distilbert": {"schedule": "constant", "weight_decay": 0.3, "accumulation_steps": 2},
     "electra": {"clip_norm": 0, "weight_decay": 0},
     "deberta_v2": {"clip_norm": 0.2, "batch_size": 3},
-    "modernbert": {"clip_norm": 0.1, "label_smoothing": 0.1},
+    "modernbert": {"clip_norm": 0.1, "label_smoothing": 0.1, "optimizer_state": "bf16"},
 }
 
 
@@ -72,8 +72,12 @@ def test_a_trimmed_table_has_the_bits_of_a_whole_one(family: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(("before", "after"), [(True, False), (False, True), (True, True)])
-def test_a_run_is_continued_from_either(before: bool, after: bool, tmp_path: Path, settings: Settings) -> None:
-    raw = settings(model={"encoder": str(saved("bert", tmp_path / "bert"))}, train={"clip_norm": 0.1})
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_run_is_continued_from_either(
+    before: bool, after: bool, precision: str, tmp_path: Path, settings: Settings
+) -> None:
+    encoder = str(saved("bert", tmp_path / "bert"))
+    raw = settings(model={"encoder": encoder}, train={"clip_norm": 0.1, "optimizer_state": precision})
     whole = trained(raw, tmp_path / "whole", False)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
         patch.setattr(interrupts, "StopRequest", asked_after(7))

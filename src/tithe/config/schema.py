@@ -79,6 +79,9 @@ class Train(Section):
     )
     weight_decay: float = Field(0.01, ge=0, description="decay of matrices; biases and norms have none")
     betas: Betas = Field((0.9, 0.999), description="AdamW's decay of its averages of gradient and squared gradient")
+    optimizer_state: Literal["float32", "bf16"] = Field(
+        "float32", description="precision of these averages for matrices; bf16, rounded at random: half their memory"
+    )
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="decay after the warmup")
     warmup_steps: Count = Field(0, description="optimizer steps from 0 to the peak")
     warmup_epochs: Count = Field(0, description="the same in epochs; used if warmup_steps is 0")

@@ -12,6 +12,7 @@ from torch import nn
 from tithe.config import Train
 from tithe.errors import InputError
 from tithe.models.partial import adapters, word_table
+from tithe.train.bf16_adamw import Bf16AdamW
 
 _ZERO = 1e-9  # as a factor of the peak; the last step of a linear schedule has more
 _AFTER_END = "and the learning rate is 0 after it: set it to {} or more, or leave it unset"
@@ -41,9 +42,9 @@ def named_groups(model: nn.Module, settings: Train) -> dict[str, dict[str, objec
 
 
 def adamw(model: nn.Module, settings: Train) -> torch.optim.AdamW:
-    """Return fused AdamW, which passes over memory once per step."""
-    groups = parameter_groups(model, settings)
-    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
+    """Return fused AdamW, which passes over memory once per step, with averages as `optimizer_state` says."""
+    kind = Bf16AdamW if settings.optimizer_state == "bf16" else torch.optim.AdamW
+    optimizer = kind(parameter_groups(model, settings), lr=settings.learning_rate, betas=settings.betas, fused=True)
     for table in word_table.tables(model):
         table.follow(optimizer)
     return optimizer
