@@ -63,6 +63,8 @@ def test_what_is_trained_has_a_gradient_and_two_averages(settings: Settings) -> 
     f = foretold(raw).forecast
     assert (f.gradients, f.averages) == (trained, 2 * trained)
     assert f.peak == f.present + f.growth and f.growth == f.weights + f.averages + f.batch
+    halved = foretold({**raw, "train": {**raw["train"], "optimizer_state": "bf16"}}).forecast.averages
+    assert trained < halved < 1.1 * trained  # those of vectors stay as they are
     averaged = foretold({**raw, "train": {**raw["train"], "ema_decay": 0.9}}).forecast
     assert averaged.averages == 3 * trained
 
@@ -83,7 +85,9 @@ def test_every_cure_is_what_its_settings_then_need(settings: Settings) -> None:
     prognosis = foretold(raw)
     cures = by_settings(prognosis)
     together = next(name for name in cures if name.count("=") == 4)
-    assert {c.settings for c in prognosis.cures if not c.keeps_result} == {"model.lora.rank=8", "model.freeze=all"}
+    assert {c.settings for c in prognosis.cures if not c.keeps_result} == {
+        *("train.optimizer_state=bf16", "model.lora.rank=8", "model.freeze=all")
+    }
     for name, cure in cures.items():
         changed = config.dump(config.parse(raw, name.split()))
         then = doctor.foretell(pipeline.check(config.parse(changed))).forecast

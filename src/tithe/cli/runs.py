@@ -143,7 +143,7 @@ def _print_memory(config_file: Path, settings: Sequence[str], as_json: bool) -> 
     }.items():
         echo(f"{name:<26} {value}")
     for cure in prognosis.cures:
-        note = "" if cure.keeps_result else ", fewer weights are trained"
+        note = "" if cure.keeps_result else " (another result)"
         echo(f"{amount(cure.forecast.peak)} with --set {' --set '.join(cure.settings.split())}{note}")
 
 

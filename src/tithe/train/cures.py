@@ -34,7 +34,7 @@ class Cure:
     settings
         As they are passed to `--set`.
     keeps_result
-        Whether the run ends with the same weights, but for rounding.
+        Whether the run ends with the same weights.
     """
 
     settings: str
@@ -74,6 +74,8 @@ def of(subject: Subject, expected: Forecast) -> list[Cure]:
     cures = [Cure(settings, change(expected)) for settings, change in same.items()]
     if len(same) > 1:
         cures.append(Cure(" ".join(same), functools.reduce(lambda now, change: change(now), same.values(), expected)))
+    if subject.settings.optimizer_state != "bf16" and not subject.settings.ema_decay:
+        cures.append(Cure("train.optimizer_state=bf16", replace(expected, averages=expected.averages // 2), False))
     cures += [Cure(settings, change(expected), False) for settings, change in _fewer_weights(subject).items()]
     return [cure for cure in cures if cure.forecast.growth < expected.growth]
 

@@ -8,7 +8,7 @@ are on the line through the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,13 +151,20 @@ def of(subject: Subject) -> Forecast:
         present=present,
         weights=sum(s for s, p in zip(sizes, trained, strict=True) if any(p.data_ptr() in part for part in mapped)),
         gradients=sum(sizes),
-        averages=sum(sizes) * (3 if settings.ema_decay else 2),
+        averages=_averages(trained, settings),
         training=training,
         evaluation=_evaluation_line(subject),
         batch_size=min(settings.batch_size, len(subject.train_rows)),
         evaluated_rows=min(at_once, len(subject.examples)),
         accumulates=settings.accumulation_steps > 1,
     )
+
+
+def _averages(trained: Sequence[nn.Parameter], settings: config.Train) -> int:
+    """Return the bytes of AdamW's two averages, and of those of the weights, if any."""
+    of_adamw = torch.bfloat16 if settings.optimizer_state == "bf16" else torch.float32
+    own = sum(p.numel() * (of_adamw if p.ndim >= 2 else p.dtype).itemsize for p in trained)
+    return 2 * own + (sum(p.numel() * p.element_size() for p in trained) if settings.ema_decay else 0)
 
 
 def training_line(subject: Subject, computes_again: bool) -> Line:
