@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -53,6 +54,8 @@ def check(subject: Subject) -> None:
     free = memory.free_memory()
     if free is None or subject.is_on_features or not forecast.is_possible(subject.accelerator):
         return
+    if _generous(subject) < free / 2:
+        return  # without a second of looking closer
     try:
         expected = forecast.of(subject)
     except Exception:  # whatever an encoder raises: the trial pass says it in one line
@@ -64,6 +67,22 @@ def check(subject: Subject) -> None:
         logger.warning("%s, by a forecast that may be 15 %% off: the system may stop it", needed)
         return
     raise InputError(f"{needed}: {_advice(of(subject, expected), free)}")
+
+
+def _generous(subject: Subject) -> float:
+    """Return bytes that a run is sure not to need, from sizes alone; infinite where rows have no length.
+
+    Eight numbers for each one that goes into a matrix or comes out of it, and three for every pair of tokens in each of
+    sixteen heads of a layer, which has six matrices.
+    """
+    lengths = subject.examples.lengths
+    if lengths is None:
+        return math.inf
+    sizes = [p.shape for p in subject.model.parameters() if p.ndim == 2]
+    longest = int(lengths[subject.train_rows].max())
+    row = 8 * longest * sum(sum(shape) for shape in sizes[1:]) + 8 * longest**2 * len(sizes)
+    weights = sum(p.numel() for p in subject.model.parameters())
+    return float(_FLOAT) * (5 * weights + subject.settings.batch_size * row)
 
 
 def of(subject: Subject, expected: Forecast) -> list[Cure]:
