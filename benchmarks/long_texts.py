@@ -22,9 +22,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "cut at 128": {"max_length": 128},
     "cut at 256": {"max_length": 256},
     "cut at 512": {"max_length": 512},
-    "windows of 128, mean": {"max_length": 128, "windows": {"stride": 96, "pool": "mean"}},
-    "windows of 128, max": {"max_length": 128, "windows": {"stride": 96, "pool": "max"}},
-    "windows of 256, mean": {"max_length": 256, "windows": {"stride": 192, "pool": "mean"}},
+    "windows of 128": {"max_length": 128, "windows": {"stride": 96, "pool": "mean"}},
 }
 
 

@@ -121,15 +121,24 @@ def test_features_of_a_frozen_encoder_are_those_of_all_windows(long: Path, setti
     assert not found.truncated
 
 
-def test_stopped_and_continued_it_ends_in_the_same_bits(long: Path, settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "model", [{}, {"lora": {"rank": 2}}, {"trim_vocabulary": True}], ids=["plain", "adapters", "words of the data"]
+)
+def test_stopped_and_continued_it_ends_in_the_same_bits(
+    model: dict[str, Any], long: Path, settings: Settings, tmp_path: Path
+) -> None:
     from support.signals import asked_after
 
-    raw = long_settings(settings, long, "attention")
+    train = {"optimizer_state": "bf16", "checkpoint_activations": True} if model else {}
+    raw = long_settings(settings, long, "attention", model=model, train=train)
     whole = run(with_out(raw, tmp_path / "whole"))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
         patch.setattr(interrupts, "StopRequest", asked_after(7))
         run(with_out(raw, tmp_path / "run"))
-    assert sha(run(with_out(raw, tmp_path / "run", resume="auto"))) == sha(whole)
+    continued = run(with_out(raw, tmp_path / "run", resume="auto"))
+    assert sha(continued) == sha(whole)
+    (found,) = tithe.load(continued.best).predict([" ".join([*FILLER * 3, "moon moon moon the"])])
+    assert not found.truncated
 
 
 def test_the_cost_is_said_beforehand() -> None:

@@ -20,10 +20,13 @@ from tithe.errors import InputError
 from tithe.train import doctor, memory
 from tithe.train.cures import Cure
 from tithe.train.doctor import Prognosis
+from tithe.train.forecast import Forecast
 
 pytestmark = pytest.mark.usefixtures("seeded")  # networks are built by the global generator
 
 Settings = Callable[..., dict[str, Any]]
+
+AT_ONCE = "train.batch_size=1 train.accumulation_steps=64"
 
 # Trains by a config, and prints the peak of the process's private memory, looked at between the operations.
 MEASURED = """
@@ -52,6 +55,11 @@ def foretold(raw: dict[str, Any]) -> Prognosis:
     return doctor.foretell(pipeline.check(config.parse(raw)))
 
 
+def needed(f: Forecast) -> int:
+    """What follows from sizes: without the constant for compiled kernels."""
+    return f.growth - (64 << 20)
+
+
 def by_settings(prognosis: Prognosis) -> dict[str, Cure]:
     return {cure.settings: cure for cure in prognosis.cures}
 
@@ -62,7 +70,7 @@ def test_what_is_trained_has_a_gradient_and_two_averages(settings: Settings) -> 
     trained = 4 * sum(p.numel() for p in task.build(2, 0).parameters())
     f = foretold(raw).forecast
     assert (f.gradients, f.averages) == (trained, 2 * trained)
-    assert f.peak == f.present + f.growth and f.growth == f.weights + f.averages + f.batch
+    assert f.peak == f.present + f.growth and needed(f) == f.weights + f.averages + f.batch
     halved = foretold({**raw, "train": {**raw["train"], "optimizer_state": "bf16"}}).forecast.averages
     assert trained < halved < 1.1 * trained  # those of vectors stay as they are
     averaged = foretold({**raw, "train": {**raw["train"], "ema_decay": 0.9}}).forecast
@@ -91,9 +99,9 @@ def test_every_cure_is_what_its_settings_then_need(settings: Settings) -> None:
     for name, cure in cures.items():
         changed = config.dump(config.parse(raw, name.split()))
         then = doctor.foretell(pipeline.check(config.parse(changed))).forecast
-        assert cure.forecast.growth < prognosis.forecast.growth, name
+        assert needed(cure.forecast) < needed(prognosis.forecast), name
         # With adapters the layers keep a little more, and evaluation has the sums.
-        assert cure.forecast.growth == pytest.approx(then.growth, rel=0.02 if cure.keeps_result else 0.35), name
+        assert needed(cure.forecast) == pytest.approx(needed(then), rel=0.02 if cure.keeps_result else 0.35), name
     assert cures[together].forecast.growth == min(c.forecast.growth for c in prognosis.cures if c.keeps_result)
 
 
@@ -109,11 +117,15 @@ def test_a_run_takes_what_was_foretold(train: dict[str, Any], rows: Path, settin
     encoder = tmp_path / "encoder"
     _save_encoder(encoder)
     raw = settings(model={"encoder": str(encoder), "max_length": 64}, train={**train, "epochs": 1})
-    f = foretold(raw).forecast
-    ran = subprocess.run([sys.executable, "-c", MEASURED, json.dumps(raw)], capture_output=True, text=True, check=True)
-    measured = int(ran.stdout.split()[-1])
-    assert f.peak == pytest.approx(measured, rel=0.25), (f, measured)
-    assert f.growth > 300e6
+    (tmp_path / "config.json").write_text(json.dumps(raw))
+    found = json.loads(_printed("-m", "tithe", "doctor", str(tmp_path / "config.json"), "--json"))
+    measured = int(_printed("-c", MEASURED, json.dumps(raw)).split()[-1])
+    assert found["peak"] == pytest.approx(measured, rel=0.15)
+    assert found["growth"] > 370e6
+
+
+def _printed(*arguments: str) -> str:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True).stdout
 
 
 def _save_encoder(folder: Path) -> None:
@@ -141,12 +153,12 @@ def test_a_run_that_will_not_fit_is_refused_with_what_does(
 ) -> None:
     raw = settings(model={"trim_vocabulary": False}, train={"batch_size": 64})
     prognosis = foretold(raw)
-    smaller = by_settings(prognosis)["train.batch_size=1 train.accumulation_steps=64"].forecast.growth
-    assert smaller < 0.8 * prognosis.forecast.growth
+    smaller = by_settings(prognosis)[AT_ONCE].forecast.growth
+    assert needed(by_settings(prognosis)[AT_ONCE].forecast) < 0.8 * needed(prognosis.forecast)
     little_memory(smaller)
     with pytest.raises(InputError) as refused:
         pipeline.train(config.parse(raw))
-    assert "are free: set train.batch_size=1 train.accumulation_steps=64 (" in str(refused.value)
+    assert f"are free: set {AT_ONCE} (" in str(refused.value)
     assert not (tmp_path / "run").exists()
     changed = {**raw, "train": {**raw["train"], "batch_size": 1, "accumulation_steps": 64}}
     assert pipeline.train(config.parse(changed)).scores["test"]
