@@ -180,3 +180,21 @@ def test_a_scaled_loss_is_unscaled_and_its_overflow_changes_nothing() -> None:
                 optimizer.step()
         scaler.update()
     assert scaler.get_scale() == 512 and torch.equal(plain[0], scaled[0])
+
+
+def test_clipping_reaches_the_kernel() -> None:
+    clipped, free = Net(), Net()
+    start = weights(Net())
+    for model, limit in ((clipped, 1e-12), (free, 0.0)):
+        next(steps(model, clip_norm=limit, optimizer_state="bf16"))
+    assert (weights(clipped) - start).abs().max() < 1e-4 < (weights(free) - start).abs().max()
+
+
+def test_equal_matrices_are_rounded_apart() -> None:
+    twins = [nn.Parameter(torch.zeros(32, 32)) for _ in range(2)]
+    optimizer = Bf16AdamW(twins, lr=1e-2, fused=True)
+    for twin in twins:
+        twin.grad = torch.linspace(0.1, 1, 1024).view(32, 32)
+    optimizer.step()
+    first, second = (optimizer.state[twin]["exp_avg_sq"] for twin in twins)
+    assert 0.2 < (first != second).float().mean() < 0.5
