@@ -82,7 +82,7 @@ def _generous(subject: Subject) -> float:
     longest = int(lengths[subject.train_rows].max())
     row = 8 * longest * sum(sum(shape) for shape in sizes[1:]) + 8 * longest**2 * len(sizes)
     weights = sum(p.numel() for p in subject.model.parameters())
-    return float(_FLOAT) * (5 * weights + subject.settings.batch_size * row)
+    return float(_FLOAT) * (5 * weights + subject.settings.batch_size * row) + forecast.KERNELS
 
 
 def of(subject: Subject, expected: Forecast) -> list[Cure]:

@@ -27,7 +27,7 @@ from tithe.tasks import Task
 from tithe.train import memory
 from tithe.train.live_tensors import LiveTensors
 
-_KERNELS = 64 << 20  # bytes of compiled ones: `memory.few_kernels` keeps 32 in each of two caches
+KERNELS = 64 << 20  # bytes of compiled ones: `memory.few_kernels` keeps 32 in each of two caches
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Forecast:
     @property
     def growth(self) -> int:
         """Bytes that the run needs beyond what the process has already."""
-        return self.weights + self.averages + self.batch + _KERNELS
+        return self.weights + self.averages + self.batch + KERNELS
 
     @property
     def peak(self) -> int:
