@@ -28,18 +28,39 @@ def connected_components(count: int, links: Iterable[Sequence[int]]) -> Rows:
     -------
     The group of each row, shape (N,), numbered from 0 by first row.
     """
-    parent = list(range(count))
+    groups = Groups(count)
+    pairs = [(rows[0], row) for rows in links for row in rows[1:]]
+    groups.join(np.array(pairs, dtype=np.int64).reshape(-1, 2))
+    return groups.numbered()
 
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = row = parent[parent[row]]
-        return row
 
-    for rows in links:
-        for row in rows[1:]:
-            low, high = sorted((root(rows[0]), root(row)))
-            parent[high] = low
-    return np.unique([root(row) for row in range(count)], return_inverse=True)[1]
+class Groups:
+    """Rows in groups that grow together: a forest of rows in one array, whose roots are the first rows of groups."""
+
+    def __init__(self, count: int) -> None:
+        self._above_N = np.arange(count)
+
+    def join(self, pair_P2: Rows) -> None:
+        """Make one group of the groups of each pair of rows."""
+        while len(pair_P2):
+            root_P2 = np.sort(self.roots(pair_P2), axis=1)
+            pair_P2 = root_P2[root_P2[:, 0] != root_P2[:, 1]]
+            # Of several lower roots the lowest is taken; the next turn joins it with the others.
+            np.minimum.at(self._above_N, pair_P2[:, 1], pair_P2[:, 0])
+
+    def roots(self, rows: Rows) -> Rows:
+        """Return the first row of the group of each of some rows, in their shape."""
+        found = self._above_N[rows]
+        while ((above := self._above_N[found]) != found).any():
+            found = above
+        self._above_N[rows] = found
+        return found
+
+    def numbered(self) -> Rows:
+        """Return the group of each row, shape (N,), numbered from 0 by first row."""
+        root_N = self.roots(np.arange(len(self._above_N)))
+        number_N = np.cumsum(root_N == np.arange(len(root_N))) - 1
+        return np.asarray(number_N[root_N])
 
 
 def divide(

@@ -13,7 +13,7 @@ from support.texts import write_rows
 from tithe import config, data
 from tithe.data import grouping
 from tithe.data.splits import Splits
-from tithe.data.text import near_duplicates
+from tithe.data.text import bands, near_duplicates
 
 NOUNS = ["river", "stone", "lamp", "garden", "letter", "window", "bridge", "winter", "paper", "engine", "copper"]
 
@@ -66,7 +66,6 @@ def test_what_is_found_is_what_a_search_over_all_pairs_finds(tmp_path: Path) -> 
     assert 20 < len(expected) < 200
     joined = grouping.connected_components(len(kept), expected)
     assert near_duplicates.groups_of(everything).tolist() == joined.tolist()
-    assert set(map(tuple, near_duplicates.near_copies(everything).tolist())) <= expected
 
 
 COPIES = {
@@ -90,14 +89,14 @@ OTHERS = {
 
 @pytest.mark.parametrize("one, other", COPIES.values(), ids=COPIES)
 def test_near_copies(one: str, other: str, tmp_path: Path) -> None:
-    assert near_duplicates.near_copies(load(tmp_path, [one, *map(str, range(100, 120)), other]).rows).tolist() == [
-        [0, 21]
-    ]
+    found = near_duplicates.groups_of(load(tmp_path, [one, *map(str, range(100, 120)), other]).rows)
+    assert found.tolist() == [*range(21), 0]
 
 
 @pytest.mark.parametrize("one, other", OTHERS.values(), ids=OTHERS)
 def test_no_near_copies(one: str, other: str, tmp_path: Path) -> None:
-    assert near_duplicates.near_copies(load(tmp_path, [one, *map(str, range(100, 120)), other]).rows).tolist() == []
+    found = near_duplicates.groups_of(load(tmp_path, [one, *map(str, range(100, 120)), other]).rows)
+    assert found.tolist() == [*range(22)]
 
 
 def test_a_chain_of_near_copies_is_one_group(tmp_path: Path) -> None:
@@ -121,16 +120,32 @@ def test_many_chunks_give_the_groups_of_one(tmp_path: Path, monkeypatch: pytest.
     rng = np.random.default_rng(2)
     texts = [" ".join(sentence(rng, 30)) for _ in range(20)]
     everything = load(tmp_path, [*texts, *(f"{text} end" for text in texts)]).rows
-    whole = near_duplicates.near_copies(everything)
-    assert whole.tolist() == [[i, i + 20] for i in range(20)]
-    monkeypatch.setattr(near_duplicates, "_CHUNK", 7)
-    assert np.array_equal(near_duplicates.near_copies(everything), whole)
+    whole = near_duplicates.find_groups(everything, tmp_path)
+    assert whole.tolist() == [*range(20), *range(20)]
+    for module, size in ((near_duplicates, "_CHUNK"), (near_duplicates, "_AT_ONCE"), (bands, "_AT_ONCE")):
+        monkeypatch.setattr(module, size, 7)
+    monkeypatch.setattr(bands, "_IN_CACHE", 64)
+    assert near_duplicates.find_groups(everything, tmp_path).tolist() == whole.tolist()
+
+
+def test_many_copies_of_one_text_cost_their_number_and_not_its_square(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = sentence(np.random.default_rng(4), 60)
+    texts = [" ".join([*words[:at], f"x{at}{i}", *words[at + 1 :]]) for at in range(60) for i in range(50)]
+    rows, compared = load(tmp_path, texts).rows, []
+    similar = near_duplicates._similar
+    monkeypatch.setattr(
+        near_duplicates, "_similar", lambda w, pairs: (compared.append(len(pairs)), similar(w, pairs))[1]
+    )
+    assert not near_duplicates.find_groups(rows, tmp_path).any()
+    assert len(texts) - 1 <= sum(compared) < 2 * len(texts)
 
 
 def test_the_groups_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"text {i} of the lamp by the river" for i in range(30)]
     first = load(tmp_path, texts).report
-    monkeypatch.setattr(near_duplicates, "near_copies", lambda texts: pytest.fail("computed again"))
+    monkeypatch.setattr(near_duplicates, "find_groups", lambda *_: pytest.fail("computed again"))
     assert load(tmp_path, texts).report == first
 
 
