@@ -35,7 +35,9 @@ def test_a_file_holds_the_documented_keys_and_plain_types(whole: Path) -> None:
             assert all(type(value) in (int, float) for line in written for value in line.values())
     written = opened(whole / "latest_model.pt")
     assert {"total", "regression", "classification", "ranking", "learning_rate"} <= written["train_history"][0].keys()
-    assert {"loss", "regression", "classification", "ranking", "accuracy", "auc"} <= written["val_history"][0].keys()
+    documented = {f"val_{name}" for name in ("loss", "regression", "classification", "accuracy", "ranking", "auc")}
+    assert {"step", "epoch", *documented} <= written["val_history"][0].keys()
+    assert "loss" not in written["val_history"][0]
 
 
 def test_names_are_the_documented_ones(whole: Path) -> None:
@@ -51,7 +53,7 @@ def test_names_are_the_documented_ones(whole: Path) -> None:
 def test_the_history_is_that_of_the_files(whole: Path) -> None:
     written, last = storage.read_json(whole / "training_history.json"), opened(whole / "latest_model.pt")
     assert written == {"train": last["train_history"], "val": last["val_history"]}
-    assert [line["loss"] for line in written["val"]] == [line["loss"] for line in history(whole, "val")]
+    assert [line["val_loss"] for line in written["val"]] == [line["loss"] for line in history(whole, "val")]
 
 
 def test_the_best_file_has_the_lowest_validation_loss(whole: Path) -> None:

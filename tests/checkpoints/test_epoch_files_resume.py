@@ -231,3 +231,54 @@ def test_numbered_files_of_a_stopped_run_stay_vouched_for(go: Train) -> None:
     listed = storage.read_json(home / storage.MANIFEST)
     assert {f"checkpoint_epoch_{epoch}.pt" for epoch in (1, 2, 3, 4)} <= listed.keys()
     assert storage.broken_files(home) == []
+
+
+# ---- a branch that was left
+
+
+def test_numbered_files_of_a_branch_that_was_left_have_another_name(
+    go: Train, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = shutil.copytree(whole, tmp_path / "run")
+    left = (home / "checkpoint_epoch_4.pt").read_bytes()
+    go(epochs=1, resume=str(home / "checkpoint_epoch_2.pt"), reset_lr=True, lr=0.001)
+    assert sorted(path.name for path in home.glob("*_epoch_*.pt")) == [
+        *("abandoned_epoch_3.pt", "abandoned_epoch_4.pt"),
+        *(f"checkpoint_epoch_{epoch}.pt" for epoch in (1, 2, 3)),
+    ]
+    assert (home / "abandoned_epoch_4.pt").read_bytes() == left
+    assert "checkpoint_epoch_3.pt, checkpoint_epoch_4.pt: of later epochs than the run continues from" in caplog.text
+    assert storage.broken_files(home) == [] and "abandoned_epoch_4.pt" in storage.read_json(home / storage.MANIFEST)
+
+
+def test_an_earlier_checkpoint_folder_leaves_a_branch_too(
+    go: Train, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = go("checkpoint.keep=9")
+    killed(lambda: go("checkpoint.keep=9", lr=0.001, resume=str(home / "step_00000003")), at_step(1))
+    # What a kill leaves is the new branch, and `auto` continues it.
+    assert [path.name for path in locate.all_in(home) if path.name != "best"] == ["step_00000003"]
+    assert {path.name for path in home.glob("abandoned*")} == {f"abandoned_epoch_{epoch}.pt" for epoch in (2, 3, 4)}
+    again = go("checkpoint.keep=9", lr=0.001, resume="auto")
+    assert rates(again)[3] == 0.001 and {path.name for path in again.glob("checkpoint_epoch_*")} == {
+        f"checkpoint_epoch_{epoch}.pt" for epoch in (1, 2, 3, 4)
+    }
+
+
+def test_a_warmup_that_the_schedule_ended_in_does_not_go_on(go: Train, caplog: pytest.LogCaptureFixture) -> None:
+    home = go(epochs=2, warmup_epochs=5)
+    go(epochs=5, resume=str(home / "latest_model.pt"))
+    assert rates(home)[:6] == pytest.approx([0.003 * (step + 1) / 16 for step in range(6)])
+    assert rates(home)[6:] == [rates(home)[5]] * 15
+    assert (
+        "the schedule ends after 6 steps, in its warmup of 15, and the learning rate stays at 0.001125" in caplog.text
+    )
+
+
+def test_what_is_said_of_the_rate_is_of_the_steps_to_come(go: Train, caplog: pytest.LogCaptureFixture) -> None:
+    home = go(epochs=2, lr=0.003, min_lr=0.000001)
+    assert "6 steps at a learning rate of 0.003 are too few to train a new detector: train longer" in caplog.text
+    caplog.clear()
+    go(epochs=2, lr=0.003, resume=str(home / "latest_model.pt"))
+    assert "a new detector" not in caplog.text
+    assert "6 steps at a learning rate of 1e-06 hardly change a trained detector: restart the schedule" in caplog.text

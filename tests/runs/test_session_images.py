@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from support.photographs import final, history, train, twins, with_little_detector, without_pictures
+from tithe import storage
 from tithe.errors import InputError
 from tithe.runs import step_log
 from tithe.tasks import image
+from tithe.track.tracks import RunTracker
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +82,21 @@ def test_it_learns(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     without_pictures(monkeypatch)
     flags = {"warmup_epochs": 1, "lr": 0.002, "batch_size": 4, "augment": "none", "full_mode": True}
     assert train(root, tmp_path / "out", **flags).scores["validation"]["authenticity"]["auc"] > 0.9
+
+
+def test_a_loss_is_the_same_thing_in_training_and_in_the_result(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pictures(monkeypatch)
+    with_little_detector(monkeypatch)
+    sent: dict[str, float] = {}
+    monkeypatch.setattr(RunTracker, "final", lambda self, values: sent.update(values))
+    outcome = train(root, tmp_path / "out", test_ratio=0.25)
+    result, best = outcome.scores, outcome.scores["best"]
+    (check,) = [line for line in history(outcome.home, "val") if line["epoch"] == best["epoch"]]
+    for name in ("loss", "total", "regression", "classification", "ranking"):
+        assert result["validation"][name] == pytest.approx(check[name], rel=1e-5), name
+    assert sent["validation/loss"] == result["validation"]["loss"] == pytest.approx(result["best_val_score"], rel=1e-5)
+    assert sent["test/loss"] == result["test_score"] == storage.read_json(outcome.home / "test/metrics.json")["loss"]
+    right_N = pq.read_table(outcome.home / "test/predictions.parquet").column("probability_of_label").to_numpy()
+    assert result["test"]["log_loss"] == pytest.approx(-np.log(right_N).mean()) != result["test"]["loss"]

@@ -118,8 +118,18 @@ REMARKS = [
 
 @pytest.mark.parametrize(("steps", "rate", "says"), REMARKS)
 def test_a_way_too_short_to_get_anywhere_is_remarked(steps: int, rate: float, says: str | None) -> None:
-    found = image.Image(config.parse({**SMALL, "data_root": "unused", "lr": rate})).warnings(steps)
+    task = image.Image(config.parse({**SMALL, "data_root": "unused"}))
+    found = task.warnings([rate / 2, *[rate] * (steps - 1)], is_new=True)
     assert [line.startswith(says or "") for line in found] == ([True] if says else [])
+
+
+def test_a_detector_that_was_trained_is_not_called_new() -> None:
+    task = image.Image(config.parse({**SMALL, "data_root": "unused"}))
+    (line,) = task.warnings([1e-6] * 60, is_new=False)
+    assert line.startswith("60 steps at a learning rate of 1e-06 hardly change a trained detector: restart")
+    (line,) = task.warnings([1e-3] * 6, is_new=False)
+    assert line.endswith("hardly change a trained detector: train longer")
+    assert task.warnings([1e-3] * 60, is_new=False) == task.warnings([], is_new=False) == []
 
 
 FOR_TEXTS = [

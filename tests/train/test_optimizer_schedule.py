@@ -64,6 +64,23 @@ def test_warmup_epochs_beyond_the_run_are_a_warning() -> None:
     assert line.startswith("train.warmup_epochs 8 leaves none of the 8 epochs of the run")
 
 
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_the_rate_stays_where_a_schedule_ended_in_its_warmup(schedule: str) -> None:
+    settings = train_settings(schedule=schedule, schedule_epochs=3, warmup_epochs=5)
+    factor = optimizer.schedule(settings, 80, 10)
+    assert [factor(step) for step in (0, 28, 29)] == [pytest.approx(step / 51) for step in (1, 29, 30)]
+    assert {factor(step) for step in range(29, 80)} == {factor(29)}
+    (line,) = optimizer.check_schedule(settings, 80, 10)
+    assert line.startswith("the schedule ends after 30 steps, in its warmup of 50, and the learning rate stays at")
+    with pytest.raises(InputError, match=r"40 ends before the 80 steps of the run, within its warmup: set it to 80"):
+        optimizer.check_schedule(train_settings(schedule=schedule, schedule_steps=40, warmup_steps=40), 80, 10)
+
+
+def test_a_constant_schedule_has_no_end() -> None:
+    settings = train_settings(schedule="constant", schedule_epochs=3, warmup_epochs=5)
+    assert optimizer.schedule(settings, 80, 10)(60) == 1.0 and optimizer.check_schedule(settings, 80, 10) == []
+
+
 @pytest.mark.parametrize(
     "sections",
     [

@@ -17,7 +17,7 @@ from tithe.checkpoints import tensors
 from tithe.checkpoints.state import TrainState
 from tithe.errors import InputError
 from tithe.storage import run_files
-from tithe.storage.run_files import BEST, EPOCH_HISTORY, LATEST, NUMBERED
+from tithe.storage.run_files import ABANDONED, BEST, EPOCH_HISTORY, LATEST, NUMBERED
 
 logger = logging.getLogger("tithe")
 
@@ -30,6 +30,8 @@ _TRAIN = {
     *("epochs", "accumulation_steps", "learning_rate", "encoder_learning_rate", "min_learning_rate"),
     *("schedule", "schedule_from", "schedule_steps", "schedule_epochs", "warmup_steps", "warmup_epochs"),
 }
+# The documented names of validation scores have this prefix; those of the history do not.
+_VAL = "val_"
 NO_BEST = {"score": None, "step": None, "epoch": None}
 Records = list[dict[str, Any]]
 
@@ -46,7 +48,7 @@ def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, histor
     history
         The run's records so far: mean training losses of epochs, and validation scores.
     """
-    epochs = {"train": _of_kind(history, "train"), "val": _of_kind(history, "val")}
+    epochs = {"train": _of_kind(history, "train"), "val": [_documented(r) for r in _of_kind(history, "val")]}
     content = {
         "epoch": state.progress["epoch"],
         "global_step": state.progress["step"],
@@ -71,6 +73,21 @@ def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, histor
         with tensors.disk_explained(latest):
             storage.copy_file(latest, home / name)
     storage.write_json(home / EPOCH_HISTORY, epochs)
+
+
+def abandon(home: Path, epoch: int) -> list[str]:
+    """Rename the numbered files of later epochs than the one that a run continues after; return their old names.
+
+    They are of a branch of the run that its history no longer has: under their own names they would be taken for
+    epochs of the new one.
+    """
+    names = []
+    for path in sorted(home.glob(NUMBERED.format("*"))):
+        number = path.stem.removeprefix(NUMBERED.format("").removesuffix(".pt"))
+        if number.isdecimal() and int(number) > epoch:
+            storage.move_file(path, home / ABANDONED.format(number))
+            names.append(path.name)
+    return names
 
 
 @dataclass(frozen=True)
@@ -107,11 +124,11 @@ class EpochFile:
 
     def state(self) -> TrainState:
         """Return the state at the end of its epoch."""
-        content = self.content
+        content, checks = self.content, self._epochs("val")
         scheduler = {k: v for k, v in content["scheduler_state_dict"].items() if k not in ("config", "history")}
         # The best epoch may be in the history only: its weights stay in the directory that the run was resumed from.
-        best = next((r for r in content["val_history"] if r["loss"] == content["best_val_loss"]), None)
-        since = sum(r["epoch"] > best["epoch"] for r in content["val_history"]) if best else 0
+        best = next((r for r in checks if r["loss"] == content["best_val_loss"]), None)
+        since = sum(r["epoch"] > best["epoch"] for r in checks) if best else 0
         return TrainState(
             model=content["model_state_dict"],
             optimizer=content["optimizer_state_dict"],
@@ -148,12 +165,17 @@ class EpochFile:
             raise InputError(f"{path} is not the history that {self.path} was saved with: restore it, or delete it")
         steps = storage.read_lines(path, extent["bytes"] if extent else None)
         logged = [record for record in steps if record["step"] <= content["global_step"]]
-        if all(_of_kind(logged, kind) == content[f"{kind}_history"] for kind in ("train", "val")):
+        if all(_of_kind(logged, kind) == self._epochs(kind) for kind in ("train", "val")):
             return logged
         if path.exists():
             logger.warning("%s is not the history of %s: only the epochs in that file are kept", path, self.path)
-        epochs = [{"kind": kind, **record} for kind in ("train", "val") for record in content[f"{kind}_history"]]
+        epochs = [{"kind": kind, **record} for kind in ("train", "val") for record in self._epochs(kind)]
         return sorted(epochs, key=lambda record: int(record["step"]))
+
+    def _epochs(self, kind: str) -> Records:
+        """Return the records of the epochs, `train` or `val`, with the names that the run's history has."""
+        records: Records = self.content[f"{kind}_history"]
+        return [{name.removeprefix(_VAL): value for name, value in record.items()} for record in records]
 
 
 def read(path: Path) -> EpochFile:
@@ -226,6 +248,11 @@ def _check_sums(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         if broken := archive.testzip():
             raise zipfile.BadZipFile(f"{broken} has changed")
+
+
+def _documented(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scores of a validation under their documented names, such as `val_loss`."""
+    return {name if name in ("step", "epoch") else _VAL + name: value for name, value in record.items()}
 
 
 def _of_kind(history: Records, kind: str) -> Records:

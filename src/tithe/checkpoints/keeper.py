@@ -68,6 +68,16 @@ class Keeper:
                     storage.remove(left)
             self.adopt(path)
 
+    def leave_branch(self, path: Path) -> bool:
+        """Delete the intact periodic checkpoints after the one that this run resumes from; return whether any was."""
+        if path.parent.resolve() != self.folder.resolve():
+            return False
+        periodic = [one for one in all_in(self.folder) if one.name not in (BEST, path.name)]
+        later = [one for one in periodic if step_of(one) > step_of(path) and not damaged_files(one)]
+        for one in later:
+            storage.remove(one)
+        return bool(later)
+
     def newest(self) -> Path | None:
         """Return the last checkpoint that this run can resume from."""
         if self.own:

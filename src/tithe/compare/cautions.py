@@ -218,7 +218,7 @@ def _chance(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
             "no difference to {first} beyond chance: test {score} {value:+.4f}, 95 % interval {low:+.4f} to "
             "{high:+.4f}",
             first=first.files.name,
-            score=first.files.score,
+            score=first.files.resampled_score,
             **difference._asdict(),
         )
 

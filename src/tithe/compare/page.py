@@ -112,7 +112,7 @@ def result_rows(comparison: Comparison) -> list[Row]:
         (Cell(say("best validation {score}", score=named)), lambda run: _score(run, "best_val_score", alike)),
         (Cell(say("test {score}", score=named)), lambda run: _score(run, "test_score", alike)),
         (Cell("95 %", _PART), lambda run: _interval(run.interval, ".3f")),
-        (Cell(say("difference to {first}", first=_shortened(first.files.name))), _difference),
+        (Cell(_difference_name(first)), _difference),
         (Cell("95 %", _PART), lambda run: _interval(run.difference and run.difference[1:], "+.3f")),
         (Cell(say("beyond chance"), _PART), lambda run: _verdict(run, first.files.score)),
         (Cell(say("epochs")), _epochs),
@@ -142,6 +142,13 @@ def _interval(ends: Sequence[float] | None, form: str) -> Cell:
         return _NONE
     low, high = (format(end, form) for end in ends)
     return Cell(say("{low} to {high}", low=low, high=high))
+
+
+def _difference_name(first: Compared) -> Phrase:
+    name, score = _shortened(first.files.name), first.files.resampled_score
+    if score == first.files.score:
+        return say("difference to {first}", first=name)
+    return say("difference of {score} to {first}", score=score, first=name)
 
 
 def _difference(run: Compared) -> Cell:

@@ -74,6 +74,11 @@ class RunFiles:
         return str(self.config["checkpoint"]["best_by"])
 
     @property
+    def resampled_score(self) -> str:
+        """The score of which a difference is resampled: a detector's loss ranks pairs, so it is the log loss."""
+        return "log loss" if self.score == "loss" and self.config["task"] == "image" else self.score
+
+    @property
     def checks(self) -> list[dict[str, Any]]:
         """The history record of each validation, one per finished epoch."""
         return [record for record in self.history if record["kind"] == "val"]

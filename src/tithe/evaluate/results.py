@@ -18,7 +18,7 @@ from tithe.evaluate.classification import Calibrated
 from tithe.metrics.calibration import Calibration, calibrate
 from tithe.metrics.temperature import Temperature
 from tithe.models.examples import Examples, GeneratorLabelled
-from tithe.storage.run_files import CALIBRATION, VALIDATION
+from tithe.storage.run_files import CALIBRATION, METRICS, VALIDATION
 from tithe.tasks import Task
 
 logger = logging.getLogger("tithe")
@@ -52,6 +52,10 @@ def write_results(
             calibrated = Calibrated(temperature.temperature, task.probabilities(temperature.apply(values)))
         results[part] = classification.write(out / part, examples, probs_NC, labels, seed, calibrated)
         if isinstance(examples, GeneratorLabelled):
+            # Under one name one thing: `loss` is what validation minimised, which for a detector is not the log loss.
+            own = {"log_loss": results[part]["loss"], **task.scores(examples.labels, values)}
+            results[part] = {**results[part], **own}
+            storage.write_json(out / part / METRICS, results[part])
             if part == VALIDATION and calibration is None and len(np.unique(examples.labels)) == 2:
                 calibration = calibrate(examples.labels, probs_NC[:, 1], task.run.images.error)
                 storage.write_json(out / CALIBRATION, calibration.to_dict())

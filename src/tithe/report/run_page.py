@@ -25,6 +25,7 @@ _SCORES = {
     "auc_roc": say("AUC-ROC"),
     "auc_pr": say("AUC-PR"),
     "loss": say("loss"),
+    "log_loss": say("log loss"),
     "calibration_error": say("calibration error"),
     "calibration_error_calibrated": say("calibration error, calibrated"),
     "loss_calibrated": say("loss, calibrated"),

@@ -19,7 +19,18 @@ from tithe.checkpoints import locate
 from tithe.checkpoints.epoch_files import EpochFile
 from tithe.config import schema
 from tithe.errors import InputError
-from tithe.storage.run_files import CONFIG, FILES, LOG, MANIFEST, METRICS, NUMBERED, TRACKERS, TUNING, TUNING_FOLDER
+from tithe.storage.run_files import (
+    ABANDONED,
+    CONFIG,
+    FILES,
+    LOG,
+    MANIFEST,
+    METRICS,
+    NUMBERED,
+    TRACKERS,
+    TUNING,
+    TUNING_FOLDER,
+)
 
 logger = logging.getLogger("tithe")
 
@@ -74,7 +85,7 @@ def owned_files(run: config.Run, home: Path) -> list[Path]:
     """Return the files and folders that the run writes; nothing else may be deleted or listed in the manifest."""
     names = dict.fromkeys([*FILES, run.track.tensorboard_dir, *run.track.plugins])
     paths = [*(home / name for name in names), *locate.all_in(home / run.checkpoint.dir)]
-    paths += home.glob(NUMBERED.format("*"))
+    paths += [*home.glob(NUMBERED.format("*")), *home.glob(ABANDONED.format("*"))]
     return [path for path in paths if path.exists() and _is_inside(path, home)]
 
 

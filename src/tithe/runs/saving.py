@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -18,6 +19,8 @@ from tithe.runs.step_log import StepLog
 from tithe.storage import run_files
 from tithe.train.setup import Setup
 from tithe.train.step import Step
+
+logger = logging.getLogger("tithe")
 
 Saved = TypeVar("Saved")
 
@@ -77,6 +80,20 @@ class Saver:
         for path in locate.all_in(self.keeper.folder):
             if path not in kept:
                 storage.remove(path)
+
+    def leave_branch(self, point: ResumePoint) -> None:
+        """Take what was saved after the point that the run continues from out of its way.
+
+        Epochs that are trained again differ from those before, where the settings do: a checkpoint of theirs must not
+        be taken for one of this branch, neither by a user nor by a resume after another kill. A killed run that
+        continues from its newest checkpoint leaves none: it takes the same steps again.
+        """
+        assert self.start is not None
+        if not (self.keeper.leave_branch(point.path) or point.epoch_file):
+            return
+        if left := epoch_files.abandon(self._home, int(self.start.progress["epoch"])):
+            renamed = run_files.ABANDONED.format("N")
+            logger.warning("%s: of later epochs than the run continues from, renamed %s", ", ".join(left), renamed)
 
     def complete_epoch_files(self) -> None:
         """Write the files of the epoch to continue after: the run may have been killed before writing them."""
@@ -152,9 +169,8 @@ class Saver:
 
     def _files_to_keep(self) -> dict[str, str]:
         """Return the hashes of the files that a continued run lists in its manifest and does not write again."""
-        numbered = run_files.NUMBERED.format("*")
-        hashes = storage.recorded(self._home)
-        return {name: hashes[name] for name in hashes if name == run_files.TUNING or fnmatch(name, numbered)}
+        hashes, kept = storage.recorded(self._home), (run_files.TUNING, run_files.NUMBERED, run_files.ABANDONED)
+        return {name: hashes[name] for name in hashes if any(fnmatch(name, one.format("*")) for one in kept)}
 
     def _write_assets(self, folder: Path) -> None:
         assets = self._home / run_files.ASSETS

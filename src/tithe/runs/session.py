@@ -99,6 +99,7 @@ class Session:
         if self._point:  # what was written after the checkpoint will be written again
             self.saver.keeper.clear_remnants(self._point.path)
             storage.write_lines(home / run_files.HISTORY, self._point.history(home))
+            self.saver.leave_branch(self._point)
             if self._point.best and self._point.best != self.saver.best_path:
                 store.copy(self._point.best, self.saver.best_path)
         storage.write_json(home / run_files.CONFIG, self._resolved)
@@ -178,7 +179,8 @@ class Session:
     def _log_start(self, total: int) -> None:
         rows, point = len(self.train_examples), self._point
         logger.info("training on %s: %d rows, %d steps", self.setup.accelerator.device, rows, total)
-        for warning in (*self._warnings, *self.setup.task.warnings(total)):
+        is_new = not (point and point.epoch_file)  # another checkpoint is of this very run
+        for warning in (*self._warnings, *self.setup.task.warnings(self._rates(total), is_new)):
             logger.warning("%s", warning)
         if self._start and point:
             done, epochs = self._start.progress["epoch"], self.setup.passes
@@ -186,6 +188,16 @@ class Session:
             if done > epochs:
                 logger.warning("%d epochs are done and %d are configured: nothing to train", done, epochs)
             self.saver.complete_epoch_files()
+
+    def _rates(self, total: int) -> list[float]:
+        """Return the learning rate of every step of the run; after an epoch file, of every step to come."""
+        settings, per_epoch = self.run.train, self.setup.steps_per_epoch(self.run.train.steps_of)
+        factor = optimizer.schedule(settings, total, per_epoch)
+        first, done = 0, 0
+        if self._start and self._point and self._point.epoch_file:
+            first = self._start.progress["step"]  # those of batches of another size count as well
+            done = self._start.progress["epoch"] * self._plan.steps_per_epoch
+        return [settings.learning_rate * factor(first + step) for step in range(total - done)]
 
     def _stop_if_requested(self, stop: StopRequest, step: Step, seconds: float) -> None:
         """Stop all processes at the same step when one of them has received a signal."""

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from tithe.storage.cache import cache_dir
 from tithe.storage.environment import describe_environment, dotenv, environment_variable, peak_memory
-from tithe.storage.files import atomic_file, copy_file, flatten, read_json, refuse_pointers, write_json, write_text
+from tithe.storage.files import (
+    atomic_file,
+    copy_file,
+    flatten,
+    move_file,
+    read_json,
+    refuse_pointers,
+    write_json,
+    write_text,
+)
 from tithe.storage.folders import (
     MANIFEST,
     atomic_folder,
@@ -53,6 +62,7 @@ __all__ = [
     "link_tree",
     "listed_files",
     "locked",
+    "move_file",
     "peak_memory",
     "read_json",
     "read_lines",

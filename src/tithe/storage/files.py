@@ -12,7 +12,7 @@ from typing import Any
 
 from tithe.errors import InputError
 from tithe.storage.leftovers import beside
-from tithe.storage.recording import note
+from tithe.storage.recording import note, recorded
 
 _POINTER = b"version https://git-lfs."  # how a file of Git LFS begins that names the real one by its hash
 
@@ -47,6 +47,14 @@ def copy_file(source: Path, target: Path) -> None:
     """Copy a file atomically."""
     with atomic_file(target) as aside:
         shutil.copyfile(source, aside)
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Rename a file within its folder; the hash that was recorded of it goes along."""
+    hashes = recorded(source.parent)
+    note(target, hashes.pop(source.name, None), content=source)
+    source.replace(target)
+    sync(target.parent)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -26,6 +26,8 @@ BEST, FINAL, HEAD = "best_model.pt", "final_model.pt", "classifier_head.pt"
 LABEL_TO_ID, ID_TO_LABEL, TOKENIZER = "label_to_id.json", "id_to_label.json", "tokenizer"
 # The documented files of an epoch's end (`checkpoint.epoch_files`); BEST is one of them too.
 LATEST, EPOCH_HISTORY, NUMBERED = "latest_model.pt", "training_history.json", "checkpoint_epoch_{}.pt"
+# A numbered file of epochs that a run left when it continued from an earlier one.
+ABANDONED = "abandoned_epoch_{}.pt"
 # Files and folders of trackers.
 TENSORBOARD, NEPTUNE, MLFLOW, CLEARML, TRACKIO, WANDB = TRACKERS = (
     *("tensorboard", ".neptune", "mlflow.json", "clearml", "trackio", "wandb"),
@@ -42,7 +44,7 @@ ABSTENTION = folders.ADDED
 # Of the process that writes the directory; a killed one may leave it. It is not a part of the run.
 LOCK = locks.LOCK
 
-# All names at the top level, except the checkpoints and the numbered files.
+# All names at the top level, except the checkpoints, the numbered and the abandoned files.
 FILES = (
     *(CONFIG, ENVIRONMENT, LABELS, DATA_REPORT, DROPPED, ASSETS, HISTORY, LOG),
     *(SELECTION, SELECTION_SUMMARY, SELECTION_MAP, SELECTION_POINTS, TUNING, TUNING_FOLDER),

@@ -181,13 +181,15 @@ class Image:
         """Return every usable photograph of the config's gallery; see `images.ingest`."""
         return images.ingest(self.run.data, self.settings)[:2]
 
-    def warnings(self, steps: int) -> list[str]:
-        """Return a warning if the steps and the learning rate are too small to train a detector."""
-        rate = self.run.train.learning_rate
-        if steps * rate >= _LEAST_WAY:
+    def warnings(self, rates: Sequence[float], is_new: bool) -> list[str]:
+        """Return a warning if the steps and the learning rate that they reach are too small to train a detector."""
+        steps, rate = len(rates), max(rates, default=0.0)
+        if not steps or steps * rate >= _LEAST_WAY:
             return []
-        cure = "train longer" if rate >= _GOOD_RATE else f"set the rate to {_GOOD_RATE:g}, or train longer"
-        return [f"{steps} steps at a learning rate of {rate:g} are too few to train a new detector: {cure}"]
+        short = "are too few to train a new detector" if is_new else "hardly change a trained detector"
+        raise_it = "set" if is_new else "restart the schedule with checkpoint.reset_lr and set"
+        cure = f"{raise_it} the rate to {_GOOD_RATE:g}, or train longer" if rate < _GOOD_RATE else "train longer"
+        return [f"{steps} steps at a learning rate of {rate:g} {short}: {cure}"]
 
     def build(self, classes: int, seed: int) -> Detector:
         """Return a fresh detector; its two classes are fake and real."""
@@ -254,11 +256,8 @@ class Image:
     @property
     def _weights(self) -> Mapping[str, float]:
         s = self.settings
-        return {
-            "regression": s.regression_weight,
-            "classification": s.classification_weight,
-            "ranking": s.ranking_weight,
-        }
+        weights = s.regression_weight, s.classification_weight, s.ranking_weight
+        return dict(zip(("regression", "classification", "ranking"), weights, strict=True))
 
 
 def check(run: config.Run) -> None:

@@ -83,8 +83,12 @@ class Task(Protocol):
         """Return the validation scores of outputs; `metrics.DIRECTION` names those that can decide the best."""
         ...
 
-    def warnings(self, steps: int) -> list[str]:
-        """Return warnings for the user before training with this number of optimizer steps."""
+    def warnings(self, rates: Sequence[float], is_new: bool) -> list[str]:
+        """Return warnings for the user before training.
+
+        `rates` is the learning rate of each optimizer step to come; `is_new` is false if the weights were trained
+        before, by the run whose file this one continues from.
+        """
         ...
 
     def fingerprint(self) -> dict[str, Any]:

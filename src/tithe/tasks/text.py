@@ -83,7 +83,7 @@ class Text:
         """Return every usable row of the config's file, and its classes; see `data.ingest`."""
         return data.ingest(self.run.data)[:2]
 
-    def warnings(self, steps: int) -> list[str]:
+    def warnings(self, rates: Sequence[float], is_new: bool) -> list[str]:
         """Return no warnings."""
         return []
 

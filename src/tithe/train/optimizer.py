@@ -15,6 +15,7 @@ from tithe.models.partial import adapters, word_table
 from tithe.train.bf16_adamw import Bf16AdamW
 
 _ZERO = 1e-9  # as a factor of the peak; the last step of a linear schedule has more
+_IN_WARMUP = "within its warmup: set it to {} or more, or leave it unset"
 _AFTER_END = "and the learning rate is 0 after it: set it to {} or more, or leave it unset"
 
 
@@ -70,8 +71,9 @@ def schedule(settings: Train, total_steps: int, steps_per_epoch: int = 1) -> Cal
 
     Linear warmup over `warmup_steps`, then linear decay to 0, no decay (`constant`), or the cosine
     ½(1 + cos(2π · num_cycles · progress)), scaled to end at `min_learning_rate`. After the last step the factor is
-    constant. The factor of step 0 is 1/(warmup_steps + 1), not 0, so that every step trains. The schedule starts after
-    `schedule_from` epochs; before that the factor is that of its start.
+    constant: a warmup that the schedule ended in does not go on. The factor of step 0 is 1/(warmup_steps + 1), not 0,
+    so that every step trains. The schedule starts after `schedule_from` epochs; before that the factor is that of its
+    start.
 
     Parameters
     ----------
@@ -81,13 +83,14 @@ def schedule(settings: Train, total_steps: int, steps_per_epoch: int = 1) -> Cal
         To convert the settings in epochs.
     """
     begin, warmup = settings.schedule_from * steps_per_epoch, _warmup(settings, steps_per_epoch)
-    horizon = settings.schedule_steps or (settings.schedule_epochs or 0) * steps_per_epoch or total_steps - begin
+    horizon = _horizon(settings, total_steps, steps_per_epoch)
+    last = horizon - 1 if _ends_in_warmup(settings, total_steps, steps_per_epoch) else math.inf
     floor = min(
         1.0, settings.min_learning_rate / settings.learning_rate
     )  # if the peak is below the minimum, the minimum is the peak
 
     def factor(step: int) -> float:
-        step = max(0, step - begin)
+        step = int(min(max(0, step - begin), last))
         if step < warmup:
             return (step + 1) / (warmup + 1)
         if settings.schedule == "constant":
@@ -119,23 +122,43 @@ def check_schedule(settings: Train, total_steps: int, steps_per_epoch: int = 1) 
     left, warmup = total_steps - settings.schedule_from * steps_per_epoch, _warmup(settings, steps_per_epoch)
     if left <= 0:
         return []
-    epochs = left // steps_per_epoch
+    epochs, in_warmup = left // steps_per_epoch, _ends_in_warmup(settings, total_steps, steps_per_epoch)
     if settings.warmup_steps >= left:
         raise InputError(
             f"train.warmup_steps {warmup} leaves none of the {left} optimizer steps of the run to the peak learning "
             f"rate: set it below {left}, or train longer"
         )
-    if schedule(settings, total_steps, steps_per_epoch)(total_steps - 1) < _ZERO:
-        if 0 < (settings.schedule_steps or 0) < left:  # num_training_steps is its documented name
-            asked = f"schedule_steps (num_training_steps) {settings.schedule_steps} ends before the {left} steps"
-            raise InputError(f"train.{asked} of the run, {_AFTER_END.format(left)}")
-        if 0 < (settings.schedule_epochs or 0) < epochs:
-            asked = f"schedule_epochs {settings.schedule_epochs} ends before the {epochs} epochs"
-            raise InputError(f"train.{asked} of the run, {_AFTER_END.format(epochs)}, or restart the schedule")
+    factor = schedule(settings, total_steps, steps_per_epoch)(total_steps - 1)
+    if (in_warmup or factor < _ZERO) and 0 < (settings.schedule_steps or 0) < left:
+        # In brackets is its documented name.
+        asked = f"schedule_steps (num_training_steps) {settings.schedule_steps} ends before the {left} steps"
+        after = _AFTER_END if factor < _ZERO else _IN_WARMUP
+        raise InputError(f"train.{asked} of the run, {after.format(left)}")
+    if factor < _ZERO and 0 < (settings.schedule_epochs or 0) < epochs:
+        asked = f"schedule_epochs {settings.schedule_epochs} ends before the {epochs} epochs"
+        raise InputError(f"train.{asked} of the run, {_AFTER_END.format(epochs)}, or restart the schedule")
+    if in_warmup and warmup < left:
+        end, rate = _horizon(settings, total_steps, steps_per_epoch), settings.learning_rate * factor
+        asked = (
+            f"the schedule ends after {end} steps, in its warmup of {warmup}, and the learning rate stays at {rate:g}"
+        )
+        return [f"{asked}: restart the schedule with checkpoint.reset_schedule"]
     if warmup < left:
         return []
     asked = f"train.warmup_epochs {settings.warmup_epochs} leaves none of the {epochs} epochs of the run"
     return [f"{asked} to the peak learning rate: set it below {epochs}, or train longer"]
+
+
+def _horizon(settings: Train, total_steps: int, steps_per_epoch: int) -> int:
+    """Return the length of the schedule in steps, warmup included."""
+    own = settings.schedule_steps or (settings.schedule_epochs or 0) * steps_per_epoch
+    return own or total_steps - settings.schedule_from * steps_per_epoch
+
+
+def _ends_in_warmup(settings: Train, total_steps: int, steps_per_epoch: int) -> bool:
+    """Return whether the schedule ends before its peak; a constant one has no end."""
+    horizon = _horizon(settings, total_steps, steps_per_epoch)
+    return settings.schedule != "constant" and 0 < horizon <= _warmup(settings, steps_per_epoch)
 
 
 def _warmup(settings: Train, steps_per_epoch: int) -> int:
