@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pickle
 import resource
@@ -11,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import ImageFile
+from PIL import Image, ImageFile
 
 from support.image_files import CUT, Store, encoded, picture, reason
 from tithe.errors import InputError
-from tithe.imaging import decode
+from tithe.imaging import decode, files, headers
 from tithe.imaging.files import Unreadable, quiet
 
 
@@ -95,3 +97,55 @@ def test_pillow_must_not_be_told_to_let_broken_files_pass(store: Store, monkeypa
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     with pytest.raises(InputError, match=r"LOAD_TRUNCATED_IMAGES is set, .*: set it to False"):
         decode.read(store(CUT["bmp"]))
+
+
+READABLE = {
+    "avif": encoded(picture(), "AVIF", quality=95),
+    "jpeg 2000": encoded(picture(), "JPEG2000", no_jp2=False),
+    "codestream": encoded(picture(), "JPEG2000", no_jp2=True),
+}
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_newer_formats_are_read_where_there_is_a_decoder(
+    kind: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store(READABLE[kind])
+    expected = np.asarray(Image.open(path).convert("RGB"))
+    np.testing.assert_array_equal(decode.read(path), expected)
+    assert headers.header(path).format == ("AVIF" if kind == "avif" else "JPEG2000")
+    for share in (0.4, 0.95):
+        data = READABLE[kind]
+        assert reason(store(data[: int(len(data) * share)], "cut")) in ("truncated", "damaged")
+    monkeypatch.setattr(files, "readable_formats", lambda formats: ("JPEG", "PNG"))
+    assert reason(path) == "unsupported_format"
+
+
+UNREADABLE = {
+    "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40),
+    "jpeg xl": b"\xff\x0a" + bytes(40),
+    "photoshop": b"8BPS\0\1" + bytes(40),
+    "icon": b"\0\0\1\0\1\0" + bytes(40),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_an_image_that_can_not_be_read_is_still_called_an_image(kind: str, store: Store) -> None:
+    if kind != "heic" or not importlib.util.find_spec("pillow_heif"):
+        assert reason(store(UNREADABLE[kind])) == "unsupported_format"
+
+
+def test_a_video_or_a_text_is_no_image(store: Store) -> None:
+    for data in (b"\0\0\0\x18ftypisom" + bytes(40), b"P1ain text", b"<html>" * 9):
+        assert reason(store(data)) == "not_an_image"
+
+
+def test_an_image_of_a_few_pixels_has_no_traces(store: Store) -> None:
+    for height, width, usable in ((1, 1, False), (7, 300, False), (8, 8, True)):
+        path = store(encoded(picture(height, width), "PNG"))
+        assert decode.read(path).shape[:2] == (height, width)
+        if usable:
+            assert decode.read_usable(path, 1 << 20).shape == (8, 8, 3)
+        else:
+            with pytest.raises(Unreadable, match="a side of the image has fewer than 8 pixels"):
+                decode.read_usable(path, 1 << 20)

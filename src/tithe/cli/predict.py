@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from tithe import storage
 from tithe.cli import explain as explaining
 from tithe.cli.messages import in_option_names
 from tithe.cli.options import (
@@ -23,12 +24,15 @@ from tithe.cli.options import (
 )
 from tithe.cli.train import print_scores
 from tithe.console import counted, echo, json_text, printable, stdout_is_closed
-from tithe.errors import InputError
+from tithe.errors import InputError, TitheError
 
 if TYPE_CHECKING:  # slow to import
-    from tithe.predict import Answering, TextInput, TrainedModel
+    from tithe.predict import Answering, Predictions, TextInput, TrainedModel
 
 predict_app = typer.Typer(rich_markup_mode=None)
+
+_PILLOWS_LIMIT = 178_956_970  # pixels, beyond which Pillow refuses an image whatever is asked for
+_HEAT_MAPS = 12
 
 Exact = Annotated[
     bool, typer.Option("--exact", help="One input at a time in float32: no result depends on other inputs; slower.")
@@ -159,6 +163,23 @@ def predict(
         bool,
         typer.Option("--explain", help="Show which words decided, also as .html or .jsonl; or heat maps of images."),
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            parser=path,
+            help="Of images: a page with a contact sheet by score, heat maps, and what the files say of their origin.",
+        ),
+    ] = None,
+    heat_maps: Annotated[
+        int | None, typer.Option(min=0, help="Heat maps on the page, of the lowest scores; 12 when unset.")
+    ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=_PILLOWS_LIMIT, help="Images with more are not read; images.max_pixels of the run when unset."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Classify texts, with the probability of every class; or score images, real or fake."""
@@ -184,41 +205,72 @@ def predict(
         raise InputError(f"can't write to the folder {output} without --input: pass one, or a file as --output")
     if output and not is_folder(output) and not explain:
         check_output(output)
+    if heat_maps is not None and html is None:
+        raise InputError(f"--heat-maps {heat_maps} is for a page: pass --html FILE")
+    if html:
+        storage.check_writable_file(html)
     written = config.section(config.Layout, layout(delimiter, encoding, column_names), "tithe predict")
     if source is None and written != config.Layout():
         raise InputError("--delimiter, --encoding and --column-names are for a file: pass one with --input")
     given = TextInput(source, text_column or "text", written) if source else None
     if explain:
-        if batch_size or top_k:
-            raise InputError("--batch-size and --top-k have no effect on --explain: leave them out")
+        if batch_size or top_k or html or max_pixels:
+            others = "--batch-size, --top-k, --html and --max-pixels"
+            raise InputError(f"{others} have no effect on --explain: leave them out")
         explaining.explain(checkpoint, texts, given, output, exact, as_json)
         return
     with quiet_libraries(), few_kernels():
         model = load(checkpoint).exactly() if exact else load(checkpoint)
-        _answer(model, texts, given, Answering(batch_size, top_k), output, as_json)
+        how = Answering(batch_size, top_k, max_pixels)
+        out = _Out(output, as_json, html, _HEAT_MAPS if heat_maps is None else heat_maps)
+        (_score if model.run.task == "image" else _answer)(model, texts, given, how, out)
 
 
-def _answer(
-    model: TrainedModel,
-    texts: list[str] | None,
-    source: TextInput | None,
-    how: Answering,
-    output: Path | None,
-    as_json: bool,
-) -> None:
-    """Print predictions, or write them to a file or a folder."""
-    from tithe.predict import jsonable, predict_files, predict_stream, write
+class _Out(NamedTuple):
+    """Where predictions go: to a file or a folder, to standard output, or to a page with so many heat maps too."""
 
-    if source and output and model.run.task != "image":
+    output: Path | None
+    as_json: bool
+    page: Path | None = None
+    heat_maps: int = _HEAT_MAPS
+
+
+def _answer(model: TrainedModel, texts: list[str] | None, source: TextInput | None, how: Answering, out: _Out) -> None:
+    """Print predictions of texts, or write them."""
+    from tithe.predict import predict_files, predict_stream
+
+    if out.page:
+        raise InputError(f"--html {out.page} is for images: pass --explain --output {out.page} for words that decided")
+    if source and out.output:
         begun = time.monotonic()
-        count = predict_files(model, source, output, how)
+        count = predict_files(model, source, out.output, how)
         rate = round(count / max(time.monotonic() - begun, 1e-9))
-        echo(f"{counted(count, 'prediction')} in {output}: {counted(rate, 'text')} a second", err=True)
+        echo(f"{counted(count, 'prediction')} in {out.output}: {counted(rate, 'text')} a second", err=True)
         return
-    predictions = predict_stream(model, texts, source, how)
-    if output:
-        count = write(output, predictions.rows, predictions.schema)
-        echo(f"{counted(count, 'prediction')} in {output}", err=True)
+    _put_out(predict_stream(model, texts, source, how), out)
+
+
+def _score(model: TrainedModel, texts: list[str] | None, source: TextInput | None, how: Answering, out: _Out) -> None:
+    """Print scores of images, or write them; fail if not one could be read."""
+    from tithe.evaluate.picture_page import PicturePage
+    from tithe.predict import score_stream
+
+    page = PicturePage(model, out.heat_maps, how.max_pixels)
+    scores = score_stream(model, texts, source, how, page.look if out.page else None)
+    _put_out(page.watch(scores), out)
+    if out.page:
+        page.write(out.page, [*(texts or ()), *([str(source.path)] if source else ())])
+        echo(f"page in {out.page}", err=True)
+    if not page.scored:
+        raise TitheError(f"no image could be read: {', '.join(f'{why} {n}' for why, n in page.unread.items())}")
+
+
+def _put_out(predictions: Predictions, out: _Out) -> None:
+    from tithe.predict import jsonable, write
+
+    if out.output:
+        count = write(out.output, predictions.rows, predictions.schema)
+        echo(f"{counted(count, 'prediction')} in {out.output}", err=True)
         return
     for row in predictions.rows:
-        echo(json_text(jsonable(row)) if as_json else predictions.as_line(row))
+        echo(json_text(jsonable(row)) if out.as_json else predictions.as_line(row))

@@ -18,8 +18,9 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from torch import nn
 
 from tithe.arrays import Array
+from tithe.console import printable
 from tithe.errors import InputError
-from tithe.imaging import crops
+from tithe.imaging import Pixels, crops
 from tithe.models import inference
 from tithe.predict import TrainedModel
 from tithe.predict.images import named_files, read
@@ -27,6 +28,11 @@ from tithe.progress import bar
 from tithe.report.canvas import panels, save, set_title
 from tithe.report.palette import FAKE, REAL
 from tithe.tasks import ImageTask
+
+# Log-odds of the score: at the limit a color is full; where no region changes it by more than the least, by at most 2.5
+# points of a probability, none matters.
+LIMIT, LEAST = 2.0, 0.1
+NOTHING = "no region matters"
 
 _TONES = LinearSegmentedColormap.from_list("fake_to_real", [FAKE, "white", REAL])
 
@@ -107,7 +113,9 @@ def draw(trained: TrainedModel, sources: Sequence[Path], folder: Path) -> Iterat
                 score = float(trained.batch_probabilities(trained.task.batch([image]))[0, 1])
                 crop_HW3 = crops.even(image, settings.size, 1)[0]
                 file = folder / f"heat_{number}.png"
-                overlay(file, crop_HW3, occlusion(trained.model, crop_HW3), f"{path.name}: score {score:.3f}")
+                overlay(
+                    file, crop_HW3, occlusion(trained.model, crop_HW3), f"{printable(path.name)}: score {score:.3f}"
+                )
                 yield HeatMap(name, str(file))
             tick(1)
 
@@ -141,21 +149,39 @@ def _score_logits(model: nn.Module, images_B3HW: torch.Tensor) -> Array:
     return logits_B
 
 
+def matters(heat_HW: Array) -> bool:
+    """Return whether any region of a heat map matters."""
+    return bool(np.abs(heat_HW).max() >= LEAST)
+
+
+def tinted(image_HW3: Array, heat_HW: Array) -> Pixels:
+    """Return a photograph in grey, tinted blue where it looks real and orange where it looks fake.
+
+    The colors are those of one absolute scale, so that pictures compare: a photograph of which no region matters stays
+    grey.
+    """
+    tones_HW3 = _TONES(Normalize(-LIMIT, LIMIT, clip=True)(heat_HW))[..., :3] * 255
+    # The stronger the contribution, the more its color covers the photograph.
+    strength_HW1 = 0.8 * np.sqrt(np.minimum(np.abs(heat_HW) / LIMIT, 1.0))[..., None]
+    strength_HW1 = np.where(matters(heat_HW), strength_HW1, 0.0)
+    grey_HW1 = image_HW3.mean(axis=2, keepdims=True)
+    shown_HW3: Pixels = np.rint(grey_HW1 * (1 - strength_HW1) + tones_HW3 * strength_HW1).astype(np.uint8)
+    return shown_HW3
+
+
 def overlay(path: Path, image_HW3: Array, heat_HW: Array, title: str) -> None:
     """Write a PNG of a photograph next to its heat map: blue looks real, orange looks fake."""
     tall = min(3.0, max(0.3, image_HW3.shape[0] / image_HW3.shape[1]))
     figure, (left, right) = panels(8.6, 0.7 + 3.7 * tall, columns=2)
     left.imshow(image_HW3)
-    limit = float(np.abs(heat_HW).max()) or 1.0
-    right.imshow(image_HW3.mean(axis=2), cmap="gray", vmin=0, vmax=255)
-    # The stronger the contribution, the more its color covers the photograph.
-    strength_HW = 0.8 * np.sqrt(np.abs(heat_HW) / limit)
-    right.imshow(heat_HW, cmap=_TONES, vmin=-limit, vmax=limit, alpha=strength_HW)
+    right.imshow(tinted(image_HW3, heat_HW))
     for axes in (left, right):
         axes.set_axis_off()
-    tones = ScalarMappable(Normalize(-limit, limit), _TONES)
+    tones = ScalarMappable(Normalize(-LIMIT, LIMIT), _TONES)
     scale = figure.colorbar(tones, ax=right, fraction=0.046, pad=0.03)
     scale.set_label("fake  ←  score logit  →  real", fontsize=9)
     scale.ax.tick_params(labelsize=9)
     set_title(left, title)
+    if not matters(heat_HW):
+        set_title(right, NOTHING)
     save(figure, path)

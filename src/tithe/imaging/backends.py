@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from functools import cache
 from types import ModuleType
@@ -40,3 +41,15 @@ def pillow() -> ModuleType:
         Pillow is not installed.
     """
     return plugins.require("PIL.Image", extra="image")
+
+
+@cache
+def readable_formats(formats: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of some formats, by Pillow's names, can be decoded here."""
+    has = plugins.require("PIL.features", extra="image").get_supported()
+    missing = {name for name, codec in (("AVIF", "avif"), ("JPEG2000", "jpg_2000")) if codec not in has}
+    if importlib.util.find_spec("pillow_heif"):
+        plugins.require("pillow_heif", extra="image").register_heif_opener()
+    else:
+        missing.add("HEIF")
+    return tuple(name for name in formats if name not in missing)

@@ -12,8 +12,9 @@ and the grid on which an image was sampled and compressed is evidence. Nothing i
 | several frames | the first |
 | float, 32-bit integer, Lab | refused: the value range is unknown |
 
-OpenCV decodes the formats that it decodes faithfully, Pillow the rest. A JPEG that lost bytes in the middle but has its
-end marker cannot be distinguished from an intact one.
+AVIF and JPEG 2000 are read where Pillow has their decoders, HEIC where the package pillow-heif is installed; of deep
+colors these decoders give 8 bits. OpenCV decodes the formats that it decodes faithfully, Pillow the rest. A JPEG that
+lost bytes in the middle but has its end marker cannot be distinguished from an intact one.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from tithe.imaging.files import REASONS, Unreadable, open_image, quiet, read_all
 from tithe.imaging.headers import ORIENTATION, Header, bits_of, format_of, header, size_of
 
 __all__ = ["REASONS", "Header", "Unreadable", "header", "read"]
+
+SMALLEST = 8  # pixels of a side: a smaller image has too few traces of how it was made
 
 _MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"}
 _DEEP_MODES = {"I;16", "I;16B", "I;16L", "RGB", "RGBA"}
@@ -62,6 +65,20 @@ def read(path: Path, max_pixels: int = 64_000_000) -> Pixels:
         if pixels_HW3.shape != (height, width, 3) or not pixels_HW3.size:
             raise Unreadable("damaged")
         return pixels_HW3
+
+
+def read_usable(path: Path, max_pixels: int) -> Pixels:
+    """Return the pixels of an image file that a detector can judge; see `read`.
+
+    Raises
+    ------
+    Unreadable
+        As `read`, or a side has fewer than `SMALLEST` pixels.
+    """
+    pixels_HW3 = read(path, max_pixels)
+    if min(pixels_HW3.shape[:2]) < SMALLEST:
+        raise Unreadable("too_small", str(path))
+    return pixels_HW3
 
 
 def _pixels(image: Any, data: bytes) -> Pixels:

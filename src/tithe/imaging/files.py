@@ -15,17 +15,21 @@ from typing import IO, Any
 
 from tithe.errors import TitheError
 from tithe.imaging import integrity
-from tithe.imaging.backends import pillow
+from tithe.imaging.backends import pillow, readable_formats
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+# Those after GIF need a decoder that not every installation has.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "HEIF")
 REASONS = {
     "missing": "the file does not exist",
     "no_permission": "no permission to read the file",
     "empty_file": "the file is empty",
-    "not_an_image": f"the file is not one of {', '.join(FORMATS)}",
+    "not_an_image": "the file is not an image",
+    "unsupported_format": f"an image in a format that is not one of {', '.join(FORMATS)}, or whose decoder is missing "
+    "(HEIC needs the package pillow-heif)",
     "truncated": "the file ends too early",
     "damaged": "the file cannot be decoded",
-    "too_large": "the image has more pixels than images.max_pixels allows",
+    "too_large": "the image has more pixels than --max-pixels or images.max_pixels allows",
+    "too_small": "a side of the image has fewer than 8 pixels",
     "unsupported_mode": "the pixel format cannot be converted to 8-bit RGB",
 }
 
@@ -100,16 +104,21 @@ def _file(path: Path) -> IO[bytes]:
 def _image(file: IO[bytes]) -> Any:
     try:
         with quiet():
-            return pillow().open(file, formats=FORMATS)
+            return pillow().open(file, formats=readable_formats(FORMATS))
     except _PARSE_ERRORS as error:
         raise Unreadable(_why_not_opened(file)) from error
 
 
 def _why_not_opened(file: IO[bytes]) -> str:
     file.seek(0)
-    head = file.read(16)
-    if not integrity.begins_as_image(head):
-        return "not_an_image" if head else "empty_file"
+    head = file.read(32)
+    if not head:
+        return "empty_file"
+    format_ = integrity.format_of(head)
+    if format_ is None:
+        return "not_an_image"
+    if format_ not in readable_formats(FORMATS):
+        return "unsupported_format"
     return integrity.flaw(read_all(file)) or "damaged"
 
 

@@ -65,7 +65,7 @@ def header(path: Path) -> Header:
         The file does not exist or is not an image.
     """
     with open_image(path) as (_, image), quiet():
-        tags, (width, height) = _tags(image), size_of(image)
+        tags, (width, height) = tags_of(image), size_of(image)
         orientation: Any = tags.get(ORIENTATION)
         return Header(
             format=format_of(image),
@@ -104,7 +104,8 @@ def bits_of(image: Any) -> int:
     return int(deep[1]) if deep else 8
 
 
-def _tags(image: Any) -> Mapping[int, Any]:
+def tags_of(image: Any) -> Mapping[int, Any]:
+    """Return the tags of Exif or TIFF."""
     if image.format == "PNG" and "exif" not in image.info:
         return {}  # Pillow would decode all pixels to look for tags after them
     tags: Mapping[int, Any] = image.getexif()

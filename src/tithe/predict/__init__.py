@@ -9,7 +9,7 @@ from tithe.predict.kept_columns import jsonable
 from tithe.predict.model import TrainedModel
 from tithe.predict.opening import load
 from tithe.predict.prediction import Prediction, class_column
-from tithe.predict.stream import Answering, Predictions, explain_stream, predict_stream
+from tithe.predict.stream import Answering, Predictions, explain_stream, predict_stream, score_stream
 from tithe.predict.writers import check_output, is_folder, write
 
 __all__ = [
@@ -28,5 +28,6 @@ __all__ = [
     "load",
     "predict_files",
     "predict_stream",
+    "score_stream",
     "write",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ import numpy as np
 from tithe import storage
 from tithe.console import counted
 from tithe.errors import InputError
-from tithe.imaging import Pixels, decode
+from tithe.imaging import Pixels, decode, folders
 from tithe.imaging.files import Unreadable
 from tithe.metrics.calibration import Calibration
 from tithe.predict.inputs import TextInput
@@ -25,6 +25,7 @@ from tithe.tasks import ImageTask
 
 logger = logging.getLogger("tithe")
 NamedFile = tuple[Path, str]  # a file, and its path as shown in the output
+Look = Callable[[Path, Pixels, "ImageScore"], object]
 
 
 class ImageScore(NamedTuple):
@@ -68,7 +69,7 @@ def given_sources(paths: list[str] | None, source: TextInput | None) -> list[Pat
 
 
 def list_files(source: Path) -> list[Path]:
-    """Return the path itself if it is a file, or all files in the folder except hidden ones, sorted.
+    """Return the path itself if it is a file, or all files of the folder, as training lists them; see `folders`.
 
     Raises
     ------
@@ -79,16 +80,29 @@ def list_files(source: Path) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise InputError(f"no images at {source} (seen from {Path.cwd()}): pass a file or a folder of them")
-    paths = [p for p in sorted(source.rglob("*")) if p.is_file() and not p.name.startswith(".")]
+    paths = [source / file for file in folders.files_in(source)]
     if not paths:
         raise InputError(f"{source} contains no files: pass a folder of images")
     return paths
 
 
-def score_images(model: TrainedModel, sources: Sequence[Path], batch_size: int) -> Iterator[ImageScore]:
+def score_images(
+    model: TrainedModel,
+    sources: Sequence[Path],
+    batch_size: int,
+    max_pixels: int | None = None,
+    look: Look | None = None,
+) -> Iterator[ImageScore]:
     """Yield the score of each file of each source, in order.
 
     The scores of an image's crops are averaged. While one batch is scored, the next one is read.
+
+    Parameters
+    ----------
+    max_pixels
+        A larger image is not read; that of the run's config when unset.
+    look
+        Called with the file, the pixels and the score of every image that was scored, while the pixels are there.
 
     Raises
     ------
@@ -98,17 +112,21 @@ def score_images(model: TrainedModel, sources: Sequence[Path], batch_size: int) 
     named = named_files(sources)
     calibration, started = model.calibration, time.monotonic()
     chunks = [named[first : first + batch_size] for first in range(0, len(named), batch_size)]
-    threads = min(4, os.cpu_count() or 1)
+    threads, most = min(4, os.cpu_count() or 1), max_pixels or model.run.images.max_pixels
     with ThreadPoolExecutor(threads) as readers, bar("scoring", len(named), "files") as tick:
 
         def submit(chunk: list[NamedFile]) -> list[Future[Pixels | str]]:
-            return [readers.submit(read, path, model.run.images.max_pixels) for path, _ in chunk]
+            return [readers.submit(read, path, most) for path, _ in chunk]
 
         reading = submit(chunks[0])
         for chunk, following in zip(chunks, [*chunks[1:], []], strict=True):
             images = [future.result() for future in reading]
             reading = submit(following)
-            yield from _score_batch(model, calibration, [name for _, name in chunk], images)
+            scores = _score_batch(model, calibration, [name for _, name in chunk], images)
+            for (path, _), image, score in zip(chunk, images, scores, strict=True):
+                if look and not isinstance(image, str):
+                    look(path, image, score)
+                yield score
             tick(len(chunk))
     seconds = time.monotonic() - started
     rate = len(named) / max(seconds, 1e-9)
@@ -119,15 +137,15 @@ def named_files(sources: Sequence[Path]) -> list[NamedFile]:
     """Return the files of each source, in order, with their paths as shown; see `list_files`."""
     paths = [path for source in sources for path in list_files(source)]
     if len(sources) > 1:
-        return [(path, path.as_posix()) for path in paths]
+        return [(path, folders.shown(path.as_posix())) for path in paths]
     base = sources[0] if sources[0].is_dir() else sources[0].parent
-    return [(path, path.relative_to(base).as_posix()) for path in paths]
+    return [(path, folders.shown(path.relative_to(base).as_posix())) for path in paths]
 
 
 def read(path: Path, max_pixels: int) -> Pixels | str:
     """Return the pixels of a file, or the reason why it could not be read."""
     try:
-        return decode.read(path, max_pixels)
+        return decode.read_usable(path, max_pixels)
     except Unreadable as error:
         return error.reason
 

@@ -6,12 +6,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from tithe.console import printable
 from tithe.data import Label
-from tithe.data.labels import storable
 from tithe.data.text import truncation
 from tithe.errors import InputError
 from tithe.models.examples import Truncated
@@ -21,6 +21,9 @@ from tithe.predict.model import TrainedModel
 from tithe.predict.prediction import ABSTAINED, LABEL, PROBABILITY, Prediction, new_names, own_columns
 from tithe.predict.writers import Row, chunks
 from tithe.progress import Tick
+
+if TYPE_CHECKING:  # it needs the extra `image`
+    from tithe.predict.images import Look
 
 logger = logging.getLogger("tithe")
 
@@ -48,10 +51,13 @@ class Answering:
         See `TrainedModel.predict`.
     top_k
         See `own_columns`.
+    max_pixels
+        Of images: see `score_images`.
     """
 
     batch_size: int | None = None
     top_k: int | None = None
+    max_pixels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -110,15 +116,29 @@ def predict_stream(
         The input does not exist or can't be read, or options of texts are given for images.
     """
     if model.run.task != "image":
+        if how.max_pixels is not None:
+            raise InputError("--max-pixels is for images: leave it out")
         return _of_texts(model, texts, source, how)
+    return score_stream(model, texts, source, how)
+
+
+def score_stream(
+    model: TrainedModel, texts: list[str] | None, source: TextInput | None, how: Answering, look: Look | None = None
+) -> Predictions:
+    """Return the scores of images by a model of the image task; `look` as in `score_images`.
+
+    Raises
+    ------
+    InputError
+        See `predict_stream`.
+    """
     from tithe.predict.images import given_sources, score_images  # it needs the extra `image`
 
     if how.top_k is not None:
         raise InputError("--top-k is for texts, and an image has one score: leave it out")
     paths = given_sources(texts, source)
-    scores = score_images(model, paths, how.batch_size or model.rows_at_once)
-    rows = ({**score._asdict(), "path": storable(score.path)} for score in scores)
-    return Predictions(rows, _IMAGE_SCHEMA, _image_line)
+    scores = score_images(model, paths, how.batch_size or model.rows_at_once, how.max_pixels, look)
+    return Predictions((score._asdict() for score in scores), _IMAGE_SCHEMA, _image_line)
 
 
 def explain_stream(model: TrainedModel, texts: list[str] | None, source: TextInput | None) -> Iterator[Explained]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from tithe.data.clean import clean_text
@@ -12,11 +9,10 @@ from tithe.data.images.listing import UNKNOWN, Listed, Listing, Skipped, class_o
 from tithe.data.labels import storable
 from tithe.data.splits import part_of
 from tithe.errors import InputError
+from tithe.imaging import folders
 
 _LAYOUTS = "[split/]real|fake, [split/]generator/[kind/]0_real|1_fake or generator/train|val/nature|ai"
 _CURE = f"sort the images into {_LAYOUTS}, or list them in a CSV of path,label"
-_IGNORED = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini"))
-_IMAGE = re.compile(r".*\.(jpe?g|jpe|jfif|png|webp|bmp|gif|tiff?|avif|hei[cf]|jp2|p[bgnp]m)", re.IGNORECASE)
 
 
 def claims(path: Path) -> int:
@@ -29,8 +25,9 @@ def listing(path: Path) -> Listing:
 
     A folder named `real` or `nature` contains real photographs, one named `fake` or `ai` fakes; a number may precede
     the name. Its parent folders may be a generator, a kind of object and a split (`train`, `val`, `test`). All files in
-    a class folder are listed, whatever their suffix. Other files are skipped as `no_class_folder`, and files whose
-    names are not Unicode as `unreadable_name`; hidden files and those of file managers are ignored.
+    a class folder and in the folders below it are listed, whatever their suffix. Other files are skipped as
+    `no_class_folder`, and files whose names are not Unicode as `unreadable_name`; hidden files and those of file
+    managers are ignored.
 
     Raises
     ------
@@ -39,47 +36,27 @@ def listing(path: Path) -> Listing:
     """
     if not path.is_dir():
         raise InputError(f"{path} is not a folder: image_folder reads folders, image_csv reads a CSV file")
-    entries = tuple(_entry(path, file) for file in sorted(_files(path)))
+    entries = tuple(_entry(path, file) for file in folders.files_in(path))
     if not any(isinstance(entry, Listed) for entry in entries):
         raise InputError(f"{path} has no folder of real or fake images: {_CURE}")
     return Listing(entries)
 
 
-def has_pictures(folder: Path) -> bool:
-    """Return whether a folder, or one below it, has a file with the suffix of an image."""
-    return any(_IMAGE.fullmatch(file) for file in _files(folder))
-
-
 def _entry(root: Path, file: str) -> Listed | Skipped:
-    if (plain := storable(file)) != file:
-        return Skipped(plain, "unreadable_name")
-    *folders, name = file.split("/")
-    label = class_of(folders[-1]) if folders else None
-    if label is None:
-        if _IMAGE.fullmatch(name):
+    if storable(file) != file:
+        return Skipped(folders.shown(file), "unreadable_name")
+    *names, name = file.split("/")
+    labels = [class_of(folder) for folder in names]
+    at = max((place for place, label in enumerate(labels) if label is not None), default=None)
+    if at is None:
+        if folders.has_image_suffix(name):
             raise InputError(f"{root}: {file} is not in a folder of real or fake images: {_CURE}")
         return Skipped(file, "no_class_folder")
-    above = folders[:-1]
+    label, above = labels[at], names[:at]
+    assert label is not None
     # The split comes first, or directly above the class.
-    at = next((i for i in (0, -1) if above and part_of(above[i])), None)
-    split = None if at is None else part_of(above.pop(at))
+    first = next((i for i in (0, -1) if above and part_of(above[i])), None)
+    split = None if first is None else part_of(above.pop(first))
     if len(above) > 2 or any(part_of(folder) or class_of(folder) is not None for folder in above):
         raise InputError(f"{root}: the folder of {file} fits no known layout: {_CURE}")
     return Listed(file, label, generator=clean_text(above[0]) if above else UNKNOWN, split=split)
-
-
-def _files(root: Path) -> Iterator[str]:
-    """Yield the paths of all files below a folder; links to folders are followed, except into a cycle."""
-    for folder, below, names in os.walk(root, onerror=_refuse, followlinks=True):
-        here = Path(folder)
-        below[:] = [name for name in below if not name.startswith(".") and not _leads_back(here, name)]
-        prefix = "" if here == root else f"{here.relative_to(root).as_posix()}/"
-        yield from (f"{prefix}{name}" for name in names if not name.startswith(".") and name.lower() not in _IGNORED)
-
-
-def _leads_back(here: Path, name: str) -> bool:
-    return (here / name).is_symlink() and here.resolve().is_relative_to((here / name).resolve())
-
-
-def _refuse(error: OSError) -> None:
-    raise InputError(f"cannot list {error.filename} ({error.strerror}): make it readable, or move it away")

@@ -18,8 +18,7 @@ from tithe.progress import bar
 from tithe.storage import cache
 
 # Part of the cache key: increase it when the same file would get another result.
-VERSION = 1
-SMALLEST = 8  # pixels per side: smaller images have too few traces of how they were made
+VERSION = 2
 
 _SEAL = "sha256"  # of a line's other values
 _THREADS = 8  # each has an image of up to max_pixels in memory
@@ -65,7 +64,7 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 def check(path: Path, max_pixels: int) -> CheckedImage | str:
-    """Read a file completely; return the results, or why it is unusable: one of `decode.REASONS`, or `too_small`.
+    """Read a file completely; return the results, or why it is unusable: one of `decode.REASONS`.
 
     Raises
     ------
@@ -73,9 +72,7 @@ def check(path: Path, max_pixels: int) -> CheckedImage | str:
         The disk fails; this is not a fault of the file.
     """
     try:
-        pixels_HW3 = decode.read(path, max_pixels)
-        if min(pixels_HW3.shape[:2]) < SMALLEST:
-            return "too_small"
+        pixels_HW3 = decode.read_usable(path, max_pixels)
         return CheckedImage(storage.sha256_file(path), imaging_phash.phash(pixels_HW3), headers.header(path))
     except Unreadable as error:
         return error.reason

@@ -24,6 +24,7 @@ from tithe.data.images.splits import assign_splits
 from tithe.data.labels import LabelMap
 from tithe.data.splits import PARTS, Split, Splits
 from tithe.errors import InputError
+from tithe.imaging import folders
 from tithe.storage import cache
 
 logger = logging.getLogger("tithe")
@@ -31,7 +32,7 @@ logger = logging.getLogger("tithe")
 LABELS = LabelMap(CLASSES)
 
 # Part of the cache keys: increase it when the same files would give other rows or splits.
-_VERSION = 1
+_VERSION = 2
 
 
 def root(path: Path) -> Path:
@@ -69,8 +70,7 @@ def kind_of_folder(folder: Path) -> str:
     InputError
         It has both.
     """
-    image_csv, image_folder = (plugins.load("galleries", name) for name in ("image_csv", "image_folder"))
-    has_pictures = image_folder.has_pictures(folder)
+    image_csv, has_pictures = plugins.load("galleries", "image_csv"), folders.has_pictures(folder)
     if has_pictures and not image_csv.claims(folder) and sources.has_parts(folder):
         cure = f"pass --images, or a pattern such as '{folder}/*.parquet'"
         raise InputError(f"{folder} has both images and data files: {cure}")
