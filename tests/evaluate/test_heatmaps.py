@@ -144,6 +144,21 @@ def test_the_picture_is_grey_but_for_the_heat(tmp_path: Path, shape: tuple[int, 
     assert right["blue"] > 2 * left["blue"] and right["orange"] > 2 * left["orange"]  # the scale has both always
 
 
+def test_the_scale_is_absolute_and_what_does_not_matter_is_grey() -> None:
+    image, heat = noise(40, 40), np.zeros((40, 40), np.float32)
+    grey = np.rint(image.mean(axis=2, keepdims=True)).astype(np.uint8)
+    heat[:20], heat[20:] = 0.09, -0.09
+    assert not heatmaps.matters(heat) and (heatmaps.tinted(image, heat) == grey).all()
+    weak, strong, full = (
+        heatmaps.tinted(np.full((40, 40, 3), 128, np.uint8), np.full((40, 40), value, np.float32))[0, 0].astype(int)
+        for value in (0.2, 1.0, 2.0)
+    )
+    blue = [int(pixel[2] - pixel[0]) for pixel in (weak, strong, full)]
+    assert 0 < blue[0] < blue[1] < blue[2]
+    beyond = heatmaps.tinted(np.full((40, 40, 3), 128, np.uint8), np.full((40, 40), 9.0, np.float32))
+    assert beyond[0, 0].tolist() == full.tolist()
+
+
 def counted(path: Path) -> dict[str, int]:
     """Count the pixels in which blue or red stands out."""
     with Image.open(path) as picture:

@@ -17,11 +17,11 @@ def test_each_degradation_is_a_pure_function(name: str) -> None:
     before = image.copy()
     change = degradations.by_name(name)
     first, second = change(image), change(image)
-    assert first.shape == image.shape and first.dtype == np.uint8
-    assert (first != before).any()
+    assert first.dtype == np.uint8 and (first.shape == image.shape) == (name not in degradations.WHOLE)
+    assert first.shape != image.shape or (first != before).any()
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(image, before)
-    assert change(picture(1, 1)).shape == (1, 1, 3)
+    assert change(picture(1, 1)).ndim == 3 and min(change(picture(1, 1)).shape) >= 1
 
 
 def test_degradations_are_those_of_the_libraries() -> None:
@@ -60,3 +60,15 @@ def test_tones_known_answers() -> None:
 def test_an_unknown_degradation_names_the_nearest() -> None:
     with pytest.raises(InputError, match=r"^unknown degradation 'jpeg_91': did you mean 'jpeg_90'\?$"):
         degradations.by_name("jpeg_91")
+
+
+def test_a_picture_changes_its_size_before_it_is_cropped_and_its_codec_after() -> None:
+    image = picture(96, 120)
+    small = cv2.resize(image, (60, 48), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(degradations.even_crops(image, 32, 1, "resize_0.5")[0], small[8:40, 14:46])
+    crop = image[32:64, 44:76]
+    np.testing.assert_array_equal(degradations.even_crops(image, 32, 1, None)[0], crop)
+    expected = degradations.NAMES["jpeg_75"](crop)
+    np.testing.assert_array_equal(degradations.even_crops(image, 32, 1, "jpeg_75")[0], expected)
+    assert degradations.even_crops(image, 32, 4, "screenshot").shape == (4, 32, 32, 3)
+    assert degradations._screenshot(image).shape == (77, 96, 3)

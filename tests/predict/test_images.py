@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image, PngImagePlugin
 
 from support.detector_run import finished
 from support.finished_runs import rehash
 from support.photographs import photograph, without_pictures
 from tithe import config, pipeline
 from tithe.errors import InputError
+from tithe.evaluate import picture_page
 from tithe.imaging import crops, decode
 from tithe.metrics.calibration import Calibration
 from tithe.predict import Answering, TextInput, TrainedModel, images, load, predict_stream, writers
@@ -164,6 +167,7 @@ def test_scoring_says_what_evaluation_said(model: TrainedModel, home: Path, root
     sources = [root / rows[row] for row in table["row"]]
     found = [line.score for line in score_images(model, sources, 8)]
     recorded = zip(table["label"], table["probability_of_label"], strict=True)
+    assert [str(path) for path in sources] == [str(root / path) for path in table["path"]]
     assert found == pytest.approx([p if label == "real" else 1 - p for label, p in recorded], abs=1e-5)
 
 
@@ -188,8 +192,78 @@ def test_a_single_image_is_a_line(tithe: Tithe, home: Path, folder: Path) -> Non
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and [line["path"] for line in lines] == NAMES
     assert lines[0].keys() == {"path", "score", "probability", "verdict", "reason"}
+
+
+def test_where_nothing_can_be_read_the_command_fails_and_lists_why(
+    tithe: Tithe, home: Path, folder: Path, tmp_path: Path
+) -> None:
+    files = [folder / "cut.png", folder / "notes.txt", folder / "empty.jpg"]
+    code, out, err = tithe("predict", home, *files, "-o", tmp_path / "scores.csv", "--html", tmp_path / "page.html")
+    assert (code, out) == (1, "") and err[-1] == (
+        "error: no image could be read: truncated 1, not_an_image 1, empty_file 1"
+    )
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 4
+    assert "No file could be read." in (tmp_path / "page.html").read_text()
     code, out, _ = tithe("predict", home, folder / "cut.png")
-    assert code == 0 and out == "truncated\t–\tcut.png\n"
+    assert (code, out) == (1, "truncated\t–\tcut.png\n")
+
+
+def test_an_image_of_more_pixels_than_are_allowed_is_not_read(tithe: Tithe, home: Path, folder: Path) -> None:
+    code, out, _ = tithe("predict", home, folder / "a.jpg", folder / "small.bmp", "--max-pixels", 180)
+    first, second = out.splitlines()
+    assert code == 0 and first.startswith("too_large\t–\t") and not second.startswith("too_large")
+    code, _, err = tithe("predict", home, folder, "--max-pixels", 10**9)
+    assert code == 2 and "178956970" in err[-1].replace(",", "")
+
+
+def test_names_and_folders_are_those_of_training(tithe: Tithe, home: Path, folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    (root / "inner").mkdir(parents=True)
+    (root / ".hidden").mkdir()
+    for name in (b"caf\xe9.jpg", b"inner/a.jpg", b".hidden/a.jpg", b"Thumbs.db"):
+        shutil.copyfile(folder / "a.jpg", os.fsdecode(os.fsencode(root) + b"/" + name))
+    cv2.imwrite(str(root / "dot.png"), photograph(1, 1, 1))
+    (root / "linked").symlink_to(folder / "deeper")
+    code, out, _ = tithe("predict", home, root, "--json")
+    rows = {row["path"]: row["reason"] for row in map(json.loads, out.splitlines())}
+    assert code == 0 and rows == {
+        "caf\\xe9.jpg": None,
+        "dot.png": "too_small",
+        "inner/a.jpg": None,
+        "linked/c.webp": None,
+    }
+    code, out, _ = tithe("predict", home, root, "--explain", "-o", tmp_path / "maps", "--json")
+    assert code == 0 and [json.loads(line)["path"] for line in out.splitlines()] == list(rows)
+
+
+def test_a_page_of_a_folder_shows_every_picture_by_its_score(
+    tithe: Tithe, home: Path, folder: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(folder, tmp_path / "pictures")
+    settings = PngImagePlugin.PngInfo()
+    settings.add_text("parameters", "a <b>castle</b>\nSteps: 20, Sampler: Euler")
+    Image.open(root / "b.png").save(root / "b.png", pnginfo=settings)
+    page = tmp_path / "out.html"
+    code, out, err = tithe("predict", home, root, "--html", page, "--heat-maps", 2)
+    assert code == 0 and len(out.splitlines()) == 7 and err[-1] == f"page in {page}"
+    scored = sorted(
+        (float(score), path) for _, score, path in (line.split("\t") for line in out.splitlines()) if score != "–"
+    )
+    text = page.read_text(encoding="utf-8")
+    sheet = text[text.index('class="sheet"') :]
+    places = [sheet.index(path) for _, path in scored]
+    assert places == sorted(places) and sheet.count("<img") == 4
+    maps = text[text.index('class="maps"') : text.index('class="sheet"')]
+    assert maps.count("<figure>") == 2 and all(path in maps for _, path in scored[:2])
+    assert "a &lt;b&gt;castle&lt;/b&gt;" in sheet and "<b>castle" not in text
+    unread = text[text.index("Files that could not be read") :]
+    assert all(name in unread for name in REASONS) and "the file ends too early" in unread
+    code, _, err = tithe("predict", home, root, "--heat-maps", 2)
+    assert code == 2 and err[-1].endswith("--heat-maps 2 is for a page: pass --html FILE")
+
+
+def test_every_reason_has_a_sentence_on_the_page() -> None:
+    assert picture_page._REASONS.keys() == decode.REASONS.keys()
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "parquet"])

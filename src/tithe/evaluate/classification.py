@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from tithe import metrics, storage
 from tithe.arrays import Array
 from tithe.data import LabelMap
-from tithe.models.examples import Labelled
+from tithe.imaging import folders
+from tithe.models.examples import Labelled, Photographs
 from tithe.predict import class_column
 from tithe.report import class_curves, classification_figures
 from tithe.storage import run_files
@@ -103,15 +104,17 @@ def write_table(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 def _write_predictions(
     path: Path, rows: Labelled, own_NC: Array, names: Sequence[str], calibrated: Calibrated | None
 ) -> None:
-    """Write label, prediction and the probability of every class of each row; `row` is its position in the data file.
+    """Write label, prediction and the probability of every class of each row.
 
-    A column for each class, as in the files of `tithe predict`: it names its class without a second file, and readers
-    that need a few columns, such as `tithe compare`, read only those.
+    `row` is its position in the data file, `path` that of a photograph from the folder of its data set. A column for
+    each class, as in the files of `tithe predict`: it names its class without a second file, and readers that need a
+    few columns, such as `tithe compare`, read only those.
     """
     probs_NC = calibrated.probs_NC if calibrated else own_NC
     classes, best_N, each_N = np.array(names, dtype=object), own_NC.argmax(axis=1), np.arange(len(own_NC))
     columns = {
         "row": rows.ids,
+        **({"path": list(map(folders.shown, rows.paths))} if isinstance(rows, Photographs) else {}),
         "label": classes[rows.labels],
         "predicted": classes[best_N],
         "probability": probs_NC.max(axis=1),

@@ -283,8 +283,7 @@ def restore(run: config.Run, folder: Path, fingerprint: Mapping[str, Any]) -> Ta
 
 def _even(image_HW3: Array, settings: config.Images, change: str | None = None) -> Array:
     """Return evenly spaced crops (K, S, S, 3), or a single one as (S, S, 3): an average of one would round it."""
-    pieces = crops.even(image_HW3, settings.size, settings.crops)
-    pieces = np.stack([degradations.by_name(change)(piece) for piece in pieces]) if change else pieces
+    pieces = degradations.even_crops(image_HW3, settings.size, settings.crops, change)
     return pieces[0] if settings.crops == 1 else pieces
 
 

@@ -1,0 +1,150 @@
+"""`tithe predict` on a folder of pictures, against bare decoding and bare forward passes one after the other.
+
+The pictures are JPEG files of many sizes, cut from the photographs of `authenticity_photos.py`, in the page cache. The
+weights are untrained: they cost the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from authenticity_photos import photographs, read
+from common import publish, stamp
+
+from tithe import config, pipeline
+from tithe.cli.options import quiet_libraries
+from tithe.imaging import crops
+from tithe.predict import TrainedModel, load
+from tithe.predict.images import score_images
+
+_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+_SIDES = (384, 1280)  # pixels of a side
+_ROUNDS = 5
+
+
+class Round(NamedTuple):
+    """Seconds of one round: bare decoding, bare forward passes, and `tithe predict`."""
+
+    decoding: float
+    forward: float
+    ours: float
+
+
+def pictures(folder: Path, count: int) -> None:
+    """Write pictures of many sizes, drawn from the photographs."""
+    rng, sources = np.random.default_rng(0), list(photographs().values())
+    for number in range(count):
+        image = read(sources[number % len(sources)])
+        height, width = (min(side, int(rng.integers(*_SIDES))) for side in image.shape[:2])
+        top, left = (
+            int(rng.integers(0, side - own + 1)) for side, own in zip(image.shape, (height, width), strict=False)
+        )
+        piece = image[top : top + height, left : left + width]
+        quality = int(rng.integers(75, 96))
+        cv2.imwrite(str(folder / f"{number:05d}.jpg"), piece, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def detector(folder: Path, mode: str, size: int) -> TrainedModel:
+    """Return a detector that was trained for one step on noise."""
+    rng = np.random.default_rng(0)
+    for label in ("real", "fake"):
+        (folder / "set" / label).mkdir(parents=True)
+        for number in range(12):
+            noise = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
+            cv2.imwrite(str(folder / "set" / label / f"{number}.png"), noise)
+    raw: dict[str, Any] = {
+        **{"task": "image", "out": str(folder / "run"), "data": {"path": str(folder / "set"), "val_ratio": 0.25}},
+        "images": {"mode": mode, "size": size},
+        "train": {"epochs": 1, "batch_size": 8, "drop_last": True, "device": "cpu", "precision": "no"},
+        "track": {"tensorboard": False},
+    }
+    return load(pipeline.train(config.parse(raw)).home, "cpu")
+
+
+def _round(trained: TrainedModel, files: list[Path], folder: Path) -> Round:
+    settings, at_once = trained.run.images, trained.rows_at_once
+    batch = torch.from_numpy(
+        np.stack([crops.even(read(file), settings.size, settings.crops) for file in files[:at_once]])
+    ).permute(0, 1, 4, 2, 3)
+
+    def decode() -> None:
+        for file in files:
+            cv2.imread(str(file), _FLAGS)
+
+    def forward() -> None:
+        with torch.inference_mode():
+            for first in range(0, len(files), at_once):
+                trained.model({"images": batch[: min(at_once, len(files) - first)]})
+
+    def ours() -> None:
+        assert sum(score.score is not None for score in score_images(trained, [folder], at_once)) == len(files)
+
+    return Round(*map(_seconds, (decode, forward, ours)))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _line(mode: str, files: int, rounds: list[Round]) -> str:
+    shares = [(each.decoding + each.forward) / each.ours for each in rounds]
+    decoding, forward, ours = (files / statistics.median(column) for column in zip(*rounds, strict=True))
+    spread = f"{statistics.median(shares):.0%} ({min(shares):.0%}–{max(shares):.0%})"
+    return f"| {mode} | {decoding:.1f} | {forward:.2f} | {ours:.2f} | {spread} |"
+
+
+def main() -> None:
+    """Measure in turn, publish."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--modes", default="fast,full")
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=_ROUNDS)
+    parser.add_argument("--remark", default="", help="a sentence on how the numbers were produced")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    lines = []
+    with tempfile.TemporaryDirectory() as temporary, quiet_libraries():
+        folder = Path(temporary) / "pictures"
+        folder.mkdir()
+        pictures(folder, arguments.pictures)
+        files = sorted(folder.iterdir())
+        for mode in arguments.modes.split(","):
+            trained = detector(Path(temporary) / mode, mode, arguments.size)
+            rounds = [_round(trained, files, folder) for _ in range(arguments.rounds)]
+            lines.append(_line(mode, len(files), rounds))
+            print(lines[-1], flush=True)
+    page = [
+        "# Scoring a folder of pictures",
+        "",
+        stamp(),
+        "",
+        *([arguments.remark, ""] if arguments.remark else []),
+        f"{arguments.pictures} JPEG files of {_SIDES[0]} to {_SIDES[1]} pixels a side, crops of {arguments.size} "
+        f"pixels; pictures per second, median of {arguments.rounds} rounds in turn. *Decoding* is cv2.imread in one "
+        "thread, *forward* the network on crops that are in memory; the share is what `tithe predict` reaches of both "
+        "one after the other. In addition it reads headers, looks for truncated ends, crops, calibrates and lists.",
+        "",
+        "| mode | decoding | forward | tithe predict | share |",
+        "|---|---|---|---|---|",
+        *lines,
+    ]
+    publish("predict_images", "\n".join(page) + "\n")
+
+
+if __name__ == "__main__":
+    main()
