@@ -5,8 +5,9 @@ from __future__ import annotations
 from io import BytesIO
 
 import cv2
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from support.image_files import COLOURS, CUT, STRANGE, Store, encoded, picture
 from tithe.imaging import headers
@@ -59,3 +60,13 @@ def test_foreign_tables_get_the_nearest_quality(store: Store) -> None:
     table = [min(255, round(value * 1.04)) for value in Image.open(BytesIO(CUT["jpeg"])).quantization[0]]
     found = headers.header(store(encoded(picture(), "JPEG", qtables=[table, table]))).quality
     assert found is not None and 88 <= found <= 90
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_image_is_shown_upright_as_pillow_shows_it(orientation: int) -> None:
+    pixels, tags = picture(8, 12), Image.Exif()
+    tags[0x0112] = orientation
+    with Image.open(BytesIO(encoded(pixels, "PNG", exif=tags))) as stored:
+        expected = np.asarray(ImageOps.exif_transpose(stored))
+    np.testing.assert_array_equal(headers.upright(pixels, orientation), expected)
+    assert headers.upright(pixels, None) is pixels

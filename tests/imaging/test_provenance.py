@@ -24,7 +24,7 @@ def test_a_camera_and_its_software(store: Store, format_: str) -> None:
     tags.get_ifd(0x8769)[0x9003] = "2021:05:01 10:00:00"
     found = provenance(store(encoded(picture(), format_, exif=tags)))
     assert found == [
-        Fact("camera", "Canon Canon EOS 5D"),
+        Fact("camera", "Canon EOS 5D"),
         Fact("taken", "2021:05:01 10:00:00"),
         Fact("software", "GIMP 2.10"),
     ]

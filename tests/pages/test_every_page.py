@@ -50,6 +50,7 @@ STEPS: dict[str, list[tuple[str, str]]] = {
     "audit": [(click("#classes button"), "document.getElementById('progress').value > 0")],
     "labels": [(click("#classes button"), "document.getElementById('progress').value > 0")],
     "explanations": [],
+    "scored pictures": [],
     "board": [
         LISTED,
         (CHOOSE_ALL, "document.querySelectorAll('#curves path').length > 3"),

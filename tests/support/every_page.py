@@ -25,7 +25,8 @@ from tithe.board import app as board
 from tithe.board.shelf import Shelf
 from tithe.compare import compare_runs
 from tithe.compare import page as comparison
-from tithe.predict import TrainedModel, explanation, load
+from tithe.evaluate.picture_page import PicturePage
+from tithe.predict import Answering, TrainedModel, explanation, load, score_stream
 from tithe.select.suite import page as suite
 from tithe.select.suite import standings
 from tithe.serve import app as serve
@@ -63,6 +64,7 @@ def every_page(folder: Path, encoder: Path) -> Iterator[dict[str, str]]:
         "audit": _audit(folder / "audit", rows, own),
         "labels": _labels(folder / "labels", rows, own),
         "explanations": _explanations(folder / "words.html", model),
+        "scored pictures": _scored(folder / "scored.html", folder / "images", image),
     }
     pages = {
         name: shutil.copy(page, folder / f"{place}.html").as_uri() for place, (name, page) in enumerate(written.items())
@@ -166,6 +168,17 @@ def _labels(folder: Path, rows: Path, encoder: Path) -> Path:
 def _explanations(page: Path, model: TrainedModel) -> Path:
     explained = model.explain([f"{HARM} rocket moon {LONG}", "the goal of the team"])
     explanation.write(page, [explanation.Explained(each, {}) for each in explained], HARM)
+    return page
+
+
+def _scored(page: Path, images: Path, home: Path) -> Path:
+    (images / f"no image {FILE}.png").write_text(HARM)
+    with pytest.MonkeyPatch.context() as patch:
+        photographs.with_little_detector(patch)
+        model = load(home)
+        sheet = PicturePage(model, 2, None)
+        assert list(sheet.watch(score_stream(model, [str(images)], None, Answering(), sheet.look)).rows)
+        sheet.write(page, [HARM, LONG])
     return page
 
 

@@ -13,12 +13,13 @@ from tithe.evaluate import heatmaps
 from tithe.imaging import Pixels, crops
 from tithe.imaging.backends import opencv
 from tithe.imaging.files import Unreadable
+from tithe.imaging.headers import header, upright
 from tithe.imaging.provenance import Fact, provenance
 from tithe.predict import Predictions, TrainedModel
 from tithe.predict.images import ImageScore, read
 from tithe.predict.writers import Row
 from tithe.progress import bar
-from tithe.report.html import Table, render
+from tithe.report.html import render
 from tithe.report.words import Phrase, say
 
 MOST = 2_000  # pictures on a page: those with the lowest scores
@@ -101,10 +102,10 @@ class PicturePage:
     def look(self, file: Path, pixels_HW3: Pixels, score: ImageScore) -> None:
         """Take a picture up while its pixels are there."""
         try:
-            facts = provenance(file)
+            facts, orientation = provenance(file), header(file).orientation
         except Unreadable:  # it has gone since
-            facts = []
-        self._pictures.append(Picture(file, score, _uri(_shrunk(pixels_HW3)), facts))
+            facts, orientation = [], None
+        self._pictures.append(Picture(file, score, _uri(upright(_shrunk(pixels_HW3), orientation)), facts))
         if len(self._pictures) > 2 * MOST:
             self._pictures = self._lowest()
 
@@ -128,7 +129,7 @@ class PicturePage:
             mapped=self._draw(lowest[: self._heat_maps]),
             pictures=lowest,
             left_out=self.scored - len(lowest),
-            unread=Table((say("file"), say("reason")), self._unread),
+            unread=self._unread,
             short=_SHORT,
             fact_names=_FACTS,
             limit=heatmaps.LIMIT,
@@ -149,9 +150,8 @@ class PicturePage:
             yield row
 
     def _counts(self) -> list[tuple[str, Phrase | str]]:
-        known = [name for name in _VERDICTS if name in self._verdicts]
-        others = [name for name in self._verdicts if name not in _VERDICTS]
-        counts = [(f"{self._verdicts[name]:,}", _VERDICTS.get(name, name)) for name in (*known, *others)]
+        names = dict.fromkeys((*_VERDICTS, *self._verdicts))
+        counts = [(f"{self._verdicts[name]:,}", _VERDICTS.get(name, name)) for name in names]
         return [*counts, (f"{len(self._unread):,}", say("not readable"))] if self._unread else counts
 
     def _notes(self) -> list[Phrase]:

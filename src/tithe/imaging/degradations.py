@@ -1,8 +1,8 @@
 """Named degradations that do not change whether an image is real: a detector's verdict should survive them.
 
 Each is a pure function of the image. The robustness report applies them to both classes, and to real photographs alone.
-Those of `WHOLE` change the size of a picture, as pages and messengers do, and come before it is cropped. The others keep
-its shape and come after, so that their grids begin at the corner of the crop, as in a file.
+Those of `WHOLE` change the size of a picture, as pages and messengers do, and come before it is cropped. The others
+keep its shape and come after, so that their grids begin at the corner of the crop, as in a file.
 """
 
 from __future__ import annotations

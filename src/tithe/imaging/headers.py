@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tithe.arrays import Array
+from tithe.imaging import Pixels
 from tithe.imaging.backends import pillow
 from tithe.imaging.files import open_image, quiet
 
@@ -79,6 +80,16 @@ def header(path: Path) -> Header:
             quality=_quality(image),
             has_exif=len(tags) > 0,
         )
+
+
+def upright(pixels_HW3: Pixels, orientation: int | None) -> Pixels:
+    """Return an image as people should see it, for an orientation of Exif; for display only."""
+    if orientation is None or orientation == 1:
+        return pixels_HW3
+    # Quarter turns clockwise, after a flip of left and right where there is one.
+    flips, turns = {2: (1, 0), 3: (0, 2), 4: (1, 2), 5: (1, 3), 6: (0, 1), 7: (1, 1), 8: (0, 3)}[orientation]
+    shown_HW3 = np.rot90(pixels_HW3[:, ::-1] if flips else pixels_HW3, -turns)
+    return np.ascontiguousarray(shown_HW3)
 
 
 def format_of(image: Any) -> str:

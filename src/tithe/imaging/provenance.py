@@ -58,8 +58,8 @@ def provenance(path: Path) -> list[Fact]:
 
 
 def _of_exif(inner: Mapping[int, Any], tags: Mapping[int, Any]) -> Iterator[tuple[str, str]]:
-    camera = " ".join(dict.fromkeys(text for tag in (_MAKE, _MODEL) if (text := _text(tags.get(tag)))))
-    if camera:
+    maker, model = _text(tags.get(_MAKE)), _text(tags.get(_MODEL))
+    if camera := model if model.startswith(maker) else f"{maker} {model}".strip():
         yield "camera", camera
     if taken := _text(inner.get(_ORIGINAL_DATE)) or _text(tags.get(_DATE)):
         yield "taken", taken
