@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tithe import metrics
 from tithe.compare import significance
+from tithe.compare.runs import RunFiles
 
 
 def answers(rows: int, classes: int, right: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -107,3 +110,11 @@ def test_draws_in_blocks_are_all_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(significance, "_BLOCK_SIZE", 1000)
     for score, found in whole.items():
         assert significance.difference(score, label_N, significance.Predictions(predicted_N, p_N), other) == found
+
+
+@pytest.mark.parametrize(
+    ("task", "best_by", "named"), [("image", "loss", "log loss"), ("image", "f1", "f1"), ("text", "loss", "loss")]
+)
+def test_the_loss_of_a_detector_is_not_the_one_that_is_resampled(task: str, best_by: str, named: str) -> None:
+    config = {"task": task, "checkpoint": {"best_by": best_by}}
+    assert RunFiles(Path(), "a", config, {}, {}, [], None, None, None).resampled_score == named

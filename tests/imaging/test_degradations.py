@@ -58,8 +58,8 @@ def test_tones_known_answers() -> None:
 
 
 def test_an_unknown_degradation_names_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"^unknown degradation 'jpeg_91': did you mean 'jpeg_90'\?$"):
-        degradations.by_name("jpeg_91")
+    with pytest.raises(InputError, match=r"^unknown degradation 'jpg_90': did you mean 'jpeg_90'\?$"):
+        degradations.by_name("jpg_90")
 
 
 def test_a_picture_changes_its_size_before_it_is_cropped_and_its_codec_after() -> None:

@@ -21,13 +21,21 @@ def test_a_file_that_says_nothing(store: Store) -> None:
 def test_a_camera_and_its_software(store: Store, format_: str) -> None:
     tags = Image.Exif()
     tags[0x010F], tags[0x0110], tags[0x0131] = "Canon", "Canon EOS 5D", "GIMP 2.10\0"
-    tags.get_ifd(0x8769)[0x9003] = "2021:05:01 10:00:00"
+    tags[0x0132] = "2021:05:01 10:00:00"
     found = provenance(store(encoded(picture(), format_, exif=tags)))
     assert found == [
         Fact("camera", "Canon EOS 5D"),
         Fact("taken", "2021:05:01 10:00:00"),
         Fact("software", "GIMP 2.10"),
     ]
+
+
+def test_the_date_is_that_of_the_photograph_and_a_maker_is_named_once(store: Store) -> None:
+    tags = Image.Exif()
+    tags[0x010F], tags[0x0110], tags[0x0132] = "NIKON CORPORATION", "NIKON D70", "2024:01:01 00:00:00"
+    tags.get_ifd(0x8769)[0x9003] = "2004:05:01 10:00:00"
+    found = provenance(store(encoded(picture(), "JPEG", exif=tags)))
+    assert found == [Fact("camera", "NIKON CORPORATION NIKON D70"), Fact("taken", "2004:05:01 10:00:00")]
 
 
 def test_settings_of_a_generator(store: Store) -> None:
