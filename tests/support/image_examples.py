@@ -9,6 +9,7 @@ import numpy as np
 
 from support.photographs import documented
 from tithe import plugins
+from tithe.models.photographs import ImageExamples
 from tithe.tasks import image
 
 ROWS = np.arange(8)
@@ -18,10 +19,10 @@ def task_of(root: Path, *overrides: str, **flags: Any) -> image.Image:
     return plugins.load("tasks", "image").open(documented(root, root / "out", *overrides, **flags))
 
 
-def examples_of(root: Path, *overrides: str, **flags: Any) -> image.ImageExamples:
+def examples_of(root: Path, *overrides: str, **flags: Any) -> ImageExamples:
     task = task_of(root, *overrides, **flags)
     return task.encode(task.load_labelled()[0])
 
 
-def pixels(examples: image.ImageExamples, rows: np.ndarray = ROWS) -> np.ndarray:
+def pixels(examples: ImageExamples, rows: np.ndarray = ROWS) -> np.ndarray:
     return examples.collate(rows)["images"].numpy()

@@ -46,6 +46,8 @@ INSIDE = {
     "cv2": "imaging",
     "PIL": "imaging",
     "onnx": "fetch",
+    "openvino": "fetch",
+    "ncnn": "fetch",
     "safetensors": "fetch",
     "neptune": "track",
     "mlflow": "track",

@@ -36,7 +36,9 @@ data_app = typer.Typer(rich_markup_mode=None)
 def fetch(
     name: Annotated[
         str,
-        typer.Argument(help="Built-in data set, OWNER/NAME of one on the Hugging Face hub, or the encoder e5-small."),
+        typer.Argument(
+            help="Built-in data set, OWNER/NAME of one on the Hugging Face hub, or an encoder: e5-small, clip-vit-b16."
+        ),
     ],
     subset: Annotated[str | None, typer.Option(help="Subset of a hub data set; its default when unset.")] = None,
     split: Annotated[str | None, typer.Option(help="Split of a hub data set; all labelled ones when unset.")] = None,
@@ -47,16 +49,17 @@ def fetch(
 ) -> None:
     """Download a data set as Parquet (text, label), or an encoder as a model folder, and print its path."""
     from tithe import storage
-    from tithe.fetch import catalog, downloads, e5_small, hub
+    from tithe.fetch import catalog, downloads, hub
+    from tithe.fetch.encoders import ENCODERS
 
     if out:
         storage.check_writable_folder(out)
     request = hub.DatasetRequest(subset, split, text_column, label_column)
-    if name == e5_small.NAME:
+    if name in ENCODERS:
         if given := list(request.given()):
             raise InputError(f"{name} is an encoder: leave --{given[0].replace('_', '-')} out, which is for data sets")
-        file = e5_small.fetch()
-        file = e5_small.copy(out) if out else file
+        file = ENCODERS[name].fetch()
+        file = ENCODERS[name].copy(out) if out else file
     else:
         file = catalog.fetch(name, request)
         file = downloads.copy(file, out) if out else file

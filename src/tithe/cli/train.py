@@ -71,7 +71,7 @@ def quickstart(
     start = STARTS[lang]
     with quiet_libraries():
         if start.sections["model"].get("encoder") == e5_small.NAME:
-            e5_small.fetch()
+            e5_small.ENCODER.fetch()
         data = {"path": str(catalog.fetch(start.dataset))}
         raw = {"name": "quickstart", "out": str(out) if out else None, "data": data, **start.sections}
         outcome = pipeline.train(config.parse(raw, settings or (), source="quickstart"))

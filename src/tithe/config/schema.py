@@ -17,11 +17,19 @@ from tithe.storage import run_files
 class Images(Section):
     """The image task: the detector, crops and augmentation, weights of the loss."""
 
-    mode: Literal["fast", "full"] = Field(
-        "fast", description="fast: perceptual and traces; full: perceptual, spectral, statistical and attention"
+    mode: Literal["fast", "full", "foundation"] = Field(
+        "fast",
+        description="fast: perceptual and traces; full: perceptual, spectral, statistical and attention; foundation: "
+        "a head on the features of a pretrained encoder",
     )
+    encoder: PathStr = Field(
+        "clip-vit-b16",
+        description="of mode foundation: 'clip-vit-b16' (tithe fetch clip-vit-b16), a folder, or a hub name",
+    )
+    head: Literal["linear", "mlp"] = Field("linear", description="classifier of mode foundation, on the features")
+    hidden_dim: Annotated[int, Field(gt=0, le=65536)] = Field(256, description="width of the mlp head")
     size: Annotated[int, Field(ge=8, le=4096)] = Field(
-        256, description="side of the crops, pixels; images are never resized"
+        256, description="side of the crops, pixels; that of the encoder's inputs in mode foundation"
     )
     crops: Positive = Field(4, description="crops of an image whose scores are averaged in evaluation")
     augment: Literal["none", "flips", "all"] = Field(
@@ -232,6 +240,11 @@ class Run(Section):
     checkpoint: Checkpoint = Checkpoint()
     track: Track = Track()
     tune: Tune | None = Field(None, description="search for better settings first")
+
+    @property
+    def encoder(self) -> str:
+        """The pretrained encoder, as the setting for these inputs names it."""
+        return self.images.encoder if self.task == "image" else self.model.encoder
 
     @model_validator(mode="after")
     def _whole_epochs_in_files(self) -> Run:

@@ -121,6 +121,17 @@ RUN: tuple[Rule, ...] = (
         lambda run: run.select is None or run.select.strategy == "all",
         "without a selection all rows are trained on",
     ),
+    Rule(
+        ("images.encoder", "images.head", "images.hidden_dim"),
+        lambda run: run.images.mode != "foundation",
+        "only images.mode foundation has an encoder",
+    ),
+    Rule(("images.hidden_dim",), lambda run: run.images.head != "mlp", "only images.head mlp has a hidden layer"),
+    Rule(
+        ("images.augment", "images.twins"),
+        lambda run: run.images.mode == "foundation" and run.train.cache_features,
+        "images.mode foundation reads each image once; train.cache_features false changes it in every epoch",
+    ),
     Rule(("images.margin",), lambda run: not run.images.ranking_weight, "images.ranking_weight is 0"),
     Rule(("track.tensorboard_dir",), lambda run: not run.track.tensorboard, "track.tensorboard is off"),
     Rule(tuple(f"select.{key}" for key in _CHOICE), _takes_all, "select.strategy all takes every row"),

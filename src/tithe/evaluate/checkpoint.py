@@ -21,6 +21,7 @@ from tithe.errors import InputError
 from tithe.evaluate import classification, targets
 from tithe.evaluate.results import write_results
 from tithe.evaluate.targets import Target
+from tithe.models import features
 from tithe.models.examples import Examples, Photographs
 from tithe.predict import TrainedModel, load
 from tithe.report.result import scores_html
@@ -177,11 +178,12 @@ def evaluate_checkpoint(trained: TrainedModel, settings: Evaluation, out: Path) 
             probs_NC = trained.calibrated(values)
             results[part] |= targets.answered(trained.abstention, rows.labels, probs_NC, read[part][1])
             storage.write_json(out / part / run_files.METRICS, results[part])
-        if isinstance(rows, Photographs):
+        photographs = features.origin(rows)
+        if isinstance(photographs, Photographs):
             from tithe.evaluate import robustness  # it needs the extra `image`
 
             scores_N = trained.task.probabilities(values)[:, 1]
-            results[part]["authenticity"]["robustness"] = robustness.write(out / part, trained, rows, scores_N)
+            results[part]["authenticity"]["robustness"] = robustness.write(out / part, trained, photographs, scores_N)
     classification.write_table(out / TABLE, [_line(part, settings, result) for part, result in results.items()])
     return results if account is None else {**results, "abstention": account}
 

@@ -17,6 +17,7 @@ from tithe.evaluate.authenticity import write_authenticity
 from tithe.evaluate.classification import Calibrated
 from tithe.metrics.calibration import Calibration, calibrate
 from tithe.metrics.temperature import Temperature
+from tithe.models import features
 from tithe.models.examples import Examples, GeneratorLabelled
 from tithe.storage.run_files import CALIBRATION, METRICS, VALIDATION
 from tithe.tasks import Task
@@ -45,7 +46,8 @@ def write_results(
     results: dict[str, dict[str, Any]] = {}
     temperature = calibration if isinstance(calibration, Temperature) else None
     calibration = calibration if isinstance(calibration, Calibration) else None
-    for part, (examples, values) in outputs.items():
+    for part, (inputs, values) in outputs.items():
+        examples = features.origin(inputs)
         probs_NC = task.probabilities(values)
         calibrated = None
         if temperature:
@@ -71,7 +73,8 @@ def fit_temperature(out: Path, outputs: Mapping[str, tuple[Examples, Array]]) ->
     if VALIDATION not in outputs:
         logger.info("no validation rows: the probabilities are not calibrated")
         return None
-    examples, values = outputs[VALIDATION]
+    inputs, values = outputs[VALIDATION]
+    examples = features.origin(inputs)
     if isinstance(examples, GeneratorLabelled):
         return None
     temperature = Temperature.fit(examples.labels, values)

@@ -12,6 +12,7 @@ from torch import nn
 
 from tithe import config
 from tithe.errors import InputError
+from tithe.models.foundation.detector import Foundation
 from tithe.predict import TrainedModel
 from tithe.tasks import Task, TextTask
 
@@ -42,10 +43,15 @@ class Source:
         Raises
         ------
         InputError
-            It has a temperature, and its head does not end in a linear layer; or it reads texts in windows.
+            It has a temperature, and its head does not end in a linear layer; it reads texts in windows; or it is on
+            a foundation encoder.
         """
         if trained.run.model.windows:
             raise InputError("an export reads one window of a text, and this model several: use predict or serve")
+        if isinstance(trained.model, Foundation):
+            raise InputError(
+                "an export reads crops, and images.mode foundation also whole pictures: use 'tithe predict'"
+            )
         model = copy.deepcopy(trained.model).cpu().float().eval()
         temperature = trained.temperature.temperature if trained.temperature else None
         if temperature is not None:

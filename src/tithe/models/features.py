@@ -26,10 +26,14 @@ from tithe.interrupts import deferred
 from tithe.models import inference
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch, Encodable, Examples
+from tithe.models.foundation.detector import Foundation
 from tithe.progress import bar
 from tithe.storage import cache
 
 logger = logging.getLogger("tithe")
+
+# The networks whose head reads what `embed` makes of a batch, so that it can be trained on features.
+Embedder = Classifier | Foundation
 
 # Part of every key: increase it when the same encoder and inputs would give other features.
 _VERSION = 1
@@ -104,7 +108,7 @@ class Probe(nn.Module):
 
 
 def cached(
-    model: Classifier, examples: Encodable, cache_key: Mapping[str, str], accelerator: Accelerator
+    model: Embedder, examples: Encodable, cache_key: Mapping[str, str], accelerator: Accelerator
 ) -> Features | None:
     """Return the features of examples from the cache, after computing them if they are missing.
 
@@ -114,7 +118,7 @@ def cached(
     Parameters
     ----------
     model
-        A classifier whose encoder is frozen; `embed` maps a batch to pooled states (B, D).
+        One whose encoder is frozen; `embed` maps a batch to pooled states (B, D).
     cache_key
         What the features depend on besides the inputs: the encoder's SHA-256, its pooling, its attention.
 
@@ -141,6 +145,11 @@ def cached(
     return Features(np.load(folder / _FEATURES, mmap_mode="r"), rows, examples)
 
 
+def origin(examples: Examples) -> Examples:
+    """Return the examples whose features others are; themselves if they are no features."""
+    return examples.origin if isinstance(examples, Features) else examples
+
+
 def are_cached(examples: Encodable, cache_key: Mapping[str, str], accelerator: Accelerator) -> bool:
     """Return whether `cached` would read features that are in the cache."""
     return _folder(examples, cache_key, accelerator).is_dir()
@@ -151,9 +160,7 @@ def _folder(examples: Encodable, cache_key: Mapping[str, str], accelerator: Acce
     return cache.place("features", storage.digest([_VERSION, examples.fingerprint, settings]))
 
 
-def computed(
-    model: Classifier, examples: Examples, accelerator: Accelerator, batch_size: int | None = None
-) -> Features:
+def computed(model: Embedder, examples: Examples, accelerator: Accelerator, batch_size: int | None = None) -> Features:
     """Return the features of examples, kept in memory, and equal to those of `cached` unless a batch size is given."""
     cuts = batches(examples, accelerator, batch_size)
     values_ND = inference.forward(model, model.embed, examples, cuts, accelerator.autocast)
@@ -179,7 +186,7 @@ def _waiting(lock: FileLock) -> Iterator[None]:
         lock.release()
 
 
-def _compute(model: Classifier, examples: Encodable, folder: Path, accelerator: Accelerator) -> bool:
+def _compute(model: Embedder, examples: Encodable, folder: Path, accelerator: Accelerator) -> bool:
     model.to(accelerator.device)
     cuts = batches(examples, accelerator)
     with inference.evaluating(model):  # dropout would draw from the caller's random numbers

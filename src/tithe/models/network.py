@@ -18,6 +18,7 @@ from tithe.errors import InputError
 from tithe.models import features, trial_pass
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Encodable, Examples
+from tithe.models.foundation.detector import Foundation
 from tithe.models.partial import adapters, freeze, word_table
 from tithe.models.tokens import TextExamples
 from tithe.storage import freeze_proof
@@ -124,7 +125,7 @@ def begin(run: config.Run, model: nn.Module, encoder_key: Mapping[str, str], exa
     proof = freeze.Proof.begin(model, frozen) if has_proof else None
     if isinstance(model, Classifier) and isinstance(examples, TextExamples):
         word_table.trim(model, run, examples)
-    return Network(model, model, proof, encoder_key, run.model.freeze == "all")
+    return Network(model, model, proof, encoder_key, run.model.freeze == "all" or isinstance(model, Foundation))
 
 
 def build(run: config.Run, begun: Network, examples: Examples, accelerator: Accelerator) -> tuple[Network, Examples]:
@@ -143,10 +144,11 @@ def build(run: config.Run, begun: Network, examples: Examples, accelerator: Acce
         A signal requested a stop; finished features are kept.
     """
     model = begun.classifier
-    if not (isinstance(model, Classifier) and isinstance(examples, TextExamples)):
+    if not (isinstance(model, features.Embedder) and isinstance(examples, Encodable)):
         return begun, examples
     on_features = begun.is_frozen and run.train.cache_features
-    if not (on_features and features.are_cached(examples, begun.cache_key, accelerator)):
+    is_text = isinstance(model, Classifier) and isinstance(examples, TextExamples)
+    if is_text and not (on_features and features.are_cached(examples, begun.cache_key, accelerator)):
         trial_pass.run(model, examples, run.model.max_length, accelerator)
     if on_features:
         cached = features.cached(model, examples, begun.cache_key, accelerator)
@@ -156,7 +158,7 @@ def build(run: config.Run, begun: Network, examples: Examples, accelerator: Acce
 
 
 def frozen_features(
-    model: Classifier, encoder_key: Mapping[str, str], examples: Encodable, accelerator: Accelerator
+    model: features.Embedder, encoder_key: Mapping[str, str], examples: Encodable, accelerator: Accelerator
 ) -> features.Features:
     """Return the features that `build` trains the head of such a classifier on; in memory if the cache has no room."""
     network = Network(model, model, None, encoder_key, is_frozen=True)

@@ -24,6 +24,7 @@ from tithe.metrics.temperature import Temperature
 from tithe.models import features, inference, network
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch, Encodable, Examples, Truncated
+from tithe.models.foundation import detector
 from tithe.predict import occlusion
 from tithe.predict.abstention import Abstention
 from tithe.predict.abstention import load as load_abstention
@@ -91,7 +92,7 @@ class TrainedModel:
         """
         if not self._is_on_features:
             return examples
-        assert isinstance(self.model, Classifier) and isinstance(examples, Encodable)
+        assert isinstance(self.model, features.Embedder) and isinstance(examples, Encodable)
         return network.frozen_features(self.model, self.task.encoder_key(), examples, self.accelerator)
 
     def outputs(self, examples: Examples, batch_size: int | None = None, tick: Tick = lambda rows: None) -> Array:
@@ -113,7 +114,7 @@ class TrainedModel:
         """
         at_once, reader = batch_size or self.rows_at_once, self.model
         if self._is_on_features:
-            assert isinstance(self.model, Classifier)
+            assert isinstance(self.model, features.Embedder)
             if not isinstance(examples, features.Features):
                 examples = features.computed(self.model, examples, self.accelerator, batch_size)
             reader = features.Probe(self.model.head)
@@ -133,7 +134,7 @@ class TrainedModel:
     ) -> tuple[Array, Array]:
         """Return the outputs, and the pooled states of the encoder, shape (N, D), of one pass; see `outputs`."""
         model = self.model
-        assert isinstance(model, Classifier)
+        assert isinstance(model, features.Embedder)
         if self._is_on_features:
             if not isinstance(examples, features.Features):
                 examples = features.computed(model, examples, self.accelerator, batch_size)
@@ -145,9 +146,12 @@ class TrainedModel:
 
         cuts = inference.batches(examples, batch_size or self.rows_at_once)
         values = inference.forward(model, both, examples, cuts, self._autocast, tick)
-        outputs_NC, embeddings_ND = np.split(
-            inference.finite(values, "the network's outputs"), [len(self.labels)], axis=1
-        )
+        return self._apart(values)
+
+    def _apart(self, values_NV: Array) -> tuple[Array, Array]:
+        """Return the outputs and the embeddings, which are one beside the other in each row."""
+        columns = detector.OUTPUTS if isinstance(self.model, detector.Foundation) else len(self.labels)
+        outputs_NC, embeddings_ND = np.split(inference.finite(values_NV, "the network's outputs"), [columns], axis=1)
         return outputs_NC, embeddings_ND
 
     def probabilities(

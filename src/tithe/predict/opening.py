@@ -125,5 +125,5 @@ def _check_encoder(model: nn.Module, task: Task, made_of: dict[str, Any]) -> Non
     sha256 = freeze.Proof.begin(model, "all").sha256
     encoder = network.encoder_fingerprint(sha256, task.encoder_key())
     if made_of.get("encoder") != encoder or made_of["model"] != task.fingerprint():
-        name = task.run.model.encoder
+        name = task.run.encoder
         raise InputError(f"the encoder '{name}' is not the one that this head was trained on: restore it")

@@ -15,7 +15,7 @@ from tithe.storage.paths import expand_home
 
 # Computed kinds may be deleted to make room; fetched files are deleted only on request.
 COMPUTED = ("data", "near", "images", "tokens", "features", "signals", "rounds", "batch")
-FETCHED, ENCODERS = "datasets", "encoders"
+FETCHED, ENCODERS, WEIGHTS = "datasets", "encoders", "weights"
 _LIMIT = "TITHE_CACHE_GB"
 _DEFAULT_GB = 20.0
 _in_use: set[Path] = set()
@@ -77,7 +77,7 @@ def limit() -> int:
 def entries() -> list[Entry]:
     """Return all entries of the cache, least recently used first."""
     now, listed = time.time(), []
-    for kind in (*COMPUTED, FETCHED, ENCODERS):
+    for kind in (*COMPUTED, FETCHED, ENCODERS, WEIGHTS):
         for path in (cache_dir() / kind).glob("*"):
             if path.suffix == ".lock" or path.name.startswith(leftovers.ASIDE):
                 continue

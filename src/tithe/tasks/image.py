@@ -3,144 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import torch
+from torch import nn
 
 from tithe import config, metrics
 from tithe.arrays import Array, Rows
+from tithe.checkpoints.state import CONFIGURATION
 from tithe.config import unused
 from tithe.data import Dataset, LabelMap, images
 from tithe.data.splits import Splits
 from tithe.errors import InputError
-from tithe.imaging import augment, crops, decode, degradations, files
 from tithe.metrics import authenticity
+from tithe.models import encoders
 from tithe.models.examples import Batch
 from tithe.models.forensics import losses
 from tithe.models.forensics.detector import Detector
+from tithe.models.foundation import detector, encoder
+from tithe.models.foundation.encoder import Preprocessing
+from tithe.models.partial import freeze
+from tithe.models.photographs import ImageExamples, channels_first, pieces
 from tithe.tasks.protocol import Criterion, Task
 
 # Least product of steps and learning rate, and a good rate. On unseen generators, 320 steps gave an AUC near 0.6 at a
 # rate of 1.25e-5, and of 0.95 at 2e-4.
 _LEAST_WAY, _GOOD_RATE = 0.02, 2e-4
+# The same of a head on features, which is trained from 0 and tolerates more.
+_LEAST_WAY_OF_HEAD, _GOOD_RATE_OF_HEAD = 0.1, 1e-3
 _COLUMNS = ("text_column", "label_column", "split_column", "weight_column")
 _TEXT_DATA = (f"data.{key}" for key in (*_COLUMNS, "label_mapping", "corrections", "validation", "test", "embeddings"))
 _FOR_TEXTS = ("select", "model", *_TEXT_DATA, "train.label_smoothing", "tune.dropout", "tune.dropout_of")
 
 
-@dataclass(frozen=True)
-class ImageExamples:
-    """Photographs, read from their files when they are collated.
+class Pretrained(NamedTuple):
+    """The encoder of `images.mode foundation`.
 
     Attributes
     ----------
-    root
-        Folder that the paths in the data set are relative to.
-    dataset
-        The view of the data set with these rows.
-    settings
-        The config's `images` section.
-    seed
-        With the epoch, determines the crops and their augmentation.
-    epoch
-        None outside training: crops are then evenly spaced and not augmented.
-    change
-        Name of a degradation of each crop, one of `degradations.NAMES`.
+    configuration
+        Its Hugging Face configuration.
+    preprocessing
+        How its inputs are made.
+    source
+        Folder or hub name of its weights, None if they come from a checkpoint.
     """
 
-    lengths: ClassVar[None] = None  # all crops cost the same
-
-    root: Path
-    dataset: Dataset
-    settings: config.Images
-    seed: int
-    epoch: int | None = None
-    change: str | None = None
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    @property
-    def ids(self) -> Rows:
-        """Positions in the gallery, shape (N,)."""
-        return self.dataset.ids
-
-    @property
-    def labels(self) -> Rows:
-        """1 real, 0 fake; shape (N,)."""
-        return self.dataset.labels
-
-    @property
-    def paths(self) -> list[str]:
-        """Paths of the files, from `root`."""
-        return self.dataset.inputs()
-
-    @cached_property
-    def generators(self) -> Array:
-        """The generator of each fake, and of the fakes in the same folder for each real one; shape (N,)."""
-        return self._column("generator")
-
-    @cached_property
-    def groups(self) -> Rows:
-        """A number that a real photograph and its fake twin share, shape (N,)."""
-        pairs_N = self._column("pair") if self.settings.twins else np.full(len(self), None)
-        numbers = {pair: i for i, pair in enumerate(dict.fromkeys(p for p in pairs_N if p is not None))}
-        alone_N = len(numbers) + self.dataset.rows
-        return np.array(
-            [numbers.get(pair, alone) for pair, alone in zip(pairs_N, alone_N, strict=True)], dtype=np.int64
-        )
-
-    def _column(self, name: str) -> Array:
-        column: Array = self.dataset.table.column(name).to_numpy()[self.dataset.rows]
-        return column
-
-    def take(self, rows: Rows) -> ImageExamples:
-        """Return a view of the given rows of this view."""
-        return replace(self, dataset=self.dataset.take(rows))
-
-    def at_epoch(self, epoch: int) -> ImageExamples:
-        """Return the same photographs, augmented for an epoch of training."""
-        return replace(self, epoch=epoch)
-
-    def changed(self, change: str | None) -> ImageExamples:
-        """Return the centre crops of the same photographs, degraded in a named way."""
-        return replace(self, change=change, settings=self.settings.model_copy(update={"crops": 1}))
-
-    def whole(self, row: int) -> Array:
-        """Return a complete photograph of this view, uint8, shape (H, W, 3)."""
-        path = self.root / self.dataset.inputs(row, row + 1)[0]
-        try:
-            return decode.read(path, self.settings.max_pixels)
-        except files.Unreadable as error:
-            raise InputError(f"{path} can't be read ({error}): restore a readable image") from None
-
-    def centre(self, row: int) -> Array:
-        """Return the centre crop of a photograph of this view, uint8, shape (S, S, 3)."""
-        centre: Array = crops.even(self.whole(row), self.settings.size, 1)[0]
-        return centre
-
-    def collate(self, rows: Rows) -> Batch:
-        """Return images uint8 (B, 3, S, S), or (B, K, 3, S, S) outside training, and labels (B,)."""
-        pieces = [self._pieces(int(row)) for row in rows]
-        return {"images": _channels_first(pieces), "labels": torch.from_numpy(self.labels[rows])}
-
-    def _pieces(self, row: int) -> Array:
-        if self.epoch is None:
-            return _even(self.whole(row), self.settings, self.change)
-        # Twins share the random generator: they are cropped at the same place and augmented in the same way.
-        rng = np.random.default_rng([self.seed, 0x1A6E, self.epoch, int(self.groups[row])])
-        piece = crops.random(self.whole(row), self.settings.size, rng)
-        if self.settings.augment == "none":
-            return piece
-        recipe = augment.draw(rng)
-        return augment.apply(
-            recipe if self.settings.augment == "all" else augment.Recipe(recipe.flip, recipe.turns), piece
-        )
+    configuration: Any
+    preprocessing: Preprocessing
+    source: str | None
 
 
 @dataclass(frozen=True)
@@ -151,12 +66,19 @@ class Image:
     ----------
     run
         The config; its `images` section describes the detector.
+    pretrained
+        The encoder that the detector's head is on; None for a detector of pixels.
     """
 
     progress_label: ClassVar = ("listing", "images")
-    source: ClassVar[None] = None  # nothing is pretrained
 
     run: config.Run
+    pretrained: Pretrained | None = None
+
+    @property
+    def source(self) -> str | None:
+        """Folder or hub name of the pretrained weights; None if there are none, or a checkpoint contains them."""
+        return self.pretrained.source if self.pretrained else None
 
     @property
     def rows_at_once(self) -> int:
@@ -175,7 +97,8 @@ class Image:
     def with_data(self, path: Path, layout: config.Layout | None = None) -> Image:
         """Return the same task on other labelled photographs."""
         written = (layout or (self.run.data.layout if path.is_file() else config.Layout())).model_dump()
-        return Image(self.run.model_copy(update={"data": config.Data(path=str(path), **written)}))
+        data = config.Data(path=str(path), **written)
+        return Image(self.run.model_copy(update={"data": data}), self.pretrained)
 
     def load_labelled(self) -> tuple[Dataset, LabelMap]:
         """Return every usable photograph of the config's gallery; see `images.ingest`."""
@@ -183,46 +106,78 @@ class Image:
 
     def warnings(self, rates: Sequence[float], is_new: bool) -> list[str]:
         """Return a warning if the steps and the learning rate that they reach are too small to train a detector."""
+        least, good = (_LEAST_WAY_OF_HEAD, _GOOD_RATE_OF_HEAD) if self.pretrained else (_LEAST_WAY, _GOOD_RATE)
         steps, rate = len(rates), max(rates, default=0.0)
-        if not steps or steps * rate >= _LEAST_WAY:
+        if not steps or steps * rate >= least:
             return []
         short = "are too few to train a new detector" if is_new else "hardly change a trained detector"
         raise_it = "set" if is_new else "restart the schedule with checkpoint.reset_lr and set"
-        cure = f"{raise_it} the rate to {_GOOD_RATE:g}, or train longer" if rate < _GOOD_RATE else "train longer"
+        cure = f"{raise_it} the rate to {good:g}, or train longer" if rate < good else "train longer"
         return [f"{steps} steps at a learning rate of {rate:g} {short}: {cure}"]
 
-    def build(self, classes: int, seed: int) -> Detector:
-        """Return a fresh detector; its two classes are fake and real."""
+    def build(self, classes: int, seed: int) -> nn.Module:
+        """Return a fresh detector; its two classes are fake and real. A foundation encoder is frozen.
+
+        Raises
+        ------
+        InputError
+            The encoder's weights can't be loaded, or it can't be run on images.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Detector(self.settings.mode)
+            if self.pretrained is None:
+                return Detector(self.settings.mode)  # type: ignore[arg-type]  # foundation has an encoder
+            own, name = self.pretrained, self.settings.encoder
+            network = encoder.build(own.configuration, own.source, own.preprocessing, name)
+            width = encoder.width(network, own.preprocessing, name)
+            model = detector.Foundation(network, detector.head(self.settings, width))
+        freeze.freeze(model, "all")
+        return model
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what a checkpoint must match to be loaded."""
-        return {"detector": self.settings.mode}
+        s = self.settings
+        if self.pretrained is None:
+            return {"detector": s.mode}
+        hidden = s.hidden_dim if s.head == "mlp" else None
+        return {"detector": s.mode, "head": s.head, "hidden_dim": hidden, **self.encoder_key()}
 
     def encoder_key(self) -> dict[str, str]:
-        """Return nothing: a detector has no encoder to freeze."""
-        return {}
+        """Return the hash of the encoder's configuration and the views of a picture; nothing without an encoder."""
+        if self.pretrained is None:
+            return {}
+        config_sha256 = encoders.config_hash(self.pretrained.configuration)
+        return {"config": config_sha256, "views": f"whole and {self.settings.crops} of {self.settings.size}"}
 
     def save(self, folder: Path) -> None:
-        """Write nothing: the config is enough to rebuild a detector."""
+        """Write the configuration and preprocessing of an encoder; without one, the config is enough."""
+        if self.pretrained:
+            self.pretrained.configuration.save_pretrained(folder / CONFIGURATION)
+            self.pretrained.preprocessing.save(folder / CONFIGURATION)
 
     def encode(self, dataset: Dataset, tick: Callable[[int], object] = lambda rows: None) -> ImageExamples:
         """Return a data set's photographs as examples; no file is opened."""
         tick(len(dataset))
-        return ImageExamples(images.root(Path(self.run.data.path)), dataset, self.settings, self.run.seed)
+        return self._examples(images.root(Path(self.run.data.path)), dataset)
 
     def examples(self, inputs: Sequence[str]) -> ImageExamples:
         """Return image files as examples, by paths relative to the current folder; they are read when collated."""
         rows = np.arange(len(inputs))
         table = pa.table({"id": rows, "input": pa.array(inputs, pa.string())})
         dataset = Dataset(table, rows, np.zeros(len(inputs), dtype=np.int64), source="paths")
-        return ImageExamples(Path(), dataset, self.settings, self.run.seed)
+        return self._examples(Path(), dataset)
+
+    def _examples(self, root: Path, dataset: Dataset) -> ImageExamples:
+        is_viewed = self.pretrained is not None
+        return ImageExamples(root, dataset, self.settings, self.run.seed, is_viewed=is_viewed)
 
     def batch(self, photographs: Sequence[Array]) -> Batch:
-        """Return evenly spaced crops of photographs in memory, uint8 (B, K, 3, S, S), or (B, 3, S, S) for one crop."""
-        return {"images": _channels_first([_even(image_HW3, self.settings) for image_HW3 in photographs])}
+        """Return evenly spaced crops of photographs in memory, uint8 (B, K, 3, S, S), or (B, 3, S, S) for one crop.
+
+        For an encoder, the whole picture comes before the crops.
+        """
+        is_viewed = self.pretrained is not None
+        return {"images": channels_first([pieces(image_HW3, self.settings, is_viewed) for image_HW3 in photographs])}
 
     def probabilities(self, outputs: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the probabilities of fake and real, shape (N, 2); the latter is the score."""
@@ -272,24 +227,40 @@ def check(run: config.Run) -> None:
 
 
 def open(run: config.Run) -> Task:
-    """Return the task of a config."""
-    return Image(run)
+    """Return the task of a config; a foundation encoder is located, and decides the side of the crops.
+
+    Raises
+    ------
+    InputError
+        There is no such encoder, it is not one of images, or `images.size` is another than its own.
+    """
+    if run.images.mode != "foundation":
+        return Image(run)
+    name = run.images.encoder
+    source = encoders.find(name, "images.encoder")
+    return _on_encoder(run, source, Pretrained(*encoder.open_parts(source, name), source))
 
 
 def restore(run: config.Run, folder: Path, fingerprint: Mapping[str, Any]) -> Task:
-    """Return the task of a checkpoint."""
-    return Image(run)
+    """Return the task of a checkpoint.
+
+    Raises
+    ------
+    InputError
+        Its encoder's configuration is missing or damaged.
+    """
+    if run.images.mode != "foundation":
+        return Image(run)
+    parts = encoder.open_parts(folder / CONFIGURATION, str(folder))
+    return _on_encoder(run, str(folder), Pretrained(*parts, None))
 
 
-def _even(image_HW3: Array, settings: config.Images, change: str | None = None) -> Array:
-    """Return evenly spaced crops (K, S, S, 3), or a single one as (S, S, 3): an average of one would round it."""
-    pieces = degradations.even_crops(image_HW3, settings.size, settings.crops, change)
-    return pieces[0] if settings.crops == 1 else pieces
-
-
-def _channels_first(pieces: Sequence[Array]) -> torch.Tensor:
-    """Stack arrays (…, S, S, 3) to a tensor (B, …, 3, S, S)."""
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.stack(pieces), -1, -3)))
+def _on_encoder(run: config.Run, where: str, pretrained: Pretrained) -> Image:
+    side = pretrained.preprocessing.side
+    if run.images.size not in (side, config.Images.model_fields["size"].default):
+        raise InputError(f"images.size {run.images.size}: the encoder in {where} takes {side} pixels: leave it out")
+    sized = run.images.model_copy(update={"size": side})
+    return Image(run.model_copy(update={"images": sized}), pretrained)
 
 
 def _score(outputs_N3: Array) -> np.ndarray[Any, np.dtype[np.float64]]:

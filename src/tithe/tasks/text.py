@@ -32,7 +32,6 @@ from tithe.tasks.protocol import Criterion, Task
 
 _VERSION = 2  # part of every key of tokenised texts
 _TEXTS_AT_ONCE = 4096
-_NOT_THE_ENCODER = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
 
 
 @dataclass(frozen=True)
@@ -145,8 +144,7 @@ class Text:
 
     def encoder_key(self) -> dict[str, str]:
         """Return the hash of the encoder's configuration, without path and version; pooling; attention."""
-        configuration = self.encoder.to_dict()
-        sha256 = storage.digest({key: value for key, value in configuration.items() if key not in _NOT_THE_ENCODER})
+        sha256 = encoders.config_hash(self.encoder)
         length = {"max_length": str(self.settings.max_length), **self._windows} if self.settings.windows else {}
         return {"config": sha256, "pooling": self.pooling, "attention": self.settings.attention, **length}
 
