@@ -127,11 +127,14 @@ def test_the_band_decides(model: TrainedModel, folder: Path, low: float, high: f
     assert [line.verdict for line in lines] == [verdict]
 
 
-def test_without_a_calibration_half_decides(home: Path, folder: Path) -> None:
+def test_without_a_calibration_every_verdict_is_unsure(
+    home: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     bare = load(next(home.glob("step_*")), device="cpu")
     lines = [line for line in score_images(bare, [folder], 8) if line.score is not None]
     assert all(line.probability is None for line in lines) and len(lines) == 4
-    assert [line.verdict for line in lines] == ["real" if (line.score or 0) >= 0.5 else "fake" for line in lines]
+    assert {(line.verdict, line.why) for line in lines} == {("unsure", "not calibrated")}
+    assert "has no calibration, since its run did not finish: every verdict is unsure" in caplog.text
 
 
 def test_a_calibration_is_that_of_its_weights_alone(home: Path, model: TrainedModel, tmp_path: Path) -> None:
@@ -191,7 +194,7 @@ def test_a_single_image_is_a_line(tithe: Tithe, home: Path, folder: Path) -> Non
     code, out, _ = tithe("predict", home / "best_model.pt", "--input", folder, "--json")
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and [line["path"] for line in lines] == NAMES
-    assert lines[0].keys() == {"path", "score", "probability", "verdict", "reason"}
+    assert lines[0].keys() == {"path", "score", "probability", "verdict", "reason", "why"}
 
 
 def test_where_nothing_can_be_read_the_command_fails_and_lists_why(
@@ -285,7 +288,7 @@ def test_scores_are_written_in_every_format(
         "parquet": lambda: pq.read_table(file).to_pylist(),
     }[suffix]()
     assert [Path(row["path"]).name for row in rows] == ["0.png", "1.png", *(Path(name).name for name in NAMES)]
-    assert list(rows[0]) == ["path", "score", "probability", "verdict", "reason"]
+    assert list(rows[0]) == ["path", "score", "probability", "verdict", "reason", "why"]
     assert [row["reason"] or None for row in rows[:3]] == ["empty_file", "empty_file", None]
     assert float(rows[2]["score"]) == pytest.approx(score_by_hand(load(home, "cpu"), folder / "a.jpg"), abs=1e-5)
 

@@ -44,6 +44,9 @@ class Images(Section):
     error: float = Field(
         0.05, gt=0, lt=0.5, description="share of validation images of a class that a verdict may get wrong"
     )
+    far: float = Field(
+        0.05, gt=0, lt=1, description="share of validation images that are too far from the training images to judge"
+    )
     max_pixels: Positive = Field(64_000_000, description="larger images are left out, before they are decoded")
 
 

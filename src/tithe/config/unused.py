@@ -122,7 +122,7 @@ RUN: tuple[Rule, ...] = (
         "without a selection all rows are trained on",
     ),
     Rule(
-        ("images.encoder", "images.head", "images.hidden_dim"),
+        ("images.encoder", "images.head", "images.hidden_dim", "images.far"),
         lambda run: run.images.mode != "foundation",
         "only images.mode foundation has an encoder",
     ),

@@ -15,7 +15,7 @@ import numpy as np
 from tithe.errors import InputError, did_you_mean
 from tithe.imaging import Pixels, crops
 from tithe.imaging.backends import opencv
-from tithe.imaging.filters import bilateral, blurred, color_jitter, noisy, recompressed, resampled
+from tithe.imaging.filters import bilateral, blurred, color_jitter, noisy, recompressed, resampled, resized
 
 Degradation = Callable[[Pixels], Pixels]
 
@@ -54,6 +54,12 @@ NAMES: dict[str, Degradation] = {
     "contrast": partial(color_jitter, contrast=1.3),
     "saturation": partial(color_jitter, saturation=0.5),
     **WHOLE,
+}
+
+# Processing that every picture on its way through the web goes through. A resized one has another shape.
+HARMLESS: dict[str, Degradation] = {
+    "jpeg_90": NAMES["jpeg_90"],
+    "resized_90": partial(resized, factor=0.9),
 }
 
 

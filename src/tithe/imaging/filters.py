@@ -62,6 +62,13 @@ def resampled(
     return resized_HW3
 
 
+def resized(image_HW3: Pixels, factor: float) -> Pixels:
+    """Resize by a factor, as a web site does."""
+    height, width = (max(1, round(side * factor)) for side in image_HW3.shape[:2])
+    smaller_HW3: Pixels = opencv().resize(image_HW3, (width, height), interpolation=opencv().INTER_AREA)
+    return smaller_HW3
+
+
 def color_jitter(image_HW3: Pixels, brightness: float = 0.0, contrast: float = 1.0, saturation: float = 1.0) -> Pixels:
     """Scale saturation (distance to grey) and contrast (distance to 127.5), then add brightness in levels."""
     grey_HW1 = (image_HW3 @ _LUMA)[..., None]

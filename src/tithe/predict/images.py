@@ -10,18 +10,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from tithe import storage
 from tithe.console import counted
 from tithe.errors import InputError
 from tithe.imaging import Pixels, decode, folders
 from tithe.imaging.files import Unreadable
 from tithe.metrics.calibration import Calibration
+from tithe.predict import verdicts
 from tithe.predict.inputs import TextInput
 from tithe.predict.model import TrainedModel
 from tithe.progress import bar
-from tithe.tasks import ImageTask
 
 logger = logging.getLogger("tithe")
 NamedFile = tuple[Path, str]  # a file, and its path as shown in the output
@@ -40,9 +38,11 @@ class ImageScore(NamedTuple):
     probability
         Calibrated probability of being real; None without a calibration.
     verdict
-        real, fake or unsure; without a calibration, the score is compared with 0.5.
+        real, fake or unsure.
     reason
         Why the file could not be read, one of `decode.REASONS`.
+    why
+        Why the verdict is unsure; see `verdicts`.
     """
 
     path: str
@@ -50,6 +50,7 @@ class ImageScore(NamedTuple):
     probability: float | None = None
     verdict: str | None = None
     reason: str | None = None
+    why: str | None = None
 
 
 def given_sources(paths: list[str] | None, source: TextInput | None) -> list[Path]:
@@ -111,6 +112,8 @@ def score_images(
     """
     named = named_files(sources)
     calibration, started = model.calibration, time.monotonic()
+    if calibration is None:
+        logger.warning("%s has no calibration, since its run did not finish: every verdict is unsure", model.folder)
     chunks = [named[first : first + batch_size] for first in range(0, len(named), batch_size)]
     threads, most = min(4, os.cpu_count() or 1), max_pixels or model.run.images.max_pixels
     with ThreadPoolExecutor(threads) as readers, bar("scoring", len(named), "files") as tick:
@@ -153,14 +156,11 @@ def read(path: Path, max_pixels: int) -> Pixels | str:
 def _score_batch(
     model: TrainedModel, calibration: Calibration | None, names: list[str], images: list[Pixels | str]
 ) -> Iterator[ImageScore]:
-    task, readable = model.task, [image for image in images if not isinstance(image, str)]
-    assert isinstance(task, ImageTask)
-    scores = iter(model.batch_probabilities(task.batch(readable))[:, 1] if readable else ())
+    readable = [image for image in images if not isinstance(image, str)]
+    judged = iter(verdicts.judge(model, calibration, readable) if readable else ())
     for name, image in zip(names, images, strict=True):
         if isinstance(image, str):
             yield ImageScore(name, reason=image)
-            continue
-        score = float(next(scores))
-        verdict = calibration.verdict(score) if calibration else "real" if score >= 0.5 else "fake"
-        probability = float(calibration.apply(np.array([score]))[0]) if calibration else None
-        yield ImageScore(name, score, probability, verdict)
+        else:
+            score, probability, verdict, why = next(judged)
+            yield ImageScore(name, score, probability, verdict, why=why)

@@ -140,13 +140,14 @@ class TrainedModel:
                 examples = features.computed(model, examples, self.accelerator, batch_size)
             return self.outputs(examples, batch_size, tick), np.asarray(examples.values[examples.rows])
 
-        def both(batch: Batch) -> torch.Tensor:
-            states_BD = model.embed(batch)
-            return torch.cat([model.head(states_BD).float(), states_BD.float()], dim=1)
-
         cuts = inference.batches(examples, batch_size or self.rows_at_once)
-        values = inference.forward(model, both, examples, cuts, self._autocast, tick)
+        values = inference.forward(model, self._both, examples, cuts, self._autocast, tick)
         return self._apart(values)
+
+    def _both(self, batch: Batch) -> torch.Tensor:
+        assert isinstance(self.model, features.Embedder)
+        states_BD = self.model.embed(batch)
+        return torch.cat([self.model.head(states_BD).float(), states_BD.float()], dim=1)
 
     def _apart(self, values_NV: Array) -> tuple[Array, Array]:
         """Return the outputs and the embeddings, which are one beside the other in each row."""
@@ -164,6 +165,13 @@ class TrainedModel:
         """Return the class probabilities of one batch, shape (B, C)."""
         values_BC = inference.of_batch(self.model, self.model, batch, self._autocast)
         return self.calibrated(inference.finite(values_BC, "the network's outputs"))
+
+    def batch_answers(self, batch: Batch) -> tuple[np.ndarray[Any, np.dtype[np.float64]], Array | None]:
+        """Return the class probabilities of one batch, and the embeddings that `abstention` reads, None without it."""
+        if not (self.abstention and self.abstention.distance):
+            return self.batch_probabilities(batch), None
+        outputs, embeddings_BD = self._apart(inference.of_batch(self.model, self._both, batch, self._autocast))
+        return self.calibrated(outputs), embeddings_BD
 
     def calibrated(self, outputs: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return the class probabilities of the network's outputs, shape (N, C), by the temperature if there is one."""

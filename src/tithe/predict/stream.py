@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from tithe.data import Label
 from tithe.data.text import truncation
 from tithe.errors import InputError
 from tithe.models.examples import Truncated
+from tithe.models.foundation.detector import Foundation
 from tithe.predict.explanation import WORDS, Explained
 from tithe.predict.inputs import Input, TextInput, open_inputs
 from tithe.predict.model import TrainedModel
@@ -37,6 +39,7 @@ _IMAGE_SCHEMA = pa.schema(
         ("probability", pa.float64()),
         ("verdict", pa.string()),
         ("reason", pa.string()),
+        ("why", pa.string()),
     ]
 )
 
@@ -132,13 +135,17 @@ def score_stream(
     InputError
         See `predict_stream`.
     """
-    from tithe.predict.images import given_sources, score_images  # it needs the extra `image`
+    # They need the extra `image`.
+    from tithe.predict.images import given_sources, score_images
+    from tithe.predict.verdicts import NO_TRACE
 
     if how.top_k is not None:
         raise InputError("--top-k is for texts, and an image has one score: leave it out")
     paths = given_sources(texts, source)
     scores = score_images(model, paths, how.batch_size or model.rows_at_once, how.max_pixels, look)
-    return Predictions((score._asdict() for score in scores), _IMAGE_SCHEMA, _image_line)
+    # Of a head on an encoder, which says what it knows; the words of a detector of pixels are documented.
+    real = NO_TRACE if isinstance(model.model, Foundation) else "real"
+    return Predictions((score._asdict() for score in scores), _IMAGE_SCHEMA, partial(_image_line, real=real))
 
 
 def explain_stream(model: TrainedModel, texts: list[str] | None, source: TextInput | None) -> Iterator[Explained]:
@@ -188,6 +195,8 @@ def warn_of_cut(model: TrainedModel, cut: Counter[str]) -> None:
         logger.warning("max_length %d cuts %s", model.run.model.max_length, truncation.phrase(cut))
 
 
-def _image_line(row: Row) -> str:
+def _image_line(row: Row, real: str) -> str:
     score = "–" if row["score"] is None else f"{row['score']:.4f}"
-    return f"{row['verdict'] or row['reason']}\t{score}\t{printable(row['path'])}"
+    words = real if row["verdict"] == "real" else row["verdict"] or row["reason"]
+    words = f"{words} ({row['why']})" if row["why"] else words
+    return f"{words}\t{score}\t{printable(row['path'])}"

@@ -13,9 +13,11 @@ import torch
 from tithe import console, storage
 from tithe.arrays import Array
 from tithe.checkpoints import single_files, store, tensors
-from tithe.evaluate import baseline, details
+from tithe.evaluate import baseline, details, familiarity
 from tithe.evaluate.results import fit_temperature, write_results
 from tithe.metrics.temperature import Temperature
+from tithe.models.features import Features
+from tithe.models.foundation.detector import Foundation
 from tithe.progress import bar
 from tithe.report import classification_figures, run_page
 from tithe.report.result import scores_html
@@ -129,7 +131,10 @@ def _describe_training(session: Session, seconds: float, final_sha256: str, in_a
 
 
 def _complete_best(session: Session) -> None:
-    """Make the best checkpoint self-contained: add the calibration, and the encoder to a head trained on features."""
+    """Make the best checkpoint self-contained: add the calibration, and the encoder to a head trained on features.
+
+    A detector on an encoder also learns how far from its training images the validation images are.
+    """
     home, network, saver = session.home, session.setup.network, session.saver
     is_single = session.run.checkpoint.single_files
     if is_single:
@@ -138,6 +143,10 @@ def _complete_best(session: Session) -> None:
     calibration = [home / name for name in (run_files.CALIBRATION,) if name in storage.recorded(home)]
     if saver.best["step"] is not None and (encoder or calibration):
         store.extend(saver.best_path, encoder, calibration)
+    examples, splits = session.setup.examples, session.setup.splits
+    if isinstance(network.classifier, Foundation) and isinstance(examples, Features) and len(splits.val):
+        share = session.run.images.far
+        familiarity.save(saver.best_path, examples, splits.split.train, splits.val, share)
 
 
 def _write_freeze_proof(session: Session, unmerged: Mapping[str, str]) -> dict[str, Any]:
