@@ -19,10 +19,9 @@ def clean_text(text: str) -> str:
 
     Unpaired surrogates, which tokenizers and UTF-8 cannot encode, become U+FFFD.
     """
-    if text.isascii():
-        if text.isprintable() and "  " not in text:  # most texts: nothing to replace
-            return text.strip()
-    else:
+    if text.isprintable() and "  " not in text:  # most texts: no control characters, no white space but single spaces
+        return unicodedata.normalize("NFC", text.strip())
+    if not text.isascii():
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     # Normalised last: an invisible character between a letter and its accent would prevent composition.
     return unicodedata.normalize("NFC", _SPACE.sub(" ", _CONTROL.sub("", text)).strip())

@@ -9,6 +9,16 @@ import numpy as np
 from tithe.arrays import Rows
 
 
+def numbered(keys_N: np.ndarray[Any, Any]) -> Rows:
+    """Return a number of each key of 16 bytes, shape (N,): numbers are equal if and only if keys are."""
+    half_N2 = np.ascontiguousarray(keys_N).view(np.uint64).reshape(-1, 2)
+    order = np.lexsort((half_N2[:, 1], half_N2[:, 0]))
+    is_new = (half_N2[order][1:] != half_N2[order][:-1]).any(axis=1)
+    number_N = np.empty(len(order), dtype=np.int64)
+    number_N[order] = np.cumsum(np.append(False, is_new))[: len(order)]
+    return number_N
+
+
 def find_duplicates(keys_N: np.ndarray[Any, Any], labels_N: Rows) -> tuple[Rows, Rows, Rows]:
     """Find rows whose text occurs more than once.
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tithe import config, plugins, storage
 from tithe.data import compressed, readers
-from tithe.data.readers import Pair, Record
+from tithe.data.readers import Batch, Pair, Record
 from tithe.data.splits import Part, part_of
 from tithe.errors import InputError
 
@@ -64,6 +64,22 @@ class Source:
         module = plugins.load("readers", self.reader)
         more = readers.layout_of(module, self.layout, file.path)
         yield from module.read(file.path, text_column, label_column, *more)
+
+    def batches(self, file: File, text_column: str, label_column: str) -> Iterator[Batch]:
+        """Yield the same rows as `read`, as columns.
+
+        Raises
+        ------
+        InputError
+            As `read`.
+        """
+        module = plugins.load("readers", self.reader)
+        if hasattr(module, "batches"):
+            more = readers.layout_of(module, self.layout, file.path)
+            yield from module.batches(file.path, text_column, label_column, *more)
+            return
+        for rows in self.read(file, text_column, label_column):
+            yield Batch([text for text, _ in rows], [label for _, label in rows])
 
     @property
     def has_records(self) -> bool:

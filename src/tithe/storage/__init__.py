@@ -26,7 +26,7 @@ from tithe.storage.folders import (
     unlisted_files,
     write_manifest,
 )
-from tithe.storage.hashing import digest, digest_bytes, sha256_file
+from tithe.storage.hashing import digest, digest_bytes, digest_items, sha256_file
 from tithe.storage.jsonl import Extent, JsonLines, begins_with, read_lines, write_lines
 from tithe.storage.leftovers import beside, recover, remove
 from tithe.storage.locks import is_locked, locked
@@ -53,6 +53,7 @@ __all__ = [
     "describe_environment",
     "digest",
     "digest_bytes",
+    "digest_items",
     "dotenv",
     "environment_variable",
     "expand_home",

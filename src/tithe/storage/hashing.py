@@ -6,6 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+_ITEMS = 1 << 16
+
 
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
@@ -24,5 +26,17 @@ def digest_bytes(*parts: bytes | memoryview) -> str:
     total = hashlib.sha256()
     for part in parts:
         total.update(memoryview(part).nbytes.to_bytes(8, "little"))
+        total.update(part)
+    return total.hexdigest()
+
+
+def digest_items(items: memoryview, size: int, *parts: bytes) -> str:
+    """Return what `digest_bytes` does, of byte strings of one size that lie one after another, and of further ones."""
+    total, length = hashlib.sha256(), size.to_bytes(8, "little")
+    for start in range(0, len(items), _ITEMS * size):
+        some = bytes(items[start : start + _ITEMS * size])
+        total.update(b"".join(length + some[at : at + size] for at in range(0, len(some), size)))
+    for part in parts:
+        total.update(len(part).to_bytes(8, "little"))
         total.update(part)
     return total.hexdigest()

@@ -92,7 +92,9 @@ def refuse_to_read(*_: object) -> None:
 def test_a_second_load_does_not_read_the_file_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     path = WRITERS[kind](tmp_path / f"rows.{kind}", GOOD)
     first = load(path)
-    monkeypatch.setattr(plugins.load("readers", find_reader(path, None)), "read", refuse_to_read)
+    reader = plugins.load("readers", find_reader(path, None))
+    for name in {"read", "batches"} & set(vars(reader)):
+        monkeypatch.setattr(reader, name, refuse_to_read)
     again = load(path)
     assert kept(first) == kept(again)
     assert first.rows.fingerprint == again.rows.fingerprint
@@ -130,7 +132,7 @@ def test_a_new_rule_for_labels_reads_again_and_leaves_the_source(
     made_of = [[storage.sha256_file(path)], "parquet", "text", "label", clean.VERSION, {}]
     assert found.rows.source == storage.digest(made_of)
     monkeypatch.setattr("tithe.data.text.ingest.VERSION", -1)
-    monkeypatch.setattr("tithe.data.text.ingest.normalise", lambda raw: f"a {raw}")
+    monkeypatch.setattr("tithe.data.text.classes.normalise", lambda raw: f"a {raw}")
     again = load(path)
     assert again.labels.names == ("a cat", "a dog") and again.rows.source == found.rows.source
 

@@ -1,7 +1,8 @@
 """Readers: one file format each; what a reader offers, and what all of them share.
 
 A reader has `SUFFIXES` and `read`. If it also has `records(path)`, which yields the same rows with all of their
-columns, `tithe predict` keeps these beside its predictions. With `LAYOUT` both take a layout as well.
+columns, `tithe predict` keeps these beside its predictions. With `LAYOUT` both take a layout as well. If it has
+`batches`, with the parameters of `read`, that yields the same rows in the same pieces as a `Batch` each.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+import pyarrow as pa
 
 from tithe import config, plugins
 from tithe.config import unused
@@ -20,6 +23,8 @@ from tithe.errors import InputError, did_you_mean
 # An input and its label, as they are in the file: cleaning comes later.
 Pair = tuple[object, object]
 Row = TypeVar("Row")
+# Values as `read` gives them, or as an array: of texts as strings, of labels as strings, whole numbers or booleans.
+Column = Sequence[object] | pa.Array
 _ROWS = 8192
 
 
@@ -118,6 +123,13 @@ def pairs_of_objects(
         yield value.get(text_column), value.get(label_column) if label_column else None
     if seen:
         check(path, text_column, label_column, seen, "key")
+
+
+class Batch(NamedTuple):
+    """Some rows, as columns."""
+
+    texts: Column
+    labels: Column
 
 
 class Unreadable(str):

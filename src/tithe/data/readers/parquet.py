@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tithe.data.readers import Pair, Record, Unreadable, check, distinct
+from tithe.data.readers import Batch, Pair, Record, Unreadable, check, distinct
 from tithe.errors import InputError
 
 SUFFIXES = (".parquet", ".pq")
 _ROWS = 8192
 _STRINGS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_NUMBERS = (pa.types.is_integer, pa.types.is_boolean)
 _BYTES = (
     pa.types.is_binary,
     pa.types.is_large_binary,
@@ -34,6 +35,30 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
         The file is not Parquet or is damaged, a column is missing or ambiguous, or the text column is neither text nor
         bytes.
     """
+    for batch in _record_batches(path, text_column, label_column):
+        with _undamaged(path):
+            labels = _values(batch.column(label_column)) if label_column else itertools.repeat(None, len(batch))
+            rows = list(zip(map(_text, batch.column(text_column).to_pylist()), labels, strict=True))
+        yield rows
+
+
+def batches(path: Path, text_column: str, label_column: str) -> Iterator[Batch]:
+    """Yield the rows of `read` as columns.
+
+    Raises
+    ------
+    InputError
+        As `read`.
+    """
+    for batch in _record_batches(path, text_column, label_column):
+        texts, labels = batch.column(text_column), batch.column(label_column)
+        with _undamaged(path):
+            texts = texts if _is_one_of(texts, *_STRINGS[:2]) else list(map(_text, texts.to_pylist()))
+            labels = labels if _is_one_of(labels, *_STRINGS[:2], *_NUMBERS) else _values(labels)
+        yield Batch(texts, labels)
+
+
+def _record_batches(path: Path, text_column: str, label_column: str | None) -> Iterator[pa.RecordBatch]:
     with _opened(path) as file:
         schema = file.schema_arrow
         check(path, text_column, label_column, schema.names)
@@ -41,12 +66,26 @@ def read(path: Path, text_column: str, label_column: str | None) -> Iterator[lis
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not any(is_text(kind) for is_text in (*_STRINGS, *_BYTES, pa.types.is_null)):
             raise InputError(f"{path}: column '{text_column}' is {kind}, not text: set data.text_column")
-        read = [text_column, *([label_column] if label_column else [])]
         with _undamaged(path):
-            for batch in file.iter_batches(_ROWS, columns=read):
-                texts = map(_text, batch.column(text_column).to_pylist())
-                labels = _values(batch.column(label_column)) if label_column else itertools.repeat(None, len(batch))
-                yield list(zip(texts, labels, strict=True))
+            yield from file.iter_batches(_ROWS, columns=[text_column, *([label_column] if label_column else [])])
+
+
+def _is_one_of(column: pa.Array, *kinds: Callable[[pa.DataType], bool]) -> bool:
+    """Return whether a column has one of some types; strings of it are UTF-8 then.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        Strings are not UTF-8.
+    """
+    if not any(is_kind(column.type) for is_kind in kinds):
+        return False
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        column.to_pylist()  # it names the byte
+        raise
+    return True
 
 
 def records(path: Path) -> Iterator[list[Record]]:

@@ -68,5 +68,9 @@ def split(part_N: Rows, labels_N: Rows, settings: config.Data, seed: int) -> Spl
 def report(part_N: Rows, keys_N: Array) -> dict[str, dict[str, int]]:
     """Return for each given split its rows, and how many of them repeat a text of the split."""
     names = {"train": TRAIN, "validation": VAL, "test": TEST}
-    keys_of = {name: keys_N[part_N == part].tolist() for name, part in names.items()}
-    return {name: {"rows": len(own), "repeated": len(own) - len(set(own))} for name, own in keys_of.items() if own}
+    keys_of = {name: keys_N[part_N == part] for name, part in names.items()}
+    return {
+        name: {"rows": len(own), "repeated": len(own) - len(np.unique(own))}
+        for name, own in keys_of.items()
+        if len(own)
+    }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import bisect
-import hashlib
 import logging
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,78 +15,24 @@ import pyarrow as pa
 from tithe import config, plugins, storage
 from tithe.arrays import Rows
 from tithe.console import counted
-from tithe.data import clean, delimited, readers, weights
+from tithe.data import clean, delimited, weights
 from tithe.data.dataset import Dataset
-from tithe.data.duplicates import find_duplicates
-from tithe.data.labels import VERSION, Label, LabelMap, look_alike, normalise, storable
+from tithe.data.duplicates import find_duplicates, numbered
+from tithe.data.labels import VERSION, Label, LabelMap, look_alike, normalise
 from tithe.data.sources import File
 from tithe.data.text import given_splits, input_files
+from tithe.data.text.account import Account
+from tithe.data.text.classes import WHY_NOT, BadLabelError, Classes
+from tithe.data.text.cleaning import cleaned
 from tithe.data.text.corrections import DROPPED, Corrections, corrections_of
-from tithe.data.text.input_files import Chunk, Found
+from tithe.data.text.input_files import UNKNOWN_SPLIT, Chunk, Found
 from tithe.errors import InputError
 from tithe.storage import cache
 
 logger = logging.getLogger("tithe")
 
 _SCHEMA = pa.schema([("id", pa.int64()), ("input", pa.large_string())])
-_EXCERPT = 80
 _EVALUATED = given_splits.VAL, given_splits.TEST
-
-
-@dataclass
-class _Ingestion:
-    """Kept and dropped rows, collected while files are read.
-
-    Attributes
-    ----------
-    parts
-        Positions in `PARTS`, or −1 where the data have no splits.
-    weights
-        Of the rows in training; 1 of others.
-    classes
-        The class of each symbol, by its normalised text; empty where the file has the class names.
-    starts, files
-        Where each file begins, and its name, if there are several.
-    corrections
-        Of the labels, by a person, if any.
-    """
-
-    dropped: list[dict[str, object]] = field(default_factory=list)
-    labels: list[Label] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
-    ids: list[int] = field(default_factory=list)
-    words: list[int] = field(default_factory=list)
-    parts: list[int] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-    read: int = 0
-    classes: dict[str, str] = field(default_factory=dict)
-    starts: list[int] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    corrections: Corrections | None = None
-
-    def label(self, raw: object) -> tuple[Label | None, str]:
-        """Return a row's class, or None and the reason: it has none, or a symbol that is not in the mapping."""
-        label = normalise(raw)
-        if label is None or not self.classes:
-            return label, "missing_label"
-        return self.classes.get(str(label)), "unknown_symbol"
-
-    def corrected(self, row: int, text: str, label: Label | None, why_not: str) -> tuple[Label | None, str]:
-        """Return a row's class as `label` does, as a person corrected it."""
-        if self.corrections is None:
-            return label, why_not
-        label, stays = self.corrections.apply(row, text, label)
-        return (label, why_not) if stays else (None, DROPPED)
-
-    def drop(self, row: int, reason: str, value: object, **more: object) -> None:
-        file = self.files[bisect.bisect_right(self.starts, row) - 1] if self.files else ""
-        line: dict[str, object] = {"file": file} if file else {}
-        if isinstance(value, readers.Unreadable):
-            self.unreadable.append(f"{value.place(row)} of {file}" if file else value.place(row))
-            line |= {"line": value.line} if value.line else {}
-        excerpt = {"text": storable(value[:_EXCERPT])} if isinstance(value, str) else {}
-        self.dropped.append({"row": row, "reason": reason, **line, **more, **excerpt})
 
 
 def ingest(data: config.Data) -> tuple[Dataset, LabelMap, Path]:
@@ -149,101 +93,145 @@ def symbols_of(data: config.Data) -> dict[str, str]:
     return dict(mapping)
 
 
-def _write(found: Found, data: config.Data, classes: dict[str, str], folder: Path) -> None:
+@dataclass(frozen=True)
+class _Reading:
+    """What one pass over the files fills."""
+
+    account: Account
+    classes: Classes
+    corrections: Corrections | None
+
+
+def _write(found: Found, data: config.Data, symbols: dict[str, str], folder: Path) -> None:
     path = found[0][0].path
-    ingestion = _Ingestion(classes=classes, corrections=(corrections := corrections_of(data)))
-    with pa.ipc.new_file(str(folder / "rows.arrow"), _SCHEMA) as sink:
-        for batch in _cleaned(found, data, ingestion):
-            sink.write_batch(batch)
-    corrected = corrections and corrections.finish(ingestion.read)
-    if places := ingestion.unreadable:
-        logger.warning(
-            "%s: %d of %s %s unreadable, the first is %s",
-            *(path, len(places), counted(ingestion.read, "row"), "is" if len(places) == 1 else "are", places[0]),
-        )
-    if not ingestion.labels:
-        raise InputError(f"{path}: {_nothing_left(ingestion)}")
-    labels = LabelMap.of(ingestion.labels)
-    codes_N = labels.encode(ingestion.labels)
-    keep, drops = _without_copies(ingestion, codes_N)
-    table = pa.ipc.open_file(pa.memory_map(str(folder / "rows.arrow"))).read_all()
-    for reason, rows in drops.items():
-        for row, text in zip(rows, table.column("input").take(pa.array(rows)).to_pylist(), strict=True):
-            ingestion.drop(ingestion.ids[row], reason, text, label=ingestion.labels[row])
+    with tempfile.TemporaryFile(dir=folder) as lines:
+        reading = _Reading(Account(lines), Classes(symbols), corrections_of(data))
+        account, classes, corrections = reading.account, reading.classes, reading.corrections
+        with pa.ipc.new_file(str(folder / "rows.arrow"), _SCHEMA) as sink:
+            for batch in _cleaned(found, data, reading):
+                sink.write_batch(batch)
+        corrected = corrections and corrections.finish(account.read)
+        if count := account.unreadable:
+            is_, first = "is" if count == 1 else "are", account.first_unreadable
+            rows = counted(account.read, "row")
+            logger.warning("%s: %d of %s %s unreadable, the first is %s", path, count, rows, is_, first)
+        if not len(code_N := account.kept("code")):
+            raise InputError(f"{path}: {account.said()}")
+        labels, codes_N = _encoded(classes.names, code_N)
+        keep, copies = _without_copies(account, codes_N)
+        texts = Dataset.open(folder / "rows.arrow", np.arange(len(code_N)), code_N, "")
+        account.write_dropped(folder / "dropped.jsonl", copies, texts, classes.names)
     if len(keep) == 0:
-        raise InputError(f"{path}: {_nothing_left(ingestion)}")
+        raise InputError(f"{path}: {account.said()}")
     labels, codes_N = _without_empty(labels, codes_N, keep)
-    kept = np.empty(len(keep), dtype=[("row", "<i8"), ("label", "<i8")])
-    kept["row"], kept["label"] = keep, codes_N
-    np.save(folder / "kept.npy", kept)
-    if data.weight_column:
-        np.save(folder / "weights.npy", np.array(ingestion.weights)[keep])
+    _save_kept(folder, account, keep, codes_N, has_weights=data.weight_column is not None)
     labels.save(folder / "labels.json")
-    storage.write_lines(folder / "dropped.jsonl", sorted(ingestion.dropped, key=lambda d: int(str(d["row"]))))
-    content = storage.digest_bytes(*(ingestion.keys[row] for row in keep), codes_N.tobytes())
-    report = _report(path, ingestion, labels, codes_N, np.array(ingestion.words)[keep])
+    key_K = account.kept("key")[keep]
+    report = _report(path, account, labels, codes_N, account.kept("words")[keep].astype(np.int64))
     report |= {"corrections": corrected} if corrected else {}
-    if (part_N := np.array(ingestion.parts)[keep]).min() >= 0:
+    if (part_N := account.kept("part")[keep].astype(np.int64)).min() >= 0:
         np.save(folder / "parts.npy", part_N)
-        report["given"] = given_splits.report(part_N, np.array(ingestion.keys)[keep])
+        report["given"] = given_splits.report(part_N, numbered(key_K))
+    content = storage.digest_items(memoryview(key_K.tobytes()), key_K.itemsize, codes_N.tobytes())
     storage.write_json(folder / "report.json", {**report, "rows_sha256": content})
 
 
-def _without_copies(ingestion: _Ingestion, codes_N: Rows) -> tuple[Rows, dict[str, Rows]]:
+def _encoded(names: Sequence[Label], code_N: Rows) -> tuple[LabelMap, Rows]:
+    """Return the classes that rows have, in their order, and those of the rows."""
+    present = np.unique(code_N)
+    labels = LabelMap.of(names[code] for code in present)
+    of_code = np.full(len(names), -1)
+    of_code[present] = labels.encode([names[code] for code in present])
+    return labels, of_code[code_N]
+
+
+def _save_kept(folder: Path, account: Account, keep: Rows, codes_N: Rows, has_weights: bool) -> None:
+    kept = np.empty(len(keep), dtype=[("row", "<i8"), ("label", "<i8")])
+    kept["row"], kept["label"] = keep, codes_N
+    np.save(folder / "kept.npy", kept)
+    if has_weights:
+        np.save(folder / "weights.npy", account.kept("weight")[keep])
+
+
+def _without_copies(account: Account, codes_N: Rows) -> tuple[Rows, dict[str, Rows]]:
     """Return the rows to keep, and those to drop by reason."""
-    keys_N, part_N = np.array(ingestion.keys), np.array(ingestion.parts)
+    text_N, part_N = numbered(account.kept("key")), account.kept("part")
     if part_N.min() >= 0:
-        return given_splits.sift(keys_N, codes_N, part_N)
-    keep, duplicate, conflict = find_duplicates(keys_N, codes_N)
+        return given_splits.sift(text_N, codes_N, part_N)
+    keep, duplicate, conflict = find_duplicates(text_N, codes_N)
     return keep, {"duplicate": duplicate, "conflict": conflict}
 
 
-def _cleaned(found: Found, data: config.Data, ingestion: _Ingestion) -> Iterator[pa.RecordBatch]:
+def _cleaned(found: Found, data: config.Data, reading: _Reading) -> Iterator[pa.RecordBatch]:
+    account = reading.account
     several = sum(len(source.files) for source, _ in found) > 1
     for source, part in found:
         for file in source.files:
             if several:
-                ingestion.starts.append(ingestion.read)
-                ingestion.files.append(file.path.name)
+                account.starts.append(account.read)
+                account.files.append(file.path.name)
             for chunk in input_files.chunks(source, file, part or file.part, data):
-                yield _kept(file, chunk, ingestion)
+                yield _kept(file, chunk, reading)
 
 
-def _kept(file: File, chunk: Chunk, ingestion: _Ingestion) -> pa.RecordBatch:
-    ids: list[int] = []
-    texts: list[str] = []
-    for row, ((value, raw), part, weight) in enumerate(zip(*chunk, strict=True), start=ingestion.read):
-        problem = clean.why_not_text(value)
-        text = "" if problem else clean.clean_text(str(value))
+def _kept(file: File, chunk: Chunk, reading: _Reading) -> pa.RecordBatch:
+    """Take account of some rows; return those that stay.
+
+    Raises
+    ------
+    InputError
+        A label, a correction or a weight is wrong: the first one is told.
+    """
+    account, classes = reading.account, reading.classes
+    try:
+        codes_N = classes.codes(chunk.labels)
+    except BadLabelError as error:
+        _kept(file, chunk.before(error.position), reading)
+        raise InputError(f"{file.path}, row {account.read}: {error} (data.label_column)") from None
+    texts, problems = cleaned(chunk.texts)
+    why_not = {**{row: WHY_NOT[int(codes_N[row])] for row in np.flatnonzero(codes_N < 0).tolist()}, **problems}
+    _correct(reading, texts, codes_N, why_not)
+    for row in np.flatnonzero(chunk.parts == UNKNOWN_SPLIT).tolist():
+        why_not.setdefault(row, "unknown_split")
+    rows = sorted(why_not)
+    values = [chunk.value(row) for row in rows]
+    account.drop([account.read + row for row in rows], [why_not[row] for row in rows], values)
+    stay = np.delete(np.arange(len(codes_N)), rows)
+    texts = texts.take(pa.array(stay)) if rows else texts
+    if chunk.weights is not None:
+        account.weigh(_weights(file, chunk, stay, account.read))
+    account.keep(texts, codes_N[stay], chunk.parts[stay])
+    ids = pa.array(account.read + stay, pa.int64())
+    account.read += len(codes_N)
+    return pa.record_batch([ids, texts], schema=_SCHEMA)
+
+
+def _correct(reading: _Reading, texts: pa.LargeStringArray, codes_N: Rows, why_not: dict[int, str]) -> None:
+    """Give rows the classes that a person gave them, or leave them out; a row without a text stays left out."""
+    corrections, classes = reading.corrections, reading.classes
+    if corrections is None:
+        return
+    first, names = reading.account.read, classes.names
+    for row in sorted(row - first for row in corrections.of_row if first <= row < first + len(codes_N)):
+        before = names[codes_N[row]] if codes_N[row] >= 0 else None
+        label, stays = corrections.apply(first + row, texts[row].as_py(), before)
+        is_text = why_not.get(row) in (None, *WHY_NOT.values())
+        if stays and label is not None:
+            codes_N[row] = classes.code(label)
+        if is_text and not stays:
+            why_not[row] = DROPPED
+        elif is_text and label is not None:
+            why_not.pop(row, None)
+
+
+def _weights(file: File, chunk: Chunk, stay: Rows, first: int) -> list[float]:
+    found = []
+    for row in stay.tolist():
         try:
-            label, why_not = ingestion.label(raw)
+            found.append(1.0 if chunk.parts[row] in _EVALUATED else weights.parse(chunk.weights[row]))
         except InputError as error:
-            raise InputError(f"{file.path}, row {row}: {error} (data.label_column)") from None
-        label, why_not = ingestion.corrected(row, text, label, why_not)
-        if problem or label is None or part is None:
-            ingestion.drop(row, problem or (why_not if label is None else "unknown_split"), value)
-            continue
-        ids.append(row)
-        texts.append(text)
-        ingestion.labels.append(label)
-        ingestion.parts.append(part)
-        try:
-            ingestion.weights.append(1.0 if part in _EVALUATED else weights.parse(weight))
-        except InputError as error:
-            raise InputError(f"{file.path}, row {row}: {error} (data.weight_column)") from None
-        ingestion.words.append(text.count(" ") + 1)
-        ingestion.keys.append(hashlib.blake2b(text.encode(), digest_size=16).digest())
-    ingestion.read += len(chunk.rows)
-    ingestion.ids += ids
-    return pa.record_batch([pa.array(ids, pa.int64()), pa.array(texts, pa.large_string())], schema=_SCHEMA)
-
-
-def _nothing_left(ingestion: _Ingestion) -> str:
-    reasons = Counter(str(drop["reason"]) for drop in ingestion.dropped)
-    counted = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-    return (
-        f"no usable row among {ingestion.read} ({counted or 'the file is empty'}): check text_column and label_column"
-    )
+            raise InputError(f"{file.path}, row {first + row}: {error} (data.weight_column)") from None
+    return found
 
 
 def _without_empty(
@@ -256,7 +244,7 @@ def _without_empty(
 
 def _report(
     path: Path,
-    ingestion: _Ingestion,
+    account: Account,
     labels: LabelMap,
     codes_N: np.ndarray[Any, Any],
     words_N: np.ndarray[Any, Any],
@@ -264,9 +252,9 @@ def _report(
     sizes = dict(zip(labels.names, np.bincount(codes_N, minlength=len(labels)).tolist(), strict=True))
     return {
         "file": path.name or path.resolve().name,
-        "rows_read": ingestion.read,
+        "rows_read": account.read,
         "rows_kept": len(codes_N),
-        "dropped": dict(Counter(str(drop["reason"]) for drop in ingestion.dropped).most_common()),
+        "dropped": dict(account.reasons.most_common()),
         "classes": {str(name): size for name, size in sizes.items()},
         "alike_classes": [{str(name): sizes[name] for name in names} for names in look_alike(labels.names)],
         "label_hash": labels.hash,

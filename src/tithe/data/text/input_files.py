@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
 
 from tithe import config, plugins
+from tithe.arrays import Rows
 from tithe.data import sources
-from tithe.data.readers import Pair
+from tithe.data.readers import Column, Pair
 from tithe.data.sources import File, Source
 from tithe.data.splits import PARTS, Part, part_of
 from tithe.data.text.given_splits import NONE
@@ -16,6 +20,7 @@ from tithe.errors import InputError
 
 # Sources, and the split of all rows of each, if it is given.
 Found = list[tuple[Source, Part | None]]
+UNKNOWN_SPLIT = -2
 
 
 def find_sources(data: config.Data) -> Found:
@@ -65,55 +70,72 @@ def more_of_key(data: config.Data, found: Found) -> dict[str, object]:
     return {key: value for key, value in more.items() if value}
 
 
-class Chunk(NamedTuple):
+@dataclass(frozen=True)
+class Chunk:
     """Some rows of a file.
 
     Attributes
     ----------
-    rows
-        The input and the label of each.
+    texts, labels
+        The input and the label of each, as the file has them.
     parts
-        The position of the split of each: −1 for none, None if unknown.
+        The position of the split of each, shape (N,): −1 for none, `UNKNOWN_SPLIT` if it is unknown.
     weights
-        What the file has as the weight of each; 1 where it has no column of them, or the rows are not for training.
+        What the file has as the weight of each; None where it has no column of them.
     """
 
-    rows: list[Pair]
-    parts: list[int | None]
-    weights: list[object]
+    texts: Column
+    labels: Column
+    parts: Rows
+    weights: Sequence[object] | None = None
+
+    def value(self, row: int) -> object:
+        """Return an input."""
+        value: object = self.texts[row]
+        return value.as_py() if isinstance(value, pa.Scalar) else value
+
+    def before(self, row: int) -> Chunk:
+        """Return the rows before one."""
+        weights = None if self.weights is None else self.weights[:row]
+        return Chunk(self.texts[:row], self.labels[:row], self.parts[:row], weights)
 
 
 def chunks(source: Source, file: File, part: Part | None, data: config.Data) -> Iterator[Chunk]:
-    """Yield the rows of a file, all of one given split or of none, in lists.
+    """Yield the rows of a file, all of one given split or of none, in pieces.
 
     Raises
     ------
     InputError
         The file can't be read, or a column is missing.
     """
-    lists = _with_parts(source, file, part, data)
-    if data.weight_column is None or part in ("val", "test"):
-        yield from (Chunk(rows, parts, [1.0] * len(rows)) for rows, parts in lists)
+    pieces = _with_parts(source, file, part, data)
+    if data.weight_column is None:
+        yield from pieces
+        return
+    if part in ("val", "test"):
+        yield from (replace(piece, weights=[1.0] * len(piece.parts)) for piece in pieces)
         return
     # Another reading of the file, for the column alone; read as labels, values may be of any type.
     columns = _named(source.read(file, data.text_column, data.weight_column), "label_column", "weight_column", data)
-    for (rows, parts), pairs in zip(lists, columns, strict=True):
-        yield Chunk(rows, parts, [weight for _, weight in pairs])
+    for piece, pairs in zip(pieces, columns, strict=True):
+        yield replace(piece, weights=[weight for _, weight in pairs])
 
 
-def _with_parts(
-    source: Source, file: File, part: Part | None, data: config.Data
-) -> Iterator[tuple[list[Pair], list[int | None]]]:
-    lists = source.read(file, data.text_column, data.label_column)
+def _with_parts(source: Source, file: File, part: Part | None, data: config.Data) -> Iterator[Chunk]:
+    pieces = source.batches(file, data.text_column, data.label_column)
     if data.split_column is None:
-        position: int | None = PARTS.index(part) if part else NONE
-        yield from ((rows, [position] * len(rows)) for rows in lists)
+        position = PARTS.index(part) if part else NONE
+        yield from (Chunk(*batch, np.full(len(batch.texts), position)) for batch in pieces)
         return
     # A second reading of the file, for the column alone.
     columns = _named(source.read(file, data.split_column, None), "text_column", "split_column", data)
-    for rows, pairs in zip(lists, columns, strict=True):
-        parts = (part_of(name) if isinstance(name, str) else None for name, _ in pairs)
-        yield rows, [PARTS.index(one) if one else None for one in parts]
+    for batch, pairs in zip(pieces, columns, strict=True):
+        yield Chunk(*batch, np.array([_position(name) for name, _ in pairs], dtype=np.int64))
+
+
+def _position(name: object) -> int:
+    part = part_of(name) if isinstance(name, str) else None
+    return PARTS.index(part) if part else UNKNOWN_SPLIT
 
 
 def _named(lists: Iterator[list[Pair]], asked: str, setting: str, data: config.Data) -> Iterator[list[Pair]]:
