@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tithe.arrays import Array, Rows
+from tithe.arrays import Array, Rows, by_rows
 
 
 def ranks(values_N: Array, groups_N: Rows | None = None) -> Array:
@@ -37,27 +37,35 @@ def length_bins(lengths_N: Rows, bins: int = 10) -> Rows:
 
 def entropy(probs_NC: Array) -> Array:
     """Return the entropy of each row in units of ln C: 0 is certain, 1 is uniform (Shannon 1948)."""
-    p_NC = np.asarray(probs_NC, dtype=np.float64)
-    share_N: Array = -(p_NC * np.log(p_NC.clip(1e-12))).sum(axis=1) / np.log(max(2, probs_NC.shape[1]))
-    return share_N
+
+    def of(some_MC: Array, _: slice) -> Array:
+        p_MC = np.asarray(some_MC, dtype=np.float64)
+        return np.asarray(-(p_MC * np.log(p_MC.clip(1e-12))).sum(axis=1) / np.log(max(2, p_MC.shape[1])))
+
+    return by_rows(of, probs_NC)
 
 
 def margins(probs_NC: Array) -> Array:
     """Return the highest less the second highest probability of each row, shape (N,); 1 where there is one class."""
-    p_NC = np.asarray(probs_NC, dtype=np.float64)
-    if p_NC.shape[1] == 1:
-        return np.ones(len(p_NC))
-    top_N2 = np.partition(p_NC, -2, axis=1)[:, -2:]
-    margin_N: Array = top_N2[:, 1] - top_N2[:, 0]
-    return margin_N
+    if probs_NC.shape[1] == 1:
+        return np.ones(len(probs_NC))
+
+    def of(some_MC: Array, _: slice) -> Array:
+        top_M2 = np.partition(np.asarray(some_MC, dtype=np.float64), -2, axis=1)[:, -2:]
+        return np.asarray(top_M2[:, 1] - top_M2[:, 0])
+
+    return by_rows(of, probs_NC)
 
 
 def error_norms(probs_NRC: Array, labels_N: Rows) -> Array:
     """Return ‖p − onehot(y)‖₂ for each row and run, shape (N, R): EL2N (Paul et al. 2021)."""
-    wrong_NRC = np.array(probs_NRC, dtype=np.float64)
-    wrong_NRC[np.arange(len(labels_N)), :, labels_N] -= 1
-    norms_NR: Array = np.linalg.norm(wrong_NRC, axis=-1)
-    return norms_NR
+
+    def of(some_MRC: Array, place: slice) -> Array:
+        wrong_MRC = np.array(some_MRC, dtype=np.float64)
+        wrong_MRC[np.arange(len(wrong_MRC)), :, labels_N[place]] -= 1
+        return np.asarray(np.linalg.norm(wrong_MRC, axis=-1))
+
+    return by_rows(of, probs_NRC)
 
 
 def without_hardest(error_N: Array, share: float) -> tuple[Rows, Rows]:

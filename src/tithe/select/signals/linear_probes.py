@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tithe import storage
-from tithe.arrays import Array, Rows
+from tithe.arrays import Array, Rows, on_disk
 from tithe.data.cross_validation import folds, parts, standardised
 
 if TYPE_CHECKING:  # slow to import
@@ -27,7 +27,7 @@ def out_of_fold(X_ND: Array, labels_N: Rows, classes: int, count: int, seed: int
     A class that a fold's other rows lack has probability 0 there. `strength` is the inverse of the L2 penalty, of
     columns of variance 1.
     """
-    probs_NC = np.zeros((len(labels_N), classes))
+    probs_NC = on_disk((len(labels_N), classes), np.float64)
     X_ND = standardised(X_ND)
     for inside, outside in parts(folds(labels_N, count, seed)):
         present = np.unique(labels_N[inside])
@@ -139,7 +139,7 @@ def of_all(X_ND: Array, labels_N: Rows, classes: int, seed: int) -> dict[str, Ar
     cross-entropy + λ/2 ‖weights‖², the same for each row.
     """
     strength = best_strength(standardised(X_ND), labels_N, seed, _DECIDE)
-    probs_NC = np.zeros((len(labels_N), classes))
+    probs_NC = on_disk((len(labels_N), classes), np.float64)
     probs_NC[:, np.unique(labels_N)] = fitted(X_ND, np.arange(len(labels_N)), labels_N, strength)[0]
     penalty = 1 / (strength * len(labels_N))
     return {"head_probs": probs_NC, "head_labels": labels_N, "head_penalty": np.full(len(labels_N), penalty)}
@@ -205,7 +205,7 @@ def weighted(X_KD: Array, labels_K: Rows, weight_K: Array, penalty: float) -> tu
 
 def short_runs(X_ND: Array, labels_N: Rows, classes: int, runs: int, count: int, seed: int) -> Array:
     """Return out-of-fold probabilities of several short trainings from different first weights, shape (N, R, C)."""
-    probs_NRC = np.zeros((len(labels_N), runs, classes), dtype=np.float32)
+    probs_NRC = on_disk((len(labels_N), runs, classes), np.float32)
     X_ND = standardised(X_ND)
     for run in range(runs):
         rng = np.random.default_rng([seed, 0xE12, run])
