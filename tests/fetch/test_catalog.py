@@ -137,7 +137,8 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match="unknown data set 'review': did you mean 'reviews'"):
         catalog.fetch("review")
     with pytest.raises(
-        InputError, match="choose one of clip-vit-b16, clothing_fit, e5-small, imdb, newsgroups, packages_en, pack"
+        InputError,
+        match="choose one of clip-vit-b16, clothing_fit, e5-small, generated-faces, imdb, newsgroups, packages_en",
     ):
         catalog.fetch("zzz")
 

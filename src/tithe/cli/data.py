@@ -49,15 +49,22 @@ def fetch(
 ) -> None:
     """Download a data set as Parquet (text, label), or an encoder as a model folder, and print its path."""
     from tithe import storage
-    from tithe.fetch import catalog, downloads, hub
+    from tithe.fetch import catalog, downloads, generators, hub
     from tithe.fetch.encoders import ENCODERS
 
     if out:
         storage.check_writable_folder(out)
     request = hub.DatasetRequest(subset, split, text_column, label_column)
-    if name in ENCODERS:
-        if given := list(request.given()):
-            raise InputError(f"{name} is an encoder: leave --{given[0].replace('_', '-')} out, which is for data sets")
+    if (given := list(request.given())) and (name in ENCODERS or name == generators.FACES_NAME):
+        kind = "an encoder" if name in ENCODERS else "a set of images"
+        raise InputError(f"{name} is {kind}: leave --{given[0].replace('_', '-')} out, which is for data sets")
+    if name == generators.FACES_NAME:
+        file = generators.fetch_faces()
+        if out:
+            with storage.atomic_folder(out / name) as aside:
+                storage.link_tree(file, aside)
+            file = out / name
+    elif name in ENCODERS:
         file = ENCODERS[name].fetch()
         file = ENCODERS[name].copy(out) if out else file
     else:

@@ -101,6 +101,9 @@ class Data(Section):
     hold_out: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         (), description="generators whose images are used only for the test; for images"
     )
+    validate_on: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        (), description="generators whose fakes, and no others, are used for validation, and only there; for images"
+    )
 
     @model_validator(mode="after")
     def _leaves_training_rows(self) -> Data:
@@ -115,6 +118,12 @@ class Data(Section):
                 raise ValueError(f"data.split_column and data.{key} both give splits: set only one of them")
             if path is not None and path in (self.path, self.validation if key == "test" else None):
                 raise ValueError(f"data.{key} '{path}' is used for another split too: pass another file")
+        return self
+
+    @model_validator(mode="after")
+    def _one_use_of_a_generator(self) -> Data:
+        if both := set(self.hold_out) & set(self.validate_on):
+            raise ValueError(f"data.hold_out and data.validate_on both name {min(both)}: use its fakes for one of them")
         return self
 
     @property

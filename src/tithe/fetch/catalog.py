@@ -155,7 +155,7 @@ def fetch(name: str, request: hub.DatasetRequest | None = None) -> Path:
         except Unreachable as error:
             raise Unreachable(f"{error}; {_alternatives()}") from None
     if name not in known():
-        names = [*known(), *ENCODERS]
+        names = [*known(), *ENCODERS, "generated-faces"]
         raise InputError(f"unknown data set '{name}'{did_you_mean(name, names)}")
     if options := request.given():
         option = next(iter(options)).replace("_", "-")

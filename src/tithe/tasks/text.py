@@ -243,7 +243,7 @@ class Text:
 
 def check(run: config.Run) -> None:
     """Check a config's data settings before any data is read; see `data.load`."""
-    unused.refuse(run, ("images", "data.hold_out"), "images", "texts")
+    unused.refuse(run, ("images", "data.hold_out", "data.validate_on"), "images", "texts")
     data.find_sources(run.data)
     data.symbols_of(run.data)
     data.corrections_of(run.data)

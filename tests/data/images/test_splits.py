@@ -179,6 +179,38 @@ def test_where_a_photograph_has_other_fakes_the_held_out_ones_are_left_out(tmp_p
         assert account_adds_up(found)
 
 
+def test_validation_has_the_fakes_of_its_generators_alone_and_nothing_else_has_them(tmp_path: Path) -> None:
+    listed(tmp_path, generated(40, {"sd": 12, "vae": 20, "gan": 20}))
+    for seed in range(3):
+        found = load(tmp_path, seed, validate_on=("sd",), val_ratio=0.2, test_ratio=0.2)
+        parts = rows_of(found)
+        fakes = {part: {row["generator"] for row in rows if row["label"] == 0} for part, rows in parts.items()}
+        assert fakes == {"train": {"gan", "vae"}, "val": {"sd"}, "test": {"gan", "vae"}, "left_out": {"gan", "vae"}}
+        assert sum(row["label"] == 0 for row in parts["val"]) == 12
+        assert 6 <= sum(row["label"] == 1 for row in parts["val"]) <= 10 and account_adds_up(found)
+
+
+def test_one_generator_validates_and_another_tests(tmp_path: Path) -> None:
+    rows = generated(40, {"sd": 12, "vae": 20, "gan": 12})
+    both = [{"path": f"both/{g}.png", "label": "fake", "generator": g, "source_id": "shared"} for g in ("sd", "gan")]
+    listed(tmp_path, [row | {"source_id": row["path"]} for row in rows] + both)
+    parts = rows_of(load(tmp_path, validate_on=("sd",), hold_out=("gan",), val_ratio=0.2, test_ratio=0.2))
+    fakes = {part: {row["generator"] for row in rows if row["label"] == 0} for part, rows in parts.items()}
+    assert fakes["train"] == {"vae"} and fakes["val"] == {"sd"} and fakes["test"] == {"gan", "vae"}
+
+
+def test_given_validation_keeps_the_fakes_of_its_generators(tmp_path: Path) -> None:
+    rows = [
+        {"path": f"{part}/{g or 'real'}{i}.png", "label": "fake" if g else "real", "generator": g, "split": part}
+        for part in PARTS
+        for g in ("", "sd", "vae")
+        for i in range(3)
+    ]
+    parts = rows_of(load(listed(tmp_path, rows), validate_on=("sd",)))
+    fakes = {part: {row["generator"] for row in rows if row["label"] == 0} for part, rows in parts.items()}
+    assert fakes["train"] == {"vae"} and fakes["val"] == {"sd"} and fakes["test"] == {"vae"}
+
+
 def test_without_a_given_test_held_out_fakes_come_from_every_split(tmp_path: Path) -> None:
     for number, (generator, part) in enumerate([(g, p) for g in ("gan", "sd") for p in ("train", "val")]):
         for i in range(10):

@@ -155,7 +155,8 @@ def load_images(settings: config.Data, images: config.Images, seed: int) -> Spli
     given = set(dataset.column("split"))
     for key, value in unused.changed(settings, [f"{part}_ratio" for part in ("val", "test") if part in given]):
         logger.warning("data.%s %s has no effect: %s has its own splits", key, value, settings.path)
-    split_settings = [settings.val_ratio, settings.test_ratio, settings.hold_out, seed]
+    split_settings: list[object] = [settings.val_ratio, settings.test_ratio, settings.hold_out, seed]
+    split_settings += [settings.validate_on] if settings.validate_on else []
     place = cache.place("images", storage.digest([_VERSION, folder.name, *split_settings]))
     if not cache.is_whole(place):
         with storage.atomic_folder(place) as aside:

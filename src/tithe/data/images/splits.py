@@ -31,25 +31,36 @@ def assign_splits(images: Dataset, settings: config.Data, seed: int) -> Rows:
     are kept if their group is in the test split, and dropped elsewhere, so that their photographs can still be used
     for training. A given test split never changes.
 
+    The generators of `validate_on` are used for validation likewise, which then has no fakes by others: what is chosen
+    there, such as the best epoch, is chosen on fakes like none of the training.
+
     Raises
     ------
     InputError
         A source is in two of the given splits, only some images have a split, a split would lack a class, or a
         held-out generator has no fakes.
     """
-    given_N, held_N = _given(images, settings.path), _held_out(images, settings)
+    given_N, fake_N = _given(images, settings.path), images.labels == FAKE
+    test_N, val_N = (_by(images, settings, key) for key in ("hold_out", "validate_on"))
+    held_N = test_N | val_N
     group_N = np.array(images.column("group"))
     shares_P = _shares(given_N, settings)
     part_N = np.where((given_N == TRAIN) & (shares_P[TRAIN] < 1), UNASSIGNED, given_N)
-    if TEST not in given_N:
-        other_N = (images.labels == FAKE) & ~held_N
-        part_N[_in_groups_of(held_N, group_N) & ~_in_groups_of(other_N, group_N)] = TEST
-    part_N[held_N & (part_N != TEST)] = UNASSIGNED
+    with_others_N = _in_groups_of(fake_N & ~held_N, group_N)
+    uses = ((val_N, VAL), (test_N, TEST))
+    for only_N, part in uses:
+        if part not in given_N:
+            part_N[_in_groups_of(only_N, group_N) & ~with_others_N] = part
+    for only_N, part in uses:
+        part_N[only_N & (part_N != part)] = UNASSIGNED
     free_N = (part_N == UNASSIGNED) & ~held_N
     if free_N.any():
         part_N[free_N] = _assign(images, group_N, free_N, part_N, shares_P, seed)
-    if TEST not in given_N:
-        part_N[held_N & _in_groups_of(part_N == TEST, group_N)] = TEST
+    for only_N, part in uses:
+        if part not in given_N:
+            part_N[only_N & _in_groups_of(part_N == part, group_N)] = part
+    if val_N.any():
+        part_N[fake_N & ~val_N & (part_N == VAL)] = UNASSIGNED
     _check(images.labels, group_N, part_N, shares_P, settings.path)
     return part_N
 
@@ -76,14 +87,14 @@ def _refuse_crossing(name: str, values: list[str | None], splits: list[str], pat
             )
 
 
-def _held_out(images: Dataset, settings: config.Data) -> Array:
-    """Return a mask of the fakes by held-out generators, shape (N,)."""
+def _by(images: Dataset, settings: config.Data, key: str) -> Array:
+    """Return a mask of the fakes by the generators of a setting, shape (N,)."""
     generator_N = np.array(images.column("generator"))
     fake_N = images.labels == FAKE
-    held_out = [clean_text(name) for name in settings.hold_out]
+    held_out = [clean_text(name) for name in getattr(settings, key)]
     for name in held_out:
         if name not in (generators := set(generator_N[fake_N].tolist())):
-            raise InputError(f"{settings.path}: no fakes by '{name}' (data.hold_out){did_you_mean(name, generators)}")
+            raise InputError(f"{settings.path}: no fakes by '{name}' (data.{key}){did_you_mean(name, generators)}")
     held_N: Array = fake_N & np.isin(generator_N, held_out)
     return held_N
 
