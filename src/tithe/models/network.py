@@ -147,8 +147,8 @@ def build(run: config.Run, begun: Network, examples: Examples, accelerator: Acce
     if not (isinstance(model, features.Embedder) and isinstance(examples, Encodable)):
         return begun, examples
     on_features = begun.is_frozen and run.train.cache_features
-    is_text = isinstance(model, Classifier) and isinstance(examples, TextExamples)
-    if is_text and not (on_features and features.are_cached(examples, begun.cache_key, accelerator)):
+    is_done = on_features and features.are_cached(examples, begun.cache_key, accelerator)
+    if isinstance(model, Classifier) and isinstance(examples, TextExamples) and not is_done:
         trial_pass.run(model, examples, run.model.max_length, accelerator)
     if on_features:
         cached = features.cached(model, examples, begun.cache_key, accelerator)
