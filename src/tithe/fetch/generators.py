@@ -159,7 +159,7 @@ def faces(count: int, seed: int) -> Iterator[Array]:
 
 def _openvino(folder: Path) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
     """Return the two networks of the faces, each from an array to an array."""
-    import openvino  # type: ignore[import-not-found]
+    import openvino
 
     core, one_thread = openvino.Core(), {"INFERENCE_NUM_THREADS": 1}
     mapping = core.read_model(folder / "MappingNetwork.xml")
@@ -202,7 +202,7 @@ def upscaler(name: str) -> Callable[[Array], Array]:
 
 
 def _ncnn(folder: Path, of: Upscaler) -> Callable[[Array], Array]:
-    import ncnn  # type: ignore[import-not-found]
+    import ncnn
 
     network: Any = ncnn.Net()
     network.opt.use_vulkan_compute, network.opt.num_threads = False, 1

@@ -65,11 +65,12 @@ class Bf16AdamW(torch.optim.AdamW):
                 state[name] = torch.zeros_like(parameter, dtype=_precision(parameter))
         state["step"].add_(1)
         draw = drawn(int(state["step"]), index)
+        assert parameter.grad is not None
         whole = (parameter, parameter.grad, *(state[name] for name in _AVERAGES))
         for weights, gradients, *averages in zip(*(_blocks(tensor) for tensor in whole), strict=True):
-            wide = [average.to(parameter.dtype) for average in averages]
+            first, second = (average.to(parameter.dtype) for average in averages)
             torch._fused_adamw_(
-                *([tensor] for tensor in (weights, gradients, *wide)),
+                *([weights], [gradients], [first], [second]),
                 [],
                 [state["step"]],
                 amsgrad=False,
@@ -83,8 +84,8 @@ class Bf16AdamW(torch.optim.AdamW):
                 found_inf=overflow,
             )
             if averages[0].dtype != parameter.dtype:
-                round_at_random(*wide, draw)
-                for average, value in zip(averages, wide, strict=True):
+                round_at_random(first, second, draw)
+                for average, value in zip(averages, (first, second), strict=True):
                     average.copy_(value)
         if overflow is not None:  # of a scaled loss: the kernel has left everything as it was
             state["step"].sub_(overflow)
@@ -97,7 +98,7 @@ def _precision(parameter: torch.Tensor) -> torch.dtype:
 def _blocks(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
     if tensor.numel() <= _BLOCK or tensor.ndim < 2:
         return (tensor,)
-    return tensor.split(max(1, _BLOCK * len(tensor) // tensor.numel()))
+    return tuple(torch.split(tensor, max(1, _BLOCK * len(tensor) // tensor.numel())))
 
 
 def drawn(step: int, index: int) -> tuple[int, int]:

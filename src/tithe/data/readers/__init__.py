@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import pyarrow as pa
 
@@ -24,7 +24,7 @@ from tithe.errors import InputError, did_you_mean
 Pair = tuple[object, object]
 Row = TypeVar("Row")
 # Values as `read` gives them, or as an array: of texts as strings, of labels as strings, whole numbers or booleans.
-Column = Sequence[object] | pa.Array
+Column: TypeAlias = "Sequence[object] | pa.Array"
 _ROWS = 8192
 
 

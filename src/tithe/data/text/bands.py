@@ -108,10 +108,10 @@ def _some(texts: Trigrams, count_N: Rows, rows: Rows) -> Trigrams:
 
 def _repeated(value_N: Array) -> Array:
     """Return of each value whether it may be there more than once: of those that are, none is missed, shape (N,)."""
-    bits = np.uint32(max(8, len(value_N).bit_length() + 3))
+    bits = min(30, max(8, len(value_N).bit_length() + 3))
     slot_N = ((value_N * _SPREAD) >> np.uint64(32)).astype(np.uint32)
     sorted_N = np.sort(slot_N)
-    table = np.zeros(1 << int(min(bits, 30)), dtype=bool)
-    shift = np.uint32(32 - min(bits, 30))
+    table = np.zeros(1 << bits, dtype=bool)
+    shift = np.uint32(32 - bits)
     table[sorted_N[1:][sorted_N[1:] == sorted_N[:-1]] >> shift] = True
     return np.asarray(table[slot_N >> shift])

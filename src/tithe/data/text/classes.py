@@ -57,7 +57,7 @@ class Classes:
         index_N = coded.indices.to_numpy()
         distinct = coded.dictionary.to_pylist()
         code_D = np.array([self._coded(index, value) for index, value in enumerate(distinct)], dtype=np.int64)
-        return code_D[index_N]
+        return np.asarray(code_D[index_N])
 
     def code(self, label: Label) -> int:
         """Return the number of a class, a new one for a new class."""

@@ -63,4 +63,4 @@ def _may_change(texts: pa.LargeStringArray) -> Array:
         changes_N[np.searchsorted(start_N, np.flatnonzero(odd_U), side="right") - 1] = True
     full = np.flatnonzero(size_N)
     changes_N[full] |= is_space_U[start_N[full]] | is_space_U[start_N[full] + size_N[full] - 1]
-    return changes_N
+    return np.asarray(changes_N)

@@ -226,6 +226,7 @@ def _correct(reading: _Reading, texts: pa.LargeStringArray, codes_N: Rows, why_n
 
 def _weights(file: File, chunk: Chunk, stay: Rows, first: int) -> list[float]:
     found = []
+    assert chunk.weights is not None
     for row in stay.tolist():
         try:
             found.append(1.0 if chunk.parts[row] in _EVALUATED else weights.parse(chunk.weights[row]))

@@ -54,7 +54,7 @@ class Numbers:
         free_D = np.flatnonzero(self._number_S[slot_X[first_D]] == 0)
         place = slot_X[first_D[free_D]]
         self._key_S[place], self._number_S[place] = key_X[first_D[free_D]], number_D[free_D]
-        return number_D[index_X]
+        return np.asarray(number_D[index_X])
 
 
 def mix(x: Array) -> Array:
@@ -83,7 +83,7 @@ def _keys(unit_U: Array, begin_W: Rows) -> Array:
         key_W[words] = mix(key_W[words]) + more
         done += 8
         words = words[size_W[words] > done]
-    return key_W
+    return np.asarray(key_W)
 
 
 def _utf8(unit_U: Array) -> bytes:

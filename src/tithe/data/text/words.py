@@ -88,7 +88,7 @@ class NumberedWords:
 def spans(start_R: Rows, count_R: Rows) -> Rows:
     """Return the positions of several spans, one after another."""
     end_R = np.cumsum(count_R)
-    return np.arange(end_R[-1] if len(end_R) else 0) + np.repeat(start_R - (end_R - count_R), count_R)
+    return np.asarray(np.arange(end_R[-1] if len(end_R) else 0) + np.repeat(start_R - (end_R - count_R), count_R))
 
 
 class _Mixed:
