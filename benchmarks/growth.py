@@ -1,0 +1,177 @@
+"""How seconds, memory and bytes on disk of every stage grow with the rows of a file of short texts.
+
+Each stage is a process of its own that begins with what the earlier ones left in the cache: reading (the account of
+every row, exact copies), near copies, the split and its report, then the command `tithe describe` as a whole, features
+of a tiny frozen encoder with their selection, and `tithe predict`. Of seven rows in a hundred one is a near copy of the
+row before it, of two in a hundred an exact one. Memory is private memory: pages of mapped files, which the system can
+take back at any time, do not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from common import publish, stamp
+
+from tithe import config, pipeline
+from tithe.models import tiny
+
+WORDS, CLASSES = 60, 10
+_NEAR, _EXACT = 0.07, 0.02
+_PIECE = 50_000
+_READ = "from tithe import config; from tithe.data.text import ingest; "
+_READ += "ingest.ingest(config.Data(path={file!r}))"
+_NEAR_COPIES = "from tithe import config; from tithe.data.text import ingest, near_duplicates as n; "
+_NEAR_COPIES += "n.groups_of(ingest.ingest(config.Data(path={file!r}))[0])"
+_SPLIT = "from tithe import config, data; data.load(config.Data(path={file!r}), seed=0)"
+_TITHE = [sys.executable, "-m", "tithe"]
+
+
+class Measured(NamedTuple):
+    """What a stage took: seconds, the peak of private memory in MB, and the MB that it left on disk."""
+
+    seconds: float
+    memory: float
+    disk: float
+
+
+def main() -> None:
+    """Measure files of several sizes, and publish one table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", default="10000,100000,1000000,5000000", help="sizes, separated by commas")
+    parser.add_argument("--stages", default="", help="some of the stages, separated by commas; all when unset")
+    parser.add_argument("--remark", default="", help="said under the table: what else the machine did")
+    asked = parser.parse_args()
+    sizes = [int(size) for size in asked.rows.split(",")]
+    found: dict[str, dict[int, Measured]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        needs_model = not asked.stages or {"select", "predict"} & set(asked.stages.split(","))
+        checkpoint = _checkpoint(folder) if needs_model else folder
+        for rows in sizes:
+            file, cache = folder / f"{rows}.parquet", folder / f"cache_{rows}"
+            write(file, rows)
+            for stage, command in _stages(file, folder, checkpoint).items():
+                if not asked.stages or stage in asked.stages.split(","):
+                    found.setdefault(stage, {})[rows] = _measured(command, cache, folder / "out")
+                    print(stage, rows, found[stage][rows], flush=True)
+            subprocess.run(["rm", "-r", str(cache), str(file)], check=True)
+    publish("growth", page(found, sizes, asked.remark))
+
+
+def write(path: Path, rows: int) -> None:
+    """Write texts of 60 words that follow Zipf's law, some of them copies, with classes of no meaning."""
+    rng, schema = np.random.default_rng(0), pa.schema({"text": pa.string(), "label": pa.string()})
+    words = np.array(vocabulary(), dtype=object)
+    edges = np.cumsum(1 / (np.arange(len(words)) + 10.0))
+    with pq.ParquetWriter(path, schema) as writer:
+        for first in range(0, rows, _PIECE):
+            count = min(_PIECE, rows - first)
+            word_NT = np.searchsorted(edges, rng.random((count, WORDS)) * edges[-1])
+            kind_N = rng.random(count)
+            kind_N[0] = 1
+            for row in np.flatnonzero(kind_N < _NEAR + _EXACT):
+                word_NT[row] = word_NT[row - 1]
+                if kind_N[row] < _NEAR:
+                    word_NT[row, rng.integers(WORDS)] = rng.integers(len(words))
+            labels = [f"class {label}" for label in rng.integers(CLASSES, size=count)]
+            writer.write_table(pa.table([list(map(" ".join, words[word_NT])), labels], schema=schema))
+
+
+def vocabulary() -> list[str]:
+    """Return 50,000 words of letters."""
+    rng, letters = np.random.default_rng(1), np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    found: dict[str, None] = {}
+    while len(found) < 50_000:
+        found["".join(rng.choice(letters, rng.integers(2, 10)))] = None
+    return list(found)
+
+
+def page(found: Mapping[str, Mapping[int, Measured]], sizes: list[int], remark: str) -> str:
+    """Return the table, with the exponent of each column: 1 is growth in proportion to the rows, 0 none at all."""
+    lines = ["# Growth with the rows", "", stamp(), "", f"Texts of {WORDS} words, {CLASSES} classes.", ""]
+    names = [f"{rows:,} rows: s · MB · MB on disk" for rows in sizes]
+    lines += [f"| stage | {' | '.join(names)} | exponents: s · MB · disk |", "|---|" + "---|" * (len(sizes) + 1)]
+    for stage, of_size in found.items():
+        cells = [f"{one.seconds:.1f} · {one.memory:.0f} · {one.disk:.0f}" for one in of_size.values()]
+        fitted = " · ".join(exponent(sizes, [one[column] for one in of_size.values()]) for column in range(3))
+        lines.append(f"| {stage} | {' | '.join(cells)} | {fitted} |")
+    return "\n".join([*lines, "", *([remark, ""] if remark else [])])
+
+
+def exponent(sizes: list[int], values: list[float]) -> str:
+    """Return k of values ~ sizes^k by least squares of the logarithms; a dash where there is too little to fit."""
+    if len(sizes) < 2 or min(values) <= 0:
+        return "–"
+    return f"{np.polyfit(np.log(sizes), np.log(values), 1)[0]:.2f}"
+
+
+def _stages(file: Path, folder: Path, checkpoint: Path) -> dict[str, list[str]]:
+    python = [sys.executable, "-c"]
+    encoder = ["--encoder", str(folder / "encoder"), "--max-length", "16"]
+    share = 1000 / pq.ParquetFile(file).metadata.num_rows  # greedy selection is not what grows here
+    selected = ["--strategy", "k_center", "--budget", str(share), "--out", str(folder / "out" / "chosen.parquet")]
+    return {
+        "read": [*python, _READ.format(file=str(file))],
+        "near copies": [*python, _NEAR_COPIES.format(file=str(file))],
+        "split": [*python, _SPLIT.format(file=str(file))],
+        "describe again": [*_TITHE, "describe", str(file)],
+        "select": [*_TITHE, "select", str(file), *encoder, *selected],
+        "predict": [*_TITHE, "predict", str(checkpoint), "-i", str(file), "-o", str(folder / "out" / "labels.parquet")],
+    }
+
+
+def _checkpoint(folder: Path) -> Path:
+    """Train a tiny classifier; what is measured depends on the rows, and not on the weights."""
+    write(folder / "train.parquet", 300)
+    tiny.modernbert(folder / "encoder", iter(vocabulary()[:2000]), hidden_size=32, layers=1)
+    settings = {
+        "name": "tiny",
+        "data": {"path": str(folder / "train.parquet")},
+        "model": {"encoder": str(folder / "encoder"), "freeze": "all", "max_length": 16},
+        "train": {"epochs": 1, "device": "cpu"},
+        "out": str(folder / "run"),
+    }
+    return Path(pipeline.train(config.parse(settings)).home)
+
+
+def _measured(command: list[str], cache: Path, out: Path) -> Measured:
+    out.mkdir(exist_ok=True)
+    before, begun, peak = _bytes(cache, out), time.monotonic(), 0.0
+    environment = {**os.environ, "TITHE_CACHE": str(cache), "TITHE_CACHE_GB": "100"}
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
+        while process.poll() is None:
+            peak = max(peak, _private(process.pid))
+            time.sleep(0.02)
+        if process.returncode:
+            said.seek(0)
+            raise SystemExit(f"{' '.join(command)} ended with {process.returncode}: {said.read()[-2000:]}")
+    return Measured(time.monotonic() - begun, peak, (_bytes(cache, out) - before) / 1e6)
+
+
+def _bytes(*folders: Path) -> int:
+    return sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
+
+
+def _private(pid: int) -> float:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon")), 0.0)
+
+
+if __name__ == "__main__":
+    main()
