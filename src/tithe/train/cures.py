@@ -19,8 +19,8 @@ from tithe.train.forecast import Forecast, Line, Subject
 
 logger = logging.getLogger("tithe")
 
-# Forecasts were up to 15 % off (benchmarks/weak_pc.py): only a run that is sure not to fit is refused.
-_SURE = 0.85
+# Forecasts were 10 % above what was measured, or 25 % below it, where texts have many lengths and memory is in pieces.
+_SURE, _CLOSE = 0.85, 1.25
 _RANK, _FLOAT = 8, 4
 
 Change = Callable[[Forecast], Forecast]
@@ -60,11 +60,11 @@ def check(subject: Subject) -> None:
         expected = forecast.of(subject)
     except Exception:  # whatever an encoder raises: the trial pass says it in one line
         return
-    if expected.growth <= free:
+    if expected.growth * _CLOSE <= free:
         return
-    needed = f"training needs {amount(expected.growth)} of memory, and {amount(free)} are free"
+    needed = f"training needs about {amount(expected.growth)} of memory, and {amount(free)} are free"
     if expected.growth * _SURE <= free:
-        logger.warning("%s, by a forecast that may be 15 %% off: the system may stop it", needed)
+        logger.warning("%s: this is close, and the system may stop it", needed)
         return
     raise InputError(f"{needed}: {_advice(of(subject, expected), free)}")
 
