@@ -10,9 +10,9 @@ import pytest
 
 from tithe import plugins
 from tithe.data import images
-from tithe.data.galleries import image_folder
 from tithe.errors import InputError
 from tithe.fetch import generators
+from tithe.imaging import folders
 
 
 @pytest.mark.parametrize("module", ["openvino", "ncnn"])
@@ -31,7 +31,7 @@ def test_the_faces_are_fakes_of_a_gallery_and_made_once(monkeypatch: pytest.Monk
     face = np.full((64, 64, 3), (200, 100, 50), np.uint8)
     monkeypatch.setattr(generators, "faces", lambda count, seed: (face for _ in range(count)))
     folder = generators.fetch_faces(3)
-    assert images.kind_of_folder(folder) == "images" and image_folder.has_pictures(folder)
+    assert images.kind_of_folder(folder) == "images" and folders.has_pictures(folder)
     pictures = sorted(folder.glob("random-face/1_fake/*.png"))
     assert len(pictures) == 3
     assert cv2.imread(str(pictures[0])).tolist() == np.full((32, 32, 3), (50, 100, 200)).tolist()

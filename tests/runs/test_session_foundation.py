@@ -44,7 +44,7 @@ def test_it_learns_and_the_encoder_runs_once(
     longer = run.model_copy(update={"train": run.train.model_copy(update={"epochs": 20})})
     first = pipeline.train(longer)
     losses = [line["batch_loss"] for line in history(first.home, "train")]
-    assert losses[-1] < 0.6 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
     assert "the encoder does not run" not in caplog.text
     vision.train(root, encoder, tmp_path / "second", head="mlp")
     assert "the encoder does not run: features of 48 rows are in the cache" in caplog.text

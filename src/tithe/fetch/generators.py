@@ -25,6 +25,7 @@ from tithe.storage import cache
 
 EXTRA = "generators"
 FACES_NAME, COUNT = "generated-faces", 200
+_PICTURES = "pictures"  # apart from the JSON files beside them, which could be data
 FACES = Package(
     "random-face==2021.7.21.1",
     False,
@@ -124,16 +125,16 @@ def fetch_faces(count: int = COUNT) -> Path:
     """
     folder = storage.cache_dir() / cache.FETCHED / f"{FACES_NAME}-{count}"
     if not storage.broken_files(folder):
-        return folder
+        return folder / _PICTURES
     cv2 = opencv()
     with storage.atomic_folder(folder) as aside, bar("generating", count, "faces") as tick:
-        (own := aside / "random-face" / "1_fake").mkdir(parents=True)
+        (own := aside / _PICTURES / "random-face" / "1_fake").mkdir(parents=True)
         for number, face in enumerate(faces(count, seed=0)):
             half = cv2.resize(face, (len(face) // 2, len(face) // 2), interpolation=cv2.INTER_AREA)
             cv2.imwrite(str(own / f"{number:04}.png"), half[:, :, ::-1])
             tick(1)
         storage.write_json(aside / "origin.json", {"source": FACES.requirement, "licence": FACES_LICENCE})
-    return folder
+    return folder / _PICTURES
 
 
 def faces(count: int, seed: int) -> Iterator[Array]:
