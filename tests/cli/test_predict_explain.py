@@ -73,5 +73,6 @@ def test_other_files_and_a_batch_size_are_refused(trained: Trained, run: Run, tm
     wrong = run("predict", trained.best, TEXT, "--explain", "-o", tmp_path / "words.csv")
     assert_refused(wrong, r"--explain can't write '.csv' files: choose one of .html, .jsonl")
     assert_refused(
-        run("predict", trained.best, TEXT, "--explain", "--batch-size", 2), "--batch-size and --top-k have no effect"
+        run("predict", trained.best, TEXT, "--explain", "--batch-size", 2),
+        "--batch-size, --top-k, --html and --max-pixels have",
     )

@@ -118,7 +118,7 @@ REMARKS = [
 
 @pytest.mark.parametrize(("steps", "rate", "says"), REMARKS)
 def test_a_way_too_short_to_get_anywhere_is_remarked(steps: int, rate: float, says: str | None) -> None:
-    task = image.Image(config.parse({**SMALL, "data_root": "unused"}))
+    task = image.Image(config.parse({**SMALL, "data_root": "unused", "lr": rate}))
     found = task.warnings([rate / 2, *[rate] * (steps - 1)], is_new=True)
     assert [line.startswith(says or "") for line in found] == ([True] if says else [])
 

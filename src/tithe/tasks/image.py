@@ -112,7 +112,8 @@ class Image:
             return []
         short = "are too few to train a new detector" if is_new else "hardly change a trained detector"
         raise_it = "set" if is_new else "restart the schedule with checkpoint.reset_lr and set"
-        cure = f"{raise_it} the rate to {good:g}, or train longer" if rate < good else "train longer"
+        highest = max(rate, self.run.train.learning_rate) if is_new else rate  # a warmup may not have reached it yet
+        cure = f"{raise_it} the rate to {good:g}, or train longer" if highest < good else "train longer"
         return [f"{steps} steps at a learning rate of {rate:g} {short}: {cure}"]
 
     def build(self, classes: int, seed: int) -> nn.Module:
