@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from tithe.models.partial.layers import tensors_in
 
 
 class LiveTensors(TorchDispatchMode):
@@ -32,10 +33,10 @@ class LiveTensors(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run an operation, and count what it made."""
-        for tensor in _tensors([args, kwargs or {}]):
+        for tensor in tensors_in([args, kwargs or {}]):
             self._follow(tensor, 0)  # made before the block, or outside of torch
         outputs = func(*args, **(kwargs or {}))
-        for tensor in _tensors(outputs):
+        for tensor in tensors_in(outputs):
             self._follow(tensor, tensor.untyped_storage().nbytes())
         return outputs
 
@@ -52,11 +53,3 @@ class LiveTensors(TorchDispatchMode):
             del self._storages[key]
 
         self._storages[key] = weakref.ref(storage, forget)
-
-
-def _tensors(values: Any) -> Iterator[torch.Tensor]:
-    if isinstance(values, torch.Tensor):
-        yield values
-    elif isinstance(values, Mapping | list | tuple):
-        for value in values.values() if isinstance(values, Mapping) else values:
-            yield from _tensors(value)

@@ -180,7 +180,7 @@ def _kept(file: File, chunk: Chunk, reading: _Reading) -> pa.RecordBatch:
     Raises
     ------
     InputError
-        A label, a correction or a weight is wrong: the first one is told.
+        A label, a correction or a weight is wrong: the message names the first.
     """
     account, classes = reading.account, reading.classes
     try:

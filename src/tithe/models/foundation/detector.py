@@ -34,7 +34,7 @@ class Foundation(nn.Module):
         Parameters
         ----------
         batch
-            `images`, shape (B, 1 + K, 3, S, S), the whole picture first; or (B, 3, S, S), a view that stands for both.
+            `images`, shape (B, 1 + K, 3, S, S), the whole picture first; or (B, 3, S, S), one view for both.
         """
         images = batch["images"] if batch["images"].ndim == 5 else batch["images"][:, None]
         states_BVD = self.encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2]).float()

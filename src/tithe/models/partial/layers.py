@@ -125,15 +125,16 @@ def _note(calls: list[_Call], name: str, module: nn.Module, args: Any, kwargs: A
 
 
 def _nodes(values: Any) -> list[Node]:
-    return [get_gradient_edge(tensor).node for tensor in _tensors(values) if tensor.requires_grad]
+    return [get_gradient_edge(tensor).node for tensor in tensors_in(values) if tensor.requires_grad]
 
 
-def _tensors(values: Any) -> Iterator[torch.Tensor]:
+def tensors_in(values: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors in nested lists, tuples and mappings."""
     if isinstance(values, torch.Tensor):
         yield values
     elif isinstance(values, Mapping | list | tuple):
         for value in values.values() if isinstance(values, Mapping) else values:
-            yield from _tensors(value)
+            yield from tensors_in(value)
 
 
 def _reach(nodes: Iterable[Node], parameters: Mapping[str, nn.Parameter]) -> set[str]:
