@@ -111,7 +111,10 @@ def write_config(folder: Path, encoder: str, rows: int) -> Path:
     raw: dict[str, Any] = {
         "data": {"path": str(folder / "rows.parquet"), "test_ratio": 0.1, "val_ratio": 0.1},
         "model": {"encoder": str(folder / encoder), "max_length": 256},
-        "train": {"epochs": 1, "batch_size": rows, "accumulation_steps": accumulation, "device": "cpu"},
+        "train": {
+            **{"epochs": 1, "batch_size": rows, "accumulation_steps": accumulation},
+            **{"device": "cpu", "precision": "no"},
+        },
         "track": {"tensorboard": False},
         "out": str(folder / "run"),
     }
@@ -128,7 +131,9 @@ def train_peer(path: Path) -> None:
     task = plugins.load("tasks", "text").open(run)
     splits = task.load()
     examples = task.encode(splits.rows).take(splits.train)
-    peers.hf_trainer(task.build(len(splits.labels), 0), examples, run.train, task.tokenizer, 0, best=True)
+    peers.hf_trainer(
+        task.build(len(splits.labels), 0), examples, run.train, task.tokenizer, 0, best=False
+    )  # in float32 too
 
 
 def _text(cell: Cell) -> str:

@@ -1,8 +1,8 @@
 """Memory of the profiles for weak PCs, with an encoder of mmBERT-base's size and a tokenizer of its vocabulary.
 
-`max_length 256, batch_size 1, gradient_accumulation_steps 8, fp16`, with `freeze_backbone` and without, run by the
-documented command in a process of its own and measured from outside. The weights are random: memory does not depend on
-their values.
+`max_length 256, batch_size 1, gradient_accumulation_steps 8`, with `freeze_backbone` and without, run by the documented
+command in a process of its own and measured from outside. The weights are random: memory does not depend on their
+values. It is measured in float32, in which the profile trains on PCs without bf16, whatever this machine has.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ WAYS = {
     "all words": ["model.trim_vocabulary=false"],
     "words of the data": [],
     "words of the data, layers computed again": ["train.checkpoint_activations=true"],
+    "LoRA of rank 8": ["model.lora.rank=8"],
 }
 
 
@@ -127,7 +128,8 @@ def main() -> None:
         parameters = make_encoder(folder / "encoder")
         words = make_texts(folder / "finetune_pipeline/data/raw", arguments.rows)
         watch([sys.executable, "finetune_pipeline/scripts/preprocess_data.py"], folder, None)
-        train = [sys.executable, "finetune_pipeline/scripts/train.py", "--set", "paths.base_model_dir=encoder"]
+        settings = _set("paths.base_model_dir=encoder", "training.mixed_precision=no")
+        train = [sys.executable, "finetune_pipeline/scripts/train.py", *settings]
         free = watch(train, folder, None)
         shutil.rmtree(folder / "cache")
         held = watch(train, folder, arguments.limit) if limited(arguments.limit) else None
@@ -139,7 +141,7 @@ def main() -> None:
         stamp(),
         "",
         f"Encoder of {parameters / 1e6:.0f} M parameters in float32 (mmBERT-base's sizes), vocabulary of "
-        f"{VOCABULARY:,}, {arguments.rows} texts of 256 tokens, `configs/train_config.json`.",
+        f"{VOCABULARY:,}, {arguments.rows} texts of 256 tokens, `configs/train_config.json` in float32.",
         "",
         "| run | peak of private memory | peak with mapped files | seconds |",
         "|---|---|---|---|",
