@@ -11,21 +11,33 @@ from __future__ import annotations
 import argparse
 import logging
 import statistics
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import peers
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from common import dataset, publish, stamp
 from torch import nn
+from weak_pc import make_encoder
 
 from tithe import config, data, metrics, plugins
-from tithe.models import inference, kernels
+from tithe.models import inference, kernels, network
 from tithe.train import devices, memory, trainer
 from tithe.train import optimizer as train_optimizer
 from tithe.train.optimizer import adamw
 from tithe.train.trainer import FitOptions
+
+TITLES = {
+    "minilm": "MiniLM on `reviews`",
+    "modernbert": "a ModernBERT-base with random weights on drawn words",
+}
+MODERNBERT_WORDS = 50_368
 
 
 class Bench:
@@ -102,29 +114,67 @@ class Bench:
             model
         )
 
-    def limit(self) -> tuple[float, float]:
-        """Return the machine's rate for the network's matrix products in FLOP/s, and rows/s if they took all the time.
+    def limits(self, step_seconds: float) -> str:
+        """Return a sentence on the limits of this machine, and how much of them a step of so many seconds reaches.
 
-        Training costs 6 FLOP per token and per weight of every matrix except the embedding table.
+        Training costs 6 FLOP per token and per weight of every matrix except the embedding table. Beside that, AdamW
+        reads a weight, its gradient and two averages, and writes all but the gradient: 28 bytes a weight and step.
         """
-        tokens = int(self.run.train.batch_size * self.train.lengths.mean())
-        matrices = [p for n, p in self.network(0, ours=True).named_parameters() if p.ndim == 2 and "embedd" not in n]
-        weights = sum(p.numel() for p in matrices)
-        kind = torch.bfloat16 if devices.bf16_is_native(torch.device("cpu")) else torch.float32
-        a, b = torch.randn(tokens, 384).to(kind), torch.randn(384, 1536).to(kind)
-        times = []
-        for _ in range(200):
-            begun = time.perf_counter()
-            a @ b
-            times.append(time.perf_counter() - begun)
-        rate = 2 * tokens * 384 * 1536 / statistics.median(times)
-        return rate, rate / (6 * weights * float(self.train.lengths.mean()))
+        tokens = self.run.train.batch_size * float(self.train.lengths.mean())
+        named = dict(self.network(0, ours=True).named_parameters())
+        products = sum(p.numel() for n, p in named.items() if p.ndim == 2 and "embedd" not in n)
+        every = sum(p.numel() for p in named.values())
+        rate, bandwidth = product_rate(int(tokens), self.width), copy_rate()
+        arithmetic, traffic = 6 * products * tokens / rate, 28 * every / bandwidth
+        return (
+            f"the limit of arithmetic, at {rate / 1e9:.0f} GFLOP/s, measured on a matrix product of one batch's shape, "
+            f"is {arithmetic * 1e3:.0f} ms a step, of which {arithmetic / step_seconds:.0%} is reached; with AdamW's "
+            f"traffic of {every / 1e6:.1f} M weights at {bandwidth / 1e9:.0f} GB/s it is "
+            f"{(arithmetic + traffic) * 1e3:.0f} ms, of which {(arithmetic + traffic) / step_seconds:.0%} is reached"
+        )
+
+    @property
+    def width(self) -> int:
+        """The encoder's hidden size."""
+        return int(self.task.encoder.hidden_size)
+
+
+def product_rate(tokens: int, width: int) -> float:
+    """Return the FLOP/s of the product of a batch's states with an inner layer's matrix, in the precision of `auto`."""
+    kind = torch.bfloat16 if devices.bf16_is_native(torch.device("cpu")) else torch.float32
+    a, b = torch.randn(tokens, width).to(kind), torch.randn(width, 4 * width).to(kind)
+    return 8 * tokens * width**2 / _median_seconds(lambda: a @ b)
+
+
+def copy_rate() -> float:
+    """Return the bytes per second that are read and written where tensors too large for any cache are added."""
+    a, b = torch.randn(1 << 25), torch.randn(1 << 25)
+    return 3 * a.nbytes / _median_seconds(lambda: a.add_(b), 20)
+
+
+def _median_seconds(work: Callable[[], object], times: int = 200) -> float:
+    seconds = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds)
+
+
+def modernbert(folder: Path, rows: int = 6000) -> tuple[str, str]:
+    """Write a ModernBERT-base with random weights and texts of its words; return the paths of the texts and of it."""
+    make_encoder(folder / "modernbert", MODERNBERT_WORDS)
+    rng = np.random.default_rng(0)
+    texts = [" ".join(f"слово{i}" for i in rng.zipf(1.3, rng.integers(8, 64)) % 40_000) for _ in range(rows)]
+    pq.write_table(pa.table({"text": texts, "label": [str(i % 4) for i in range(rows)]}), folder / "texts.parquet")
+    return str(folder / "texts.parquet"), str(folder / "modernbert")
 
 
 def main() -> None:
-    """Run the four in turn and publish their medians."""
+    """Build the bench that is asked for, and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=0, help="training rows, 0 for all")
+    parser.add_argument("--encoder", choices=("minilm", "modernbert"), default="minilm")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=3)
@@ -133,7 +183,14 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     memory.keep_memory()
-    bench = Bench(str(dataset("reviews")), arguments.rows, arguments.epochs, arguments.batch_size)
+    with tempfile.TemporaryDirectory() as folder:
+        is_real = arguments.encoder == "minilm"
+        source = (str(dataset("reviews")), "minilm") if is_real else modernbert(Path(folder))
+        compare(Bench(source, arguments.rows, arguments.epochs, arguments.batch_size), arguments)
+
+
+def compare(bench: Bench, arguments: argparse.Namespace) -> None:
+    """Run the four in turn and publish their medians."""
     ways: dict[str, Callable[[int], tuple[float, float]]] = {
         "tithe": bench.tithe,
         "bare PyTorch loop, same arithmetic": bench.bare,
@@ -149,7 +206,7 @@ def main() -> None:
             accuracy[name].append(right)
             print(f"repeat {repeat} {name}: {took:.1f} s, accuracy {right:.4f}", flush=True)
     lines = [
-        "# Full fine-tuning of MiniLM on `reviews`, CPU",
+        f"# Full fine-tuning of {TITLES[arguments.encoder]}, CPU",
         "",
         stamp(),
         "",
@@ -164,13 +221,9 @@ def main() -> None:
         median = statistics.median(seconds[name])
         mean = statistics.mean(accuracy[name])
         lines.append(f"| {name} | {median:.1f} | {bench.rows / median:.0f} | {ratio:.2f} | {mean:.4f} |")
-    rate, rows = bench.limit()
-    ours = bench.rows / statistics.median(seconds["tithe"])
-    lines += [
-        "",
-        f"The limit of arithmetic: at {rate / 1e9:.0f} GFLOP/s, measured on a matrix product of one batch's shape, the "
-        f"network's products alone allow {rows:.0f} rows/s; tithe reaches {ours / rows:.0%} of that.",
-    ]
+    steps = -(-bench.rows // arguments.batch_size)
+    limits = bench.limits(statistics.median(seconds["tithe"]) / steps)
+    lines += ["", f"{limits[0].upper()}{limits[1:]}."]
     publish(arguments.name, "\n".join(lines) + "\n")
 
 
