@@ -110,9 +110,9 @@ def best_weights(folder: Path, best: Mapping[str, Any]) -> dict[str, Any]:
 def weights(folder: Path) -> dict[str, Any]:
     """Return the weights to predict with: the averaged ones if there are any, and those of a frozen encoder."""
     averaged = folder / EMA
-    trained = tensors.load(averaged if averaged.exists() else folder / MODEL, mmap=False)
+    trained = tensors.load(averaged if averaged.exists() else folder / MODEL)
     encoder = folder / ENCODER
-    return {**(tensors.load(encoder, mmap=False) if encoder.exists() else {}), **trained}
+    return {**(tensors.load(encoder) if encoder.exists() else {}), **trained}
 
 
 def extend(folder: Path, encoder: Mapping[str, torch.Tensor], files: Iterable[Path]) -> None:
@@ -154,7 +154,7 @@ def progress(folder: Path) -> dict[str, Any]:
 def _load_part(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
-    value = tensors.read(path, mmap=False)
+    value = tensors.read(path)
     if not isinstance(value, dict):
         raise InputError(f"{path} is not one that tithe writes: pass another checkpoint")
     return value

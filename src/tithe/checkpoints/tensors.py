@@ -37,7 +37,7 @@ def save(path: Path, state: Mapping[str, torch.Tensor]) -> None:
         torch.save({name: tensor.detach().cpu() for name, tensor in state.items()}, file)
 
 
-def load(path: Path, mmap: bool = True) -> dict[str, torch.Tensor]:
+def load(path: Path) -> dict[str, torch.Tensor]:
     """Return the weights in a file; see `read`.
 
     Raises
@@ -45,19 +45,16 @@ def load(path: Path, mmap: bool = True) -> dict[str, torch.Tensor]:
     InputError
         It is missing, or is not a file of weights.
     """
-    state: dict[str, torch.Tensor] = read(path, mmap)
+    state: dict[str, torch.Tensor] = read(path)
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InputError(f"{path} contains no weights: pass a file of named tensors, such as best_model.pt")
     return state
 
 
-def read(path: Path, mmap: bool = True) -> Any:
+def read(path: Path) -> Any:
     """Return the content of any file that torch has saved; nothing in it is executed.
 
-    Parameters
-    ----------
-    mmap
-        Read the tensors from the file when they are used.
+    Tensors are read from the file when they are used, and changing one does not change the file.
 
     Raises
     ------
@@ -67,7 +64,7 @@ def read(path: Path, mmap: bool = True) -> Any:
     if not path.is_file():
         raise InputError(f"no file of weights {path}: pass a run directory, a checkpoint or a file of weights")
     with explained(path), warnings.catch_warnings(action="ignore"):  # torch's advice for files of other kinds
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from tithe import console, storage
 from tithe.arrays import Array
@@ -55,8 +56,7 @@ def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
     if run.checkpoint.single_files and session.is_main:
         single_files.save_final(home, session.setup.network.classifier)
     if saver.best["step"] is not None:
-        weights = store.best_weights(best, saver.best)
-        session.model.load_state_dict({name: weights[name] for name in session.model.state_dict()})
+        _load_what_differs(session.model, store.best_weights(best, saver.best))
     parts = _evaluate(session, seconds)
     result = {
         "score": run.checkpoint.best_by,
@@ -73,6 +73,13 @@ def finish(session: Session, tracker: RunTracker, seconds: float) -> Outcome:
         _publish(home, tracker, result)
     session.setup.accelerator.wait_for_everyone()
     return Outcome(home, best, result)
+
+
+def _load_what_differs(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+    """Load weights, and leave those alone that are equal: what is frozen stays mapped from the encoder's file."""
+    own = model.state_dict()
+    changed = {name: weights[name] for name, value in own.items() if not torch.equal(value.cpu(), weights[name])}
+    model.load_state_dict(changed, strict=False)
 
 
 def _evaluate(session: Session, seconds: float) -> dict[str, Any]:
