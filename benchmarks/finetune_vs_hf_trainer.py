@@ -185,7 +185,9 @@ def main() -> None:
     memory.keep_memory()
     with tempfile.TemporaryDirectory() as folder:
         is_real = arguments.encoder == "minilm"
-        source = (str(dataset("reviews")), "minilm") if is_real else modernbert(Path(folder), 2 * arguments.rows or 6000)
+        source = (
+            (str(dataset("reviews")), "minilm") if is_real else modernbert(Path(folder), 2 * arguments.rows or 6000)
+        )
         compare(Bench(source, arguments.rows, arguments.epochs, arguments.batch_size), arguments)
 
 

@@ -30,6 +30,8 @@ from tithe.train import devices, memory, trainer
 from tithe.train.trainer import FitOptions
 
 Timed = tuple[float, float]  # seconds, test accuracy
+LARGE_BATCHES = {"batch_size": 512, "learning_rate": 0.03}
+LARGE_SAID = "batches of 512, learning rate 0.03"
 
 
 class Bench:
@@ -77,7 +79,8 @@ class Bench:
         return time.perf_counter() - begun, self._accuracy(net.trainable, examples.take(self.test_rows))
 
     def _network(self, run: config.Run, task: tasks.Task, accelerator: Accelerator) -> tuple[network.Network, Examples]:
-        return network.build(run, task.build(self.classes, run.seed), task.encoder_key(), self.rows, accelerator)
+        begun = network.begin(run, task.build(self.classes, run.seed), task.encoder_key(), self.rows)
+        return network.build(run, begun, self.rows, accelerator)
 
     def hf(self, seed: int, best: bool) -> Timed:
         """Train with transformers.Trainer, the encoder frozen."""
@@ -89,8 +92,9 @@ class Bench:
     def head(self, seed: int, kind: str) -> Timed:
         """Train one head on cached features: ours with a linear or MLP layer, or scikit-learn's regression."""
         accelerator = devices.accelerator("cpu", "auto")
-        model_settings = self.run.model.model_copy(update={"head": "linear" if kind == "linear" else "mlp"})
-        run = self.run.model_copy(update={"seed": seed, "model": model_settings})
+        model_settings = self.run.model.model_copy(update={"head": "mlp" if kind == "mlp" else "linear"})
+        train_settings = self.run.train.model_copy(update=LARGE_BATCHES if kind == "large" else {})
+        run = self.run.model_copy(update={"seed": seed, "model": model_settings, "train": train_settings})
         task = plugins.load("tasks", "text").open(run)
         net, examples = self._network(run, task, accelerator)
         rows, test = examples.take(self.train_rows), examples.take(self.test_rows)
@@ -128,6 +132,7 @@ def main() -> None:
     heads: dict[str, Callable[[int], Timed]] = {
         "tithe, MLP head": lambda seed: bench.head(seed, "mlp"),
         "tithe, linear head": lambda seed: bench.head(seed, "linear"),
+        f"tithe, linear head, {LARGE_SAID}": lambda seed: bench.head(seed, "large"),
         "scikit-learn, LogisticRegression": lambda seed: bench.head(seed, "regression"),
     }
     timed: dict[str, list[Timed]] = {name: [] for name in (*ways, *heads)}
