@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from support.memory import peak_memory
 from support.text_sets import GOOD, load, write_parquet
+from tithe.data.dataset import Dataset
 
 
 def test_the_rows_stay_on_disk(tmp_path: Path) -> None:
@@ -34,3 +35,21 @@ def test_a_view_of_a_view(tmp_path: Path) -> None:
     assert len(part) == 3
     assert part.fingerprint != everything.take(np.array([3, 5, 3])).fingerprint
     assert part.fingerprint == everything.take(np.array([5, 3, 3])).fingerprint
+
+
+def test_rows_that_lie_far_apart_are_read_without_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "rows.arrow"
+    schema = pa.schema([("id", pa.int64()), ("input", pa.large_string())])
+    with pa.ipc.new_file(str(path), schema) as sink:
+        for first in range(0, 20_000, 1000):
+            texts = [f"{row} " + "x" * 200 for row in range(first, first + 1000)]
+            sink.write_batch(pa.record_batch([pa.array(range(first, first + 1000)), texts], schema=schema))
+    rows = np.array([19_999, 3, 12_345, 3, 0])
+    view = Dataset.open(path, rows, np.zeros(5, dtype=np.int64), "")
+    pool, usual = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        assert [text.split()[0] for text in view.inputs()] == [str(row) for row in rows]
+    finally:
+        pa.set_memory_pool(usual)
+    assert 0 < pool.max_memory() < 100_000  # all texts have four megabytes

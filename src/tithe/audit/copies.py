@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from tithe import storage
 from tithe.arrays import Rows
@@ -82,7 +81,7 @@ def _conflicts(dataset: Dataset, lines: Path, most: int) -> list[list[Copy]]:
         return []
     ids_T: Rows = dataset.table.column("id").to_numpy()
     places = np.flatnonzero(np.isin(ids_T, np.array(list(label_of))))
-    texts = dataset.table.column("input").take(pa.array(places)).to_pylist()
+    texts = Dataset(dataset.table, places, np.zeros_like(places), dataset.source).inputs()
     groups: dict[str, list[Copy]] = {}
     for row, text in zip(ids_T[places].tolist(), texts, strict=True):
         groups.setdefault(text, []).append(Copy(row, text, label_of[row]))

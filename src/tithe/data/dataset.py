@@ -75,7 +75,7 @@ class Dataset:
             return column.slice(0, 0)
         first, span = int(rows.min()), int(np.ptp(rows)) + 1
         if span > _SPARSE * len(rows):
-            return column.take(pa.array(rows))
+            return _gathered(column, rows)
         near = column.slice(first, span).combine_chunks()
         is_whole = span == len(rows) and bool((np.diff(rows) == 1).all())
         return near if is_whole else near.take(pa.array(rows - first))
@@ -89,3 +89,18 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 of source, rows and labels: equal only for the same examples in the same order."""
         return storage.digest_bytes(self.source.encode(), self.rows.tobytes(), self.labels.tobytes())
+
+
+def _gathered(column: pa.ChunkedArray, rows: Rows) -> pa.Array:
+    """Return the values of some rows, in any order, chunk by chunk: Arrow's own `take` would copy the whole column."""
+    ends = np.cumsum([len(chunk) for chunk in column.chunks])
+    chunk_R = np.searchsorted(ends, rows, side="right")
+    order_R = np.argsort(chunk_R, kind="stable")
+    pieces = []
+    numbers, first = np.unique(chunk_R[order_R], return_index=True)
+    for number, own in zip(numbers.tolist(), np.split(rows[order_R], first[1:]), strict=True):
+        chunk = column.chunk(number)
+        pieces.append(chunk.take(pa.array(own - (ends[number] - len(chunk)))))
+    place_R = np.empty_like(order_R)
+    place_R[order_R] = np.arange(len(rows))
+    return pa.concat_arrays(pieces).take(pa.array(place_R))
