@@ -143,16 +143,11 @@ class WordTable(nn.Module):
         self.weight = nn.Parameter(rows_VD[self._ids_K])
         self._whole = _Whole(rows_VD)
         self._averages: dict[str, torch.Tensor] = {}
-        self._gradient = _SparseRows(self.weight, self._padding)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the rows of token ids, shape (…, D)."""
         self._place_V = self._place_V.to(ids.device)
-        places = self._place_V[ids]
-        if ids.device.type != "cpu" or torch.distributed.is_initialized():  # processes exchange whole gradients
-            return F.embedding(places, self.weight, self._padding)
-        rows: torch.Tensor = _Looked.apply(self.weight, places, self._gradient)
-        return rows
+        return F.embedding(self._place_V[ids], self.weight, self._padding)
 
     def whole(self) -> torch.Tensor:
         """Return all rows as they are now, shape (V, D), in a file; the next call changes them in place."""
@@ -223,52 +218,6 @@ class WordTable(nn.Module):
             self._whole = _Whole.of(rows_VD)
             with torch.no_grad():
                 self.weight.copy_(rows_VD[self._ids_K.to(rows_VD.device)])
-
-
-class _SparseRows:
-    """The gradient of a table: always the same memory, in which only the rows of the last step are set to zero again.
-
-    PyTorch's own fills a new table with zeros in every step, which takes longer than the layers' norms. The sums are
-    the same, in the same order.
-    """
-
-    def __init__(self, weight: nn.Parameter, padding: int | None) -> None:
-        self._weight, self._padding = weight, padding
-        self._sums_KD: torch.Tensor | None = None
-        self._places: list[torch.Tensor] = []
-
-    def add(self, places: torch.Tensor, gradients: torch.Tensor) -> None:
-        """Add the gradients of rows, shape (…, D), to the parameter's, which is a new one after `zero_grad`."""
-        if self._sums_KD is None:
-            self._sums_KD = torch.zeros_like(self._weight)
-        if self._weight.grad is not self._sums_KD:
-            for old in self._places:
-                self._sums_KD[old] = 0
-            self._weight.grad, self._places = self._sums_KD, []
-        places_N, gradients_ND = places.flatten(), gradients.reshape(-1, gradients.shape[-1]).to(self._sums_KD.dtype)
-        if self._padding is not None:
-            kept = places_N != self._padding
-            places_N, gradients_ND = places_N[kept], gradients_ND[kept]
-        # Those of a micro-batch first: another order would have another rounding.
-        rows_U, place_N = places_N.unique(return_inverse=True)
-        own_UD = gradients_ND.new_zeros(len(rows_U), gradients_ND.shape[1]).index_add_(0, place_N, gradients_ND)
-        self._sums_KD.index_add_(0, rows_U, own_UD)
-        self._places.append(rows_U)
-
-
-class _Looked(torch.autograd.Function):
-    """Rows of a table by their places; the backward pass adds to the gradient of the table by itself."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: torch.Tensor, places: torch.Tensor, gradient: _SparseRows) -> torch.Tensor:
-        ctx.save_for_backward(places)
-        ctx.gradient = gradient
-        return F.embedding(places, weight)
-
-    @staticmethod
-    def backward(ctx: Any, rows_gradient: torch.Tensor) -> tuple[None, None, None]:
-        ctx.gradient.add(*ctx.saved_tensors, rows_gradient)
-        return None, None, None
 
 
 class _Whole:
