@@ -56,8 +56,8 @@ def foretold(raw: dict[str, Any]) -> Prognosis:
 
 
 def needed(f: Forecast) -> int:
-    """What follows from sizes: without the constant for compiled kernels."""
-    return f.growth - (64 << 20)
+    """What follows from sizes: without compiled kernels."""
+    return f.growth - f.kernels
 
 
 def by_settings(prognosis: Prognosis) -> dict[str, Cure]:

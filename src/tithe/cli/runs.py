@@ -139,6 +139,7 @@ def _print_memory(config_file: Path, settings: Sequence[str], as_json: bool) -> 
         "  trained weights": amount(f.weights),
         "  averages of AdamW": amount(f.averages),
         "  gradients and a batch": f"{amount(f.batch)} ({rows})",
+        "  compiled kernels": amount(f.kernels),
         "free memory": f"{amount(prognosis.free)}: {'it fits' if f.growth <= prognosis.free else 'it does not fit'}",
     }.items():
         echo(f"{name:<26} {value}")
@@ -149,7 +150,9 @@ def _print_memory(config_file: Path, settings: Sequence[str], as_json: bool) -> 
 
 def _as_values(prognosis: Prognosis) -> dict[str, Any]:
     f = prognosis.forecast
-    parts = {name: getattr(f, name) for name in ("peak", "growth", "present", "weights", "averages", "batch")}
+    parts = {
+        name: getattr(f, name) for name in ("peak", "growth", "present", "weights", "averages", "batch", "kernels")
+    }
     cures = [{"set": c.settings, "keeps_result": c.keeps_result, "peak": c.forecast.peak} for c in prognosis.cures]
     return {**parts, "free": prognosis.free, "cures": cures}
 

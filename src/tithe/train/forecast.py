@@ -24,10 +24,13 @@ from tithe.models.examples import Batch, Examples, Varied
 from tithe.models.partial import adapters
 from tithe.models.partial.word_table import WordTable
 from tithe.tasks import Task
-from tithe.train import memory
+from tithe.train import memory, trainer
 from tithe.train.live_tensors import LiveTensors
 
-KERNELS = 64 << 20  # bytes of compiled ones: `memory.few_kernels` keeps 32 in each of two caches
+KERNELS = 64 << 20  # bytes of those that every run compiles
+# A product in bf16 has a kernel for each shape of a batch, of 0.8 MB on a CPU with two cores; oneDNN keeps so many.
+_OF_SHAPE, _MOST_KERNELS = 800_000, 1024
+_OF_ATTENTION = 6  # products of its own: two forward, four backward
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Forecast:
         Trained weights that are still mapped from their file.
     gradients, averages
         Those of the trained weights; averages of the weights included, if any.
+    kernels
+        Compiled ones, for the shapes of batches.
     training, evaluation
         What a micro-batch needs, and a batch without gradients.
     batch_size, evaluated_rows
@@ -66,6 +71,7 @@ class Forecast:
     weights: int
     gradients: int
     averages: int
+    kernels: int
     training: Line
     evaluation: Line
     batch_size: int
@@ -83,7 +89,7 @@ class Forecast:
     @property
     def growth(self) -> int:
         """Bytes that the run needs beyond what the process has already."""
-        return self.weights + self.averages + self.batch + KERNELS
+        return self.weights + self.averages + self.batch + self.kernels
 
     @property
     def peak(self) -> int:
@@ -154,6 +160,7 @@ def of(subject: Subject) -> Forecast:
         weights=sum(s for s, p in zip(sizes, trained, strict=True) if any(p.data_ptr() in part for part in mapped)),
         gradients=sum(sizes),
         averages=_averages(trained, settings),
+        kernels=_kernels(subject),
         training=training,
         evaluation=_evaluation_line(subject),
         batch_size=min(settings.batch_size, len(subject.train_rows)),
@@ -167,6 +174,22 @@ def _averages(trained: Sequence[nn.Parameter], settings: config.Train) -> int:
     of_adamw = torch.bfloat16 if settings.optimizer_state == "bf16" else torch.float32
     own = sum(p.numel() * (of_adamw if p.ndim >= 2 else p.dtype).itemsize for p in trained)
     return 2 * own + (sum(p.numel() * p.element_size() for p in trained) if settings.ema_decay else 0)
+
+
+def _kernels(subject: Subject) -> int:
+    """Return the bytes of compiled kernels: many where batches of many lengths are multiplied in bf16 on a CPU."""
+    lengths_N = subject.examples.lengths
+    if lengths_N is None or subject.accelerator.mixed_precision != "bf16":
+        return KERNELS
+    matrices = len({module.weight.shape for module in subject.model.modules() if isinstance(module, nn.Linear)})
+    if subject.is_on_features:
+        cuts, products = features.batches(subject.examples, subject.accelerator), matrices
+    else:
+        plan = trainer.plan(subject.examples.take(subject.train_rows), subject.settings, subject.task.run.seed)
+        cuts = [subject.train_rows[rows] for step in plan.epoch(0) for rows in plan.micro(step)]
+        products = 3 * matrices + _OF_ATTENTION
+    shapes = {(len(rows), int(lengths_N[rows].max())) for rows in cuts}
+    return KERNELS + min(_MOST_KERNELS, len(shapes) * products) * _OF_SHAPE
 
 
 def training_line(subject: Subject, computes_again: bool) -> Line:
