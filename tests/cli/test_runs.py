@@ -59,9 +59,9 @@ def test_the_doctor_foretells_the_memory_of_a_config(run: Run, config_file: Path
     text = run("doctor", config_file)
     assert text.code == 0
     lines = text.out.splitlines()
-    assert [line[:26].strip() for line in lines[:6]] == [
+    assert [line[:26].strip() for line in lines[:7]] == [
         *("peak of private memory", "Python, libraries, data", "trained weights", "averages of AdamW"),
-        *("gradients and a batch", "free memory"),
+        *("gradients and a batch", "compiled kernels", "free memory"),
     ]
     assert lines[5].endswith(": it fits") and " with --set model.lora.rank=8 (another result)" in text.out
     found = json.loads(run("doctor", config_file, "--set", "train.batch_size=2", "--json").out)

@@ -141,11 +141,12 @@ def _fewer_weights(subject: Subject) -> dict[str, Change]:
 
 
 def _training(f: Forecast, trained: int) -> Forecast:
-    return replace(f, weights=0, gradients=trained, averages=2 * trained)
+    return replace(f, weights=0, gradients=trained, averages=2 * trained, table=0)
 
 
 def _without(f: Forecast, words: int) -> Forecast:
-    return replace(f, weights=f.weights - words, gradients=f.gradients - words, averages=f.averages - 2 * words)
+    fewer = {"weights": f.weights - words, "gradients": f.gradients - words, "table": f.table - words}
+    return replace(f, **fewer, averages=f.averages - 2 * words)
 
 
 def _unused_words(subject: Subject) -> int:

@@ -57,6 +57,8 @@ class Forecast:
         Trained weights that are still mapped from their file.
     gradients, averages
         Those of the trained weights; averages of the weights included, if any.
+    table
+        The gradient of the table of words, if it is trained, which is new in every micro-batch.
     kernels
         Compiled ones, for the shapes of batches.
     training, evaluation
@@ -71,6 +73,7 @@ class Forecast:
     weights: int
     gradients: int
     averages: int
+    table: int
     kernels: int
     training: Line
     evaluation: Line
@@ -82,8 +85,8 @@ class Forecast:
     def batch(self) -> int:
         """Bytes of a micro-batch and its gradients, or of a batch in evaluation where that is more."""
         states = self.training.at(self.batch_size)
-        # Without accumulation the gradients come while the states of the layers go.
-        step = states + self.gradients if self.accumulates else max(states, self.gradients)
+        # Without accumulation the gradients come while the states of the layers go. That of the table is the last.
+        step = self.gradients + max(states, self.table) if self.accumulates else max(states, self.gradients)
         return max(step, self.evaluation.at(self.evaluated_rows))
 
     @property
@@ -160,6 +163,7 @@ def of(subject: Subject) -> Forecast:
         weights=sum(s for s, p in zip(sizes, trained, strict=True) if any(p.data_ptr() in part for part in mapped)),
         gradients=sum(sizes),
         averages=_averages(trained, settings),
+        table=0 if subject.is_on_features else _table(subject.model),
         kernels=_kernels(subject),
         training=training,
         evaluation=_evaluation_line(subject),
@@ -174,6 +178,11 @@ def _averages(trained: Sequence[nn.Parameter], settings: config.Train) -> int:
     of_adamw = torch.bfloat16 if settings.optimizer_state == "bf16" else torch.float32
     own = sum(p.numel() * (of_adamw if p.ndim >= 2 else p.dtype).itemsize for p in trained)
     return 2 * own + (sum(p.numel() * p.element_size() for p in trained) if settings.ema_decay else 0)
+
+
+def _table(model: nn.Module) -> int:
+    tables = [module.weight for module in model.modules() if isinstance(module, nn.Embedding | WordTable)]
+    return max((table.numel() * table.element_size() for table in tables if table.requires_grad), default=0)
 
 
 def _kernels(subject: Subject) -> int:

@@ -12,15 +12,20 @@ from tithe import storage
 
 # oneDNN's own cache, and the one of each thread that torch has in front of it.
 _KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+_RETURNED = 1 << 28
 _KERNELS = 32  # more than one shape of a batch needs: the layers of an encoder share theirs
 
 
 def keep_memory() -> None:
-    """Make glibc keep freed memory: every step, or batch of images, frees and allocates the same 200 MB."""
+    """Make glibc keep freed memory: every step, or batch of images, frees and allocates the same 200 MB.
+
+    Larger blocks than `_RETURNED` go back to the system: these are gradients of whole tables of words, and before
+    version 2.38 glibc does not find room for an aligned block where one of the same size was freed.
+    """
     try:
         libc = ctypes.CDLL(None)
         mmap_threshold, trim_threshold, top_pad = -3, -1, -2
-        libc.mallopt(mmap_threshold, 1 << 30)
+        libc.mallopt(mmap_threshold, _RETURNED)
         libc.mallopt(trim_threshold, (1 << 31) - 1)
         libc.mallopt(top_pad, 64 << 20)
     except (OSError, AttributeError):
