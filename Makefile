@@ -30,7 +30,7 @@ compile = PYTHONWARNINGS=ignore $(BIN)/python -m compileall -qq -j 0 .venv/lib |
 
 .venv/.all: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(install) '.[minilm,image,lm,tune,lora,onnx,serve,test,dev,neptune,mlflow,mlflow-server,clearml,trackio,wandb,docs]'
+	$(install) '.[minilm,image,lm,tune,ray,lora,onnx,serve,test,dev,neptune,mlflow,mlflow-server,clearml,trackio,wandb,docs]'
 	$(compile)
 	touch .venv/.base .venv/.dev .venv/.docs $@
 

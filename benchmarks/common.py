@@ -44,6 +44,15 @@ def commit() -> str:
     return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
 
 
+def private_memory(pid: int) -> float:
+    """Return the MB of a process that the system can't take back: pages of mapped files do not count."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon")), 0.0)
+
+
 def stamp() -> str:
     """Return the line that makes a number reproducible: date, commit, command, machine."""
     script, options = Path(sys.argv[0]), []

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from common import publish, stamp
+from common import private_memory, publish, stamp
 
 from tithe import config, pipeline
 from tithe.models import tiny
@@ -153,7 +153,7 @@ def _measured(command: list[str], cache: Path, out: Path) -> Measured:
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
         while process.poll() is None:
-            peak = max(peak, _private(process.pid))
+            peak = max(peak, private_memory(process.pid))
             time.sleep(0.02)
         if process.returncode:
             said.seek(0)
@@ -163,14 +163,6 @@ def _measured(command: list[str], cache: Path, out: Path) -> Measured:
 
 def _bytes(*folders: Path) -> int:
     return sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
-
-
-def _private(pid: int) -> float:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon")), 0.0)
 
 
 if __name__ == "__main__":

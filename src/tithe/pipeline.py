@@ -13,6 +13,7 @@ from accelerate import Accelerator
 
 from tithe import config, plugins, storage, tasks
 from tithe.config.schema import SEARCHED
+from tithe.engines.shards import states_of
 from tithe.errors import InputError
 from tithe.runs import directory, log, resume
 from tithe.runs.finish import Outcome, finish
@@ -171,7 +172,7 @@ def prepare(task: Task, point: ResumePoint | None, accelerator: Accelerator) -> 
     if task.run.select:
         check_budget(splits.pool_labels, task.run.select)
         own_files.check_rows(task.run.select, task.run.data, splits)
-    setup = open_setup(task, splits, accelerator)
+    setup = open_setup(task, splits, accelerator, states_of(task.run))
     if point:
         point.check(setup.network.fingerprint)
     if task.run.select is None:

@@ -20,7 +20,7 @@ REFUSED = [
     ("lerning_rate: 1", "unknown key 'lerning_rate' in run.yaml: did you mean 'train.learning_rate'?"),
     ("model: {epochs: 1}", "unknown key 'model.epochs' in run.yaml: did you mean 'train.epochs'?"),
     ("train: {api_tokn: x}", "did you mean 'track.neptune.api_token'?"),
-    ("zzzz: 1", "unknown key 'zzzz' in run.yaml: choose one of checkpoint, data, images, model"),
+    ("zzzz: 1", "unknown key 'zzzz' in run.yaml: choose one of checkpoint, cluster, data, engine, images, model"),
     ("1: 2", "unknown key '1'"),
     ("null: 2", "unknown key 'None'"),
     ('"two\\nlines": 1', "unknown key"),

@@ -47,6 +47,7 @@ USELESS = [
     ("select.budget=0.2", ["select.strategy=all"], "select.strategy all takes every row"),
     ("select.rounds=2", ["select.strategy=all"], "select.strategy all takes every row"),
     ("select.first=k_center", ["select.strategy=el2n"], "select.rounds is 1"),
+    ("cluster.num_workers=4", [], "cluster.num_workers 4 has no effect: only engine ray has a cluster"),
     ("tune.prune=true", ["tune.epochs=1"], "tune.epochs is 1"),
 ]
 

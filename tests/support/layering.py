@@ -57,6 +57,7 @@ INSIDE = {
     "torch": "track",
     "tokenizers": "models",
     "transformers": "cli",
+    "ray": "engines",
     "optuna": "tune",
 }
 HEAVY = {"torch", "transformers", "accelerate"}

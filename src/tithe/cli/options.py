@@ -6,13 +6,16 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tithe import storage
 from tithe.console import echo, json_text
 from tithe.errors import InputError
+
+if TYPE_CHECKING:  # slow to import
+    from tithe import config
 
 
 def path(text: str) -> Path:
@@ -37,6 +40,14 @@ Encoding = Annotated[str | None, typer.Option(help="Encoding of CSV or plain tex
 ColumnNames = Annotated[
     str | None, typer.Option(metavar="NAME,NAME", help="Names of the columns of CSV without a header line.")
 ]
+Cluster = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cluster",
+        metavar="KEY=VALUE",
+        help="Predict a file by workers of Ray: num_workers=4, or another setting of cluster; repeatable.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]
 AlwaysJson = Annotated[bool, typer.Option("--json", expose_value=False, help="Has no effect: the output is JSON.")]
 
@@ -46,6 +57,23 @@ def layout(delimiter: str | None, encoding: str | None, column_names: str | None
     names = column_names.split(",") if column_names is not None else None
     given = {"delimiter": delimiter, "encoding": encoding, "column_names": names}
     return {key: value for key, value in given.items() if value is not None}
+
+
+def cluster(pairs: list[str]) -> config.Cluster:
+    """Return the settings of a cluster that are given as `key=value`.
+
+    Raises
+    ------
+    InputError
+        One of them is not, or not a setting of it.
+    """
+    from tithe import config
+    from tithe.config.files import override
+
+    for pair in pairs:
+        if "=" not in pair:
+            raise InputError(f"--cluster {pair} is not KEY=VALUE: write for example --cluster num_workers=4")
+    return config.section(config.Cluster, dict(map(override, pairs)), "--cluster")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -13,10 +14,12 @@ from tithe.cli import explain as explaining
 from tithe.cli.messages import in_option_names
 from tithe.cli.options import (
     AsJson,
+    Cluster,
     ColumnNames,
     Delimiter,
     Encoding,
     Set,
+    cluster,
     layout,
     path,
     print_json,
@@ -27,6 +30,7 @@ from tithe.console import counted, echo, json_text, printable, stdout_is_closed
 from tithe.errors import InputError, TitheError
 
 if TYPE_CHECKING:  # slow to import
+    from tithe.engines import Engine
     from tithe.predict import Answering, Predictions, TextInput, TrainedModel
 
 predict_app = typer.Typer(rich_markup_mode=None)
@@ -180,10 +184,12 @@ def predict(
             min=1, max=_PILLOWS_LIMIT, help="Images with more are not read; images.max_pixels of the run when unset."
         ),
     ] = None,
+    on: Cluster = None,
     as_json: AsJson = False,
 ) -> None:
     """Classify texts, with the probability of every class; or score images, real or fake."""
     from tithe import config
+    from tithe.engines import opened
     from tithe.predict import Answering, TextInput, check_output, is_folder, is_lines, load
     from tithe.train.memory import few_kernels
 
@@ -209,6 +215,9 @@ def predict(
         raise InputError(f"--heat-maps {heat_maps} is for a page: pass --html FILE")
     if html:
         storage.check_writable_file(html)
+    if on and not (source and output and not explain):
+        raise InputError("--cluster is for a file: pass one with --input, and --output")
+    engine = opened("ray", cluster(on)) if on else nullcontext()
     written = config.section(config.Layout, layout(delimiter, encoding, column_names), "tithe predict")
     if source is None and written != config.Layout():
         raise InputError("--delimiter, --encoding and --column-names are for a file: pass one with --input")
@@ -219,20 +228,24 @@ def predict(
             raise InputError(f"{others} have no effect on --explain: leave them out")
         explaining.explain(checkpoint, texts, given, output, exact, as_json)
         return
-    with quiet_libraries(), few_kernels():
+    with quiet_libraries(), few_kernels(), engine as workers:
         model = load(checkpoint).exactly() if exact else load(checkpoint)
         how = Answering(batch_size, top_k, max_pixels)
-        out = _Out(output, as_json, html, _HEAT_MAPS if heat_maps is None else heat_maps)
+        out = _Out(output, as_json, html, _HEAT_MAPS if heat_maps is None else heat_maps, workers)
         (_score if model.run.task == "image" else _answer)(model, texts, given, how, out)
 
 
 class _Out(NamedTuple):
-    """Where predictions go: to a file or a folder, to standard output, or to a page with so many heat maps too."""
+    """Where predictions go: to a file or a folder, to standard output, or to a page with so many heat maps too.
+
+    Those of files are made by `workers`, if there are any.
+    """
 
     output: Path | None
     as_json: bool
     page: Path | None = None
     heat_maps: int = _HEAT_MAPS
+    workers: Engine | None = None
 
 
 def _answer(model: TrainedModel, texts: list[str] | None, source: TextInput | None, how: Answering, out: _Out) -> None:
@@ -243,7 +256,7 @@ def _answer(model: TrainedModel, texts: list[str] | None, source: TextInput | No
         raise InputError(f"--html {out.page} is for images: pass --explain --output {out.page} for words that decided")
     if source and out.output:
         begun = time.monotonic()
-        count = predict_files(model, source, out.output, how)
+        count = predict_files(model, source, out.output, how, out.workers)
         rate = round(count / max(time.monotonic() - begun, 1e-9))
         echo(f"{counted(count, 'prediction')} in {out.output}: {counted(rate, 'text')} a second", err=True)
         return
@@ -252,6 +265,8 @@ def _answer(model: TrainedModel, texts: list[str] | None, source: TextInput | No
 
 def _score(model: TrainedModel, texts: list[str] | None, source: TextInput | None, how: Answering, out: _Out) -> None:
     """Print scores of images, or write them; fail if not one could be read."""
+    if out.workers:
+        raise InputError("--cluster is for texts: leave it out")
     from tithe.evaluate.picture_page import PicturePage
     from tithe.predict import score_stream
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from tithe import plugins, storage
 from tithe.config import unused
+from tithe.config.cluster import Cluster
 from tithe.config.data import Data, Layout
 from tithe.config.explain import explain_mistakes, known_keys, required_keys
 from tithe.config.files import override, read, read_mapping
@@ -37,6 +38,7 @@ from tithe.errors import InputError
 __all__ = [
     "Checkpoint",
     "ClearML",
+    "Cluster",
     "Count",
     "Data",
     "Filter",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from tithe.config.cluster import Cluster
 from tithe.config.data import Data
 from tithe.config.model import Model
 from tithe.config.select import Select
@@ -243,6 +244,10 @@ class Run(Section):
     checkpoint: Checkpoint = Checkpoint()
     track: Track = Track()
     tune: Tune | None = Field(None, description="search for better settings first")
+    engine: Literal["local", "ray"] = Field(
+        "local", description="where features of a frozen encoder, and trials of a suite or a search, are computed"
+    )
+    cluster: Cluster = Cluster()
 
     @property
     def encoder(self) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from tithe.config.values import Count, PathStr, Positive, Section, Seed
+from tithe.config.values import LARGEST, Count, PathStr, Positive, Section, Seed
 
 _Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -61,13 +61,20 @@ class Select(Section):
     retrain: Literal["fresh", "warm"] = Field(
         "fresh", description="between rounds: train a new model, or go on with that of the round before"
     )
+    part_rows: Annotated[int, Field(ge=100, le=LARGEST)] | None = Field(
+        None,
+        description="rows of a class up to which a strategy that picks compares all of them; more are divided into "
+        "parts, and the picks of all parts compared; at best twice the rows of the budget; no limit when unset",
+    )
     options: dict[str, Any] = Field({}, description="the strategy's own settings, documented in its file")
     filter: Filter = Filter()
 
     @model_serializer(mode="wrap")
-    def _without_unset_filters(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out filters that are not set: selections of versions without filters are still the same."""
+    def _without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out filters and parts that are not set: selections of versions without them are still the same."""
         values: dict[str, Any] = handler(self)
+        if values.get("part_rows", 0) is None:
+            del values["part_rows"]
         own = {name: value for name, value in values.pop("filter", {}).items() if value is not None}
         return {**values, **({"filter": own} if own else {})}
 

@@ -74,7 +74,19 @@ def _takes_all(run: Run) -> bool:
     return run.select is not None and run.select.strategy == "all"
 
 
-_CHOICE = ("budget", "balance", "floor", "folds", "proxy_runs", "language_model", "scores", "rounds", "first", "seed")
+_CHOICE = (
+    "budget",
+    "balance",
+    "floor",
+    "folds",
+    "proxy_runs",
+    "language_model",
+    "scores",
+    "rounds",
+    "first",
+    "seed",
+    "part_rows",
+)
 
 # The settings of a native config that others of it make useless.
 RUN: tuple[Rule, ...] = (
@@ -136,6 +148,7 @@ RUN: tuple[Rule, ...] = (
     Rule(("track.tensorboard_dir",), lambda run: not run.track.tensorboard, "track.tensorboard is off"),
     Rule(tuple(f"select.{key}" for key in _CHOICE), _takes_all, "select.strategy all takes every row"),
     Rule(("select.first",), lambda run: run.select and run.select.rounds == 1, "select.rounds is 1"),
+    Rule(("cluster",), lambda run: run.engine != "ray", "only engine ray has a cluster"),
     Rule(("tune.prune",), lambda run: run.tune and run.tune.epochs == 1, "tune.epochs is 1, so trials end anyway"),
 )
 

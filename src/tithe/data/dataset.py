@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,10 @@ class Dataset:
         """Return a view of some rows of this view, in the given order."""
         weights = None if self.weights is None else self.weights[rows]
         return Dataset(self.table, self.rows[rows], self.labels[rows], self.source, weights)
+
+    def alone(self) -> Dataset:
+        """Return the same rows as a data set of their own, in memory, without the rest of the file."""
+        return replace(self, table=self.table.take(pa.array(self.rows)), rows=np.arange(len(self)))
 
     @cached_property
     def fingerprint(self) -> str:

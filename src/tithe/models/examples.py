@@ -132,6 +132,9 @@ class Encodable(Examples, Protocol):
 
     @property
     def fingerprint(self) -> str: ...  # noqa: D102
+    def alone(self) -> Self:
+        """Return the encoder's inputs of these rows and of no others, to send them to another process."""
+        ...
 
 
 @runtime_checkable

@@ -8,10 +8,10 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from tithe import storage
-from tithe.arrays import Rows
+from tithe.arrays import Array, Rows
 from tithe.errors import Interrupted, TitheError
 from tithe.interrupts import deferred
 from tithe.models import inference
@@ -43,6 +43,35 @@ _SECONDS_BETWEEN_SYNCS = 1.0
 # Most rows of a batch, and most rows times longest row, by whether there is a GPU: small batches fit into a CPU's
 # cache and a small memory, a GPU needs large ones. Both affect the last bits of the features.
 _ROWS, _COST = 512, {False: 4096, True: 1 << 17}
+
+
+class Pass(NamedTuple):
+    """A pass of a frozen encoder over all rows.
+
+    Attributes
+    ----------
+    cuts
+        The batches, as rows of the examples; the last bits of the features depend on them.
+    key
+        Of the features in the cache.
+    """
+
+    model: Embedder
+    examples: Encodable
+    cuts: Sequence[Rows]
+    accelerator: Accelerator
+    key: str
+
+
+# Yields the pooled states of the batches of a pass from a given one on, each float32, shape (B, D).
+States = Callable[[Pass, int], Iterator[Array]]
+
+
+def states_here(work: Pass, first: int) -> Iterator[Array]:
+    """Yield the states of the batches from a given one on, computed in this process."""
+    with inference.evaluating(work.model):
+        for rows in work.cuts[first:]:
+            yield inference.one_batch(work.model, work.model.embed, work.examples, rows, work.accelerator.autocast)
 
 
 @dataclass(frozen=True)
@@ -108,7 +137,11 @@ class Probe(nn.Module):
 
 
 def cached(
-    model: Embedder, examples: Encodable, cache_key: Mapping[str, str], accelerator: Accelerator
+    model: Embedder,
+    examples: Encodable,
+    cache_key: Mapping[str, str],
+    accelerator: Accelerator,
+    states: States = states_here,
 ) -> Features | None:
     """Return the features of examples from the cache, after computing them if they are missing.
 
@@ -121,6 +154,8 @@ def cached(
         One whose encoder is frozen; `embed` maps a batch to pooled states (B, D).
     cache_key
         What the features depend on besides the inputs: the encoder's SHA-256, its pooling, its attention.
+    states
+        Runs the encoder, here or elsewhere.
 
     Returns
     -------
@@ -140,7 +175,7 @@ def cached(
     with _waiting(FileLock(folder.with_name(f".{folder.name}.lock"))):
         if cache.is_whole(folder):
             logger.info("the encoder does not run: features of %d rows are in the cache (%s)", len(rows), folder.name)
-        elif not _compute(model, examples, folder, accelerator):
+        elif not _compute(model, examples, folder, accelerator, states):
             return None
     return Features(np.load(folder / _FEATURES, mmap_mode="r"), rows, examples)
 
@@ -186,7 +221,7 @@ def _waiting(lock: FileLock) -> Iterator[None]:
         lock.release()
 
 
-def _compute(model: Embedder, examples: Encodable, folder: Path, accelerator: Accelerator) -> bool:
+def _compute(model: Embedder, examples: Encodable, folder: Path, accelerator: Accelerator, states: States) -> bool:
     model.to(accelerator.device)
     cuts = batches(examples, accelerator)
     with inference.evaluating(model):  # dropout would draw from the caller's random numbers
@@ -202,13 +237,13 @@ def _compute(model: Embedder, examples: Encodable, folder: Path, accelerator: Ac
     values, done, digest = _open(work, len(examples), width, cuts)
     if done:
         logger.info("resuming the features after batch %d of %d", done, len(cuts))
-    with deferred() as stop, bar("features", len(examples), "rows") as tick, inference.evaluating(model):
+    whole = Pass(model, examples, cuts, accelerator, folder.name)
+    with deferred() as stop, bar("features", len(examples), "rows") as tick:
         tick(sum(map(len, cuts[:done])))
         synced = time.monotonic()
-        for i, rows in enumerate(cuts[done:], start=done + 1):
-            states = inference.one_batch(model, model.embed, examples, rows, accelerator.autocast)
-            values[rows] = inference.finite(states, _STATES)
-            digest.update(np.ascontiguousarray(states, values.dtype).data)
+        for i, (rows, states_BD) in enumerate(zip(cuts[done:], states(whole, done), strict=True), start=done + 1):
+            values[rows] = inference.finite(states_BD, _STATES)
+            digest.update(np.ascontiguousarray(states_BD, values.dtype).data)
             tick(len(rows))
             if stop.signum or time.monotonic() - synced > _SECONDS_BETWEEN_SYNCS:
                 _sync(work, values, i, digest)

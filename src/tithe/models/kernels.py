@@ -104,7 +104,7 @@ def use_fast_kernels(model: nn.Module, attention: bool) -> None:
     for module in model.modules() if attention else ():
         settings, choose = getattr(module, "config", None), getattr(module, "set_attn_implementation", None)
         if callable(choose) and getattr(settings, "_attn_implementation", None) == "sdpa":
-            _register()
+            register()
             choose(NAME)
             return
 
@@ -118,7 +118,8 @@ def attention_of(encoder: nn.Module) -> str:
     return str(used) if used in ("sdpa", "eager") else "auto"
 
 
-def _register() -> None:
+def register() -> None:
+    """Make the attention known to transformers, in a process that has got such a network from another one."""
     from transformers import AttentionInterface
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
 

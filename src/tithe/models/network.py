@@ -128,8 +128,19 @@ def begin(run: config.Run, model: nn.Module, encoder_key: Mapping[str, str], exa
     return Network(model, model, proof, encoder_key, run.model.freeze == "all" or isinstance(model, Foundation))
 
 
-def build(run: config.Run, begun: Network, examples: Examples, accelerator: Accelerator) -> tuple[Network, Examples]:
+def build(
+    run: config.Run,
+    begun: Network,
+    examples: Examples,
+    accelerator: Accelerator,
+    states: features.States = features.states_here,
+) -> tuple[Network, Examples]:
     """Decide which part of a network is trained; if its whole encoder is frozen, load or compute its features.
+
+    Parameters
+    ----------
+    states
+        See `features.cached`.
 
     Returns
     -------
@@ -151,7 +162,7 @@ def build(run: config.Run, begun: Network, examples: Examples, accelerator: Acce
     if isinstance(model, Classifier) and isinstance(examples, TextExamples) and not is_done:
         trial_pass.run(model, examples, run.model.max_length, accelerator)
     if on_features:
-        cached = features.cached(model, examples, begun.cache_key, accelerator)
+        cached = features.cached(model, examples, begun.cache_key, accelerator, states)
         if cached is not None:
             return dataclasses.replace(begun, trainable=features.Probe(model.head)), cached
     return begun, examples

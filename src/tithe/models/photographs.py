@@ -106,6 +106,10 @@ class ImageExamples:
         """Return a view of the given rows of this view."""
         return replace(self, dataset=self.dataset.take(rows))
 
+    def alone(self) -> ImageExamples:
+        """Return a view of a data set of these rows and of no others."""
+        return replace(self, dataset=self.dataset.alone())
+
     def at_epoch(self, epoch: int) -> ImageExamples:
         """Return the same photographs, augmented for an epoch of training."""
         return replace(self, epoch=epoch)

@@ -76,6 +76,12 @@ class TextExamples:
         views = self.rows[rows], self.labels[rows], self.ids[rows]
         return TextExamples(self.tokens, self.offsets, *views, self.pad, self.uncut_lengths)
 
+    def alone(self) -> TextExamples:
+        """Return the tokens of these rows and of no others; labels and ids are lost."""
+        starts, stops = self.offsets[self.rows], self.offsets[self.rows + 1]
+        texts = [np.asarray(self.tokens[start:stop]) for start, stop in zip(starts, stops, strict=True)]
+        return TextExamples.unlabelled(texts, self.uncut.tolist(), self.pad)
+
     def collate(self, rows: Rows) -> Batch:
         """Return input_ids (B, T), labels (B,), and, if there is padding, attention_mask (B, T)."""
         texts = self.rows[rows]

@@ -9,31 +9,66 @@ from __future__ import annotations
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from tithe import config, storage
 from tithe.checkpoints import tensors
 from tithe.console import counted
 from tithe.data import compressed
+from tithe.engines import Engine
 from tithe.errors import InputError, Interrupted
 from tithe.predict.inputs import Inputs, Part, TextInput, is_lines, open_inputs
 from tithe.predict.model import TrainedModel
+from tithe.predict.opening import load
 from tithe.predict.stream import TEXTS_AT_ONCE, Answering, TextTable, answer, warn_of_cut
 from tithe.predict.unfinished import Unfinished, unfinished
 from tithe.predict.writers import Row, check_output, chunks, is_folder, write
-from tithe.progress import bar
+from tithe.progress import Tick, bar
 
 # Of a model that is exact, the slowest: so much is lost by a kill.
 _TEXTS_AT_ONCE_EXACT = 1 << 10
 
 
-def predict_files(model: TrainedModel, source: TextInput, output: Path, how: Answering) -> int:
+@dataclass(frozen=True)
+class _Answers:
+    """Answers texts by a model, which a worker process opens from its files."""
+
+    model: TrainedModel
+    how: Answering
+    table: TextTable
+    tick: Tick = lambda rows: None
+
+    def __call__(self, texts: list[str]) -> tuple[list[Row], Counter[str]]:
+        cut = Counter[str]()
+        predictions = answer(self.model, texts, self.how, cut, self.tick)
+        return [self.table.answer(prediction) for prediction in predictions], cut
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        path = self.model.weights_file or self.model.folder
+        return _reopened, (path.absolute(), self.model.exact, self.how, self.table)
+
+
+def _reopened(path: Path, exact: bool, how: Answering, table: TextTable) -> _Answers:
+    model = load(path)
+    return _Answers(model.exactly() if exact else model, how, table)
+
+
+def predict_files(
+    model: TrainedModel, source: TextInput, output: Path, how: Answering, engine: Engine | None = None
+) -> int:
     """Write the predictions of files to a file, or to a folder, with a file for each; return their number.
 
     In a folder each file has the name and the format of its input; one of plain lines becomes JSONL. The columns of a
     row are followed by those of its prediction. A command that was killed goes on when it is run again, and its
     output has the bytes of one that was never killed.
+
+    Parameters
+    ----------
+    engine
+        Whose workers predict; this process when None. The bytes are the same.
 
     Raises
     ------
@@ -47,7 +82,7 @@ def predict_files(model: TrainedModel, source: TextInput, output: Path, how: Ans
     table = TextTable(inputs.columns, inputs.text_column, model.labels.names, how.top_k)
     with unfinished(output, _key(model, inputs, source.layout, how), table.own) as begun:
         try:
-            _compute(model, inputs, how, table, begun)
+            _compute(_Answers(model, how, table), inputs, begun, engine)
         except KeyboardInterrupt:
             so_far = counted(begun.count, "prediction")
             kept = f"stopped; kept {so_far} in {begun.folder}: run the same command to continue"
@@ -57,14 +92,17 @@ def predict_files(model: TrainedModel, source: TextInput, output: Path, how: Ans
         return sum(write(path, _joined(parts, answers), table.schema) for path, parts in targets.items())
 
 
-def _compute(model: TrainedModel, inputs: Inputs, how: Answering, table: TextTable, begun: Unfinished) -> None:
-    at_once = _TEXTS_AT_ONCE_EXACT if model.exact else TEXTS_AT_ONCE
+def _compute(answers: _Answers, inputs: Inputs, begun: Unfinished, engine: Engine | None) -> None:
+    at_once = _TEXTS_AT_ONCE_EXACT if answers.model.exact else TEXTS_AT_ONCE
+    texts = chunks(islice(inputs.texts, begun.count, None), at_once)
     with bar("predicting", inputs.count or 0, "texts") as tick:
         tick(begun.count)
-        for chunk in chunks(islice(inputs.texts, begun.count, None), at_once):
-            cut = Counter(begun.cut)
-            predictions = answer(model, chunk, how, cut, tick)
-            begun.add([table.answer(prediction) for prediction in predictions], cut)
+        here = replace(answers, tick=tick)
+        for rows, cut in engine.map(answers, texts) if engine else map(here, texts):
+            cut.update(begun.cut)
+            begun.add(rows, cut)
+            if engine:
+                tick(len(rows))
 
 
 def _joined(parts: list[Part], answers: Iterator[Row]) -> Iterator[Row]:

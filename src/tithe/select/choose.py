@@ -6,17 +6,20 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tithe import config, plugins, storage
+from tithe import config, engines, plugins, storage
 from tithe.arrays import Rows
 from tithe.config import unused
 from tithe.console import counted
 from tithe.data import Dataset, LabelMap, Splits, load_unsplit
+from tithe.engines import Engine
+from tithe.engines.shards import states_of
 from tithe.models.features import Features
 from tithe.report.html import Table
 from tithe.report.result import table_html
@@ -150,7 +153,8 @@ def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = Non
     for number in range(history.done, rounds_):
         found = rescore(left.kept[history.rows], history.weights) if number else UNSCORED
         scored = left.pool.with_signals({name: left.of(a) for name, a in found.signals.items() if name in changing})
-        history = choose_round(scored, left.settings, inputs.seed, history, found.evidence)
+        with _engine(setup.run, settings) as engine:
+            history = choose_round(scored, left.settings, inputs.seed, history, found.evidence, engine)
         check_unedited(content_hashes(settings, setup.run.data), code)
         journal.add(number, history, found)
     selection = left.whole(history.selection())
@@ -163,6 +167,11 @@ def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = Non
     rows = inputs.labels, inputs.data
     rounds, code = ({**journal.rounds[0], **decided.why}, *journal.rounds[1:]), content_hashes(asked, setup.run.data)
     return SelectionResult(pool, selection, asked, inputs.seed, *rows, seconds, rounds, code, left.left_out, settings)
+
+
+def _engine(run: config.Run, settings: config.Select) -> AbstractContextManager[Engine | None]:
+    """Return the engine that picks from parts; None, this process, where the rows are not divided."""
+    return engines.opened(run.engine, run.cluster) if settings.part_rows else nullcontext()
 
 
 def _rescore(inputs: SignalInputs) -> Rescore:
@@ -257,7 +266,7 @@ def _select(run: config.Run, settings: config.Select, load: Callable[[Task], Spl
     splits = load(task)
     check_budget(splits.pool_labels, settings)
     own_files.check_rows(settings, run.data, splits)
-    setup = open_setup(task, splits, accelerator)
+    setup = open_setup(task, splits, accelerator, states_of(run))
     result = choose_rows(setup, settings)
     at_hand = run.data.embeddings or isinstance(setup.examples, Features)
     if at_hand and "embeddings" not in result.pool.signals:  # so the map can be drawn for any strategy

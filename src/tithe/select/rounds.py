@@ -9,6 +9,7 @@ import numpy as np
 from tithe import config, plugins
 from tithe.arrays import Array, Rows
 from tithe.console import counted
+from tithe.engines import Engine
 from tithe.errors import InputError
 from tithe.select.answers import ask
 from tithe.select.budget import budget_rows, quotas
@@ -167,11 +168,17 @@ def decision_of(settings: config.Select, number: int, evidence: Evidence | None)
 
 
 def choose_round(
-    pool: Pool, settings: config.Select, seed: int, history: History, evidence: Evidence | None = None
+    pool: Pool,
+    settings: config.Select,
+    seed: int,
+    history: History,
+    evidence: Evidence | None = None,
+    engine: Engine | None = None,
 ) -> History:
     """Choose the rows of the next round from those that are left.
 
-    Rounds never share a row and sum to the budget exactly; one round is the selection without rounds.
+    Rounds never share a row and sum to the budget exactly; one round is the selection without rounds. The engine is
+    that of `selection.select`.
 
     Raises
     ------
@@ -181,7 +188,7 @@ def choose_round(
     number = history.done
     decision = decision_of(settings, number, evidence)
     own = settings.model_copy(update={"strategy": decision.strategy, "options": dict(decision.options)})
-    chosen = select(pool, own, seed, history.rows, totals(len(pool), settings)[number])
+    chosen = select(pool, own, seed, history.rows, totals(len(pool), settings)[number], engine)
     order = np.argsort(chosen.rank)
     return History(
         np.concatenate([history.rows, chosen.rows[order]]),

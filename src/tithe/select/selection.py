@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tithe import config, plugins
 from tithe.arrays import Array, Rows
+from tithe.engines import Engine
 from tithe.errors import TitheError
 from tithe.select.answers import Answer, ask, title
 from tithe.select.budget import budget_rows, quotas, remaining_quota
+from tithe.select.geometry import parts
 from tithe.select.pool import Pool
 from tithe.select.settings import parse_options
 from tithe.select.strategies import Divides, Matches, Picks, Scores
@@ -48,11 +52,17 @@ class Selection:
         return len(self.rows)
 
 
+Picked = tuple[Rows, Array]  # rows in the order of choice, and scores, both (K,)
 NOTHING: Rows = np.zeros(0, dtype=np.int64)
 
 
 def select(
-    pool: Pool, settings: config.Select, seed: int, taken: Rows = NOTHING, total: int | None = None
+    pool: Pool,
+    settings: config.Select,
+    seed: int,
+    taken: Rows = NOTHING,
+    total: int | None = None,
+    engine: Engine | None = None,
 ) -> Selection:
     """Choose rows of a pool by a strategy; the same pool, settings and seed give the same rows.
 
@@ -62,6 +72,8 @@ def select(
         Rows that earlier rounds chose; they are not chosen again, and they count towards the quotas of their classes.
     total
         Number of rows after this choice, `taken` included; the whole budget when unset.
+    engine
+        Picks from the parts of large classes (`select.part_rows`); this process when None. The rows are the same.
 
     Raises
     ------
@@ -74,7 +86,9 @@ def select(
         every = np.arange(len(pool))
         return Selection(every, every, np.zeros(len(pool)), np.zeros_like(every), np.ones(len(pool)))
     strategy = plugins.load("strategies", settings.strategy)
-    return select_with(strategy, pool, settings, seed, taken, total)
+    total = budget_rows(len(pool), settings.budget) if total is None else total
+    call = _strategy_call(strategy, pool, settings, seed, taken, total)
+    return _chosen(call if engine is None else replace(call, map=engine.map))
 
 
 def select_with(
@@ -87,11 +101,14 @@ def select_with(
 ) -> Selection:
     """Choose rows by a strategy that is at hand, whatever the settings name; see `select`."""
     total = budget_rows(len(pool), settings.budget) if total is None else total
-    call = _strategy_call(strategy, pool, settings, seed, taken, total)
-    if isinstance(strategy, Matches):
+    return _chosen(_strategy_call(strategy, pool, settings, seed, taken, total))
+
+
+def _chosen(call: _StrategyCall) -> Selection:
+    if isinstance(call.strategy, Matches):
         return _matched(call)
-    if settings.balance == "none":
-        order, score = call.choose(np.arange(len(pool)), total - len(taken))
+    if call.settings.balance == "none":
+        order, score = call.choose(np.arange(len(call.pool)), call.total - len(call.taken))
         order, score = _fill_floor(call, order, score)
         fraction = np.arange(len(order)) / max(1, len(order))
     else:
@@ -130,6 +147,7 @@ class _StrategyCall:
     settings: config.Select
     rng: np.random.Generator
     options: config.Section
+    map: Callable[[Callable[[_PartOfPool], Picked], Iterable[_PartOfPool]], Iterable[Picked]] = map
 
     def ask(self, function: str, *arguments: object) -> Answer:
         """Call a function of the strategy; the options are its last argument."""
@@ -165,13 +183,60 @@ class _StrategyCall:
         if count == 0:
             return NOTHING, np.zeros(0)
         if isinstance(self.strategy, Picks):
-            near = np.intersect1d(among, self.taken)
-            picked = self.ask("pick", self.pool.take(left, near), count, self.rng)
-            inside, score_K = picked.rows_and_numbers(count, len(left), "score")
+            near, most = np.intersect1d(among, self.taken), self.settings.part_rows
+            if most and len(left) > most and "embeddings" in self.pool.signals:
+                part = parts.Part(left, count)
+                return parts.pick(self.pool.embeddings, part, most, self.rng, partial(self._pick_each, near))
+            inside, score_K = self.picker(_PartOfPool(self.pool.take(left, near), count, self.rng))
             return left[inside], score_K
         assert self.scores is not None
         order = left[np.argsort(-self.scores[left], kind="stable")[:count]]  # ties go to the lowest row
         return order, self.scores[order]
+
+    @property
+    def picker(self) -> _Picker:
+        """What picks from a pool."""
+        return _Picker(self.strategy, self.settings, self.options)
+
+    def _pick_each(self, near: Rows, each: Sequence[parts.Part]) -> Iterator[Picked]:
+        """Yield the picks of parts, which know of the others no more than the rows near them that are taken."""
+        pools = (
+            _PartOfPool(self.pool.take(part.rows, near), part.picks, rng)
+            for part, rng in zip(each, self.rng.spawn(len(each)), strict=True)
+        )
+        run = self.map if len(each) > 1 else map  # workers would only wait for one of them
+        for part, (inside, score_K) in zip(each, run(self.picker, pools), strict=True):
+            yield part.rows[inside], score_K
+
+
+class _PartOfPool(NamedTuple):
+    """Some rows of a pool, and how many of them to pick, with which random numbers."""
+
+    pool: Pool
+    picks: int
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class _Picker:
+    """A strategy that picks; a worker process loads it by its name."""
+
+    strategy: ModuleType
+    settings: config.Select
+    options: config.Section
+
+    def __call__(self, part: _PartOfPool) -> Picked:
+        arguments = part.pool, part.picks, part.rng, self.options
+        answer = ask(self.strategy, self.settings.strategy, "pick", *arguments)
+        return answer.rows_and_numbers(part.picks, len(part.pool), "score")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _loaded, (self.settings,)
+
+
+def _loaded(settings: config.Select) -> _Picker:
+    strategy = plugins.load("strategies", settings.strategy)
+    return _Picker(strategy, settings, parse_options(strategy, settings))
 
 
 def _matched(call: _StrategyCall) -> Selection:

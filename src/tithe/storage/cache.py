@@ -14,7 +14,7 @@ from tithe.storage import folders, leftovers
 from tithe.storage.paths import expand_home
 
 # Computed kinds may be deleted to make room; fetched files are deleted only on request.
-COMPUTED = ("data", "near", "images", "tokens", "features", "signals", "rounds", "batch")
+COMPUTED = ("data", "near", "images", "tokens", "features", "shards", "signals", "rounds", "batch")
 FETCHED, ENCODERS, WEIGHTS = "datasets", "encoders", "weights"
 _LIMIT = "TITHE_CACHE_GB"
 _DEFAULT_GB = 20.0

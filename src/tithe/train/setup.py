@@ -14,6 +14,7 @@ from tithe.data.text import truncation
 from tithe.data.weights import combined
 from tithe.models import network, windows
 from tithe.models.examples import Examples, Truncated, Weighted
+from tithe.models.features import States, states_here
 from tithe.models.network import Network
 from tithe.models.trial_pass import PrecisionError
 from tithe.progress import bar
@@ -123,11 +124,16 @@ def _weighted(examples: Examples, weights: Array | None) -> Examples:
     return examples if weights is None else Weighted(examples, weights)
 
 
-def open_setup(task: Task, splits: Splits, accelerator: Accelerator) -> Setup:
+def open_setup(task: Task, splits: Splits, accelerator: Accelerator, states: States = states_here) -> Setup:
     """Encode all rows and build the network; a frozen encoder's features are computed, or read from the cache.
 
     The main process of a run encodes first, and fills the cache for the others. The setup's accelerator is another one
     than the given one if the network can't be run in its precision.
+
+    Parameters
+    ----------
+    states
+        Runs a frozen encoder; see `features.cached`.
 
     Raises
     ------
@@ -141,7 +147,7 @@ def open_setup(task: Task, splits: Splits, accelerator: Accelerator) -> Setup:
         encoded, splits = encode(task, splits)
     begun = begin(task, splits, encoded)
     cures.check(Subject(task, begun.classifier, encoded, splits.train, accelerator))
-    built, examples, accelerator = _networked(task, begun, encoded, accelerator)
+    built, examples, accelerator = _networked(task, begun, encoded, accelerator, states)
     return Setup(task, splits, encoded, examples, built, accelerator, splits.fingerprint, len(splits.train))
 
 
@@ -151,18 +157,18 @@ def begin(task: Task, splits: Splits, encoded: Examples) -> Network:
 
 
 def _networked(
-    task: Task, begun: Network, encoded: Examples, accelerator: Accelerator
+    task: Task, begun: Network, encoded: Examples, accelerator: Accelerator, states: States
 ) -> tuple[Network, Examples, Accelerator]:
     """Return the network and its inputs, in float32 where the precision is automatic and the network can't use it."""
     settings = task.run.train
     try:
-        return *network.build(task.run, begun, encoded, accelerator), accelerator
+        return *network.build(task.run, begun, encoded, accelerator, states), accelerator
     except PrecisionError as error:
         if settings.precision != "auto":
             raise
         logger.warning("%s: training in float32", error.problem)
     accelerator = devices.accelerator(settings.device, "no", settings.careful_scaling)
-    return *network.build(task.run, begun, encoded, accelerator), accelerator
+    return *network.build(task.run, begun, encoded, accelerator, states), accelerator
 
 
 def encode(task: Task, splits: Splits) -> tuple[Examples, Splits]:

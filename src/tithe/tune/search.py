@@ -1,7 +1,8 @@
 """Hyperparameter search before a run: short trials on a part of its training rows, from the same initial weights.
 
 Random search (Bergstra & Bengio 2012), or TPE (Bergstra et al. 2011). A search first finds the largest micro-batch
-that fits into memory, then runs the trials. It can use several processes, and can be stopped and continued.
+that fits into memory, then runs the trials. It can use several processes, which the engine `ray` starts by itself, and
+can be stopped and continued.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelerate import Accelerator
 
-from tithe import config, plugins, storage
+from tithe import config, engines, plugins, storage
 from tithe.errors import InputError, Interrupted, TitheError
 from tithe.interrupts import StopRequest, deferred
 from tithe.progress import bar
 from tithe.select.settings import filter_needs
 from tithe.storage import run_files
-from tithe.tasks import Task
-from tithe.train import trainer
+from tithe.tasks import Task, open_checked
+from tithe.train import devices, trainer
 from tithe.tune import batch_size, trials
 from tithe.tune.queue import Queue, open_queue, trial_number
 from tithe.tune.trials import SearchSetup
@@ -113,12 +116,11 @@ def open_search(task: Task, accelerator: Accelerator) -> SearchSetup:
 def run_search(search: SearchSetup, home: Path) -> SearchResult:
     """Run the trials of an open search; see `search`."""
     run, tune = search.run, search.tune
-    with open_queue(home / run_files.TUNING_FOLDER, search.key, tune, run.seed) as queue:
-        arguments = run, search.task, search.trainable, search.train, search.accelerator
-        micro = queue.compute_once("batch_size", lambda: batch_size.find(*arguments))
-        batch = {"batch_size": micro, "accumulation_steps": step_rows(run.train.model_dump()) // micro}
-        search = replace(search, run=trials.with_values(run, {"train": batch}))
-        _run_pending(search, queue, home)
+    with _queue(search, home) as queue:
+        batch = _batch(search, queue)
+        if run.engine != "local":
+            _run_elsewhere(search, queue, home)
+        _run_pending(_with_batch(search, batch), queue, home)
         results = queue.finished(tune.trials)
     best = _best(results, tune)
     best["values"]["train"] |= batch
@@ -139,6 +141,60 @@ def run_search(search: SearchSetup, home: Path) -> SearchResult:
     return SearchResult(trials.with_values(run, best["values"]), result)
 
 
+def _queue(search: SearchSetup, home: Path) -> AbstractContextManager[Queue]:
+    return open_queue(home / run_files.TUNING_FOLDER, search.key, search.tune, search.run.seed)
+
+
+def _batch(search: SearchSetup, queue: Queue) -> dict[str, int]:
+    """Return the largest micro-batch that fits into memory, and how many of them make an optimizer step."""
+    run = search.run
+    arguments = run, search.task, search.trainable, search.train, search.accelerator
+    micro = queue.compute_once("batch_size", lambda: batch_size.find(*arguments))
+    return {"batch_size": micro, "accumulation_steps": step_rows(run.train.model_dump()) // micro}
+
+
+def _with_batch(search: SearchSetup, batch: dict[str, int]) -> SearchSetup:
+    return replace(search, run=trials.with_values(search.run, {"train": batch}))
+
+
+class _Member:
+    """A process that takes part in a search: it opens the search once, and takes trials from the queue."""
+
+    def __init__(self, run: config.Run, home: Path) -> None:
+        self._run, self._home = run.model_copy(update={"engine": "local"}), home
+
+    def run_one(self, _: int) -> None:
+        """Run the next trial, unless all that are left are those of other processes."""
+        search = self._search
+        with _queue(search, self._home) as queue, deferred() as stop:
+            sized = _with_batch(search, _batch(search, queue))
+            taken = next(queue.pending(search.tune.trials, trials.sampler(sized)), None)
+            if taken:
+                _run_trial(sized, queue, *taken, stop)
+
+    @cached_property
+    def _search(self) -> SearchSetup:
+        train = self._run.train
+        accelerator = devices.accelerator(train.device, train.precision, train.careful_scaling)
+        return open_search(open_checked(self._run), accelerator)
+
+
+def _run_elsewhere(search: SearchSetup, queue: Queue, home: Path) -> None:
+    """Run trials on the engine of the config; those of workers that have died are left."""
+    run, count = search.task.run, search.tune.trials
+    done = len(queue.finished(count))
+    with engines.opened(run.engine, run.cluster) as engine, deferred() as stop, bar("trials", count, "trials") as tick:
+        tick(done)
+        for _ in engine.map(_Member(run, home.absolute()).run_one, range(count - done)):
+            tick(1)
+            if stop.signum:
+                raise _stopped(stop, home)
+
+
+def _stopped(stop: StopRequest, home: Path) -> Interrupted:
+    return Interrupted(stop.signum, f"stopped; finished trials are in {home}: run again to continue")
+
+
 def _run_pending(search: SearchSetup, queue: Queue, home: Path) -> None:
     """Run trials until all are finished, by this process or by others."""
     count, shown_done = search.tune.trials, 0
@@ -148,7 +204,7 @@ def _run_pending(search: SearchSetup, queue: Queue, home: Path) -> None:
             tick(done - shown_done)
             shown_done = done
             if stop.signum:
-                raise Interrupted(stop.signum, f"stopped; finished trials are in {home}: run again to continue")
+                raise _stopped(stop, home)
             if pending is None:
                 time.sleep(_POLL_SECONDS)
             else:

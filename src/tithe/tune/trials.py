@@ -24,6 +24,7 @@ from tithe.config.schema import SEARCHED
 from tithe.data import grouping
 from tithe.data.balance import resample
 from tithe.data.splits import largest_remainder
+from tithe.engines.shards import states_of
 from tithe.errors import InputError
 from tithe.models import inference, kernels
 from tithe.models.examples import Examples
@@ -102,7 +103,7 @@ def open_search(task: Task, accelerator: Accelerator) -> SearchSetup:
     labels_N = splits.rows.labels[rows]
     train_rows, val_rows = sample(labels_N, tune.sample, run.seed, _groups(splits.rows.take(rows)))
     train_rows = train_rows[resample(labels_N[train_rows], run.data.upsample, run.data.downsample, run.seed)]
-    setup = open_setup(task, splits, accelerator)
+    setup = open_setup(task, splits, accelerator, states_of(run))
     train, val = setup.take(rows[train_rows]), setup.examples.take(rows[val_rows])
     own = splits.rows.take(rows[train_rows]).weights
     weights = data.class_weights(train.labels, len(splits.labels), own) if run.data.class_weights else None
@@ -115,7 +116,7 @@ def open_search(task: Task, accelerator: Accelerator) -> SearchSetup:
 
 def _key(setup: Setup, tune: config.Tune) -> str:
     run = setup.run
-    excluded = dict.fromkeys(("name", "out", "select", "checkpoint", "track", "tune"), True)
+    excluded = dict.fromkeys(("name", "out", "select", "checkpoint", "track", "tune", "engine", "cluster"), True)
     searched = {part: set(names) for part, names in SEARCHED.items()}
     settings = run.model_dump(mode="json", exclude={**excluded, **searched, "data": {"path"}})
     space = tune.model_dump(mode="json", exclude={"trials"})  # a search can be continued with more trials

@@ -162,7 +162,13 @@ def test_the_native_section_select_is_taken_as_it_is(given: Given) -> None:
     asked = {
         **{"strategy": "entropy_diversity", "budget": 0.5, "balance": "none", "floor": 2, "seed": 3, "folds": 2},
         **{"proxy_runs": 4, "language_model": "lm.gguf", "rounds": 2, "first": "all", "options": {"weight": 0.3}},
-        **{"track": "T1", "retrain": "warm", "scores": "own.parquet", "filter": {"noise": 0.3, "duplicates": 0.9}},
+        **{
+            "track": "T1",
+            "retrain": "warm",
+            "scores": "own.parquet",
+            "part_rows": 500,
+            "filter": {"noise": 0.3, "duplicates": 0.9},
+        },
     }
     assert asked.keys() == config.Select.model_fields.keys()
     assert given(select=asked).select == config.Select(**asked) and given().select is None

@@ -5,21 +5,19 @@ from __future__ import annotations
 import copy
 import itertools
 import logging
-import multiprocessing
-import os
-import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tithe import config, interrupts, metrics, plugins, storage
+from tithe import config, engines, interrupts, metrics, plugins, storage
 from tithe.arrays import Array, Rows
 from tithe.config import unused
 from tithe.data import find_sources
+from tithe.engines.shards import states_of
 from tithe.errors import InputError, Interrupted
 from tithe.models import features, inference
 from tithe.progress import bar
@@ -52,7 +50,7 @@ _NOT_USED = (
 )
 
 # Decides no result, is part of each trial, or counts by its content: see `content_hashes`.
-_NOT_IN_KEYS: dict[str, Any] = dict.fromkeys(("name", "out", "track", "seed"), True)
+_NOT_IN_KEYS: dict[str, Any] = dict.fromkeys(("name", "out", "track", "seed", "engine", "cluster"), True)
 _NOT_IN_KEYS |= {"data": {"embeddings"}, "select": {"scores"}}
 
 
@@ -67,13 +65,13 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     base
         Config of a run on all rows; it sets the number of steps of the baseline `all`.
     processes
-        Trials run in parallel.
+        Trials run in parallel by the engine `local`.
 
     Raises
     ------
     InputError
         A strategy, an option, a budget, a control or the config is invalid, there are no test rows, or the folder has
-        trials of another track; nothing was run.
+        trials of another track; nothing was run. Or the engine can't be opened.
     Interrupted
         A signal requested a stop; finished trials are kept.
     """
@@ -102,9 +100,16 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
         count = len(trials) - len(pending)
         logger.info("%d of %d trials %s already done", count, len(trials), "is" if count == 1 else "are")
     _check_rows(suite, pending)
-    with interrupts.deferred() as stop, bar("trials", len(trials), "trials") as tick:
+    with (
+        engines.opened(base.engine, base.cluster, processes) as engine,
+        interrupts.deferred() as stop,
+        bar("trials", len(trials), "trials") as tick,
+    ):
         tick(len(trials) - len(pending))
-        for trial, result in _results(suite, [(trial, done.get(trial)) for trial in pending], processes):
+        if pending and base.engine != "local":
+            _open(base, pending[0].seed)  # so that the workers find the features of a frozen encoder
+        results = engine.map(suite.run, [(trial, done.get(trial)) for trial in pending])
+        for trial, result in zip(pending, results, strict=True):
             check_unedited(result, code[trial])
             storage.write_sealed(files[trial], result)
             done[trial] = result
@@ -163,10 +168,10 @@ def _describe(trial: Trial) -> dict[str, Any]:
 
 
 class _Suite:
-    """Runs trials in this process, with one setup for all trials of a seed."""
+    """Runs trials, with one setup in a process for all trials of a seed."""
 
     def __init__(self, base: config.Run, options: Options, grid: Grid) -> None:
-        self.base, self.options, self.grid = base, options, grid
+        self.base, self.options, self.grid = base.model_copy(update={"engine": "local"}), options, grid
         self._opened: dict[int, tuple[Setup, Controls]] = {}
 
     def settings(self, trial: Trial) -> config.Select:
@@ -189,15 +194,15 @@ class _Suite:
         cache_key += [{"options": self.options[name]}] if self.options[name] else []
         return f"{name}-{trial.budget:g}-{trial.seed}-{storage.digest(cache_key)[:12]}"
 
-    def run(self, trial: Trial, earlier: Record | None) -> Record:
+    def run(self, of: tuple[Trial, Record | None]) -> Record:
         """Select rows, train new weights on them, test; an earlier record of these rows gets what it lacks."""
+        trial, record = of
         if trial.seed not in self._opened:  # trials are ordered by seed, so one setup at a time is enough
             setup, grid = _open(self.base, trial.seed), self.grid
             measure = Controls(setup, lambda of, result: _test(of, result, grid)["test"], grid)
             self._opened = {trial.seed: (setup, measure)}
         setup, measure = self._opened[trial.seed]
         result = choose_rows(setup, self.settings(trial))
-        record = earlier
         if record is None or record["rows_sha256"] != summary(result)["rows_sha256"]:
             record = _run_trial(setup, result, trial, self.grid)
         new = {name: measure.run(name, result) for name in controls.missing(record, self.grid)}
@@ -208,37 +213,7 @@ def _open(base: config.Run, seed: int) -> Setup:
     run = base.model_copy(update={"seed": seed})
     accelerator = devices.accelerator(run.train.device, run.train.precision)
     task = open_checked(run)
-    return open_setup(task, task.load(), accelerator)
-
-
-def _results(
-    suite: _Suite, trials: Sequence[tuple[Trial, Record | None]], processes: int
-) -> Iterator[tuple[Trial, Record]]:
-    names = [trial for trial, _ in trials]
-    if processes == 1:
-        yield from ((trial, suite.run(trial, earlier)) for trial, earlier in trials)
-        return
-    threads = max(1, (os.cpu_count() or 1) // processes)
-    initializer = _start_worker, (suite.base, suite.options, suite.grid)
-    # Children read the variable when they load their libraries.
-    with (
-        storage.environment_variable("OMP_NUM_THREADS", str(threads)),
-        multiprocessing.get_context("spawn").Pool(processes, *initializer) as pool,
-    ):
-        yield from zip(names, pool.imap(_run_in_worker, trials), strict=True)
-
-
-_worker: list[_Suite] = []  # the suite of a worker process
-
-
-def _start_worker(base: config.Run, options: Options, grid: Grid) -> None:
-    # A signal to the process group is for the parent, which ends its workers with SIGTERM.
-    interrupts.ignore(each for each in interrupts.STOPPING if each != signal.SIGTERM)
-    _worker.append(_Suite(base, options, grid))
-
-
-def _run_in_worker(trial: tuple[Trial, Record | None]) -> Record:
-    return _worker[0].run(*trial)
+    return open_setup(task, task.load(), accelerator, states_of(run))
 
 
 def _has_rounds(base: config.Run, strategy: str) -> bool:

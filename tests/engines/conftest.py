@@ -1,0 +1,34 @@
+"""One Ray of two CPUs for all tests of the engine; they are in one file, so that one process starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+from support.engines import BUSY
+from tithe import config, engines, plugins
+from tithe.errors import TitheError
+
+
+@pytest.fixture(scope="session")
+def ray() -> Iterator[config.Cluster]:
+    """Two workers on this machine."""
+    if not plugins.installed("ray"):
+        pytest.skip("ray is not installed: pip install 'tithe[ray]'")
+    cluster = config.Cluster(num_workers=2)
+    with contextlib.ExitStack() as stack:
+        for left in (2, 1, 0):
+            try:
+                stack.enter_context(engines.opened("ray", cluster))
+                break
+            except TitheError as error:
+                if not left or BUSY not in str(error):
+                    raise
+            with warnings.catch_warnings():  # Ray leaves its processes to the garbage
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
+        yield cluster
