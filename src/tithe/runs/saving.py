@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable
 from fnmatch import fnmatch
@@ -110,6 +111,8 @@ class Saver:
         last
             Whether it is the run's last step.
         """
+        # One state for all that is due: with adapters it computes every sum of them and of the encoder's weights.
+        step = dataclasses.replace(step, snapshot=functools.cache(step.snapshot))
         if step.scores:
             self._update_best(step, seconds)
         every = self._setup.run.checkpoint.every_batches

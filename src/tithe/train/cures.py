@@ -136,17 +136,23 @@ def _fewer_weights(subject: Subject) -> dict[str, Change]:
         layers = [model.encoder.get_submodule(name) for name in adapters.targets(model.encoder, "auto")]
         factors = _FLOAT * _RANK * sum(sum(layer.weight.shape) for layer in layers)  # type: ignore[misc,arg-type]
         if not adapters.are_in(model):
-            changes = {f"model.lora.rank={_RANK}": lambda f: _training(f, head + factors), **changes}
+            sums = _FLOAT * sum(layer.weight.numel() for layer in layers)  # type: ignore[misc,operator]
+            changes = {f"model.lora.rank={_RANK}": lambda f: _training(f, head + factors, sums), **changes}
     return changes
 
 
-def _training(f: Forecast, trained: int) -> Forecast:
-    return replace(f, weights=0, gradients=trained, averages=2 * trained, table=0)
+def _training(f: Forecast, trained: int, weights: int = 0) -> Forecast:
+    return replace(f, weights=weights, gradients=trained, averages=2 * trained, table=0)
 
 
 def _without(f: Forecast, words: int) -> Forecast:
-    fewer = {"weights": f.weights - words, "gradients": f.gradients - words, "table": f.table - words}
-    return replace(f, **fewer, averages=f.averages - 2 * words)
+    return replace(
+        f,
+        weights=f.weights - words,
+        gradients=f.gradients - words,
+        averages=f.averages - 2 * words,
+        table=f.table - words,
+    )
 
 
 def _unused_words(subject: Subject) -> int:

@@ -54,7 +54,7 @@ class Forecast:
     present
         What the process has already: Python, libraries, data.
     weights
-        Trained weights that are still mapped from their file.
+        Trained weights that are still mapped from their file, and the sums of adapters and weights when they are saved.
     gradients, averages
         Those of the trained weights; averages of the weights included, if any.
     table
@@ -160,7 +160,8 @@ def of(subject: Subject) -> Forecast:
     mapped = memory.mapped_files()
     return Forecast(
         present=present,
-        weights=sum(s for s, p in zip(sizes, trained, strict=True) if any(p.data_ptr() in part for part in mapped)),
+        weights=adapters.sizes(subject.model)
+        + sum(s for s, p in zip(sizes, trained, strict=True) if any(p.data_ptr() in part for part in mapped)),
         gradients=sum(sizes),
         averages=_averages(trained, settings),
         table=0 if subject.is_on_features else _table(subject.model),
@@ -223,14 +224,12 @@ def training_line(subject: Subject, computes_again: bool) -> Line:
 
 
 def _evaluation_line(subject: Subject) -> Line:
-    """Return what a batch of the longest rows needs without gradients, the sums with adapters included."""
+    """Return what a batch of the longest rows needs without gradients."""
     twin = trial_pass.twin(subject.model)
 
     def evaluate(batch: Batch) -> None:
         with inference.evaluating(twin):
             inference.of_batch(twin, twin, batch, subject.accelerator.autocast)
-            if adapters.are_in(twin):
-                twin.state_dict()
 
     return _line(subject, np.arange(len(subject.examples)), evaluate)
 
