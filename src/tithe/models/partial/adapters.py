@@ -256,7 +256,7 @@ def _are_sums(
 def _forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
     """Compute a layer with an adapter: W·x + scale · B·A·x in training, (W + scale · B·A)·x elsewhere.
 
-    The former adds to W·x in place: peft's own way makes three more tensors of that size, which leave holes in the heap.
+    The former adds to W·x in place: peft's own way makes three more tensors of its size, which leave holes in the heap.
     """
     base = layer.get_submodule(_BASE)
     if not layer.training:
