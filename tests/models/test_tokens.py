@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from support.tokenizers import EVERY
@@ -33,3 +34,15 @@ def test_texts_are_cut_as_the_tokenizer_cuts_them(name: str, side: str) -> None:
 
 def test_no_texts_have_no_tokens() -> None:
     assert tokens.tokenise(EVERY["both ends"](), [], 8) == ([], [])
+
+
+def test_rows_alone_are_the_same_batch_and_nothing_of_the_others() -> None:
+    found = tokens.tokenise(EVERY["both ends"](), TEXTS, 8)
+    examples = tokens.TextExamples.unlabelled(found.ids, found.uncut, pad=0)
+    rows = np.array([5, 1, 2])
+    alone = examples.take(rows).alone()
+    batch, expected = alone.collate(np.arange(3)), examples.collate(rows)
+    assert batch.keys() == expected.keys() and all((batch[name] == expected[name]).all() for name in batch)
+    assert (
+        len(alone.tokens) == alone.lengths.sum() < len(examples.tokens) and (alone.uncut == examples.uncut[rows]).all()
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import pickle
 from pathlib import Path
 
 import cv2
@@ -174,3 +175,11 @@ def test_a_photograph_that_has_gone_is_one_line(tmp_path: Path) -> None:
         examples.collate(ROWS)
     says = f"{tmp_path / 'set' / examples.paths[1]} can't be read ("
     assert str(caught.value).startswith(says) and "\n" not in str(caught.value)
+
+
+def test_rows_alone_have_the_same_pixels_and_nothing_of_the_others(root: Path) -> None:
+    examples = examples_of(root)
+    rows = np.array([5, 0, 2])
+    alone = pickle.loads(pickle.dumps(examples.take(rows).alone()))
+    assert (pixels(alone, np.arange(3)) == pixels(examples, rows)).all()
+    assert alone.paths == [examples.paths[row] for row in rows] and len(alone.dataset.table) == 3
