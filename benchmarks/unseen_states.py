@@ -1,0 +1,99 @@
+"""The states of a foundation encoder for every image of a set, computed once for all runs on parts of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from authenticity_photos import CACHE
+from trivial_baseline import read_list
+
+from tithe import storage
+from tithe.arrays import Array
+from tithe.imaging import Pixels, decode, degradations
+from tithe.models import features, inference, network
+from tithe.models.features import Embedder, Features
+from tithe.models.photographs import ImageExamples, channels_first, pieces
+from tithe.predict import TrainedModel, load
+
+_AT_ONCE = 8
+_MOST_PIXELS = 10**7
+_OPPOSITE = {"real": "fake", "fake": "real"}
+
+
+class Store:
+    """Takes the place of the feature cache while it is entered: that would compute the features of each list anew."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        paths = read_list(folder / "labels.csv").paths
+        self.paths = [str(path.relative_to(folder)) for path in paths]
+        self.place = {path: number for number, path in enumerate(self.paths)}
+
+    def __enter__(self) -> Store:
+        self._own, features.cached = features.cached, self._cached  # type: ignore[assignment]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        features.cached = self._own
+
+    def _cached(
+        self, model: Embedder, examples: ImageExamples, key: Mapping[str, str], accelerator: Accelerator
+    ) -> Features:
+        every_ND = self._states(model, examples.settings, key, accelerator.autocast, None)
+        return Features(every_ND[self._rows(examples.paths)], np.arange(len(examples)), examples)
+
+    def _rows(self, paths: Sequence[str]) -> Array:
+        return np.array([self.place[path] for path in paths])
+
+    def _states(
+        self, model: Embedder, settings: Any, key: Mapping[str, str], autocast: Callable[[], Any], change: str | None
+    ) -> Array:
+        """Return the states of every image of the set, as it is or after harmless processing, shape (N, D)."""
+        digest = storage.digest([dict(key), storage.sha256_file(self.folder / "labels.csv"), change])[:16]
+        kept = CACHE / "states" / f"{digest}.npy"
+        if not kept.exists():
+            process = degradations.HARMLESS[change] if change else lambda image_HW3: image_HW3
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with inference.evaluating(model):
+                blocks = [
+                    inference.of_batch(model, model.embed, {"images": self._views(first, settings, process)}, autocast)
+                    for first in range(0, len(self.paths), _AT_ONCE)
+                ]
+            with storage.atomic_file(kept) as aside, aside.open("wb") as file:
+                np.save(file, np.concatenate(blocks))
+            print(f"states of {len(self.paths)} images, {change or 'as they are'}", flush=True)
+        states_ND: Array = np.load(kept)
+        return states_ND
+
+    def _views(self, first: int, settings: Any, process: Callable[[Pixels], Pixels]) -> Any:
+        read = [decode.read(self.folder / path, _MOST_PIXELS) for path in self.paths[first : first + _AT_ONCE]]
+        return channels_first([pieces(process(image_HW3), settings, True) for image_HW3 in read])
+
+    def verdicts(self, checkpoint: Path, paths: Sequence[str]) -> Array:
+        """Return the verdicts of `tithe predict` on images of the set, shape (N,): `predict/verdicts.py` on states."""
+        trained = load(checkpoint, "cpu")
+        rule, calibration, rows = trained.abstention, trained.calibration, self._rows(paths)
+        assert rule and calibration
+        probs_N2, states_ND = self._answers(trained, None)
+        verdict_N = np.array(calibration.verdicts(probs_N2[rows, 1]))
+        unsure_N = rule.abstains(probs_N2[rows], states_ND[rows])
+        for change in degradations.HARMLESS:
+            others = calibration.verdicts(self._answers(trained, change)[0][rows, 1])
+            unsure_N |= [_OPPOSITE.get(one) == other for one, other in zip(verdict_N, others, strict=True)]
+        return np.where(unsure_N, "unsure", verdict_N)
+
+    def _answers(self, trained: TrainedModel, change: str | None) -> tuple[Array, Array]:
+        """Return the probabilities and the states of every image of the set."""
+        model = trained.model
+        assert isinstance(model, Embedder)
+        key = network.Network(model, model, None, trained.task.encoder_key(), is_frozen=True).cache_key
+        states_ND = self._states(model, trained.run.images, key, trained.accelerator.autocast, change)
+        outputs = inference.of_batch(
+            model, lambda batch: model.head(batch["states"]), {"states": torch.from_numpy(states_ND)}
+        )
+        return trained.task.probabilities(outputs), states_ND
