@@ -39,13 +39,13 @@ PHOTOS, DRAWINGS = ("realesrgan", "span"), ("waifu2x", "realcugan")  # what the 
 FAMILIES = {"faces": FACES, "upscalers of photos": PHOTOS, "upscalers of drawings": DRAWINGS, "auto": AUTOENCODERS}
 COLUMNS = (*((name,) for name in (*FACES, *PHOTOS, *DRAWINGS)), AUTOENCODERS)
 STACK = "foundation + fast"
-_PER_CLASS = 240  # training images
+_PER_CLASS = 200  # training images
 _VALIDATED, _INSTEAD = "vae", "span"  # whose fakes are validated on, and where the former is tested
 # Epochs, rate, crop and further settings of each mode.
 MODES: dict[str, dict[str, Any]] = {
     "fast": {"epochs": 8, "learning_rate": 1e-3, "images": {"size": 128, "crops": 4, "augment": "flips"}},
     "full": {"epochs": 8, "learning_rate": 3e-4, "images": {"size": 128, "crops": 4, "augment": "flips"}},
-    "foundation": {"epochs": 60, "learning_rate": 1e-3, "images": {"crops": 2}},
+    "foundation": {"epochs": 60, "learning_rate": 1e-3, "images": {"crops": 1}},
 }
 
 
@@ -103,9 +103,8 @@ def trained(mode: str, seed: int, path: Path, store: Store) -> dict[str, Scores]
             outcome = pipeline.train(config.parse(_run(mode, seed, path, Path(home))))
             parts = {part: _read(outcome.home, part, path) for part in ("validation", "test")}
             if mode == "foundation":
-                parts["test"] = parts["test"]._replace(
-                    verdict_N=store.verdicts(outcome.best, path.parent, _paths(path))
-                )
+                judged_N = store.verdicts(outcome.best, [row["path"] for row in _rows(outcome.home, "test", path)])
+                parts["test"] = parts["test"]._replace(verdict_N=judged_N)
         kept.parent.mkdir(parents=True, exist_ok=True)
         with storage.atomic_file(kept) as aside, aside.open("wb") as file:
             np.savez(file, **{f"{p}.{n}": v for p, scores in parts.items() for n, v in scores._asdict().items()})
@@ -128,21 +127,22 @@ def _run(mode: str, seed: int, path: Path, home: Path) -> dict[str, Any]:
     }
 
 
-def _rows(path: Path, part: str) -> list[dict[str, str]]:
-    split = {"validation": "val"}.get(part, part)
+def _scored(home: Path, part: str) -> dict[str, float]:
+    """Return the scores of a finished run by path."""
+    table = pq.read_table(home / part / "predictions.parquet")
+    return dict(zip(table["path"].to_pylist(), table["p_real"].to_pylist(), strict=True))
+
+
+def _rows(home: Path, part: str, path: Path) -> list[dict[str, str]]:
+    """Return the lines of a list whose images a run scored."""
+    of_path = _scored(home, part)
     with path.open(encoding="utf-8", newline="") as file:
-        return [row for row in csv.DictReader(file) if row["split"] == split]
-
-
-def _paths(path: Path) -> list[str]:
-    return [row["path"] for row in _rows(path, "test")]
+        return [row for row in csv.DictReader(file) if row["path"] in of_path]
 
 
 def _read(home: Path, part: str, path: Path) -> Scores:
     """Return the scores of a finished run, and the verdicts of its calibration."""
-    table = pq.read_table(home / part / "predictions.parquet")
-    of_path = dict(zip(table["path"].to_pylist(), table["p_real"].to_numpy(), strict=True))
-    rows = [row for row in _rows(path, part) if row["path"] in of_path]
+    of_path, rows = _scored(home, part), _rows(home, part, path)
     score_N = np.array([of_path[row["path"]] for row in rows], dtype=np.float64)
     calibration = Calibration.from_dict(storage.read_json(home / "calibration.json"))
     columns = (np.array([row[name] for row in rows]) for name in ("generator", "source_id"))

@@ -30,7 +30,7 @@ AUTOENCODERS = tuple(autoencoders.UPSAMPLERS)
 NAMES = (FACES, *generators.UPSCALERS, *AUTOENCODERS)
 FAMILIES = {FACES: "faces", **dict.fromkeys(generators.UPSCALERS, "upscaler"), **dict.fromkeys(AUTOENCODERS, "auto")}
 # Fakes of each generator, by part, and faces, which are a training set of their own; and twins of a crop.
-FAKES, FACE_COUNT = {"train": 80, "val": 30, "test": 60}, {"train": 300, "val": 30, "test": 60}
+FAKES, FACE_COUNT = {"train": 60, "val": 30, "test": 50}, {"train": 200, "val": 30, "test": 50}
 TWINS = {"train": 2, "val": 4, "test": 4}
 _MARGIN, _STEPS, _FACE_SHRINK = 32, 1000, (2.0, 2.4)
 

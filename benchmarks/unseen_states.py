@@ -14,7 +14,7 @@ from trivial_baseline import read_list
 
 from tithe import storage
 from tithe.arrays import Array
-from tithe.imaging import Pixels, decode, degradations
+from tithe.imaging import decode, degradations
 from tithe.models import features, inference, network
 from tithe.models.features import Embedder, Features
 from tithe.models.photographs import ImageExamples, channels_first, pieces
@@ -30,9 +30,9 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        paths = read_list(folder / "labels.csv").paths
-        self.paths = [str(path.relative_to(folder)) for path in paths]
-        self.place = {path: number for number, path in enumerate(self.paths)}
+        listed = read_list(folder / "labels.csv")
+        self.paths = [str(path.relative_to(folder)) for path in listed.paths]
+        self.tested = [path for path, part in zip(self.paths, listed.part_N, strict=True) if part == "test"]
 
     def __enter__(self) -> Store:
         self._own, features.cached = features.cached, self._cached  # type: ignore[assignment]
@@ -44,55 +44,54 @@ class Store:
     def _cached(
         self, model: Embedder, examples: ImageExamples, key: Mapping[str, str], accelerator: Accelerator
     ) -> Features:
-        every_ND = self._states(model, examples.settings, key, accelerator.autocast, None)
-        return Features(every_ND[self._rows(examples.paths)], np.arange(len(examples)), examples)
-
-    def _rows(self, paths: Sequence[str]) -> Array:
-        return np.array([self.place[path] for path in paths])
+        states = self._states(model, examples.settings, key, accelerator.autocast, None)
+        return Features(np.stack([states[path] for path in examples.paths]), np.arange(len(examples)), examples)
 
     def _states(
         self, model: Embedder, settings: Any, key: Mapping[str, str], autocast: Callable[[], Any], change: str | None
-    ) -> Array:
-        """Return the states of every image of the set, as it is or after harmless processing, shape (N, D)."""
+    ) -> dict[str, Array]:
+        """Return the states by path: of every image as it is, or of the test images after harmless processing."""
+        paths = self.tested if change else self.paths
         digest = storage.digest([dict(key), storage.sha256_file(self.folder / "labels.csv"), change])[:16]
         kept = CACHE / "states" / f"{digest}.npy"
         if not kept.exists():
             process = degradations.HARMLESS[change] if change else lambda image_HW3: image_HW3
+
+            def views(some: Sequence[str]) -> torch.Tensor:
+                read = [process(decode.read(self.folder / path, _MOST_PIXELS)) for path in some]
+                return channels_first([pieces(image_HW3, settings, True) for image_HW3 in read])
+
             kept.parent.mkdir(parents=True, exist_ok=True)
             with inference.evaluating(model):
                 blocks = [
-                    inference.of_batch(model, model.embed, {"images": self._views(first, settings, process)}, autocast)
-                    for first in range(0, len(self.paths), _AT_ONCE)
+                    inference.of_batch(model, model.embed, {"images": views(paths[first : first + _AT_ONCE])}, autocast)
+                    for first in range(0, len(paths), _AT_ONCE)
                 ]
             with storage.atomic_file(kept) as aside, aside.open("wb") as file:
                 np.save(file, np.concatenate(blocks))
-            print(f"states of {len(self.paths)} images, {change or 'as they are'}", flush=True)
-        states_ND: Array = np.load(kept)
-        return states_ND
-
-    def _views(self, first: int, settings: Any, process: Callable[[Pixels], Pixels]) -> Any:
-        read = [decode.read(self.folder / path, _MOST_PIXELS) for path in self.paths[first : first + _AT_ONCE]]
-        return channels_first([pieces(process(image_HW3), settings, True) for image_HW3 in read])
+            print(f"states of {len(paths)} images, {change or 'as they are'}", flush=True)
+        return dict(zip(paths, np.load(kept), strict=True))
 
     def verdicts(self, checkpoint: Path, paths: Sequence[str]) -> Array:
-        """Return the verdicts of `tithe predict` on images of the set, shape (N,): `predict/verdicts.py` on states."""
+        """Return the verdicts of `tithe predict` on test images, shape (N,): `predict/verdicts.py` on their states."""
         trained = load(checkpoint, "cpu")
-        rule, calibration, rows = trained.abstention, trained.calibration, self._rows(paths)
+        rule, calibration = trained.abstention, trained.calibration
         assert rule and calibration
-        probs_N2, states_ND = self._answers(trained, None)
-        verdict_N = np.array(calibration.verdicts(probs_N2[rows, 1]))
-        unsure_N = rule.abstains(probs_N2[rows], states_ND[rows])
+        probs_N2, states_ND = self._answers(trained, None, paths)
+        verdict_N = np.array(calibration.verdicts(probs_N2[:, 1]))
+        unsure_N = rule.abstains(probs_N2, states_ND)
         for change in degradations.HARMLESS:
-            others = calibration.verdicts(self._answers(trained, change)[0][rows, 1])
+            others = calibration.verdicts(self._answers(trained, change, paths)[0][:, 1])
             unsure_N |= [_OPPOSITE.get(one) == other for one, other in zip(verdict_N, others, strict=True)]
         return np.where(unsure_N, "unsure", verdict_N)
 
-    def _answers(self, trained: TrainedModel, change: str | None) -> tuple[Array, Array]:
-        """Return the probabilities and the states of every image of the set."""
+    def _answers(self, trained: TrainedModel, change: str | None, paths: Sequence[str]) -> tuple[Array, Array]:
+        """Return the probabilities and the states of images."""
         model = trained.model
         assert isinstance(model, Embedder)
         key = network.Network(model, model, None, trained.task.encoder_key(), is_frozen=True).cache_key
-        states_ND = self._states(model, trained.run.images, key, trained.accelerator.autocast, change)
+        states = self._states(model, trained.run.images, key, trained.accelerator.autocast, change)
+        states_ND = np.stack([states[path] for path in paths])
         outputs = inference.of_batch(
             model, lambda batch: model.head(batch["states"]), {"states": torch.from_numpy(states_ND)}
         )
