@@ -135,7 +135,8 @@ def main() -> None:
         "",
         *([arguments.remark, ""] if arguments.remark else []),
         f"{arguments.pictures} JPEG files of {_SIDES[0]} to {_SIDES[1]} pixels a side, crops of {arguments.size} "
-        f"pixels, in the precision of the run; pictures per second, median of {arguments.rounds} rounds in turn. *Decoding* is cv2.imread in one "
+        f"pixels, in the precision of the run; pictures per second, median of {arguments.rounds} rounds in "
+        "turn. *Decoding* is cv2.imread in one "
         "thread, *forward* the network on crops that are in memory; the share is what `tithe predict` reaches of both "
         "one after the other. In addition it reads headers, looks for truncated ends, crops, calibrates and lists.",
         "",
