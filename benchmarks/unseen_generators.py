@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import logging
+import subprocess
 import tempfile
 import time
 import warnings
@@ -26,7 +27,7 @@ import torch
 import trivial_baseline
 import unseen_set
 from authenticity_photos import CACHE
-from common import commit, publish, stamp
+from common import publish, stamp
 from unseen_scores import Scores, cell, joined, stacked, unsure
 from unseen_states import Store
 
@@ -95,7 +96,7 @@ def _evenly(rows: Sequence[dict[str, str]], count: int) -> list[dict[str, str]]:
 def trained(mode: str, seed: int, path: Path, store: Store) -> dict[str, Scores]:
     """Return the scores and verdicts of a detector on the validation and test images of a list."""
     settings = MODES[mode]
-    key = storage.digest([mode, seed, settings, storage.sha256_file(path), commit()])[:16]
+    key = storage.digest([mode, seed, settings, storage.sha256_file(path), _code(mode)])[:16]
     kept = CACHE / "unseen" / f"{mode}-{key}.npz"
     if not kept.exists():
         begun = time.perf_counter()
@@ -111,6 +112,14 @@ def trained(mode: str, seed: int, path: Path, store: Store) -> dict[str, Scores]
         print(f"{mode} {seed} {path.name}: {time.perf_counter() - begun:.0f} s", flush=True)
     saved = np.load(kept)
     return {part: Scores(*(saved[f"{part}.{name}"] for name in Scores._fields)) for part in ("validation", "test")}
+
+
+def _code(mode: str) -> list[str]:
+    """Return what identifies the sources of a detector and of its training."""
+    trees = ["foundation" if mode == "foundation" else "forensics", "../train", "../imaging"]
+    command = ["git", "rev-parse", *(f"HEAD:./src/tithe/models/{tree}" for tree in trees)]
+    root = Path(__file__).resolve().parents[1]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.split()
 
 
 def _run(mode: str, seed: int, path: Path, home: Path) -> dict[str, Any]:
