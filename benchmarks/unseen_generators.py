@@ -40,7 +40,7 @@ PHOTOS, DRAWINGS = ("realesrgan", "span"), ("waifu2x", "realcugan")  # what the 
 FAMILIES = {"faces": FACES, "upscalers of photos": PHOTOS, "upscalers of drawings": DRAWINGS, "auto": AUTOENCODERS}
 COLUMNS = (*((name,) for name in (*FACES, *PHOTOS, *DRAWINGS)), AUTOENCODERS)
 STACK = "foundation + fast"
-_PER_CLASS = 200  # training images
+_PER_CLASS = 120  # training images
 _VALIDATED, _INSTEAD = "vae", "span"  # whose fakes are validated on, and where the former is tested
 # Epochs, rate, crop and further settings of each mode.
 MODES: dict[str, dict[str, Any]] = {

@@ -1,6 +1,6 @@
 """A set of real generators for the authenticity benchmark: photographs, and fakes by networks from package registries.
 
-Each crop of a photograph has twins by upscalers (`tithe.fetch.generators`), which shrink and enlarge it, and by the six
+Each crop of a photograph has twins by upscalers (`tithe.fetch.generators`), which shrink and enlarge it, and by three
 small autoencoders, whose reconstructions are taken whole. Generated faces, which have no photograph, are shrunk by the
 same random factor as photographs and cropped alike; so they differ from the reals in content too, which the page says.
 Photographs are split before they are cropped. Both classes are JPEGs of one distribution of quality.
@@ -26,11 +26,11 @@ from tithe import storage
 from tithe.fetch import generators
 
 FACES = "random-face"
-AUTOENCODERS = tuple(autoencoders.UPSAMPLERS)
+AUTOENCODERS = ("transposed4", "bilinear", "vae")
 NAMES = (FACES, *generators.UPSCALERS, *AUTOENCODERS)
 FAMILIES = {FACES: "faces", **dict.fromkeys(generators.UPSCALERS, "upscaler"), **dict.fromkeys(AUTOENCODERS, "auto")}
 # Fakes of each generator, by part, and faces, which are a training set of their own; and twins of a crop.
-FAKES, FACE_COUNT = {"train": 60, "val": 30, "test": 50}, {"train": 200, "val": 30, "test": 50}
+FAKES, FACE_COUNT = {"train": 60, "val": 30, "test": 45}, {"train": 120, "val": 30, "test": 45}
 TWINS = {"train": 2, "val": 4, "test": 4}
 _MARGIN, _STEPS, _FACE_SHRINK = 32, 1000, (2.0, 2.4)
 
