@@ -31,7 +31,7 @@ NAMES = (FACES, *generators.UPSCALERS, *AUTOENCODERS)
 FAMILIES = {FACES: "faces", **dict.fromkeys(generators.UPSCALERS, "upscaler"), **dict.fromkeys(AUTOENCODERS, "auto")}
 # Fakes of each generator, by part, and faces, which are a training set of their own; and twins of a crop.
 FAKES, FACE_COUNT = {"train": 60, "val": 30, "test": 45}, {"train": 120, "val": 30, "test": 45}
-TWINS = {"train": 2, "val": 4, "test": 4}
+TWINS = {"train": 2, "val": 2, "test": 2}
 _MARGIN, _STEPS, _FACE_SHRINK = 32, 1000, (2.0, 2.4)
 
 
