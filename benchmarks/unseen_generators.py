@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
-import torch
 import trivial_baseline
 import unseen_set
 from authenticity_photos import CACHE
@@ -181,7 +180,6 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
-    torch.set_num_threads(1)
     unseen_set.build(arguments.set)
     seeds = {mode: int(count) for mode, count in (each.split(":") for each in arguments.modes.split(","))}
     found: dict[Any, dict[str, Scores]] = {}
