@@ -28,8 +28,8 @@ _OPPOSITE = {"real": "fake", "fake": "real"}
 class Store:
     """Takes the place of the feature cache while it is entered: that would compute the features of each list anew."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, changes: Sequence[str] = tuple(degradations.HARMLESS)) -> None:
+        self.folder, self.changes = folder, changes
         listed = read_list(folder / "labels.csv")
         self.paths = [str(path.relative_to(folder)) for path in listed.paths]
         self.tested = [path for path, part in zip(self.paths, listed.part_N, strict=True) if part == "test"]
@@ -80,7 +80,7 @@ class Store:
         probs_N2, states_ND = self._answers(trained, None, paths)
         verdict_N = np.array(calibration.verdicts(probs_N2[:, 1]))
         unsure_N = rule.abstains(probs_N2, states_ND)
-        for change in degradations.HARMLESS:
+        for change in self.changes:
             others = calibration.verdicts(self._answers(trained, change, paths)[0][:, 1])
             unsure_N |= [_OPPOSITE.get(one) == other for one, other in zip(verdict_N, others, strict=True)]
         return np.where(unsure_N, "unsure", verdict_N)
