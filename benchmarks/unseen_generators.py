@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +42,8 @@ PHOTOS, DRAWINGS = ("realesrgan", "span"), ("waifu2x", "realcugan")  # what the 
 FAMILIES = {"faces": FACES, "upscalers of photos": PHOTOS, "upscalers of drawings": DRAWINGS, "auto": AUTOENCODERS}
 COLUMNS = (*((name,) for name in (*FACES, *PHOTOS, *DRAWINGS)), AUTOENCODERS)
 STACK = "foundation + fast"
-_PER_CLASS = 120  # training images
+_PER_CLASS = 100  # training images
+_REALS, _FAKES = {"val": 70, "test": 100}, 30  # photographs of a part, and fakes of each generator in it
 _VALIDATED, _INSTEAD = "vae", "span"  # whose fakes are validated on, and where the former is tested
 # Epochs, rate, crop and further settings of each mode.
 MODES: dict[str, dict[str, Any]] = {
@@ -79,20 +80,19 @@ def listed(folder: Path, training: Training) -> Path:
     of_part = {"train": training.trained, "val": (training.validated,), "test": training.tested}
     kept = [row for row in rows if row["label"] == "real" or row["generator"] in of_part[row["split"]]]
     fakes = {g: [r for r in kept if r["generator"] == g and r["split"] == "train"] for g in training.trained}
-    share = -(-_PER_CLASS // len(fakes))
-    reals = [row for row in kept if row["label"] == "real" and row["split"] == "train"]
-    chosen = [*_evenly(reals, _PER_CLASS), *(row for own in fakes.values() for row in _evenly(own, share))]
-    chosen += [row for row in kept if row["split"] != "train"]
+    chosen = [row for own in fakes.values() for row in own[: -(-_PER_CLASS // len(fakes))]]
+    # The first crops of a part are of as many photographs.
+    for part, count in {"train": _PER_CLASS, **_REALS}.items():
+        chosen += [row for row in kept if row["label"] == "real" and row["split"] == part][:count]
+    for part in ("val", "test"):
+        for generator in of_part[part]:
+            chosen += [row for row in kept if row["generator"] == generator and row["split"] == part][:_FAKES]
     path = folder / f"list-{storage.digest(list(training))[:8]}.csv"
     with storage.atomic_file(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         lines = csv.DictWriter(file, list(rows[0]))
         lines.writeheader()
         lines.writerows(chosen)
     return path
-
-
-def _evenly(rows: Sequence[dict[str, str]], count: int) -> list[dict[str, str]]:
-    return [rows[i] for i in np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
 
 
 def trained(mode: str, seed: int, path: Path, store: Store) -> dict[str, Scores]:
@@ -190,11 +190,12 @@ def main() -> None:
     # Nobody looks at the reports of these runs.
     blank = canvas.png(canvas.canvas(1, 1)[0])
     canvas.png, picture_baseline.score = lambda figure: blank, lambda *parts: None
-    with quiet_libraries(), Store(arguments.set, () if arguments.steady else tuple(HARMLESS)) as store:
+    lists = {training: listed(arguments.set, training) for training in trainings()}
+    with quiet_libraries(), Store(lists.values(), () if arguments.steady else tuple(HARMLESS)) as store:
         for mode, count in seeds.items():
             for seed in range(count):
-                for training in trainings():
-                    found[training, mode, seed] = trained(mode, seed, listed(arguments.set, training), store)
+                for training in lists:
+                    found[training, mode, seed] = trained(mode, seed, lists[training], store)
     if not arguments.only_train:
         publish("unseen_generators", "\n".join(page(found, seeds, arguments)) + "\n")
 

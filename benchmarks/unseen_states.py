@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,15 @@ _OPPOSITE = {"real": "fake", "fake": "real"}
 class Store:
     """Takes the place of the feature cache while it is entered: that would compute the features of each list anew."""
 
-    def __init__(self, folder: Path, changes: Sequence[str] = tuple(degradations.HARMLESS)) -> None:
-        self.folder, self.changes = folder, changes
-        listed = read_list(folder / "labels.csv")
-        self.paths = [str(path.relative_to(folder)) for path in listed.paths]
-        self.tested = [path for path, part in zip(self.paths, listed.part_N, strict=True) if part == "test"]
+    def __init__(self, lists: Iterable[Path], changes: Sequence[str] = tuple(degradations.HARMLESS)) -> None:
+        self.changes, parts = changes, {}
+        for file in lists:
+            self.folder, listed = file.parent, read_list(file)
+            parts |= {
+                str(path.relative_to(file.parent)): part for path, part in zip(listed.paths, listed.part_N, strict=True)
+            }
+        self.paths = sorted(parts)
+        self.tested = [path for path in self.paths if parts[path] == "test"]
 
     def __enter__(self) -> Store:
         self._own, features.cached = features.cached, self._cached  # type: ignore[assignment]
@@ -52,7 +56,7 @@ class Store:
     ) -> dict[str, Array]:
         """Return the states by path: of every image as it is, or of the test images after harmless processing."""
         paths = self.tested if change else self.paths
-        digest = storage.digest([dict(key), storage.sha256_file(self.folder / "labels.csv"), change])[:16]
+        digest = storage.digest([dict(key), paths, storage.sha256_file(self.folder / "labels.csv"), change])[:16]
         kept = CACHE / "states" / f"{digest}.npy"
         if not kept.exists():
             process = degradations.HARMLESS[change] if change else lambda image_HW3: image_HW3
