@@ -177,7 +177,7 @@ def main() -> None:
     """Train what is not trained yet, publish the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", type=Path, required=True, help="folder of the set; it is built if it does not exist")
-    parser.add_argument("--modes", default="foundation:3,fast:3,full:3", help="each with the number of its seeds")
+    parser.add_argument("--modes", default="foundation:3,fast:3,full:3", help="each with its seeds; none: the baseline")
     parser.add_argument("--remark", default="", help="a sentence on how the numbers were produced")
     parser.add_argument("--steady", action="store_true", help="leave out whether harmless processing turns a verdict")
     parser.add_argument("--only-train", action="store_true", help="train, and publish nothing")
@@ -185,7 +185,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     unseen_set.build(arguments.set)
-    seeds = {mode: int(count) for mode, count in (each.split(":") for each in arguments.modes.split(","))}
+    seeds = {mode: int(count) for mode, count in (each.split(":") for each in arguments.modes.split(",") if each)}
     found: dict[Any, dict[str, Scores]] = {}
     # Nobody looks at the reports of these runs.
     blank = canvas.png(canvas.canvas(1, 1)[0])
