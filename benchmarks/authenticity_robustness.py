@@ -33,7 +33,10 @@ from tithe.predict.images import score_images
 _BROWSER = "screenshot of Chromium, {:.0%}"
 _SHARES = (1.0, 0.8, 0.5)  # of the width at which a page shows a picture
 _AT_ONCE = 12  # pictures of one page
-_FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1")
+_FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1"),
+    *("--disable-background-networking", "--no-first-run", "--disable-sync", "--disable-component-update"),
+)
 
 
 class Line(NamedTuple):

@@ -1,6 +1,7 @@
 """The detectors on the offline authenticity benchmark: unseen generators, next to the trivial baseline.
 
-Fast and full mode train on the fakes of three autoencoders and are tested on those of three others. Learning rate,
+Fast and full mode train on the fakes of three autoencoders and are tested on those of three others; real generators
+are for `unseen_generators.py`. Learning rate,
 epochs, crop size and augmentation were chosen on the validation part. Finished seeds are kept: an interrupted benchmark
 resumes, and two processes may share the modes.
 """

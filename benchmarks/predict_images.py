@@ -66,7 +66,7 @@ def detector(folder: Path, mode: str, size: int) -> TrainedModel:
     raw: dict[str, Any] = {
         **{"task": "image", "out": str(folder / "run"), "data": {"path": str(folder / "set"), "val_ratio": 0.25}},
         "images": {"mode": mode, "size": size},
-        "train": {"epochs": 1, "batch_size": 8, "drop_last": True, "device": "cpu", "precision": "no"},
+        "train": {"epochs": 1, "batch_size": 8, "drop_last": True, "device": "cpu"},
         "track": {"tensorboard": False},
     }
     return load(pipeline.train(config.parse(raw)).home, "cpu")
@@ -83,7 +83,7 @@ def _round(trained: TrainedModel, files: list[Path], folder: Path) -> Round:
             cv2.imread(str(file), _FLAGS)
 
     def forward() -> None:
-        with torch.inference_mode():
+        with torch.inference_mode(), trained.accelerator.autocast():
             for first in range(0, len(files), at_once):
                 trained.model({"images": batch[: min(at_once, len(files) - first)]})
 
@@ -135,7 +135,8 @@ def main() -> None:
         "",
         *([arguments.remark, ""] if arguments.remark else []),
         f"{arguments.pictures} JPEG files of {_SIDES[0]} to {_SIDES[1]} pixels a side, crops of {arguments.size} "
-        f"pixels; pictures per second, median of {arguments.rounds} rounds in turn. *Decoding* is cv2.imread in one "
+        f"pixels, in the precision of the run; pictures per second, median of {arguments.rounds} rounds in "
+        "turn. *Decoding* is cv2.imread in one "
         "thread, *forward* the network on crops that are in memory; the share is what `tithe predict` reaches of both "
         "one after the other. In addition it reads headers, looks for truncated ends, crops, calibrates and lists.",
         "",

@@ -3,8 +3,7 @@
 Report it with every result: a detector that does not beat it has learned nothing that a simple model could not. The
 format probe is reported too: a regression on file metadata instead of pixels, which should be near .5.
 
-Statistics of an image: the mean log-magnitude of each 8 × 8 DCT coefficient, the radial profile of the log spectrum,
-and how the high-pass residual differs among the four phases of the 2 × 2 grid.
+The statistics are those of `tithe.imaging.statistics`.
 """
 
 from __future__ import annotations
@@ -15,26 +14,22 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import torch
-from authenticity_photos import Image, read
+from authenticity_photos import read
 from authenticity_set import ALPHAS, CODECS, build
 from common import publish, stamp
-from scipy import fft
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tithe.data.images import format_leak
-from tithe.imaging import headers
+from tithe.imaging import headers, statistics
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
-_RINGS = 64
-_SECOND_DERIVATIVE = np.array([[1, -2, 1]], np.float32)
 
 
 class Listed(NamedTuple):
@@ -55,44 +50,12 @@ def read_list(path: Path) -> Listed:
     return Listed([path.parent / row["path"] for row in rows], label_N == "real", *others)
 
 
-def statistics_of(image: Image) -> Array:
-    """Return the statistics of an image, shape (F,)."""
-    grey_HW = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    return np.concatenate([_cosines(grey_HW), _rings(grey_HW), _phases(image)])
-
-
-def _cosines(grey_HW: Array) -> Array:
-    height, width = (side - side % 8 for side in grey_HW.shape)
-    blocks = grey_HW[:height, :width].reshape(height // 8, 8, width // 8, 8).swapaxes(1, 2)
-    magnitude = np.abs(fft.dctn(blocks, axes=(2, 3), norm="ortho"))
-    return np.asarray(np.log(magnitude + 0.5).mean(axis=(0, 1)).ravel())
-
-
-def _rings(grey_HW: Array) -> Array:
-    height, width = grey_HW.shape
-    window_HW = np.hanning(height)[:, None] * np.hanning(width)
-    log_HW = np.log(np.abs(fft.fft2((grey_HW - grey_HW.mean()) * window_HW)) + 1.0)
-    radius_HW = np.hypot(fft.fftfreq(height)[:, None], fft.fftfreq(width))
-    ring_HW = np.minimum((radius_HW * 2 * _RINGS).astype(int), _RINGS)  # the last ring is the corners
-    return np.bincount(ring_HW.ravel(), log_HW.ravel()) / np.bincount(ring_HW.ravel())
-
-
-def _phases(image: Image) -> Array:
-    """Log residual of each phase of the 2 × 2 grid against their mean, for each channel, along rows and columns."""
-    parts = []
-    for kernel in (_SECOND_DERIVATIVE, _SECOND_DERIVATIVE.T):
-        residual_HWC = np.abs(cv2.filter2D(image.astype(np.float32), -1, kernel))
-        log_PC = np.log([residual_HWC[i::2, j::2].mean(axis=(0, 1)) + 0.1 for i in (0, 1) for j in (0, 1)])
-        parts.append((log_PC - log_PC.mean(axis=0)).ravel())
-    return np.concatenate(parts)
-
-
 def scores(listed: Listed) -> Array:
     """Return the baseline's probability of `real` for every row, shape (N,).
 
     It is fitted on the training rows; its regularisation strength is chosen on the validation rows.
     """
-    x_NF = np.stack([statistics_of(read(path)) for path in listed.paths])
+    x_NF = np.stack([statistics.plain(np.ascontiguousarray(read(path)[:, :, ::-1])) for path in listed.paths])
     train_N, val_N = listed.part_N == "train", listed.part_N == "val"
     models = [make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=5000)) for c in _STRENGTHS]
     candidates = [model.fit(x_NF[train_N], listed.real_N[train_N]).predict_proba(x_NF)[:, 1] for model in models]

@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 
 from support.image_files import CUT, Store, encoded, picture, reason
 from tithe.errors import InputError
-from tithe.imaging import decode, files, headers
+from tithe.imaging import backends, decode, files, headers
 from tithe.imaging.files import Unreadable, quiet
 
 
@@ -119,6 +119,18 @@ def test_newer_formats_are_read_where_there_is_a_decoder(
         assert reason(store(data[: int(len(data) * share)], "cut")) in ("truncated", "damaged")
     monkeypatch.setattr(files, "readable_formats", lambda formats: ("JPEG", "PNG"))
     assert reason(path) == "unsupported_format"
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("pillow_heif"), reason="pillow-heif is not installed")
+def test_heic_is_read_where_there_is_a_decoder(store: Store) -> None:
+    backends.readable_formats(files.FORMATS)  # registers it
+    data = encoded(picture(), "HEIF", quality=95)
+    path = store(data)
+    np.testing.assert_array_equal(decode.read(path), np.asarray(Image.open(path).convert("RGB")))
+    assert np.abs(decode.read(path).astype(int) - np.asarray(picture())).mean() < 8
+    assert headers.header(path).format == "HEIF"
+    for share in (0.4, 0.95):
+        assert reason(store(data[: int(len(data) * share)], "cut")) in ("truncated", "damaged")
 
 
 UNREADABLE = {

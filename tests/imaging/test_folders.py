@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from tithe.imaging import folders
 
 
@@ -23,3 +25,19 @@ def test_hidden_files_litter_and_circles_do_not_count(tmp_path: Path) -> None:
 def test_names_that_are_not_unicode_stay_apart() -> None:
     names = [os.fsdecode(name) for name in (b"a\xff.png", b"a\xfe.png", "кот.png".encode(), b"plain.png")]
     assert [folders.shown(name) for name in names] == ["a\\xff.png", "a\\xfe.png", "кот.png", "plain.png"]
+
+
+@pytest.mark.parametrize(
+    "name", [b"a\xff.png", b"\xe9t\xe9/b.png", "кот\xff.png".encode(), b"c\\x41.png", b"plain.png"]
+)
+def test_a_path_as_it_is_shown_leads_to_its_file(name: bytes, tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(name)
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    assert folders.located(tmp_path, folders.shown(os.fsdecode(name))) == file
+
+
+def test_a_name_that_has_the_escape_itself_comes_first(tmp_path: Path) -> None:
+    for name in ("a\\xff.png", os.fsdecode(b"a\xff.png")):
+        (tmp_path / name).touch()
+    assert folders.located(tmp_path, "a\\xff.png").name == "a\\xff.png"

@@ -26,6 +26,14 @@ def test_the_rooms_know_the_same_classes() -> None:
 # ---- one set of images
 
 
+def test_the_interval_of_an_area_is_the_published_one() -> None:
+    """Hanley and McNeil (1982): an area of .893 over 51 and 58 images has a standard error of .032."""
+    low, high = authenticity.interval({"auc": 0.893, "reals": 51, "fakes": 58}) or (0.0, 0.0)
+    assert (high - low) / 2 / 1.96 == pytest.approx(0.032, abs=6e-4) and (low + high) / 2 == pytest.approx(0.893)
+    assert authenticity.interval({"auc": 1.0, "reals": 5, "fakes": 5}) == (1.0, 1.0)
+    assert authenticity.interval({"auc": None, "reals": 5, "fakes": 0}) is None
+
+
 def test_the_summary_of_eight_images_is_that_worked_by_hand() -> None:
     assert authenticity.summary(EIGHT, EIGHT_SCORES) == pytest.approx(
         {

@@ -25,7 +25,7 @@ from tithe.errors import InputError
 from tithe.evaluate import picture_page
 from tithe.imaging import crops, decode
 from tithe.metrics.calibration import Calibration
-from tithe.predict import Answering, TextInput, TrainedModel, images, load, predict_stream, writers
+from tithe.predict import Answering, TextInput, TrainedModel, images, load, predict_stream, verdicts, writers
 from tithe.predict.images import score_images
 
 Tithe = Callable[..., tuple[Any, str, list[str]]]
@@ -267,6 +267,7 @@ def test_a_page_of_a_folder_shows_every_picture_by_its_score(
 
 def test_every_reason_has_a_sentence_on_the_page() -> None:
     assert picture_page._REASONS.keys() == decode.REASONS.keys()
+    assert picture_page._WHY.keys() == {verdicts.UNCALIBRATED, verdicts.FAR, verdicts.TURNS}
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "parquet"])

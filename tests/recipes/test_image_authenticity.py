@@ -158,6 +158,9 @@ def test_a_run_leaves_the_documented_files_where_they_were_asked_for(killed: tup
     wanted = {"auc", "ap_real", "ap_fake", "eer", "tpr_at_fpr_1", "tpr_at_fpr_5", "tpr_at_fpr_10", "per_generator"}
     assert wanted <= found.keys()
     assert "report           checkpoints/report.html" in said and "Traceback" not in said
+    assert "AUC of plain statistics " in said and "AUC of file formats alone " in said
+    page = (home / "report.html").read_text(encoding="utf-8")
+    assert "AUC of a regression on plain statistics" in page and "from the file format alone" in page
 
 
 def test_the_readme_opens_the_weights_without_the_rest_of_tithe(killed: tuple[Path, str]) -> None:

@@ -113,12 +113,27 @@ def train(
         print_json(_summary(outcome))
         return
     print_scores(outcome.scores)
+    if run.task == "image":
+        _print_beside(outcome.home)
     echo(f"\nbest checkpoint  {outcome.best}\nreport           {outcome.home / run_files.REPORT}")
     echo(f"final weights    sha256 {outcome.scores['training']['final_weights_sha256']}")
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:
     return {"home": str(outcome.home), "checkpoint": str(outcome.best), **outcome.scores}
+
+
+def _print_beside(home: Path) -> None:
+    """Print what a detector's AUC must be compared with: that of plain statistics, and that of file formats alone."""
+    from tithe import storage
+
+    baseline = storage.read_json(home / run_files.DETAILS).get("baseline")
+    leak = storage.read_json(home / run_files.DATA_REPORT)["splits"]["format_leak"]
+    echo()
+    if baseline:
+        echo(f"AUC of plain statistics      {baseline['auc']:.4f}  ({baseline['rows']} images, a regression)")
+    if leak["auc"] is not None:
+        echo(f"AUC of file formats alone    {leak['auc']:.4f}  (up to {leak['chance']:.4f} may be chance)")
 
 
 def print_scores(parts: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from tithe.imaging.backends import opencv
 from tithe.imaging.files import Unreadable
 from tithe.imaging.headers import header, upright
 from tithe.imaging.provenance import Fact, provenance
-from tithe.predict import Predictions, TrainedModel
+from tithe.predict import Predictions, TrainedModel, verdicts
 from tithe.predict.images import ImageScore, read
 from tithe.predict.writers import Row
 from tithe.progress import bar
@@ -31,6 +31,11 @@ _VERDICTS = {
     "real": say("real: no trace of the generators known to this model"),
 }
 _SHORT = {"fake": say("fake"), "unsure": say("unsure"), "real": say("real")}
+_WHY = {
+    verdicts.UNCALIBRATED: say("not calibrated"),
+    verdicts.FAR: say("unlike the training images"),
+    verdicts.TURNS: say("turned by harmless processing"),
+}
 _REASONS = {
     "missing": say("the file does not exist"),
     "no_permission": say("no permission to read the file"),
@@ -131,6 +136,7 @@ class PicturePage:
             left_out=self.scored - len(lowest),
             unread=self._unread,
             short=_SHORT,
+            why=_WHY,
             fact_names=_FACTS,
             limit=heatmaps.LIMIT,
             least=heatmaps.LEAST,
@@ -165,7 +171,7 @@ class PicturePage:
             notes.insert(0, say("No file could be read."))
         elif self._model.calibration is None:
             notes.append(
-                say("This checkpoint has no calibration: a verdict only says on which side of 0.5 a score is.")
+                say("This checkpoint has no calibration, since its run did not finish: every verdict is unsure.")
             )
         return notes
 

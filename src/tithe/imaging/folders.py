@@ -12,6 +12,7 @@ from tithe.errors import InputError
 _IGNORED = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini"))
 _SUFFIXES = r"jpe?g|jpe|jfif|png|webp|bmp|gif|tiff?|avif|hei[cf]|jp2|j2k|jpf|jpx|jxl|p[bgnp]m"
 _IMAGE = re.compile(rf".*\.({_SUFFIXES})", re.IGNORECASE | re.DOTALL)
+_ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")
 
 
 def files_in(root: Path) -> list[str]:
@@ -41,6 +42,14 @@ def has_pictures(folder: Path) -> bool:
 def shown(path: str) -> str:
     r"""Return a path as text: bytes of a name that are not Unicode are written as `\xff`, so that names stay apart."""
     return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def located(root: Path, path: str) -> Path:
+    """Return the file below a folder whose path `shown` writes so; a name that has the escape itself comes first."""
+    there = root / path
+    if "\\x" not in path or os.path.lexists(there):
+        return there
+    return root / os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), os.fsencode(path)))
 
 
 def _files(root: Path) -> Iterator[str]:

@@ -7,7 +7,7 @@ called fake when its score is below t. Rows with equal scores get the same call,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,6 +145,17 @@ def _equal_error(fpr_T: Array, miss_T: Array) -> float:
     gap_left, gap_right = (miss_T - fpr_T)[[right - 1, right]]
     share = gap_left / (gap_left - gap_right)
     return float(fpr_T[right - 1] + share * (fpr_T[right] - fpr_T[right - 1]))
+
+
+def interval(summary: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return the 95 % interval of the AUC of a `summary` (Hanley and McNeil 1982); None without one."""
+    if summary["auc"] is None:
+        return None
+    area, reals, fakes = summary["auc"], summary["reals"], summary["fakes"]
+    one_fake, one_real = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = area * (1 - area) + (reals - 1) * (one_fake - area**2) + (fakes - 1) * (one_real - area**2)
+    width = 1.96 * (variance / (reals * fakes)) ** 0.5
+    return max(0.0, area - width), min(1.0, area + width)
 
 
 def reliability(labels_N: Array, scores_N: Array) -> classification.Reliability:

@@ -14,7 +14,7 @@ from tithe import config, storage
 from tithe.arrays import Array, Rows
 from tithe.data import Dataset
 from tithe.errors import InputError
-from tithe.imaging import augment, crops, decode, degradations, files, views
+from tithe.imaging import augment, crops, decode, degradations, files, folders, views
 from tithe.models.examples import Batch
 
 _PATCH = 16  # pixels of a side, of most encoders
@@ -120,7 +120,7 @@ class ImageExamples:
 
     def whole(self, row: int) -> Array:
         """Return a complete photograph of this view, uint8, shape (H, W, 3)."""
-        path = self.root / self.dataset.inputs(row, row + 1)[0]
+        path = folders.located(self.root, self.dataset.inputs(row, row + 1)[0])
         try:
             return decode.read(path, self.settings.max_pixels)
         except files.Unreadable as error:

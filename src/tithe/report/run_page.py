@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tithe import storage
+from tithe.data.images import format_leak
+from tithe.metrics import authenticity
 from tithe.metrics.authenticity import MACRO
 from tithe.report import classification_figures, learning, mistakes, run_facts, selection
 from tithe.report.html import MISSING, Image, Table, read_image, render
@@ -133,13 +135,16 @@ def _headline(result: Json, part: str, details: Json) -> Iterator[tuple[Phrase |
         f"{scores['accuracy']:.3f}",
         say("{accuracy} (95 %: {low:.3f} to {high:.3f})", accuracy=of_part, low=low, high=high),
     )
-    if baseline := details.get("baseline"):
+    if (baseline := details.get("baseline")) and "authenticity" not in scores:
         yield (
             f"{baseline['accuracy']:.3f}",
             say("accuracy of TF-IDF and a linear head, trained in {seconds:.1f} s", seconds=baseline["seconds"]),
         )
     yield f"{scores['f1']:.3f}", {"test": say("test F1, macro"), "validation": say("validation F1, macro")}[part]
     yield MISSING if scores["auc_roc"] is None else f"{scores['auc_roc']:.3f}", "AUC-ROC"
+    if baseline and "authenticity" in scores:
+        said = say("AUC of a regression on plain statistics, in {seconds:.1f} s", seconds=baseline["seconds"])
+        yield f"{baseline['auc']:.3f}", said
     epochs = run_facts.epochs(training["epochs"])
     yield (
         say("{seconds} s", seconds=f"{training['seconds']:.0f}"),
@@ -166,7 +171,10 @@ def _notes(result: Json, data: Json, details: Json) -> Iterator[tuple[str, Phras
             say("Encoder: {verdict}.", verdict=run_facts.FREEZE[freeze["holds"]]),
         )
     if baseline := details.get("baseline"):
-        yield from _against(baseline, scores)
+        yield from (_beyond_statistics if "authenticity" in scores else _against)(baseline, scores)
+    if (leak := splits.get("format_leak")) and format_leak.separates(leak):
+        of = say("The file format alone separates the classes (AUC {auc:.3f}): these scores may be of formats.", **leak)
+        yield "grave", of
     near = splits.get("near_copies_in_train", {}).get(short, 0)
     if near > _OFTEN * splits[short]:
         of = say(
@@ -210,6 +218,34 @@ def _against(baseline: Json, scores: Json) -> Iterator[tuple[str, Phrase]]:
         )
     else:
         yield "fine", say("Better than TF-IDF and a linear head on {rows:,} rows, accuracy {baseline:.3f}.", **values)
+
+
+def _beyond_statistics(baseline: Json, scores: Json) -> Iterator[tuple[str, Phrase]]:
+    """Yield whether a detector knows more than plain statistics of the same images."""
+    own = scores["authenticity"]
+    low, high = authenticity.interval(own) or (0.0, 1.0)
+    values = {"baseline": baseline["auc"], "rows": baseline["rows"]}
+    if baseline["auc"] > high:
+        yield (
+            "grave",
+            say("A regression on plain statistics of {rows:,} images is better: AUC {baseline:.3f}.", **values),
+        )
+    elif baseline["auc"] >= low:
+        yield (
+            "caution",
+            say(
+                "Not clearly better than a regression on plain statistics of {rows:,} images, whose AUC {baseline:.3f} "
+                "is in the interval of this run, {low:.3f} to {high:.3f}.",
+                low=low,
+                high=high,
+                **values,
+            ),
+        )
+    else:
+        yield (
+            "fine",
+            say("Better than a regression on plain statistics of {rows:,} images, AUC {baseline:.3f}.", **values),
+        )
 
 
 def _scores(result: Json) -> Table:

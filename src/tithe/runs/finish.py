@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from tithe import console, storage
-from tithe.arrays import Array
+from tithe.arrays import Array, Rows
 from tithe.checkpoints import single_files, store, tensors
 from tithe.evaluate import baseline, details, familiarity
 from tithe.evaluate.results import fit_temperature, write_results
 from tithe.metrics.temperature import Temperature
+from tithe.models.examples import Photographs
 from tithe.models.features import Features
 from tithe.models.foundation.detector import Foundation
 from tithe.progress import bar
@@ -26,6 +27,7 @@ from tithe.runs.session import Session
 from tithe.storage import run_files
 from tithe.tasks import TextTask
 from tithe.track.tracks import RunTracker
+from tithe.train.setup import Setup
 from tithe.tune import search
 
 
@@ -107,14 +109,25 @@ def _write_details(
     rows = setup.splits.test if part == run_files.TEST else setup.splits.val
     values = temperature.apply(outputs[part]) if temperature else outputs[part]
     found = details.describe(setup, rows, setup.task.probabilities(values))
-    trained, evaluated = setup.splits.rows.take(np.unique(setup.splits.train)), setup.splits.rows.take(rows)
-    baseline_of = trained, evaluated, setup.classes
-    if isinstance(setup.task, TextTask) and baseline.is_affordable(*baseline_of, seconds + session.preparation_seconds):
-        found["baseline"] = baseline.score(*baseline_of)
+    if scored := _baseline(setup, rows, seconds + session.preparation_seconds):
+        found["baseline"] = scored
     found["memory"] = {"process": storage.peak_memory()}
     if setup.accelerator.device.type == "cuda":
         found["memory"]["gpu"] = torch.cuda.max_memory_allocated() // 2**20
     storage.write_text(session.home / run_files.DETAILS, console.safe_json({"part": part, **found}) + "\n")
+
+
+def _baseline(setup: Setup, rows: Rows, seconds: float) -> dict[str, Any] | None:
+    """Return what the instant baseline reaches on rows; None of texts where it would not be instant."""
+    own = np.unique(setup.splits.train)
+    if isinstance(setup.encoded, Photographs):
+        from tithe.evaluate import picture_baseline  # it needs the extra `image`
+
+        return picture_baseline.score(setup.encoded.take(own), setup.encoded.take(rows))
+    trained, evaluated = setup.splits.rows.take(own), setup.splits.rows.take(rows)
+    if isinstance(setup.task, TextTask) and baseline.is_affordable(trained, evaluated, setup.classes, seconds):
+        return baseline.score(trained, evaluated, setup.classes)
+    return None
 
 
 def _describe_training(session: Session, seconds: float, final_sha256: str, in_adapters: int) -> dict[str, Any]:

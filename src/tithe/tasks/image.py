@@ -19,6 +19,7 @@ from tithe.config import unused
 from tithe.data import Dataset, LabelMap, images
 from tithe.data.splits import Splits
 from tithe.errors import InputError
+from tithe.imaging import folders
 from tithe.metrics import authenticity
 from tithe.models import encoders
 from tithe.models.examples import Batch
@@ -164,7 +165,7 @@ class Image:
     def examples(self, inputs: Sequence[str]) -> ImageExamples:
         """Return image files as examples, by paths relative to the current folder; they are read when collated."""
         rows = np.arange(len(inputs))
-        table = pa.table({"id": rows, "input": pa.array(inputs, pa.string())})
+        table = pa.table({"id": rows, "input": pa.array(map(folders.shown, inputs), pa.string())})
         dataset = Dataset(table, rows, np.zeros(len(inputs), dtype=np.int64), source="paths")
         return self._examples(Path(), dataset)
 

@@ -59,11 +59,18 @@ def test_litter_is_not_there_and_what_is_no_image_is_named(tmp_path: Path) -> No
     ]
 
 
-def test_a_name_that_is_not_unicode_is_skipped(tmp_path: Path) -> None:
+def test_a_name_that_is_not_unicode_is_listed_as_text(tmp_path: Path) -> None:
     files(tmp_path, "real/a.png")
-    with open(os.fsencode(tmp_path) + b"/real/\xff.png", "wb"):  # noqa: PTH123
-        pass
-    assert brief(listing("image_folder", tmp_path).entries)[1] == ("real/\\xff.png", "unreadable_name", None, None)
+    for name in (b"/real/\xff.png", b"/real/\xfe.png"):
+        with open(os.fsencode(tmp_path) + name, "wb"):  # noqa: PTH123
+            pass
+    files(tmp_path, "real/\\xfe.png")  # a name that is the escape itself
+    assert brief(listing("image_folder", tmp_path).entries) == [
+        ("real/\\xfe.png", 1, UNKNOWN, None),
+        ("real/a.png", 1, UNKNOWN, None),
+        ("real/\\xfe.png", "unreadable_name", None, None),
+        ("real/\\xff.png", 1, UNKNOWN, None),
+    ]
 
 
 def test_links_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """From folders and lists of images to rows: what is read, what is said of it, and what a second call finds."""
 
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 
 from support.image_sets import account_adds_up, folder, generated, listed, load, picture, save
-from tithe import storage
+from tithe import config, storage
 from tithe.data import images
 from tithe.errors import InputError
+from tithe.tasks import open_task
 
 # ---- what becomes of a gallery
 
@@ -29,6 +31,17 @@ def test_a_folder_of_images_becomes_rows(tmp_path: Path) -> None:
     assert everything.take(np.array([3, 3])).column("width") == [32, 32] and everything.column("height", 39) == [40]
     assert everything.column("score", 0, 1) == everything.column("source", 0, 1) == everything.column("pair", 0, 1)
     assert account_adds_up(found)
+
+
+def test_names_that_are_not_unicode_are_read_as_others(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    odd = root / "real" / os.fsdecode(b"\xff\xe9.png")
+    (root / "real/007.png").rename(odd)
+    found = load(root).rows
+    place = found.inputs().index("real/\\xff\\xe9.png")
+    assert len(found) == 40 and found.column("sha256", place, place + 1) == [storage.sha256_file(odd)]
+    examples = open_task(config.parse({"task": "image", "data": {"path": str(root)}, "images": {"size": 32}}))
+    assert (examples.encode(found).whole(place) == picture(14)[..., ::-1]).all()  # type: ignore[attr-defined]
 
 
 def test_a_list_of_images_becomes_rows(tmp_path: Path) -> None:

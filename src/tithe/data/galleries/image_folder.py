@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tithe.data.clean import clean_text
@@ -26,8 +27,8 @@ def listing(path: Path) -> Listing:
     A folder named `real` or `nature` contains real photographs, one named `fake` or `ai` fakes; a number may precede
     the name. Its parent folders may be a generator, a kind of object and a split (`train`, `val`, `test`). All files in
     a class folder and in the folders below it are listed, whatever their suffix. Other files are skipped as
-    `no_class_folder`, and files whose names are not Unicode as `unreadable_name`; hidden files and those of file
-    managers are ignored.
+    `no_class_folder`; hidden files and those of file managers are ignored. Paths are as `folders.shown` writes them; a
+    file whose name is not Unicode is skipped as `unreadable_name` where another one has the name that is written so.
 
     Raises
     ------
@@ -44,7 +45,9 @@ def listing(path: Path) -> Listing:
 
 def _entry(root: Path, file: str) -> Listed | Skipped:
     if storable(file) != file:
-        return Skipped(folders.shown(file), "unreadable_name")
+        file = folders.shown(file)
+        if os.path.lexists(root / file):
+            return Skipped(file, "unreadable_name")
     *names, name = file.split("/")
     labels = [class_of(folder) for folder in names]
     at = max((place for place, label in enumerate(labels) if label is not None), default=None)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tithe import storage
 from tithe.errors import InputError, TitheError
-from tithe.imaging import decode, headers
+from tithe.imaging import decode, folders, headers
 from tithe.imaging import phash as imaging_phash
 from tithe.imaging.files import Unreadable
 from tithe.progress import bar
@@ -125,7 +125,7 @@ def _read(root: Path, files: list[File], max_pixels: int, store: Path) -> Result
     ):
         for first in range(0, len(files), _AT_ONCE):
             batch = files[first : first + _AT_ONCE]
-            checked = pool.map(lambda file: check(root / file[0], max_pixels), batch)
+            checked = pool.map(lambda file: check(folders.located(root, file[0]), max_pixels), batch)
             for (path, stamp), result in zip(batch, checked, strict=True):
                 results[path, stamp] = result
                 # A file without a stamp is missing or not readable, which may change undetected: do not cache it.

@@ -6,7 +6,7 @@ measures how much can be learned that way: its AUC should be near 0.5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from tithe.imaging.headers import Header
 
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 _FOLDS = 5
+_LEAK = 0.6
 
 
 def format_features(headers: Sequence[Header]) -> Array:
@@ -44,6 +45,11 @@ def _features(header: Header) -> list[float]:
         header.has_exif,
         header.orientation is not None,
     ]
+
+
+def separates(found: Mapping[str, float | None]) -> bool:
+    """Return whether a probe's `auc` is high, and beyond what `chance` may reach."""
+    return (found["auc"] or 0.0) > max(_LEAK, found["chance"] or 0.0)
 
 
 def probe(features_NF: Array, labels_N: Rows, groups_N: Rows, seed: int) -> float | None:

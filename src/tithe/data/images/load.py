@@ -106,7 +106,7 @@ def ingest(settings: config.Data, images: config.Images) -> tuple[Dataset, Label
     path = Path(settings.path)
     gallery, layout = open_gallery(path, settings.reader, settings.layout)
     listing = gallery.listing(path, *layout)
-    stamps = [checks.stamp_of(root(path) / entry.path) for entry in listing.entries]
+    stamps = [checks.stamp_of(folders.located(root(path), entry.path)) for entry in listing.entries]
     fingerprint = [_VERSION, checks.VERSION, str(path.absolute()), images.max_pixels, listing, stamps]
     folder = cache.place("images", storage.digest(fingerprint))
     if not cache.is_whole(folder):
@@ -114,7 +114,7 @@ def ingest(settings: config.Data, images: config.Images) -> tuple[Dataset, Label
         with storage.atomic_folder(folder) as aside:
             sifted = sift(root(path), listing, stamps, images.max_pixels)
             if len(sifted.table) == 0:
-                storage.refuse_pointers(*(root(path) / entry.path for entry in listing.entries))
+                storage.refuse_pointers(*(folders.located(root(path), entry.path) for entry in listing.entries))
             _write(path, sifted, listing.remarks, aside)
         cache.make_room()
     table = pa.ipc.open_file(pa.memory_map(str(folder / "rows.arrow"))).read_all()

@@ -19,7 +19,6 @@ from tithe.data.splits import PARTS
 
 logger = logging.getLogger("tithe")
 
-_LEAK = 0.6
 _PROBED = 20_000  # images for the probe; more would not change its result
 _GROUPS, _PATHS = 5, 4  # groups of near-duplicates shown, and paths of each
 
@@ -101,7 +100,7 @@ def warn(report: dict[str, Any]) -> None:
     """Log reasons not to train on these images as they are."""
     splits = report["splits"]
     probe = splits["format_leak"]
-    if (probe["auc"] or 0) > max(_LEAK, probe["chance"]):
+    if format_leak.separates(probe):
         logger.warning(
             "the format alone separates the classes (AUC %s): a model may learn the format instead of the content; "
             "save real and fake images in the same format, with the same distribution of quality and size",
