@@ -56,8 +56,8 @@ def foretold(raw: dict[str, Any]) -> Prognosis:
 
 
 def needed(f: Forecast) -> int:
-    """What follows from sizes: without compiled kernels."""
-    return f.growth - f.kernels
+    """What follows from sizes: without compiled kernels and what the heap can't use again."""
+    return f.weights + f.averages + f.batch
 
 
 def by_settings(prognosis: Prognosis) -> dict[str, Cure]:

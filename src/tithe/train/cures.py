@@ -136,7 +136,7 @@ def _fewer_weights(subject: Subject) -> dict[str, Change]:
         layers = [model.encoder.get_submodule(name) for name in adapters.targets(model.encoder, "auto")]
         factors = _FLOAT * _RANK * sum(sum(layer.weight.shape) for layer in layers)  # type: ignore[misc,arg-type]
         if not adapters.are_in(model):
-            sums = _FLOAT * sum(layer.weight.numel() for layer in layers)  # type: ignore[misc,operator]
+            sums = 2 * _FLOAT * sum(layer.weight.numel() for layer in layers)  # type: ignore[misc,operator]
             changes = {f"model.lora.rank={_RANK}": lambda f: _training(f, head + factors, sums), **changes}
     return changes
 
