@@ -31,7 +31,7 @@ KERNELS = 64 << 20  # bytes of those that every run compiles
 # A product in bf16 has a kernel for each shape of a batch, of 0.8 MB on a CPU with two cores; oneDNN keeps so many.
 _OF_SHAPE, _MOST_KERNELS = 800_000, 1024
 _OF_ATTENTION = 6  # products of its own: two forward, four backward
-_HOLES = 0.1  # what the heap can't use again, as a share of the rest: 4 to 17 % in twelve measured runs
+_HOLES = 0.1  # what the heap can't use again, as a share of the rest: without it forecasts were 4 to 19 % too low
 
 
 @dataclass(frozen=True)
