@@ -26,8 +26,10 @@ def ray() -> Iterator[config.Cluster]:
                 stack.enter_context(engines.opened("ray", cluster))
                 break
             except TitheError as error:
-                if not left or BUSY not in str(error):
+                if BUSY not in str(error):
                     raise
+                if not left:
+                    pytest.skip("three times Ray did not start in its half minute: the machine is too busy")
             with warnings.catch_warnings():  # Ray leaves its processes to the garbage
                 warnings.simplefilter("ignore", ResourceWarning)
                 gc.collect()

@@ -206,6 +206,7 @@ def test_parts_pick_the_same_rows(strategy: str, ray: config.Cluster) -> None:
 # ---- what dies on the way, in processes with a Ray of their own
 
 
+@pytest.mark.slow
 def test_a_removed_machine_costs_no_result(tmp_path: Path) -> None:
     (tmp_path / "nodes.py").write_text(NODES)
     done = ended([sys.executable, str(tmp_path / "nodes.py"), str(tmp_path)])
@@ -214,6 +215,7 @@ def test_a_removed_machine_costs_no_result(tmp_path: Path) -> None:
     assert set(calls) == set(range(40)) and len(calls) <= 41, "but the item of the removed machine, none twice"
 
 
+@pytest.mark.slow
 def test_a_killed_driver_goes_on_from_finished_shards(
     over_ray: Settings, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ray: config.Cluster
 ) -> None:
