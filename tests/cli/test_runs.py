@@ -63,7 +63,7 @@ def test_the_doctor_foretells_the_memory_of_a_config(run: Run, config_file: Path
         *("peak of private memory", "Python, libraries, data", "trained weights", "averages of AdamW"),
         *("gradients and a batch", "compiled kernels", "free memory"),
     ]
-    assert lines[5].endswith(": it fits") and " with --set model.lora.rank=8 (another result)" in text.out
+    assert lines[6].endswith(": it fits") and " with --set model.lora.rank=8 (another result)" in text.out
     found = json.loads(run("doctor", config_file, "--set", "train.batch_size=2", "--json").out)
     assert found["peak"] == found["present"] + found["growth"] < found["free"] + found["present"]
     assert all(cure["peak"] < found["peak"] for cure in found["cures"])

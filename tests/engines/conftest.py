@@ -10,15 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from support.engines import BUSY
-from tithe import config, engines, plugins
+from tithe import config, engines
 from tithe.errors import TitheError
 
 
 @pytest.fixture(scope="session")
 def ray() -> Iterator[config.Cluster]:
     """Two workers on this machine."""
-    if not plugins.installed("ray"):
-        pytest.skip("ray is not installed: pip install 'tithe[ray]'")
     cluster = config.Cluster(num_workers=2)
     with contextlib.ExitStack() as stack:
         for left in (2, 1, 0):
