@@ -26,7 +26,7 @@ _OPPOSITE = {"real": "fake", "fake": "real"}
 
 
 class Store:
-    """Takes the place of the feature cache while it is entered: that would compute the features of each list anew."""
+    """Takes the place of the feature cache while it is entered: that one would compute those of each list again."""
 
     def __init__(self, lists: Iterable[Path], changes: Sequence[str] = tuple(degradations.HARMLESS)) -> None:
         self.changes, parts = changes, {}

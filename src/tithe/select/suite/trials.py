@@ -80,18 +80,7 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
     controls.check(grid, base)
     _refuse_other_track(out, (base.select or config.Select()).track)
     suite = _Suite(*by_strategy(base, strategies, grid.options), grid)
-    for name in strategies:
-        settings = suite.settings(Trial(name, 0.1, 0))
-        parse_options(plugins.load("strategies", name), settings)
-        check_track(settings)
-        own_files.check(settings, base.data)
-    if base.select and base.select.rounds > 1:
-        at_once = ", ".join(plugins.short_name(name) for name in strategies if not _has_rounds(base, name))
-        logger.info(
-            "select.rounds %d: no model changes what %s read, so they choose at once", base.select.rounds, at_once
-        )
-    for key, _ in unused.changed(base, _NOT_USED):
-        logger.warning("%s of the config has no effect in a suite", key)
+    _check_strategies(base, suite, strategies)
     code = {trial: content_hashes(suite.settings(trial), base.data) for trial in trials}
     files = {trial: out / TRIALS / f"{suite.file_name(trial, code[trial])}.json" for trial in trials}
     done = {trial: result for trial in trials if (result := _finished(files[trial])) is not None}
@@ -117,6 +106,22 @@ def run_suite(base: config.Run, grid: Grid, out: Path, processes: int = 1) -> li
             if stop.signum:
                 raise Interrupted(stop.signum, f"stopped; finished trials are in {out}: run again to continue")
     return [done[trial] for trial in trials]
+
+
+def _check_strategies(base: config.Run, suite: _Suite, strategies: Sequence[str]) -> None:
+    """Refuse wrong options and files of strategies, and warn of settings that have no effect."""
+    for name in strategies:
+        settings = suite.settings(Trial(name, 0.1, 0))
+        parse_options(plugins.load("strategies", name), settings)
+        check_track(settings)
+        own_files.check(settings, base.data)
+    if base.select and base.select.rounds > 1:
+        at_once = ", ".join(plugins.short_name(name) for name in strategies if not _has_rounds(base, name))
+        logger.info(
+            "select.rounds %d: no model changes what %s read, so they choose at once", base.select.rounds, at_once
+        )
+    for key, _ in unused.changed(base, _NOT_USED):
+        logger.warning("%s of the config has no effect in a suite", key)
 
 
 def _check_rows(suite: _Suite, trials: Sequence[Trial]) -> None:
