@@ -22,6 +22,27 @@ from support.state.kind import Values  # noqa: E402
 from support.texts import FILLER, TOPICS, make_texts, write_rows  # noqa: E402
 
 
+class _WideFixtures:
+    """A plugin of its own: pytest asks a conftest only about fixtures of its folder, not about those of a session."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """A fixture that outlives its test may not change the process: later tests would depend on the order."""
+        if fixturedef.scope == "function" or fixturedef.argname == "session_cache":
+            return (yield)
+        before = state.take()
+        value = yield
+        if found := state.put_back(before)[0]:
+            pytest.fail(state.message(f"the fixture {fixturedef.argname} ({fixturedef.scope})", found), pytrace=False)
+        return value
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_WideFixtures())
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say how to run this order again: quiet runs print no header, where it would be said else."""
     terminalreporter.write_line(f"the order of this run: --randomly-seed={config.getoption('randomly_seed')}")
@@ -77,20 +98,6 @@ def clean_process() -> Iterator[None]:
 
 
 _left: list[list[Values]] = []  # by the test before: nothing but fixtures that are compared too comes between two tests
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(
-    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
-) -> Generator[None, object, object]:
-    """A fixture that outlives its test may not change the process: the tests after it would depend on the order."""
-    if fixturedef.scope == "function" or fixturedef.argname == "session_cache":
-        return (yield)
-    before = state.take()
-    value = yield
-    if found := state.put_back(before)[0]:
-        pytest.fail(state.message(f"the fixture {fixturedef.argname} ({fixturedef.scope})", found), pytrace=False)
-    return value
 
 
 @pytest.fixture(autouse=True)

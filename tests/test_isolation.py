@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -67,6 +68,13 @@ def wide():
 
 def test_wide(wide):
     pass
+
+@pytest.fixture(scope="session")
+def widest():
+    os.environ["TITHE_LEFT"] = "c"
+
+def test_widest(widest):
+    pass
 """
 # By then the session's cache has been set; whatever the tests above have left is back as it was.
 LAST = """
@@ -77,16 +85,17 @@ def test_last():
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What a file of tests that leak prints, under the fixtures of all tests."""
+    """What a file of tests that leak prints, under the conftest of all tests."""
     folder = tmp_path_factory.mktemp("leaking")
-    (folder / "modules").mkdir()
-    (folder / "modules/of_a_test.py").touch()
+    (folder / "tests/modules").mkdir(parents=True)
+    (folder / "tests/modules/of_a_test.py").touch()
+    shutil.copy(ROOT / "tests/conftest.py", folder / "tests")
     tests = "".join(f"\ndef test_{i}(monkeypatch):\n    {line}\n" for i, line in enumerate(LEAKS))
-    (folder / "test_leaks.py").write_text(HEAD + tests + LAST)
-    options = ["-p", "conftest", "-p", "no:cacheprovider", "--randomly-dont-reorganize", "--randomly-dont-reset-seed"]
+    (folder / "tests/test_leaks.py").write_text(HEAD + tests + LAST)
+    options = ["--rootdir=.", "-p", "no:cacheprovider", "--randomly-dont-reorganize", "--randomly-dont-reset-seed"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(ROOT / "src")])}
     ended = subprocess.run(
-        [sys.executable, "-P", "-m", "pytest", "-q", "--import-mode=importlib", *options, "test_leaks.py"],
+        [sys.executable, "-P", "-m", "pytest", "-q", "--import-mode=importlib", *options, "tests"],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return ended.stdout + ended.stderr
@@ -104,10 +113,12 @@ def test_what_a_fixture_of_many_tests_leaves_behind_fails_them(said: str) -> Non
     part = said.partition("ERROR at setup of test_wide _")[2]
     assert "the fixture wide (module) leaves the process changed" in part
     assert "environment variable TITHE_LEFT: nothing became 'b'" in part
+    part = said.partition("ERROR at setup of test_widest _")[2]
+    assert "the fixture widest (session) leaves the process changed" in part
 
 
 def test_the_tests_after_it_find_the_process_as_it_was(said: str) -> None:
-    passed, errors = len(LEAKS) + 2, len(LEAKS) + 1
+    passed, errors = len(LEAKS) + 2, len(LEAKS) + 2
     assert f"{passed} passed, {errors} errors in " in said, said
     assert re.search(r"^the order of this run: --randomly-seed=\d+$", said, re.MULTILINE)
 

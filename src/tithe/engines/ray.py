@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import random
 import secrets
 import signal
 import tempfile
@@ -69,7 +70,7 @@ def _connected(ray: ModuleType, cluster: config.Cluster) -> Iterator[None]:
             how = {"address": "local", "object_store_memory": _STORE, "include_dashboard": False, "_temp_dir": folder}
             if cluster.num_workers:
                 how["num_cpus"] = cluster.cpus_per_worker * cluster.num_workers
-        stack.callback(ray.shutdown)
+        stack.callback(_leave, ray)
         try:
             _init(ray, {} if cluster.address else _OWN, how)
         except ConnectionError:
@@ -86,18 +87,26 @@ def _connected(ray: ModuleType, cluster: config.Cluster) -> Iterator[None]:
 
 
 def _init(ray: ModuleType, variables: dict[str, str], how: dict[str, object]) -> None:
-    """Connect, and leave variables, logs and the handling of signals as they are: Ray changes all three."""
+    """Connect, and leave variables, logs, signals and Python's random numbers as they are: Ray changes all four."""
     handler, logger = signal.getsignal(signal.SIGTERM), logging.getLogger("ray")
-    level = logger.level
+    level, handlers = logger.level, list(logger.handlers)
     with contextlib.ExitStack() as stack:
         for name, value in variables.items():
             stack.enter_context(storage.environment_variable(name, value))
         stack.callback(_drop_variables, set(os.environ))
         stack.callback(logger.setLevel, level)
+        stack.callback(logger.handlers.extend, handlers)  # removed by Ray
+        stack.callback(random.setstate, random.getstate())
         if threading.current_thread() is threading.main_thread():
             stack.callback(signal.signal, signal.SIGTERM, handler)
         logger.setLevel(logging.ERROR)
         ray.init(log_to_driver=False, configure_logging=False, logging_level="error", **how)
+
+
+def _leave(ray: ModuleType) -> None:
+    numbers = random.getstate()  # of which Ray draws names, now and then also here
+    ray.shutdown()
+    random.setstate(numbers)
 
 
 def _drop_variables(before: set[str]) -> None:
