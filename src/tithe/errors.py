@@ -47,8 +47,11 @@ class Interrupted(TitheError):
     """
 
     def __init__(self, signum: int, message: str) -> None:
-        super().__init__(message)
+        super().__init__(signum, message)  # what a copy from another process is made of
         self.exit_code = 128 + signum
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 def did_you_mean(value: str, choices: Iterable[str]) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
-from tithe import config, plugins, storage, tasks
+from tithe import config, engines, plugins, storage, tasks
+from tithe.checkpoints import locate
 from tithe.config.schema import SEARCHED
+from tithe.engines import gang
 from tithe.engines.shards import states_of
 from tithe.errors import InputError
 from tithe.runs import directory, log, resume
@@ -36,7 +39,9 @@ from tithe.tune import search, trials
 logger = logging.getLogger("tithe")
 
 
-def train(run: config.Run | Mapping[str, Any] | str | PathLike[str], overwrite: bool = False) -> Outcome:
+def train(
+    run: config.Run | Mapping[str, Any] | str | PathLike[str], overwrite: bool = False, home: Path | None = None
+) -> Outcome:
     """Train, evaluate and report; or continue from a checkpoint of an earlier run.
 
     Parameters
@@ -45,6 +50,8 @@ def train(run: config.Run | Mapping[str, Any] | str | PathLike[str], overwrite: 
         A config, or what `config.load` reads: the path of a file, or a dict.
     overwrite
         Whether to delete an earlier run in the run directory.
+    home
+        The run directory, where it is decided on already; else it is that of the config.
 
     Raises
     ------
@@ -59,6 +66,8 @@ def train(run: config.Run | Mapping[str, Any] | str | PathLike[str], overwrite: 
     >>> outcome.scores["test"]["accuracy"], outcome.best
     """
     run = config.load(run)
+    if home is None and _is_divided(run):
+        return _train_together(run, overwrite)
     started = time.monotonic()
     if overwrite and run.checkpoint.resume:
         raise InputError(
@@ -69,7 +78,7 @@ def train(run: config.Run | Mapping[str, Any] | str | PathLike[str], overwrite: 
     with log.buffered() as messages:
         accelerator = devices.accelerator(run.train.device, run.train.precision, run.train.careful_scaling)
         task = check(run)
-        home = directory.resolve(run, epoch_file)
+        home = home or directory.resolve(run, epoch_file)
         with directory.exclusive(home, accelerator):
             with accelerator.main_process_first():
                 point = resume.find_start(run, home, epoch_file)
@@ -92,6 +101,30 @@ def train(run: config.Run | Mapping[str, Any] | str | PathLike[str], overwrite: 
                     # Last, since trackers write until they are closed.
                     storage.write_manifest(home, directory.hashes(task.run, home))
                 return outcome
+
+
+def _is_divided(run: config.Run) -> bool:
+    """Return whether the workers of a cluster share each batch. A frozen encoder, and a search, use them otherwise."""
+    several = run.engine == "ray" and (run.cluster.num_workers or 1) > 1
+    return several and not (gang.is_member() or run.trains_a_head or run.tune)
+
+
+def _train_together(run: config.Run, overwrite: bool) -> Outcome:
+    """Train in the processes of a cluster, each of which calls `train`; print the log of the first."""
+    check(run)
+    home = directory.resolve(run, resume.named_epoch_file(run))
+    if run.checkpoint.resume is None:
+        directory.refuse_earlier_run(run, home, overwrite)
+    return engines.together(run.cluster, partial(_attempt, run, overwrite, home), log.Followed(home))
+
+
+def _attempt(run: config.Run, overwrite: bool, home: Path, attempt: int) -> Outcome:
+    """Train in one of several processes; after one has died, from the newest checkpoint."""
+    if attempt and locate.all_in(home / run.checkpoint.dir):
+        kept = run.checkpoint.model_copy(update={"resume": "auto"})
+        return train(run.model_copy(update={"checkpoint": kept}), home=home)
+    # What the attempt before has left without a checkpoint is overwritten: no earlier run was there.
+    return train(run, overwrite or (attempt > 0 and run.checkpoint.resume is None), home)
 
 
 def check(run: config.Run) -> Task:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.encoders import without_dropout
 from support.engines import DRIVER, NODES, dying, ended, refuse, traced
 from support.features import stored
 from support.searches import search, tuned, untimed
@@ -26,7 +29,7 @@ from support.text_sets import WRITERS
 from support.texts import make_texts, write_rows
 from tithe import config, engines, pipeline, storage
 from tithe.engines import shards
-from tithe.errors import InputError, TitheError
+from tithe.errors import InputError, Interrupted, TitheError
 from tithe.predict import Answering, TextInput, files, load, predict_files
 from tithe.select.pool import Pool
 from tithe.select.selection import select
@@ -204,6 +207,79 @@ def test_parts_pick_the_same_rows(strategy: str, ray: config.Cluster) -> None:
         there = select(pool, settings, 0, engine=engine)
     assert here.rows.tolist() == there.rows.tolist() and here.score.tolist() == there.score.tolist()
     assert len(here) == 75
+
+
+# ---- processes that train together
+
+
+@pytest.fixture
+def shared(settings: Settings, ray: config.Cluster, tmp_path: Path) -> Settings:
+    """A small config of an encoder that two processes train."""
+    return partial(settings, engine="ray", cluster=ray.model_dump(), train={"batch_size": 5, "epochs": 4})
+
+
+def hurt(home: Path, how: Callable[[], None]) -> threading.Thread:
+    """Do something to a run once it has saved a checkpoint."""
+
+    def wait() -> None:
+        while not list(home.glob("checkpoints/step_*/state.json")):
+            time.sleep(0.005)
+        how()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def kill_a_process() -> None:
+    is_one = [path for path in Path("/proc").glob("[0-9]*") if b"ray::Member" in command_line(path)]
+    os.kill(int(is_one[-1].name), signal.SIGKILL)
+
+
+def command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def weights_of(outcome: pipeline.Outcome) -> str:
+    assert outcome.scores["training"]["processes"] == 2
+    return str(outcome.scores["training"]["final_weights_sha256"])
+
+
+def test_processes_train_as_one(shared: Settings, settings: Settings, tmp_path: Path, log: Any) -> None:
+    model = without_dropout(tmp_path, settings)
+    there = pipeline.train(config.parse(shared(model=model, out=str(tmp_path / "there"))))
+    lines = [record.getMessage() for record in log.records]
+    assert "epoch 4 of 4: validation" in lines[-2] or any("epoch 4 of 4: validation" in line for line in lines), lines
+    here = pipeline.train(config.parse(settings(model=model, train={"batch_size": 5, "epochs": 4})))
+    assert there.scores["training"]["processes"] == 2
+    steps = [storage.read_lines(outcome.home / "history.jsonl") for outcome in (here, there)]
+    assert [step["step"] for step in steps[0]] == [step["step"] for step in steps[1]]
+    losses = [[step["batch_loss"] for step in each if "batch_loss" in step] for each in steps]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5) and losses[0]
+
+
+def test_a_killed_process_and_a_stop_cost_no_result(shared: Settings, tmp_path: Path, log: Any) -> None:
+    whole = pipeline.train(config.parse(shared(out=str(tmp_path / "whole"))))
+    hurt(tmp_path / "killed", kill_a_process)
+    killed = pipeline.train(config.parse(shared(out=str(tmp_path / "killed"))))
+    assert "a process is gone" in log.text
+    hurt(tmp_path / "stopped", partial(os.kill, os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted, match=r"stopped after step \d+: resume from"):
+        pipeline.train(config.parse(shared(out=str(tmp_path / "stopped"))))
+    again = shared(out=str(tmp_path / "stopped"), checkpoint={"resume": "auto"})
+    stopped = pipeline.train(config.parse(again))
+    assert weights_of(whole) == weights_of(killed) == weights_of(stopped)
+    for outcome in (killed, stopped):
+        assert storage.broken_files(outcome.home) == []
+
+
+def test_a_mistake_of_processes_is_that_of_this_one(shared: Settings, tmp_path: Path) -> None:
+    raw = shared(out=str(tmp_path / "run"))
+    with pytest.raises(InputError, match="no column 'absent'"):
+        pipeline.train(config.parse({**raw, "data": {**raw["data"], "label_column": "absent"}}))
 
 
 # ---- what dies on the way, in processes with a Ray of their own

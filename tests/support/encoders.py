@@ -25,6 +25,12 @@ def rewritten(raw: dict[str, Any], tmp_path: Path) -> Path:
     return home
 
 
+def without_dropout(tmp_path: Path, settings: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """The section `model` with an encoder that draws nothing: several processes would draw other numbers."""
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    return {"dropout": 0.0, "encoder": str(copied(Path(settings()["model"]["encoder"]), tmp_path / "still", **still))}
+
+
 def other_weights(raw: dict[str, Any], tmp_path: Path, change: Callable[[torch.Tensor], object]) -> None:
     from safetensors.torch import load_file, save_file
 

@@ -8,11 +8,15 @@ from tithe.config.values import PathStr, Positive, Section
 
 
 class Cluster(Section):
-    """The Ray cluster of `engine: ray`; no setting of it changes a result."""
+    """The Ray cluster of `engine: ray`.
+
+    No setting of it changes a result, but `num_workers` the draws of dropout where processes train together.
+    """
 
     address: str = Field("", description="of a running cluster, as ray.init takes it; empty: Ray is started here")
     num_workers: Positive | None = Field(
-        None, description="worker processes; as many as the CPUs of the cluster allow when unset"
+        None,
+        description="worker processes; when unset one to train an encoder, else as many as the cluster has CPUs for",
     )
     use_gpu: bool = Field(False, description="give each worker a GPU")
     cpus_per_worker: Positive = Field(1, description="CPUs of each worker, and its threads")

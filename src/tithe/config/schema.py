@@ -245,7 +245,9 @@ class Run(Section):
     track: Track = Track()
     tune: Tune | None = Field(None, description="search for better settings first")
     engine: Literal["local", "ray"] = Field(
-        "local", description="where features of a frozen encoder, and trials of a suite or a search, are computed"
+        "local",
+        description="where features of a frozen encoder, and trials of a suite or a search, are computed; with ray, an "
+        "encoder is trained by `cluster.num_workers` processes, which share each batch",
     )
     cluster: Cluster = Cluster()
 
@@ -253,6 +255,12 @@ class Run(Section):
     def encoder(self) -> str:
         """The pretrained encoder, as the setting for these inputs names it."""
         return self.images.encoder if self.task == "image" else self.model.encoder
+
+    @property
+    def trains_a_head(self) -> bool:
+        """Whether all that is trained is a head on the cached features of a frozen encoder."""
+        is_frozen = self.images.mode == "foundation" if self.task == "image" else self.model.freeze == "all"
+        return is_frozen and self.train.cache_features
 
     @model_validator(mode="after")
     def _whole_epochs_in_files(self) -> Run:

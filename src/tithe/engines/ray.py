@@ -42,11 +42,22 @@ def opened(cluster: config.Cluster, processes: int = 1) -> Iterator[Engine]:
     """
     if processes != 1:
         raise InputError(f"--processes {processes} is for engine local: set cluster.num_workers for engine ray")
-    ray = plugins.require("ray", extra="ray")
     with contextlib.ExitStack() as stack:
-        if not ray.is_initialized():
-            stack.enter_context(_connected(ray, cluster))
-        yield _Cluster(ray, cluster, stack)
+        yield _Cluster(stack.enter_context(connected(cluster)), cluster, stack)
+
+
+@contextlib.contextmanager
+def connected(cluster: config.Cluster) -> Iterator[ModuleType]:
+    """Yield the module `ray`, connected to a cluster; where this process is connected to one already, to that.
+
+    Raises
+    ------
+    InputError
+        Ray is not installed, or there is no cluster at the address.
+    """
+    ray = plugins.require("ray", extra="ray")
+    with contextlib.nullcontext() if ray.is_initialized() else _connected(ray, cluster):
+        yield ray
 
 
 class _Cluster:

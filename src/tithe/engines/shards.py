@@ -17,6 +17,7 @@ from accelerate import Accelerator
 
 from tithe import config, engines, storage
 from tithe.arrays import Array, Rows
+from tithe.engines import gang
 from tithe.errors import InputError, TitheError
 from tithe.models import features, inference, kernels
 from tithe.models.examples import Encodable
@@ -30,7 +31,8 @@ _VALUES = "values"  # hash of a shard's file, in the sealed file beside it
 
 def states_of(run: config.Run) -> States:
     """Return what runs a frozen encoder over the data: this process, or the engine of a config."""
-    return features.states_here if run.engine == "local" else partial(_states, run)
+    is_here = run.engine == "local" or gang.is_member()
+    return features.states_here if is_here else partial(_states, run)
 
 
 class Shard(NamedTuple):

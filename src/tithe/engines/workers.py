@@ -22,9 +22,9 @@ from tithe.errors import InputError, TitheError
 
 logger = logging.getLogger("tithe")
 
-_LIVES = 4  # workers that may die of one item
+LIVES = 4  # workers that may die of one item
 _AHEAD = 3  # items for each worker, of which results may wait for an earlier one
-_SECONDS = 60.0  # without any worker, until the log says so
+SECONDS = 60.0  # without any worker, until the log says so
 _INHERITED = ("TITHE_CACHE_GB", "HF_HOME", "HF_HUB_OFFLINE")  # variables that workers on other machines get too
 
 
@@ -67,6 +67,18 @@ class Worker:
         return self._function(item)
 
 
+def needs(cluster: config.Cluster) -> dict[str, int]:
+    """Return what a worker of a cluster takes, as options of an actor."""
+    return {"num_cpus": cluster.cpus_per_worker, "num_gpus": int(cluster.use_gpu)}
+
+
+def arguments(ray: ModuleType, cluster: config.Cluster, function: Callable[..., object]) -> tuple[Any, ...]:
+    """Return those of a `Worker`, with the function in the object store: it is sent to each machine once."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    own = {"TITHE_CACHE": str(storage.cache_dir().absolute()), "OMP_NUM_THREADS": str(cluster.cpus_per_worker)}
+    return str(Path.cwd()), sys.path, {**inherited, **own}, ray.put(ray.cloudpickle.dumps(function))
+
+
 class Workers(Generic[Item, Result]):
     """The workers of one function, on a cluster that this process is connected to; `close` ends them."""
 
@@ -74,10 +86,7 @@ class Workers(Generic[Item, Result]):
         self._ray = ray
         cpus = int(ray.cluster_resources().get("CPU", 1))
         self._count = cluster.num_workers or max(1, cpus // cluster.cpus_per_worker)
-        self._needs = {"num_cpus": cluster.cpus_per_worker, "num_gpus": int(cluster.use_gpu)}
-        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        own = {"TITHE_CACHE": str(storage.cache_dir().absolute()), "OMP_NUM_THREADS": str(cluster.cpus_per_worker)}
-        self._arguments = str(Path.cwd()), sys.path, {**inherited, **own}, ray.put(ray.cloudpickle.dumps(function))
+        self._needs, self._arguments = needs(cluster), arguments(ray, cluster, function)
         self._starting: dict[Any, Any] = {}  # workers by the reference to their answer, which `ray.wait` waits for
         self._busy: dict[Any, tuple[Any, Work]] = {}
         self._idle: list[Any] = []
@@ -118,7 +127,7 @@ class Workers(Generic[Item, Result]):
 
     def _wait(self) -> dict[int, Result]:
         """Wait until something has happened; return the result that is there now, by its number, if one is."""
-        ready, _ = self._ray.wait([*self._starting, *self._busy], num_returns=1, timeout=_SECONDS)
+        ready, _ = self._ray.wait([*self._starting, *self._busy], num_returns=1, timeout=SECONDS)
         if not ready:
             if not self._busy:
                 logger.info("waiting for a place for a worker with %s", self._needs)
@@ -149,7 +158,7 @@ class Workers(Generic[Item, Result]):
         else:
             logger.warning("a worker is gone (%s): what it did is done again", why)
             self._again.append(work._replace(deaths=work.deaths + 1))
-        if self._dead_at_start == _LIVES * self._count or (work and work.deaths + 1 == _LIVES):
+        if self._dead_at_start == LIVES * self._count or (work and work.deaths + 1 == LIVES):
             what = "of one piece of work" if work else "as they started"
-            raise TitheError(f"{_LIVES} workers died {what} ({why}): give them more memory, or look at Ray's logs")
+            raise TitheError(f"{LIVES} workers died {what} ({why}): give them more memory, or look at Ray's logs")
         self._start()

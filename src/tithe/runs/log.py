@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import logging.handlers
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ logger = logging.getLogger("tithe")
 step_logger = logging.getLogger("tithe.steps")
 step_logger.propagate = False
 step_logger.setLevel(logging.DEBUG)
+
+_LINE = re.compile(r"\S+ \S+ (?P<level>[A-Z]+) (?P<message>.*)")  # of a log file, see `to_file`
+_STEP = re.compile(r"epoch \d+ step \d+ ")  # of the step logger
 
 
 @contextlib.contextmanager
@@ -52,6 +56,33 @@ def to_file(home: Path, earlier: logging.handlers.MemoryHandler) -> Iterator[Non
         logger.removeHandler(handler)
         step_logger.removeHandler(handler)
         handler.close()
+
+
+class Followed:
+    """The log of a run that other processes write; each call passes on what is new in it."""
+
+    def __init__(self, home: Path) -> None:
+        self._file = home / LOG
+        self._read = self._size()
+
+    def __call__(self) -> None:
+        """Pass on the lines that were written since the last call."""
+        if self._size() < self._read:  # an earlier run's, which has been deleted
+            self._read = 0
+        if self._size() == self._read:
+            return
+        with self._file.open("rb") as file:
+            file.seek(self._read)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._read += len(line)
+                if found := _LINE.match(line.decode("utf-8", "replace")):
+                    target = step_logger if _STEP.match(found["message"]) else logger
+                    target.log(logging.getLevelNamesMapping()[found["level"]], "%s", found["message"])
+
+    def _size(self) -> int:
+        return self._file.stat().st_size if self._file.exists() else 0
 
 
 @contextlib.contextmanager

@@ -185,6 +185,12 @@ class Session:
         if self._start and point:
             done, epochs = self._start.progress["epoch"], self.setup.passes
             logger.info("resuming after step %d of %d, from %s", self._start.progress["step"], total, point.path)
+            before, now = len(self._start.rng.get("processes", ())), self.setup.accelerator.num_processes
+            if before not in (0, now):  # a single file has none
+                logger.warning(
+                    "the checkpoint is of %d processes, and this run has %d: rows keep their order and steps; dropout "
+                    "draws other numbers, and sums are rounded otherwise", before, now
+                )  # fmt: skip
             if done > epochs:
                 logger.warning("%d epochs are done and %d are configured: nothing to train", done, epochs)
             self.saver.complete_epoch_files()
