@@ -47,11 +47,12 @@ class Interrupted(TitheError):
     """
 
     def __init__(self, signum: int, message: str) -> None:
-        super().__init__(signum, message)  # what a copy from another process is made of
+        super().__init__(message)
         self.exit_code = 128 + signum
 
-    def __str__(self) -> str:
-        return str(self.args[1])
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[int, str]]:
+        """Return what a copy is made of that comes from another process."""
+        return type(self), (self.exit_code - 128, str(self))
 
 
 def did_you_mean(value: str, choices: Iterable[str]) -> str:

@@ -26,9 +26,9 @@ def ray() -> Iterator[config.Cluster]:
             except TitheError as error:
                 if BUSY not in str(error):
                     raise
-                if not left:
-                    pytest.skip("three times Ray did not start in its half minute: the machine is too busy")
             with warnings.catch_warnings():  # Ray leaves its processes to the garbage
                 warnings.simplefilter("ignore", ResourceWarning)
                 gc.collect()
+            if not left:
+                pytest.skip("three times Ray did not start in its half minute: the machine is too busy")
         yield cluster

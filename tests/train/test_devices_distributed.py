@@ -21,11 +21,13 @@ from tithe.checkpoints import store
 from tithe.evaluate.checkpoint import Evaluation, evaluate_checkpoint
 from tithe.predict import load
 
+TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+ACCELERATE = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
 
-def torchrun(config_file: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+
+def launched(by: list[str], config_file: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*command, "-m", "tithe", "train", str(config_file)],
+        [sys.executable, "-m", *by, "-m", "tithe", "train", str(config_file)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -42,7 +44,7 @@ def test_two_processes_train_the_same_run_as_one(settings: Callable[..., dict[st
     raw = settings(model=model, data=data, train={"batch_size": 5, "accumulation_steps": 2})
     one = pipeline.train(config.parse({**raw, "out": str(tmp_path / "one")}))
     (tmp_path / "two.json").write_text(json.dumps({**raw, "out": str(tmp_path / "two")}))
-    done = torchrun(tmp_path / "two.json")
+    done = launched(TORCHRUN, tmp_path / "two.json")
     assert done.returncode == 0, done.stderr[-2000:]
     histories = [storage.read_lines(tmp_path / name / "history.jsonl") for name in ("one", "two")]
     assert len(histories[0]) == len(histories[1])
@@ -75,7 +77,7 @@ def test_a_run_of_two_processes_goes_on_in_one(settings: Callable[..., dict[str,
     never_stopped = pipeline.train(config.parse({**raw, "out": str(tmp_path / "one")}))
     half = {**raw, "out": str(tmp_path / "two"), "train": {**raw["train"], "schedule_epochs": 3, "epochs": 2}}
     (tmp_path / "two.json").write_text(json.dumps({**half, "checkpoint": {"every_batches": 10}}))
-    assert (done := torchrun(tmp_path / "two.json")).returncode == 0, done.stderr[-2000:]
+    assert (done := launched(ACCELERATE, tmp_path / "two.json")).returncode == 0, done.stderr[-2000:]
     checkpoint = max((tmp_path / "two/checkpoints").glob("step_*"))
     resumed = {**raw, "out": str(tmp_path / "on"), "checkpoint": {"resume": str(checkpoint)}}
     pipeline.train(config.parse(resumed))

@@ -137,7 +137,7 @@ class _Group(Generic[Result]):
             tick()
             if stop.signum and not passed_on:
                 passed_on = stop.signum
-                self._send(passed_on, places[0])
+                self._pass_on(passed_on, places[0])
             for answer in ready:
                 self._check(answer, waiting)
         result: Result = self._ray.get(answers[0])
@@ -172,18 +172,23 @@ class _Group(Generic[Result]):
         try:
             self._ray.get(answer)
         except self._ray.exceptions.RayTaskError as error:
-            return error.cause or error
+            cause: Exception | None = error.cause
+            return cause or error
         except self._ray.exceptions.RayError as error:
             raise _Died(type(error).__name__) from None
         return None
 
-    def _send(self, signum: int, place: Place) -> None:
+    def _pass_on(self, signum: int, place: Place) -> None:
         """Send a process a signal, from its own machine; the others stop with it."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         there = NodeAffinitySchedulingStrategy(place.node, soft=False)
-        kill = self._ray.remote(os.kill).options(num_cpus=0, scheduling_strategy=there)
-        self._ray.get(kill.remote(place.pid, signum))
+        send = self._ray.remote(_send).options(num_cpus=0, scheduling_strategy=there)
+        self._ray.get(send.remote(signum, place.pid))
+
+
+def _send(signum: int, pid: int) -> None:
+    os.kill(pid, signum)
 
 
 def _variables(first: Place, rank: int, world: int) -> dict[str, str]:
