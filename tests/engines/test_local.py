@@ -61,4 +61,5 @@ def test_processes_are_not_for_ray() -> None:
 
 def test_a_cluster_is_for_files(tithe: Callable[..., Any]) -> None:
     code, _, lines = tithe("predict", "runs/first", "a text", "--cluster", "num_workers=2")
-    assert (code, lines) == (2, ["error: --cluster is for a file: pass one with --input, and --output"])
+    says = "--cluster is for a file, or a folder of images: pass one with --input, and --output"
+    assert (code, lines) == (2, [f"error: {says}"])

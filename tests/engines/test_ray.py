@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.detector_run import finished
 from support.encoders import without_dropout
 from support.engines import DRIVER, NODES, dying, ended, refuse, traced
 from support.features import stored
@@ -194,6 +196,26 @@ def test_predictions_have_the_same_bytes_and_go_on_after_a_stop(
         assert predict_files(model, source, tmp_path / "there.parquet", Answering(), engine) == 120
     assert (tmp_path / "there.parquet").read_bytes() == (tmp_path / "here.parquet").read_bytes()
     assert sum(added) == 120, "no chunk twice, none missing"
+
+
+def test_images_have_the_same_scores(
+    ray: config.Cluster, tithe: Callable[..., Any], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    images, home = finished(tmp_path_factory)
+    folder = tmp_path / "images"
+    shutil.copytree(images, folder)
+    (folder / "broken.png").write_bytes(b"no image")
+    asked = ["predict", str(home), "--input", str(folder), "--output"]
+    assert tithe(*asked, str(tmp_path / "here.csv"))[0] == 0
+    assert tithe(*asked, str(tmp_path / "there.csv"), "--cluster", "num_workers=2")[0] == 0
+    here, there = ((tmp_path / f"{where}.csv").read_bytes() for where in ("here", "there"))
+    assert here == there and b"broken.png,,,,not_an_image" in here
+    code, _, lines = tithe(
+        *asked, str(tmp_path / "x.csv"), "--html", str(tmp_path / "x.html"), "--cluster", "use_gpu=0"
+    )
+    assert (code, lines[-1]) == (
+        2, "error: --cluster only scores, and a page of --html shows pixels: leave one of them out"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("strategy", ["k_center", "facility_location"])

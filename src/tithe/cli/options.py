@@ -45,7 +45,7 @@ Cluster = Annotated[
     typer.Option(
         "--cluster",
         metavar="KEY=VALUE",
-        help="Predict a file by workers of Ray: num_workers=4, or another setting of cluster; repeatable.",
+        help="Predict by workers of Ray: num_workers=4, or another setting of cluster; repeatable.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]

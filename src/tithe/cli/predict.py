@@ -216,7 +216,7 @@ def predict(
     if html:
         storage.check_writable_file(html)
     if on and not (source and output and not explain):
-        raise InputError("--cluster is for a file: pass one with --input, and --output")
+        raise InputError("--cluster is for a file, or a folder of images: pass one with --input, and --output")
     engine = opened("ray", cluster(on)) if on else nullcontext()
     written = config.section(config.Layout, layout(delimiter, encoding, column_names), "tithe predict")
     if source is None and written != config.Layout():
@@ -265,13 +265,13 @@ def _answer(model: TrainedModel, texts: list[str] | None, source: TextInput | No
 
 def _score(model: TrainedModel, texts: list[str] | None, source: TextInput | None, how: Answering, out: _Out) -> None:
     """Print scores of images, or write them; fail if not one could be read."""
-    if out.workers:
-        raise InputError("--cluster is for texts: leave it out")
+    if out.workers and out.page:
+        raise InputError("--cluster only scores, and a page of --html shows pixels: leave one of them out")
     from tithe.evaluate.picture_page import PicturePage
     from tithe.predict import score_stream
 
     page = PicturePage(model, out.heat_maps, how.max_pixels)
-    scores = score_stream(model, texts, source, how, page.look if out.page else None)
+    scores = score_stream(model, texts, source, how, page.look if out.page else None, out.workers)
     _put_out(page.watch(scores), out)
     if out.page:
         page.write(out.page, [*(texts or ()), *([str(source.path)] if source else ())])

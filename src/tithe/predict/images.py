@@ -7,18 +7,20 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tithe import storage
 from tithe.console import counted
+from tithe.engines import Engine
 from tithe.errors import InputError
 from tithe.imaging import Pixels, decode, folders
 from tithe.imaging.files import Unreadable
-from tithe.metrics.calibration import Calibration
 from tithe.predict import verdicts
 from tithe.predict.inputs import TextInput
 from tithe.predict.model import TrainedModel
+from tithe.predict.opening import load
 from tithe.progress import bar
 
 logger = logging.getLogger("tithe")
@@ -93,6 +95,7 @@ def score_images(
     batch_size: int,
     max_pixels: int | None = None,
     look: Look | None = None,
+    engine: Engine | None = None,
 ) -> Iterator[ImageScore]:
     """Yield the score of each file of each source, in order.
 
@@ -104,6 +107,8 @@ def score_images(
         A larger image is not read; that of the run's config when unset.
     look
         Called with the file, the pixels and the score of every image that was scored, while the pixels are there.
+    engine
+        Whose workers read and score; this process when None. The scores are the same. `look` sees nothing then.
 
     Raises
     ------
@@ -111,26 +116,15 @@ def score_images(
         A source contains no files.
     """
     named = named_files(sources)
-    calibration, started = model.calibration, time.monotonic()
-    if calibration is None:
+    started = time.monotonic()
+    if model.calibration is None:
         logger.warning("%s has no calibration, since its run did not finish: every verdict is unsure", model.folder)
     chunks = [named[first : first + batch_size] for first in range(0, len(named), batch_size)]
-    threads, most = min(4, os.cpu_count() or 1), max_pixels or model.run.images.max_pixels
-    with ThreadPoolExecutor(threads) as readers, bar("scoring", len(named), "files") as tick:
-
-        def submit(chunk: list[NamedFile]) -> list[Future[Pixels | str]]:
-            return [readers.submit(read, path, most) for path, _ in chunk]
-
-        reading = submit(chunks[0])
-        for chunk, following in zip(chunks, [*chunks[1:], []], strict=True):
-            images = [future.result() for future in reading]
-            reading = submit(following)
-            scores = _score_batch(model, calibration, [name for _, name in chunk], images)
-            for (path, _), image, score in zip(chunk, images, scores, strict=True):
-                if look and not isinstance(image, str):
-                    look(path, image, score)
-                yield score
-            tick(len(chunk))
+    scoring = _Scoring(model, max_pixels or model.run.images.max_pixels)
+    with bar("scoring", len(named), "files") as tick:
+        for scores in engine.map(scoring, chunks) if engine else _scored_here(scoring, chunks, look):
+            yield from scores
+            tick(len(scores))
     seconds = time.monotonic() - started
     rate = len(named) / max(seconds, 1e-9)
     logger.info("%s in %.1f s: %.1f a second", counted(len(named), "file"), seconds, rate)
@@ -153,14 +147,50 @@ def read(path: Path, max_pixels: int) -> Pixels | str:
         return error.reason
 
 
-def _score_batch(
-    model: TrainedModel, calibration: Calibration | None, names: list[str], images: list[Pixels | str]
-) -> Iterator[ImageScore]:
-    readable = [image for image in images if not isinstance(image, str)]
-    judged = iter(verdicts.judge(model, calibration, readable) if readable else ())
-    for name, image in zip(names, images, strict=True):
-        if isinstance(image, str):
-            yield ImageScore(name, reason=image)
-        else:
-            score, probability, verdict, why = next(judged)
-            yield ImageScore(name, score, probability, verdict, why=why)
+@dataclass(frozen=True)
+class _Scoring:
+    """Reads and scores files by a detector, which a worker process opens from its files."""
+
+    model: TrainedModel
+    max_pixels: int
+
+    def __call__(self, chunk: list[NamedFile]) -> list[ImageScore]:
+        return list(self.of(chunk, [read(path, self.max_pixels) for path, _ in chunk]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        path = self.model.weights_file or self.model.folder
+        return _reopened, (path.absolute(), self.model.exact, self.max_pixels)
+
+    def of(self, chunk: list[NamedFile], images: list[Pixels | str]) -> Iterator[ImageScore]:
+        """Yield the scores of images that were read, or could not be."""
+        readable = [image for image in images if not isinstance(image, str)]
+        judged = iter(verdicts.judge(self.model, self.model.calibration, readable) if readable else ())
+        for (_, name), image in zip(chunk, images, strict=True):
+            if isinstance(image, str):
+                yield ImageScore(name, reason=image)
+            else:
+                score, probability, verdict, why = next(judged)
+                yield ImageScore(name, score, probability, verdict, why=why)
+
+
+def _reopened(path: Path, exact: bool, max_pixels: int) -> _Scoring:
+    model = load(path)
+    return _Scoring(model.exactly() if exact else model, max_pixels)
+
+
+def _scored_here(scoring: _Scoring, chunks: list[list[NamedFile]], look: Look | None) -> Iterator[list[ImageScore]]:
+    """Yield the scores of each chunk; while one is scored, the next one is read."""
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as readers:
+
+        def submit(chunk: list[NamedFile]) -> list[Future[Pixels | str]]:
+            return [readers.submit(read, path, scoring.max_pixels) for path, _ in chunk]
+
+        reading = submit(chunks[0])
+        for chunk, following in zip(chunks, [*chunks[1:], []], strict=True):
+            images = [future.result() for future in reading]
+            reading = submit(following)
+            scores = list(scoring.of(chunk, images))
+            for (path, _), image, score in zip(chunk, images, scores, strict=True):
+                if look and not isinstance(image, str):
+                    look(path, image, score)
+            yield scores

@@ -14,6 +14,7 @@ import pyarrow as pa
 from tithe.console import printable
 from tithe.data import Label
 from tithe.data.text import truncation
+from tithe.engines import Engine
 from tithe.errors import InputError
 from tithe.models.examples import Truncated
 from tithe.models.foundation.detector import Foundation
@@ -126,9 +127,14 @@ def predict_stream(
 
 
 def score_stream(
-    model: TrainedModel, texts: list[str] | None, source: TextInput | None, how: Answering, look: Look | None = None
+    model: TrainedModel,
+    texts: list[str] | None,
+    source: TextInput | None,
+    how: Answering,
+    look: Look | None = None,
+    engine: Engine | None = None,
 ) -> Predictions:
-    """Return the scores of images by a model of the image task; `look` as in `score_images`.
+    """Return the scores of images by a model of the image task; `look` and `engine` as in `score_images`.
 
     Raises
     ------
@@ -142,7 +148,7 @@ def score_stream(
     if how.top_k is not None:
         raise InputError("--top-k is for texts, and an image has one score: leave it out")
     paths = given_sources(texts, source)
-    scores = score_images(model, paths, how.batch_size or model.rows_at_once, how.max_pixels, look)
+    scores = score_images(model, paths, how.batch_size or model.rows_at_once, how.max_pixels, look, engine)
     # Of a head on an encoder, which says what it knows; the words of a detector of pixels are documented.
     real = NO_TRACE if isinstance(model.model, Foundation) else "real"
     return Predictions((score._asdict() for score in scores), _IMAGE_SCHEMA, partial(_image_line, real=real))
