@@ -46,7 +46,12 @@ class Store:
         features.cached = self._own
 
     def _cached(
-        self, model: Embedder, examples: ImageExamples, key: Mapping[str, str], accelerator: Accelerator, _: States
+        self,
+        model: Embedder,
+        examples: ImageExamples,
+        key: Mapping[str, str],
+        accelerator: Accelerator,
+        _: States | None = None,
     ) -> Features:
         states = self._states(model, examples.settings, key, accelerator.autocast, None)
         return Features(np.stack([states[path] for path in examples.paths]), np.arange(len(examples)), examples)
