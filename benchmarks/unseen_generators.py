@@ -102,11 +102,15 @@ def listed(folder: Path, training: Training) -> Path:
     return path
 
 
+def _kept(mode: str, seed: int, path: Path, store: Store) -> Path:
+    """Return where the scores of a finished run are."""
+    key = storage.digest([mode, seed, MODES[mode], storage.sha256_file(path), _code(mode), store.changes])[:16]
+    return CACHE / "unseen" / f"{mode}-{key}.npz"
+
+
 def trained(mode: str, seed: int, path: Path, store: Store) -> dict[str, Scores]:
     """Return the scores and verdicts of a detector on the validation and test images of a list."""
-    settings = MODES[mode]
-    key = storage.digest([mode, seed, settings, storage.sha256_file(path), _code(mode), store.changes])[:16]
-    kept = CACHE / "unseen" / f"{mode}-{key}.npz"
+    kept = _kept(mode, seed, path, store)
     if not kept.exists():
         begun = time.perf_counter()
         with tempfile.TemporaryDirectory() as home:
@@ -187,6 +191,7 @@ def main() -> None:
     parser.add_argument("--modes", default="foundation:3,fast:3,full:3", help="each with its seeds; none: the baseline")
     parser.add_argument("--remark", default="", help="a sentence on how the numbers were produced")
     parser.add_argument("--steady", action="store_true", help="leave out whether harmless processing turns a verdict")
+    parser.add_argument("--finished", action="store_true", help="train nothing, and publish the runs that are finished")
     parser.add_argument("--only-train", action="store_true", help="train, and publish nothing")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -201,26 +206,29 @@ def main() -> None:
     with quiet_libraries(), Store(lists.values(), () if arguments.steady else tuple(HARMLESS)) as store:
         for mode, count in seeds.items():
             for seed in range(count):
-                for training in lists:
-                    found[training, mode, seed] = trained(mode, seed, lists[training], store)
+                for training, path in lists.items():
+                    if not arguments.finished or _kept(mode, seed, path, store).exists():
+                        found[training, mode, seed] = trained(mode, seed, path, store)
     if not arguments.only_train:
         publish("unseen_generators", "\n".join(page(found, seeds, arguments)) + "\n")
 
 
-def page(found: dict[Any, dict[str, Scores]], seeds: dict[str, int], arguments: argparse.Namespace) -> list[str]:
-    """Return the lines of the result."""
+def page(of: dict[Any, dict[str, Scores]], seeds: dict[str, int], arguments: argparse.Namespace) -> list[str]:
+    """Return the lines of the result, of the runs that there are."""
     tables: dict[tuple[str, str], list[list[Scores]]] = {}
     for training in trainings():
         tables.setdefault((training.name, "trivial baseline"), []).append(
             [baseline(listed(arguments.set, training))["test"]]
         )
         for mode, count in seeds.items():
-            of_seeds = [found[training, mode, seed]["test"] for seed in range(count)]
-            tables.setdefault((training.name, f"{mode}, {count} seeds"), []).append(of_seeds)
-        both = [
-            stacked(found[training, "foundation", seed], found[training, "fast", seed])["test"]
-            for seed in range(min(seeds.get(mode, 0) for mode in ("foundation", "fast")))
+            of_seeds = [of[training, mode, seed]["test"] for seed in range(count) if (training, mode, seed) in of]
+            if of_seeds:
+                tables.setdefault((training.name, f"{mode}, seeds: {len(of_seeds)}"), []).append(of_seeds)
+        pairs = [
+            [of.get((training, mode, seed)) for mode in ("foundation", "fast")]
+            for seed in range(max(seeds.values(), default=0))
         ]
+        both = [stacked(first, second)["test"] for first, second in pairs if first and second]
         if both:
             tables.setdefault((training.name, STACK), []).append(both)
     how = "" if arguments.steady else ", or where harmless processing turns its verdict"
