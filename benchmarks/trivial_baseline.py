@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,12 +51,18 @@ def read_list(path: Path) -> Listed:
     return Listed([path.parent / row["path"] for row in rows], label_N == "real", *others)
 
 
+@functools.cache
+def _plain(path: Path) -> Array:
+    """Return the statistics of an image, which is in many lists, shape (F,)."""
+    return statistics.plain(np.ascontiguousarray(read(path)[:, :, ::-1]))
+
+
 def scores(listed: Listed) -> Array:
     """Return the baseline's probability of `real` for every row, shape (N,).
 
     It is fitted on the training rows; its regularisation strength is chosen on the validation rows.
     """
-    x_NF = np.stack([statistics.plain(np.ascontiguousarray(read(path)[:, :, ::-1])) for path in listed.paths])
+    x_NF = np.stack([_plain(path) for path in listed.paths])
     train_N, val_N = listed.part_N == "train", listed.part_N == "val"
     models = [make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=5000)) for c in _STRENGTHS]
     candidates = [model.fit(x_NF[train_N], listed.real_N[train_N]).predict_proba(x_NF)[:, 1] for model in models]

@@ -1,9 +1,10 @@
 """Detectors on generators that they were not trained on: modes by training sets by generators, three seeds.
 
-The set is that of `unseen_set.py`. All training sets have as many images: photographs, and fakes of one kind, or of
-several, from which a family of generators is left out in turn. The best epoch, the thresholds and the distance are
-chosen on the fakes of a generator that is neither trained on nor tested. Beside the modes stand the trivial baseline,
-and a stack: a regression on the scores of two detectors, fitted on the validation images.
+The set is that of `unseen_set.py`. A training set has as many photographs as fakes, which are of one kind, or of
+several, from which a family of generators is left out in turn; several give more of them. The best epoch, the
+thresholds and the distance are chosen on the fakes of a generator that is neither trained on nor tested. Beside the
+modes stand the trivial baseline, and a stack: a regression on the scores of two detectors, fitted on the validation
+images.
 
 The features of an encoder are computed once for all runs. Finished runs are kept: an interrupted benchmark resumes.
 """
@@ -42,14 +43,19 @@ PHOTOS, DRAWINGS = ("realesrgan", "span"), ("waifu2x", "realcugan")  # what the 
 FAMILIES = {"faces": FACES, "upscalers of photos": PHOTOS, "upscalers of drawings": DRAWINGS, "auto": AUTOENCODERS}
 COLUMNS = (*((name,) for name in (*FACES, *PHOTOS, *DRAWINGS)), AUTOENCODERS)
 STACK = "foundation + fast"
-_PER_CLASS = 100  # training images
-_REALS, _FAKES = {"val": 70, "test": 100}, 30  # photographs of a part, and fakes of each generator in it
+_PER_CLASS = {"autoencoders": 100, "faces": 100, "several": 200}  # training images: photographs, and as many fakes
+_REALS, _FAKES = {"val": 70, "test": 157}, {"val": 30, "test": 45}  # photographs of a part, fakes of a generator in it
 _VALIDATED, _INSTEAD = "vae", "span"  # whose fakes are validated on, and where the former is tested
 # Epochs, rate, crop and further settings of each mode.
 MODES: dict[str, dict[str, Any]] = {
     "fast": {"epochs": 8, "learning_rate": 1e-3, "images": {"size": 128, "crops": 4, "augment": "flips"}},
     "full": {"epochs": 8, "learning_rate": 3e-4, "images": {"size": 128, "crops": 4, "augment": "flips"}},
     "foundation": {"epochs": 60, "learning_rate": 1e-3, "images": {"crops": 1}},
+}
+_PIXELS = ("crops", "augment", "filters", "decode")
+_SOURCES = {
+    "pixels": ("train", "models/forensics", *(f"imaging/{name}.py" for name in _PIXELS)),
+    "foundation": ("train", "models/foundation", "models/photographs.py", "imaging"),
 }
 
 
@@ -80,13 +86,14 @@ def listed(folder: Path, training: Training) -> Path:
     of_part = {"train": training.trained, "val": (training.validated,), "test": training.tested}
     kept = [row for row in rows if row["label"] == "real" or row["generator"] in of_part[row["split"]]]
     fakes = {g: [r for r in kept if r["generator"] == g and r["split"] == "train"] for g in training.trained}
-    chosen = [row for own in fakes.values() for row in own[: -(-_PER_CLASS // len(fakes))]]
+    per_class = _PER_CLASS[training.name]
+    chosen = [row for own in fakes.values() for row in own[: -(-per_class // len(fakes))]]
     # The first crops of a part are of as many photographs.
-    for part, count in {"train": _PER_CLASS, **_REALS}.items():
+    for part, count in {"train": per_class, **_REALS}.items():
         chosen += [row for row in kept if row["label"] == "real" and row["split"] == part][:count]
     for part in ("val", "test"):
         for generator in of_part[part]:
-            chosen += [row for row in kept if row["generator"] == generator and row["split"] == part][:_FAKES]
+            chosen += [row for row in kept if row["generator"] == generator and row["split"] == part][: _FAKES[part]]
     path = folder / f"list-{storage.digest(list(training))[:8]}.csv"
     with storage.atomic_file(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         lines = csv.DictWriter(file, list(rows[0]))
@@ -95,11 +102,15 @@ def listed(folder: Path, training: Training) -> Path:
     return path
 
 
+def _kept(mode: str, seed: int, path: Path, store: Store) -> Path:
+    """Return where the scores of a finished run are."""
+    key = storage.digest([mode, seed, MODES[mode], storage.sha256_file(path), _code(mode), store.changes])[:16]
+    return CACHE / "unseen" / f"{mode}-{key}.npz"
+
+
 def trained(mode: str, seed: int, path: Path, store: Store) -> dict[str, Scores]:
     """Return the scores and verdicts of a detector on the validation and test images of a list."""
-    settings = MODES[mode]
-    key = storage.digest([mode, seed, settings, storage.sha256_file(path), _code(mode), store.changes])[:16]
-    kept = CACHE / "unseen" / f"{mode}-{key}.npz"
+    kept = _kept(mode, seed, path, store)
     if not kept.exists():
         begun = time.perf_counter()
         with tempfile.TemporaryDirectory() as home:
@@ -118,8 +129,8 @@ def trained(mode: str, seed: int, path: Path, store: Store) -> dict[str, Scores]
 
 def _code(mode: str) -> list[str]:
     """Return what identifies the sources of a detector and of its training."""
-    trees = ["foundation" if mode == "foundation" else "forensics", "../train", "../imaging"]
-    command = ["git", "rev-parse", *(f"HEAD:./src/tithe/models/{tree}" for tree in trees)]
+    own = _SOURCES["foundation" if mode == "foundation" else "pixels"]
+    command = ["git", "rev-parse", *(f"HEAD:./src/tithe/{source}" for source in own)]
     root = Path(__file__).resolve().parents[1]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.split()
 
@@ -180,6 +191,7 @@ def main() -> None:
     parser.add_argument("--modes", default="foundation:3,fast:3,full:3", help="each with its seeds; none: the baseline")
     parser.add_argument("--remark", default="", help="a sentence on how the numbers were produced")
     parser.add_argument("--steady", action="store_true", help="leave out whether harmless processing turns a verdict")
+    parser.add_argument("--finished", action="store_true", help="train nothing, and publish the runs that are finished")
     parser.add_argument("--only-train", action="store_true", help="train, and publish nothing")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -194,26 +206,29 @@ def main() -> None:
     with quiet_libraries(), Store(lists.values(), () if arguments.steady else tuple(HARMLESS)) as store:
         for mode, count in seeds.items():
             for seed in range(count):
-                for training in lists:
-                    found[training, mode, seed] = trained(mode, seed, lists[training], store)
+                for training, path in lists.items():
+                    if not arguments.finished or _kept(mode, seed, path, store).exists():
+                        found[training, mode, seed] = trained(mode, seed, path, store)
     if not arguments.only_train:
         publish("unseen_generators", "\n".join(page(found, seeds, arguments)) + "\n")
 
 
-def page(found: dict[Any, dict[str, Scores]], seeds: dict[str, int], arguments: argparse.Namespace) -> list[str]:
-    """Return the lines of the result."""
+def page(of: dict[Any, dict[str, Scores]], seeds: dict[str, int], arguments: argparse.Namespace) -> list[str]:
+    """Return the lines of the result, of the runs that there are."""
     tables: dict[tuple[str, str], list[list[Scores]]] = {}
     for training in trainings():
         tables.setdefault((training.name, "trivial baseline"), []).append(
             [baseline(listed(arguments.set, training))["test"]]
         )
         for mode, count in seeds.items():
-            of_seeds = [found[training, mode, seed]["test"] for seed in range(count)]
-            tables.setdefault((training.name, f"{mode}, {count} seeds"), []).append(of_seeds)
-        both = [
-            stacked(found[training, "foundation", seed], found[training, "fast", seed])["test"]
-            for seed in range(min(seeds.get(mode, 0) for mode in ("foundation", "fast")))
+            of_seeds = [of[training, mode, seed]["test"] for seed in range(count) if (training, mode, seed) in of]
+            if of_seeds:
+                tables.setdefault((training.name, f"{mode}, seeds: {len(of_seeds)}"), []).append(of_seeds)
+        pairs = [
+            [of.get((training, mode, seed)) for mode in ("foundation", "fast")]
+            for seed in range(max(seeds.values(), default=0))
         ]
+        both = [stacked(first, second)["test"] for first, second in pairs if first and second]
         if both:
             tables.setdefault((training.name, STACK), []).append(both)
     how = "" if arguments.steady else ", or where harmless processing turns its verdict"
@@ -224,9 +239,10 @@ def page(found: dict[Any, dict[str, Scores]], seeds: dict[str, int], arguments: 
         stamp(),
         "",
         *([arguments.remark, ""] if arguments.remark else []),
-        f"Every training set has {_PER_CLASS} photographs and {_PER_CLASS} fakes; of several generators, the family of "
-        "the tested one is left out. Each cell: AUC, mean over seeds, its 95 % interval over photographs, and the "
-        "share of fakes caught where 5 % of the real images are called fake. Test images are of other photographs.",
+        f"A training set has {_PER_CLASS['faces']} photographs and {_PER_CLASS['faces']} fakes; of several generators, "
+        f"{_PER_CLASS['several']} of each, and the family of the tested one is left out. Each cell: AUC, mean over "
+        "seeds, its 95 % interval over photographs, and the share of fakes caught where 5 % of the real images are "
+        "called fake. Test images are of other photographs.",
         "",
         f"| trained on | mode | {' | '.join(heads)} |",
         f"|---|---|{'---|' * len(heads)}",

@@ -16,7 +16,7 @@ from tithe import storage
 from tithe.arrays import Array
 from tithe.imaging import decode, degradations
 from tithe.models import features, inference, network
-from tithe.models.features import Embedder, Features
+from tithe.models.features import Embedder, Features, States
 from tithe.models.photographs import ImageExamples, channels_first, pieces
 from tithe.predict import TrainedModel, load
 
@@ -46,7 +46,12 @@ class Store:
         features.cached = self._own
 
     def _cached(
-        self, model: Embedder, examples: ImageExamples, key: Mapping[str, str], accelerator: Accelerator
+        self,
+        model: Embedder,
+        examples: ImageExamples,
+        key: Mapping[str, str],
+        accelerator: Accelerator,
+        _: States | None = None,
     ) -> Features:
         states = self._states(model, examples.settings, key, accelerator.autocast, None)
         return Features(np.stack([states[path] for path in examples.paths]), np.arange(len(examples)), examples)

@@ -48,3 +48,10 @@ def test_fewer_rows_than_dimensions_and_a_class_of_one_row() -> None:
     assert distance.means_CD.shape == (3, 40) and np.isfinite(distance.to(embeddings_ND)).all()
     assert distance.to(embeddings_ND[:0]).shape == (0,)
     assert (distance.to(-embeddings_ND) > distance.to(embeddings_ND)).mean() > 0.8
+
+
+def test_columns_beyond_those_that_it_was_fitted_on_have_no_part() -> None:
+    embeddings_ND, labels_N = clouds()
+    distance = ClassDistance.fit(embeddings_ND, labels_N)
+    wider = np.concatenate([embeddings_ND, np.full((len(embeddings_ND), 3), 1e3)], axis=1)
+    assert np.array_equal(distance.to(wider), distance.to(embeddings_ND))

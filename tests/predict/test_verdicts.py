@@ -53,6 +53,8 @@ def test_a_run_saves_how_far_its_validation_images_are(home: Path, model: Traine
     assert (home / "checkpoints/best" / run_files.ABSTENTION).is_dir()
     assert rule and isinstance(rule.distance, ClassDistance) and np.isfinite(rule.limit)
     assert not rule.thresholds_C.any()
+    states_ND = model.outputs_and_embeddings(model.task.examples([str(next(home.parent.glob("set/real/*")))]))[1]
+    assert rule.distance.whitening_DD.shape == (32, 32) and states_ND.shape == (1, 64), "of pooled states alone"
 
 
 def test_far_images_are_unsure_and_near_ones_keep_their_verdict(model: TrainedModel) -> None:

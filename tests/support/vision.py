@@ -13,6 +13,8 @@ from transformers import (
     CLIPModel,
     CLIPVisionConfig,
     CLIPVisionModel,
+    ConvNextConfig,
+    ConvNextModel,
     Dinov2Config,
     Dinov2Model,
     SiglipConfig,
@@ -37,6 +39,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "clip_vision": lambda: CLIPVisionModel(CLIPVisionConfig(**_EYE)),
     "siglip": lambda: SiglipModel(SiglipConfig(text_config=_WORDS, vision_config=_EYE)),
     "dinov2": lambda: Dinov2Model(Dinov2Config(**_EYE)),
+    "convnext": lambda: ConvNextModel(ConvNextConfig(depths=[1, 1, 1], hidden_sizes=[8, 12, 16], num_stages=3)),
     "vit_mae": lambda: ViTMAEModel(ViTMAEConfig(**_EYE)),
 }
 

@@ -47,9 +47,10 @@ class ClassDistance:
         return cls((means_CD @ whitening_DD).astype(np.float32), whitening_DD.astype(np.float32))
 
     def to(self, embeddings_ND: Array) -> Array:
-        """Return the distance of each row to the nearest class mean, shape (N,)."""
+        """Return the distance of each row to the nearest class mean, shape (N,); further columns have no part in it."""
         from scipy.spatial.distance import cdist
 
+        embeddings_ND = embeddings_ND[:, : len(self.whitening_DD)]
         blocks = (embeddings_ND[first : first + _ROWS] for first in range(0, len(embeddings_ND), _ROWS))
         near = [cdist(_units(block_ND) @ self.whitening_DD, self.means_CD).min(axis=1) for block_ND in blocks]
         return np.concatenate(near) if near else np.zeros(0)

@@ -164,9 +164,10 @@ def _complete_best(session: Session) -> None:
     if saver.best["step"] is not None and (encoder or calibration):
         store.extend(saver.best_path, encoder, calibration)
     examples, splits = session.setup.examples, session.setup.splits
-    if isinstance(network.classifier, Foundation) and isinstance(examples, Features) and len(splits.val):
-        share = session.run.images.far
-        familiarity.save(saver.best_path, examples, splits.split.train, splits.val, share)
+    detector = network.classifier
+    if isinstance(detector, Foundation) and isinstance(examples, Features) and len(splits.val):
+        part = familiarity.Part(splits.split.train, splits.val, detector.pooled)
+        familiarity.save(saver.best_path, examples, part, session.run.images.far)
 
 
 def _write_freeze_proof(session: Session, unmerged: Mapping[str, str]) -> dict[str, Any]:

@@ -131,8 +131,9 @@ class Image:
                 return Detector(self.settings.mode)  # type: ignore[arg-type]  # foundation has an encoder
             own, name = self.pretrained, self.settings.encoder
             network = encoder.build(own.configuration, own.source, own.preprocessing, name)
-            width = encoder.width(network, own.preprocessing, name)
-            model = detector.Foundation(network, detector.head(self.settings, width))
+            pooled, inner = encoder.widths(network, own.preprocessing, name)
+            head = detector.head(self.settings, 2 * (pooled + inner))
+            model = detector.Foundation(network, head, 2 * pooled)
         freeze.freeze(model, "all")
         return model
 
@@ -145,11 +146,12 @@ class Image:
         return {"detector": s.mode, "head": s.head, "hidden_dim": hidden, **self.encoder_key()}
 
     def encoder_key(self) -> dict[str, str]:
-        """Return the hash of the encoder's configuration and the views of a picture; nothing without an encoder."""
+        """Return the hash of the encoder's configuration, the views and the states; nothing without an encoder."""
         if self.pretrained is None:
             return {}
         config_sha256 = encoders.config_hash(self.pretrained.configuration)
-        return {"config": config_sha256, "views": f"whole and {self.settings.crops} of {self.settings.size}"}
+        views = f"whole and {self.settings.crops} of {self.settings.size}"
+        return {"config": config_sha256, "views": views, "states": encoder.STATES}
 
     def save(self, folder: Path) -> None:
         """Write the configuration and preprocessing of an encoder; without one, the config is enough."""

@@ -19,17 +19,19 @@ class Foundation(nn.Module):
     Parameters
     ----------
     encoder
-        Maps images (N, 3, S, S) to states (N, D).
+        Maps images (N, 3, S, S) to pooled states (N, D) and inner ones (N, I).
     head
-        Maps features (B, 2 · D) to outputs (B, 3).
+        Maps features (B, 2 · D + 2 · I) to outputs (B, 3).
+    pooled
+        2 · D, the first columns of the features, which show what a picture is of: those that distances are of.
     """
 
-    def __init__(self, encoder: Encoder, head: nn.Module) -> None:
+    def __init__(self, encoder: Encoder, head: nn.Module, pooled: int) -> None:
         super().__init__()
-        self.encoder, self.head = encoder, head
+        self.encoder, self.head, self.pooled = encoder, head, pooled
 
     def embed(self, batch: Batch) -> torch.Tensor:
-        """Return the states of the whole picture beside the mean of those of its crops, shape (B, 2 · D).
+        """Return pooled states, then inner ones, of the picture and the mean of its crops, shape (B, 2 · D + 2 · I).
 
         Parameters
         ----------
@@ -37,9 +39,12 @@ class Foundation(nn.Module):
             `images`, shape (B, 1 + K, 3, S, S), the whole picture first; or (B, 3, S, S), one view for both.
         """
         images = batch["images"] if batch["images"].ndim == 5 else batch["images"][:, None]
-        states_BVD = self.encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2]).float()
-        crops_BKD = states_BVD[:, 1:] if images.shape[1] > 1 else states_BVD
-        return torch.cat([states_BVD[:, 0], crops_BKD.mean(1)], dim=1)
+        features = []
+        for states in self.encoder(images.flatten(0, 1)):
+            states_BVD = states.unflatten(0, images.shape[:2]).float()
+            crops_BKD = states_BVD[:, 1:] if images.shape[1] > 1 else states_BVD
+            features += [states_BVD[:, 0], crops_BKD.mean(1)]
+        return torch.cat(features, dim=1)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return the score's logit and the logits of fake and real, shape (B, 3); see `embed`."""
@@ -80,12 +85,12 @@ class Standardise(nn.Module):
         self.variance.mul_(before / self.rows).add_(new_D)
 
 
-def head(settings: config.Images, states: int) -> nn.Sequential:
-    """Return a fresh head for states of a width; it maps features (B, 2 · states) to outputs (B, 3).
+def head(settings: config.Images, width: int) -> nn.Sequential:
+    """Return a fresh head for features of a width; it maps them, shape (B, width), to outputs (B, 3).
 
     Each feature is standardised first: a few directions are far larger than the others.
     """
-    width, out = 2 * states, nn.Linear(settings.hidden_dim if settings.head == "mlp" else 2 * states, OUTPUTS)
+    out = nn.Linear(settings.hidden_dim if settings.head == "mlp" else width, OUTPUTS)
     inner = [nn.Linear(width, settings.hidden_dim), nn.GELU()] if settings.head == "mlp" else []
     nn.init.zeros_(out.weight)
     nn.init.zeros_(out.bias)

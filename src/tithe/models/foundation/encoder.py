@@ -5,6 +5,7 @@ The pixels are normalised here, so that nothing of torchvision is needed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from tithe.models.forensics.residuals import GRAY_LEVELS
 PREPROCESSOR = "preprocessor_config.json"
 _CURE = "choose an encoder of images, such as clip-vit-b16 (tithe fetch clip-vit-b16)"
 _LARGEST = 1024  # pixels of a side: attention over more patches takes gigabytes
+# Of the blocks, after which the inner state is taken: seven of CLIP's twelve, where what tells fakes of unseen
+# generators is strongest (docs/decisions/0021).
+_DEPTH = 0.6
+STATES = f"pooled, and after {_DEPTH} of the blocks"  # what the features are, for their key
+_CLASS_TOKENS = ("class_embedding", "cls_token")  # names of its first state, in the networks of transformers
 _Levels = tuple[float, float, float]
 
 
@@ -95,20 +101,38 @@ class Encoder(nn.Module):
     def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.network = network
+        self._has_class_token = any(name.endswith(_CLASS_TOKENS) for name, _ in network.named_parameters())
         # Saved with the weights: another normalisation makes another encoder.
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(3, 1, 1))
         self.register_buffer("deviation", torch.tensor(preprocessing.deviation).view(3, 1, 1))
 
-    def forward(self, images_N3SS: torch.Tensor) -> torch.Tensor:
-        """Return the pooled states, shape (N, D), of images: uint8, or floats in [0, 1].
+    def forward(self, images_N3SS: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the pooled and the inner states, shapes (N, D) and (N, I), of images: uint8, or floats in [0, 1].
 
-        They are what the network itself pools: of CLIP and DINOv2 the normalised state of the first token.
+        The former are what the network itself pools: of CLIP and DINOv2 the normalised state of the first token. The
+        latter come from an inner block, whose traces of generation later ones give up for what the picture is of
+        (Koutlis and Papadopoulos 2024): the class token's, else the mean of all places.
+
+        Raises
+        ------
+        ValueError
+            The network shows no states of its blocks.
         """
         is_whole = images_N3SS.dtype == torch.uint8
         unit_N3SS = images_N3SS.float() / GRAY_LEVELS if is_whole else images_N3SS.float()
-        output = self.network(pixel_values=(unit_N3SS - self.mean) / self.deviation)
+        output = self.network(pixel_values=(unit_N3SS - self.mean) / self.deviation, output_hidden_states=True)
         pooled: torch.Tensor | None = getattr(output, "pooler_output", None)
-        return output.last_hidden_state[:, 0] if pooled is None else pooled.flatten(1)
+        pooled_ND = output.last_hidden_state[:, 0] if pooled is None else pooled.flatten(1)
+        return pooled_ND, self._inner(getattr(output, "hidden_states", None) or ())
+
+    def _inner(self, states: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the inner state of each image; `states` are the input of the first block, and the output of each."""
+        if len(states) < 2:
+            raise ValueError("it shows no states of its blocks")
+        inner = states[round(_DEPTH * (len(states) - 1))]
+        if inner.ndim == 4:  # maps, as of a network of convolutions
+            return inner.mean((2, 3))
+        return inner[:, 0] if self._has_class_token else inner.mean(1)
 
 
 def build(configuration: Any, source: str | None, preprocessing: Preprocessing, name: str) -> Encoder:
@@ -142,8 +166,8 @@ def build(configuration: Any, source: str | None, preprocessing: Preprocessing, 
     return Encoder(network, preprocessing)
 
 
-def width(encoder: Encoder, preprocessing: Preprocessing, name: str) -> int:
-    """Return the width of an encoder's states, by a pass over noise.
+def widths(encoder: Encoder, preprocessing: Preprocessing, name: str) -> tuple[int, int]:
+    """Return the widths of an encoder's pooled and inner states, by a pass over noise.
 
     Raises
     ------
@@ -154,11 +178,12 @@ def width(encoder: Encoder, preprocessing: Preprocessing, name: str) -> int:
     image_1 = torch.rand((1, 3, preprocessing.side, preprocessing.side), generator=noise)
     try:
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
-            first_1D, second_1D = (encoder.eval()(image_1) for _ in range(2))
+            first, second = (encoder.eval()(image_1) for _ in range(2))
     except Exception as error:  # whatever a network raises that takes no images
         raise InputError(
             f"images.encoder '{name}' can't be run on images: {vocabulary.reason(error)}: {_CURE}"
         ) from None
-    if not torch.equal(first_1D, second_1D):
+    if not all(map(torch.equal, first, second)):
         raise InputError(f"images.encoder '{name}' answers differently each time: {_CURE}")
-    return int(first_1D.shape[1])
+    pooled_1D, inner_1I = first
+    return pooled_1D.shape[1], inner_1I.shape[1]
