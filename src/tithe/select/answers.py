@@ -74,6 +74,20 @@ class Answer(NamedTuple):
             raise self.refusal(f"a {numbers} that is not a finite number", wanted)
         return rows_K.astype(np.int64), value_K.astype(np.float64)
 
+    def rows_and_weights(self, count: int, among: int) -> tuple[Rows, Array]:
+        """Return the answer as rows and a weight of each; as `rows_and_numbers`, but weights are not negative.
+
+        Raises
+        ------
+        TitheError
+            It is anything else, or all weights are 0.
+        """
+        rows_K, weight_K = self.rows_and_numbers(count, among, "weight")
+        if (weight_K < 0).any() or not weight_K.any():
+            fault = f"the weight {weight_K.min():g}" if (weight_K < 0).any() else "the weight 0 for all rows"
+            raise self.refusal(fault, "weights of at least 0, not all 0: a model learns from no others")
+        return rows_K, weight_K
+
     def decision(self) -> Decision:
         """Return the answer as a decision for a strategy that chooses itself.
 
