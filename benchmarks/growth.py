@@ -10,6 +10,7 @@ files, which the system can take back at any time, do not count.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -23,15 +24,18 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from common import private_memory, publish, stamp
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from tithe import config, pipeline
-from tithe.models import tiny
 
 WORDS, CLASSES = 60, 10
 _NEAR, _EXACT = 0.07, 0.02
 _PIECE = 50_000
 _ALONE = "describe"  # with an empty cache
+STAGES = ("read", "near copies", "split", _ALONE, "select", "predict")
 _READ = "from tithe import config; from tithe.data.text import ingest; "
 _READ += "ingest.ingest(config.Data(path={file!r}))"
 _NEAR_COPIES = "from tithe import config; from tithe.data.text import ingest, near_duplicates as n; "
@@ -53,10 +57,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", default="10000,100000,1000000,5000000", help="sizes, separated by commas")
     parser.add_argument("--stages", default="", help="some of the stages, separated by commas; all when unset")
+    parser.add_argument("--kept", default="", help="JSON file of measurements: several calls make one page")
     parser.add_argument("--remark", default="", help="said under the table: what else the machine did")
     asked = parser.parse_args()
-    sizes = [int(size) for size in asked.rows.split(",")]
-    found: dict[str, dict[int, Measured]] = {}
+    sizes = [int(size) for size in asked.rows.split(",") if size]
+    found = kept(Path(asked.kept)) if asked.kept else {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         needs_model = not asked.stages or {"select", "predict"} & set(asked.stages.split(","))
@@ -69,10 +74,30 @@ def main() -> None:
                     own = folder / "cache_alone" if stage == _ALONE else cache
                     found.setdefault(stage, {})[rows] = _measured(command, own, folder / "out")
                     print(stage, rows, found[stage][rows], flush=True)
+                    if asked.kept:
+                        keep(Path(asked.kept), stage, rows, found[stage][rows])
                     shutil.rmtree(folder / "cache_alone", ignore_errors=True)
             shutil.rmtree(cache, ignore_errors=True)
             file.unlink()
-    publish("growth", page(found, sizes, asked.remark))
+    found = kept(Path(asked.kept)) if asked.kept else found
+    of_all = sorted(set.intersection(*(set(of_size) for of_size in found.values())))
+    found = {stage: {rows: found[stage][rows] for rows in of_all} for stage in STAGES if stage in found}
+    publish("growth", page(found, of_all, asked.remark))
+
+
+def kept(file: Path) -> dict[str, dict[int, Measured]]:
+    """Return what earlier calls, or others that run meanwhile, have measured."""
+    found: dict[str, dict[int, Measured]] = {}
+    for line in file.read_text().splitlines() if file.exists() else ():
+        stage, rows, measured = json.loads(line)
+        found.setdefault(stage, {})[rows] = Measured(*measured)
+    return found
+
+
+def keep(file: Path, stage: str, rows: int, measured: Measured) -> None:
+    """Add a measurement."""
+    with file.open("a") as lines:
+        lines.write(json.dumps([stage, rows, measured]) + "\n")
 
 
 def write(path: Path, rows: int) -> None:
@@ -159,7 +184,7 @@ def _stages(file: Path, folder: Path, checkpoint: Path) -> dict[str, list[str]]:
 def _checkpoint(folder: Path) -> Path:
     """Train a tiny classifier; what is measured depends on the rows, and not on the weights."""
     write(folder / "train.parquet", 300)
-    tiny.modernbert(folder / "encoder", iter(vocabulary()[:2000]), hidden_size=32, layers=1)
+    _write_encoder(folder / "encoder")
     settings = {
         "name": "tiny",
         "data": {"path": str(folder / "train.parquet")},
@@ -168,6 +193,17 @@ def _checkpoint(folder: Path) -> Path:
         "out": str(folder / "run"),
     }
     return Path(pipeline.train(config.parse(settings)).home)
+
+
+def _write_encoder(folder: Path) -> None:
+    """Write a BERT of one layer and 32 dimensions whose tokens are the words: most of the work is not the encoder's."""
+    words = ["[PAD]", "[UNK]", *vocabulary()]
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(words), max_position_embeddings=64, **sizes)).save_pretrained(folder)
 
 
 def _measured(command: list[str], cache: Path, out: Path) -> Measured:
