@@ -1,21 +1,30 @@
-"""What strategies return, checked: a mistake of an author is one line of who returned what, and what is wanted."""
+"""What strategies return, checked: a mistake of an author is one line of who returned what, and what is wanted.
+
+Here or in a worker process, which is given some rows of a pool.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tithe import plugins
+from tithe import config, plugins
 from tithe.arrays import Array, Rows
 from tithe.errors import InputError, TitheError
 from tithe.select.buying.evidence import Candidate, Decision
+from tithe.select.pool import Pool
+from tithe.select.settings import parse_options
+from tithe.select.strategies import Matches
 
 logger = logging.getLogger("tithe")
+
+Picked = tuple[Rows, Array]  # rows in the order of choice, and scores or weights, both (K,)
 
 
 def title(name: str) -> str:
@@ -149,6 +158,41 @@ def ask(strategy: ModuleType, name: str, function: str, *arguments: object) -> A
             raise
         logger.debug("%s failed", source, exc_info=error)
         raise TitheError(f"{source} failed: {plugins.located(error, Path(strategy.__file__ or ''))}") from error
+
+
+class PartOfPool(NamedTuple):
+    """Some rows of a pool, and how many of them to pick, with which random numbers."""
+
+    pool: Pool
+    picks: int
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Picker:
+    """Asks a strategy that picks or matches; a worker process loads it by its name."""
+
+    strategy: ModuleType
+    settings: config.Select
+    options: config.Section
+
+    def __call__(self, part: PartOfPool) -> Picked:
+        """Return rows of a part; one that matches gets a single quota, of all of its rows."""
+        pool, rows = part.pool, len(part.pool)
+        if isinstance(self.strategy, Matches):
+            quota_1 = np.array([part.picks])
+            answer = ask(self.strategy, self.settings.strategy, "match", pool, quota_1, part.rng, self.options)
+            return answer.rows_and_weights(part.picks, rows)
+        answer = ask(self.strategy, self.settings.strategy, "pick", pool, part.picks, part.rng, self.options)
+        return answer.rows_and_numbers(part.picks, rows, "score")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _loaded, (self.settings,)
+
+
+def _loaded(settings: config.Select) -> Picker:
+    strategy = plugins.load("strategies", settings.strategy)
+    return Picker(strategy, settings, parse_options(strategy, settings))
 
 
 def _array(value: object) -> Array | None:

@@ -13,10 +13,9 @@ from tithe import config, plugins
 from tithe.arrays import Array, Rows
 from tithe.engines import Engine
 from tithe.errors import TitheError
-from tithe.select.answers import Answer, ask, title
+from tithe.select.answers import Answer, PartOfPool, Picked, Picker, ask, title
 from tithe.select.budget import budget_rows, quotas, remaining_quota
 from tithe.select.geometry import parts
-from tithe.select.picking import PartOfPool, Picked, Picker
 from tithe.select.pool import Pool
 from tithe.select.settings import parse_options
 from tithe.select.strategies import Divides, Matches, Picks, Scores
