@@ -80,9 +80,8 @@ def main() -> None:
             shutil.rmtree(cache, ignore_errors=True)
             file.unlink()
     found = kept(Path(asked.kept)) if asked.kept else found
-    of_all = sorted(set.intersection(*(set(of_size) for of_size in found.values())))
-    found = {stage: {rows: found[stage][rows] for rows in of_all} for stage in STAGES if stage in found}
-    publish("growth", page(found, of_all, asked.remark))
+    sizes = sorted({rows for of_size in found.values() for rows in of_size})
+    publish("growth", page({stage: found[stage] for stage in STAGES if stage in found}, sizes, asked.remark))
 
 
 def kept(file: Path) -> dict[str, dict[int, Measured]]:
@@ -134,26 +133,29 @@ def page(found: Mapping[str, Mapping[int, Measured]], sizes: list[int], remark: 
     names = [f"{rows:,} rows: s · MB · MB on disk" for rows in sizes]
     lines += [f"| stage | {' | '.join(names)} | exponents: s · MB · disk |", "|---|" + "---|" * (len(sizes) + 1)]
     for stage, of_size in found.items():
-        cells = [f"{one.seconds:.1f} · {one.memory:.0f} · {one.disk:.0f}" for one in of_size.values()]
-        fitted = " · ".join(exponent(sizes, [one[column] for one in of_size.values()]) for column in range(3))
-        lines.append(f"| {stage} | {' | '.join(cells)} | {fitted} |")
-    return "\n".join([*lines, "", *model(found, sizes), *([remark, ""] if remark else [])])
+        each = [of_size.get(rows) for rows in sizes]
+        cells = [f"{one.seconds:.1f} · {one.memory:.0f} · {one.disk:.0f}" if one else "–" for one in each]
+        measured = sorted(of_size)
+        fitted = (exponent(measured, [of_size[rows][column] for rows in measured]) for column in range(3))
+        lines.append(f"| {stage} | {' | '.join(cells)} | {' · '.join(fitted)} |")
+    return "\n".join([*lines, "", *model(found), *([remark, ""] if remark else [])])
 
 
-def model(found: Mapping[str, Mapping[int, Measured]], sizes: list[int]) -> list[str]:
-    """Return lines on what a row adds from one to the other of the two largest sizes, and what that makes of more."""
-    if len(sizes) < 2:
+def model(found: Mapping[str, Mapping[int, Measured]]) -> list[str]:
+    """Return lines on what a row adds from one to the other of a stage's two largest sizes, and what that makes."""
+    if min(map(len, found.values())) < 2:
         return []
-    few, many = sizes[-2:]
-    lines = [f"What a row adds between {few:,} and {many:,} rows, and what that makes of more rows:", ""]
+    lines = ["What a row adds between the two largest sizes of a stage, and what that makes of more rows:", ""]
     lines += ["| stage | a row: µs · bytes of memory | 100 million rows: hours · GB | 1 billion rows: hours · GB |"]
     lines += ["|---|---|---|---|"]
     for stage, of_size in found.items():
+        few, many = sorted(of_size)[-2:]
         seconds = max(0.0, of_size[many].seconds - of_size[few].seconds) / (many - few)
         size = max(0.0, of_size[many].memory - of_size[few].memory) * 2**20 / (many - few)
         cells = [f"{seconds * rows / 3600:.1f} · {size * rows / 1e9:.0f}" for rows in (1e8, 1e9)]
         lines.append(f"| {stage} | {1e6 * seconds:.1f} · {size:.0f} | {' | '.join(cells)} |")
     if _ALONE in found:
+        many = max(found[_ALONE])
         rate = many / found[_ALONE][many].seconds
         lines += ["", f"`tithe describe` reads, cleans, compares and splits {rate:,.0f} of {many:,} rows a second."]
     return [*lines, ""]
