@@ -142,15 +142,18 @@ def page(found: Mapping[str, Mapping[int, Measured]], sizes: list[int], remark: 
 
 
 def model(found: Mapping[str, Mapping[int, Measured]]) -> list[str]:
-    """Return lines on what a row adds from one to the other of a stage's two largest sizes, and what that makes."""
+    """Return lines on what a row takes, and what that makes of more rows.
+
+    Time is that of a stage's largest size over its rows; memory is what a row adds from the second largest size on.
+    """
     if min(map(len, found.values())) < 2:
         return []
-    lines = ["What a row adds between the two largest sizes of a stage, and what that makes of more rows:", ""]
+    lines = ["What a row takes: the time of the largest size over its rows, and the memory that it adds there.", ""]
     lines += ["| stage | a row: µs · bytes of memory | 100 million rows: hours · GB | 1 billion rows: hours · GB |"]
     lines += ["|---|---|---|---|"]
     for stage, of_size in found.items():
         few, many = sorted(of_size)[-2:]
-        seconds = max(0.0, of_size[many].seconds - of_size[few].seconds) / (many - few)
+        seconds = of_size[many].seconds / many
         size = max(0.0, of_size[many].memory - of_size[few].memory) * 2**20 / (many - few)
         cells = [f"{seconds * rows / 3600:.1f} · {size * rows / 1e9:.0f}" for rows in (1e8, 1e9)]
         lines.append(f"| {stage} | {1e6 * seconds:.1f} · {size:.0f} | {' | '.join(cells)} |")
