@@ -15,7 +15,7 @@ def model(page: str) -> dict[str, list[str]]:
     found = {}
     for line in table.split("\n\n")[0].splitlines()[2:]:
         stage, *cells = (cell.strip() for cell in line.strip("|").split("|"))
-        found[stage.strip("`")] = re.findall(r"[\d.]+", " ".join(cells).replace(",", "."))
+        found[stage.replace("`", "").replace("tithe ", "")] = re.findall(r"[\d.]+", " ".join(cells).replace(",", "."))
     return found
 
 
