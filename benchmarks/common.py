@@ -17,7 +17,7 @@ from tithe.fetch import catalog
 
 RESULTS = Path(__file__).parent / "results"
 # Options whose values are local paths, or are on the page anyway.
-_LOCAL_OPTIONS = {"--out", "--set", "--remark", "--run", "--embeddings"}
+_LOCAL_OPTIONS = {"--out", "--set", "--remark", "--run", "--embeddings", "--kept"}
 
 
 def dataset(name: str) -> Path:

@@ -1,16 +1,18 @@
 """How seconds, memory and bytes on disk of every stage grow with the rows of a file of short texts.
 
 Each stage is a process of its own that begins with what the earlier ones left in the cache: reading (the account of
-every row, exact copies), near copies, the split and its report, then the command `tithe describe` as a whole, features
-of a tiny frozen encoder with their selection, and `tithe predict`. Of seven rows in a hundred one is a near copy of the
-row before it, of two in a hundred an exact one. Memory is private memory: pages of mapped files, which the system can
-take back at any time, do not count.
+every row, exact copies), near copies, the split and its report; then the command `tithe describe`, which does all of
+this from an empty cache; features of a tiny frozen encoder with their selection by `tithe select`; `tithe predict`.
+Seven rows in a hundred are near copies of the row before, two exact ones. Memory is private memory: pages of mapped
+files, which the system can take back at any time, do not count.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,14 +24,18 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from common import private_memory, publish, stamp
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from tithe import config, pipeline
-from tithe.models import tiny
 
 WORDS, CLASSES = 60, 10
 _NEAR, _EXACT = 0.07, 0.02
 _PIECE = 50_000
+_ALONE = "describe"  # with an empty cache
+STAGES = ("read", "near copies", "split", _ALONE, "select", "predict")
 _READ = "from tithe import config; from tithe.data.text import ingest; "
 _READ += "ingest.ingest(config.Data(path={file!r}))"
 _NEAR_COPIES = "from tithe import config; from tithe.data.text import ingest, near_duplicates as n; "
@@ -51,10 +57,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", default="10000,100000,1000000,5000000", help="sizes, separated by commas")
     parser.add_argument("--stages", default="", help="some of the stages, separated by commas; all when unset")
+    parser.add_argument("--kept", default="", help="JSON file of measurements: several calls make one page")
     parser.add_argument("--remark", default="", help="said under the table: what else the machine did")
     asked = parser.parse_args()
-    sizes = [int(size) for size in asked.rows.split(",")]
-    found: dict[str, dict[int, Measured]] = {}
+    sizes = [int(size) for size in asked.rows.split(",") if size]
+    found = kept(Path(asked.kept)) if asked.kept else {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         needs_model = not asked.stages or {"select", "predict"} & set(asked.stages.split(","))
@@ -64,10 +71,32 @@ def main() -> None:
             write(file, rows)
             for stage, command in _stages(file, folder, checkpoint).items():
                 if not asked.stages or stage in asked.stages.split(","):
-                    found.setdefault(stage, {})[rows] = _measured(command, cache, folder / "out")
+                    own = folder / "cache_alone" if stage == _ALONE else cache
+                    found.setdefault(stage, {})[rows] = _measured(command, own, folder / "out")
                     print(stage, rows, found[stage][rows], flush=True)
-            subprocess.run(["rm", "-r", str(cache), str(file)], check=True)
-    publish("growth", page(found, sizes, asked.remark))
+                    if asked.kept:
+                        keep(Path(asked.kept), stage, rows, found[stage][rows])
+                    shutil.rmtree(folder / "cache_alone", ignore_errors=True)
+            shutil.rmtree(cache, ignore_errors=True)
+            file.unlink()
+    found = kept(Path(asked.kept)) if asked.kept else found
+    sizes = sorted({rows for of_size in found.values() for rows in of_size})
+    publish("growth", page({stage: found[stage] for stage in STAGES if stage in found}, sizes, asked.remark))
+
+
+def kept(file: Path) -> dict[str, dict[int, Measured]]:
+    """Return what earlier calls, or others that run meanwhile, have measured."""
+    found: dict[str, dict[int, Measured]] = {}
+    for line in file.read_text().splitlines() if file.exists() else ():
+        stage, rows, measured = json.loads(line)
+        found.setdefault(stage, {})[rows] = Measured(*measured)
+    return found
+
+
+def keep(file: Path, stage: str, rows: int, measured: Measured) -> None:
+    """Add a measurement."""
+    with file.open("a") as lines:
+        lines.write(json.dumps([stage, rows, measured]) + "\n")
 
 
 def write(path: Path, rows: int) -> None:
@@ -104,10 +133,35 @@ def page(found: Mapping[str, Mapping[int, Measured]], sizes: list[int], remark: 
     names = [f"{rows:,} rows: s · MB · MB on disk" for rows in sizes]
     lines += [f"| stage | {' | '.join(names)} | exponents: s · MB · disk |", "|---|" + "---|" * (len(sizes) + 1)]
     for stage, of_size in found.items():
-        cells = [f"{one.seconds:.1f} · {one.memory:.0f} · {one.disk:.0f}" for one in of_size.values()]
-        fitted = " · ".join(exponent(sizes, [one[column] for one in of_size.values()]) for column in range(3))
-        lines.append(f"| {stage} | {' | '.join(cells)} | {fitted} |")
-    return "\n".join([*lines, "", *([remark, ""] if remark else [])])
+        each = [of_size.get(rows) for rows in sizes]
+        cells = [f"{one.seconds:.1f} · {one.memory:.0f} · {one.disk:.0f}" if one else "–" for one in each]
+        measured = sorted(of_size)
+        fitted = (exponent(measured, [of_size[rows][column] for rows in measured]) for column in range(3))
+        lines.append(f"| {stage} | {' | '.join(cells)} | {' · '.join(fitted)} |")
+    return "\n".join([*lines, "", *model(found), *([remark, ""] if remark else [])])
+
+
+def model(found: Mapping[str, Mapping[int, Measured]]) -> list[str]:
+    """Return lines on what a row takes, and what that makes of more rows.
+
+    Time is that of a stage's largest size over its rows; memory is what a row adds from the second largest size on.
+    """
+    if min(map(len, found.values())) < 2:
+        return []
+    lines = ["What a row takes: the time of the largest size over its rows, and the memory that it adds there.", ""]
+    lines += ["| stage | a row: µs · bytes of memory | 100 million rows: hours · GB | 1 billion rows: hours · GB |"]
+    lines += ["|---|---|---|---|"]
+    for stage, of_size in found.items():
+        few, many = sorted(of_size)[-2:]
+        seconds = of_size[many].seconds / many
+        size = max(0.0, of_size[many].memory - of_size[few].memory) * 2**20 / (many - few)
+        cells = [f"{seconds * rows / 3600:.1f} · {size * rows / 1e9:.0f}" for rows in (1e8, 1e9)]
+        lines.append(f"| {stage} | {1e6 * seconds:.1f} · {size:.0f} | {' | '.join(cells)} |")
+    if _ALONE in found:
+        many = max(found[_ALONE])
+        rate = many / found[_ALONE][many].seconds
+        lines += ["", f"`tithe describe` reads, cleans, compares and splits {rate:,.0f} of {many:,} rows a second."]
+    return [*lines, ""]
 
 
 def exponent(sizes: list[int], values: list[float]) -> str:
@@ -126,7 +180,7 @@ def _stages(file: Path, folder: Path, checkpoint: Path) -> dict[str, list[str]]:
         "read": [*python, _READ.format(file=str(file))],
         "near copies": [*python, _NEAR_COPIES.format(file=str(file))],
         "split": [*python, _SPLIT.format(file=str(file))],
-        "describe again": [*_TITHE, "describe", str(file)],
+        _ALONE: [*_TITHE, "describe", str(file)],
         "select": [*_TITHE, "select", str(file), *encoder, *selected],
         "predict": [*_TITHE, "predict", str(checkpoint), "-i", str(file), "-o", str(folder / "out" / "labels.parquet")],
     }
@@ -135,7 +189,7 @@ def _stages(file: Path, folder: Path, checkpoint: Path) -> dict[str, list[str]]:
 def _checkpoint(folder: Path) -> Path:
     """Train a tiny classifier; what is measured depends on the rows, and not on the weights."""
     write(folder / "train.parquet", 300)
-    tiny.modernbert(folder / "encoder", iter(vocabulary()[:2000]), hidden_size=32, layers=1)
+    _write_encoder(folder / "encoder")
     settings = {
         "name": "tiny",
         "data": {"path": str(folder / "train.parquet")},
@@ -144,6 +198,17 @@ def _checkpoint(folder: Path) -> Path:
         "out": str(folder / "run"),
     }
     return Path(pipeline.train(config.parse(settings)).home)
+
+
+def _write_encoder(folder: Path) -> None:
+    """Write a BERT of one layer and 32 dimensions whose tokens are the words: most of the work is not the encoder's."""
+    words = ["[PAD]", "[UNK]", *vocabulary()]
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(words), max_position_embeddings=64, **sizes)).save_pretrained(folder)
 
 
 def _measured(command: list[str], cache: Path, out: Path) -> Measured:

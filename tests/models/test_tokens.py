@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from support.tokenizers import EVERY
 from tithe.models import tokens
@@ -46,3 +47,15 @@ def test_rows_alone_are_the_same_batch_and_nothing_of_the_others() -> None:
     assert (
         len(alone.tokens) == alone.lengths.sum() < len(examples.tokens) and (alone.uncut == examples.uncut[rows]).all()
     )
+
+
+@pytest.mark.parametrize("rows", [[0], [5, 1], [6, 0, 5, 3], [2, 2]])
+def test_a_batch_has_the_tokens_of_each_text_and_then_padding(rows: list[int]) -> None:
+    found = tokens.tokenise(EVERY["both ends"](), TEXTS, 8)
+    batch = tokens.TextExamples.unlabelled(found.ids, found.uncut, pad=9).take(np.arange(7)).collate(np.array(rows))
+    longest = max(len(found.ids[row]) for row in rows)
+    padded = [found.ids[row] + [9] * (longest - len(found.ids[row])) for row in rows]
+    assert batch["input_ids"].tolist() == padded
+    masks = [[1] * len(found.ids[row]) + [0] * (longest - len(found.ids[row])) for row in rows]
+    assert ("attention_mask" in batch) == any(0 in mask for mask in masks)
+    assert batch.get("attention_mask", torch.tensor(masks)).tolist() == masks

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from support.text_sets import WRITERS
 from tithe import config, pipeline
+from tithe.data import sources
 from tithe.errors import InputError, Interrupted
-from tithe.predict import Answering, TextInput, TrainedModel, files, load, predict_files
+from tithe.predict import Answering, TextInput, TrainedModel, files, load, plain_tables, predict_files
 from tithe.predict.inputs import open_inputs
 from tithe.predict.unfinished import Unfinished
+from tithe.predict.writers import Tables
 
 ROWS = [(f"the goal of team {i}" if i % 3 else f"a rocket to moon {i}", "cat") for i in range(11)]
 OWN = ["predicted_label", "probability", "abstained", "truncated", "p_space", "p_sport"]
@@ -74,7 +78,7 @@ def test_killed_between_and_in_chunks_it_ends_in_the_same_bytes(
     source = TextInput(WRITERS["csv"](tmp_path / "rows.csv", ROWS))
     predict_files(model, source, tmp_path / "whole" / name, Answering())
     output, asked = tmp_path / "killed" / name, []
-    real, add = TrainedModel.predict_examples, Unfinished.add
+    real, add = TrainedModel.answered, Unfinished.add
 
     def predict(self: TrainedModel, examples: Any, *more: Any) -> Any:
         asked.append(len(examples))
@@ -83,7 +87,7 @@ def test_killed_between_and_in_chunks_it_ends_in_the_same_bytes(
         return real(self, examples, *more)
 
     stops = {2, 4}
-    monkeypatch.setattr(TrainedModel, "predict_examples", predict)
+    monkeypatch.setattr(TrainedModel, "answered", predict)
     for kept in (3, 6):
         with pytest.raises(Interrupted, match=f"stopped; kept {kept} predictions in") as caught:
             predict_files(model, source, output, Answering())
@@ -123,7 +127,7 @@ def edit_the_input(folder: Path, source: Path) -> None:
 
 def asked_and_stopped_at(number: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return how many texts each call of the model has, as they come; Ctrl-C is pressed in one of them."""
-    real, asked = TrainedModel.predict_examples, list[int]()
+    real, asked = TrainedModel.answered, list[int]()
 
     def predict(self: TrainedModel, examples: Any, *more: Any) -> Any:
         asked.append(len(examples))
@@ -131,7 +135,7 @@ def asked_and_stopped_at(number: int, monkeypatch: pytest.MonkeyPatch) -> list[i
             raise KeyboardInterrupt
         return real(self, examples, *more)
 
-    monkeypatch.setattr(TrainedModel, "predict_examples", predict)
+    monkeypatch.setattr(TrainedModel, "answered", predict)
     return asked
 
 
@@ -180,3 +184,74 @@ def test_a_table_without_rows_has_its_columns(model: TrainedModel, tmp_path: Pat
     assert pq.read_schema(tmp_path / "o.parquet").names[-3:] == ["truncated", "label_2", "probability_2"]
     predict_files(model, TextInput(tmp_path / "rows.csv"), tmp_path / "o.json.gz", Answering())
     assert json.loads(gzip.decompress((tmp_path / "o.json.gz").read_bytes())) == []
+
+
+TEXTS = ["a goal", None, "  ", "", "ру́сский текст", "\u200b", "a rocket\u3000to moon", "\x00!", "goal " * 40, "é", "x"]
+PLAIN: dict[str, pa.Array] = {
+    "text": pa.array(TEXTS),
+    "label": pa.array(["cat", None] * 5 + ["dog"], pa.large_string()),
+    "few": pa.array([7, None, *range(9)], pa.int8()),
+    "right": pa.array([True, None, *[False] * 9]),
+    "share": pa.array([0.1, None, float("nan"), *[1.5] * 8]),
+    "none": pa.nulls(11),
+    "no number": pa.nulls(11, pa.int32()),
+}
+
+
+@pytest.mark.parametrize("top_k", [None, 1, 2])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_tables_are_written_with_the_bytes_of_their_rows(
+    parts: int, top_k: int | None, model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rows").mkdir()
+    table, cut = pa.table(PLAIN), 11 if parts == 1 else 4
+    for name, rows in (("0", table[:cut]), ("1", table[cut:]), ("2", table[:0]))[: 1 if parts == 1 else 3]:
+        pq.write_table(rows, tmp_path / "rows" / f"{name}.parquet", row_group_size=3)
+    taken = list[int]()
+    real = Tables.take
+    monkeypatch.setattr(Tables, "take", lambda self, rows: taken.append(rows) or real(self, rows))
+    for output in ("o.parquet", "out"):
+        source, how = TextInput(tmp_path / "rows"), Answering(top_k=top_k)
+        assert predict_files(model, source, tmp_path / "tables" / output, how) == 11
+        assert taken, "as tables"
+        with monkeypatch.context() as patch:
+            patch.setattr(plain_tables, "look", lambda *arguments: None)
+            taken.clear()
+            predict_files(model, source, tmp_path / "by_row" / output, how)
+            assert not taken
+    written = sorted(file for file in (tmp_path / "by_row").rglob("*.parquet"))
+    assert len(written) == (2 if parts == 1 else 4)
+    for file in written:
+        assert (tmp_path / "tables" / file.relative_to(tmp_path / "by_row")).read_bytes() == file.read_bytes()
+
+
+OTHER: dict[str, dict[str, pa.Array]] = {
+    "a date": {"day": pa.array([datetime.date(2026, 1, 2)])},
+    "single precision": {"share": pa.array([0.1], pa.float32())},
+    "a category": {"kind": pa.array(["a"]).dictionary_encode()},
+    "a list": {"words": pa.array([["a"]])},
+    "a large number": {"number": pa.array([2**63], pa.uint64())},
+    "bytes": {"raw": pa.array([b"a"])},
+}
+
+
+@pytest.mark.parametrize("kind", OTHER)
+def test_values_that_are_kept_as_others_are_looked_at_one_by_one(kind: str, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a"], **OTHER[kind]}), tmp_path / "rows.parquet")
+    assert plain_tables.look(sources.find(tmp_path / "rows.parquet", None), "text") is None
+
+
+def test_texts_that_are_none_are_looked_at_one_by_one(tmp_path: Path) -> None:
+    for number, texts in enumerate([pa.array([b"a"]), pa.nulls(1), pa.array([1]), pa.array([], pa.string())]):
+        pq.write_table(pa.table({"text": texts}), tmp_path / f"{number}.parquet")
+        assert plain_tables.look(sources.find(tmp_path / f"{number}.parquet", None), "text") is None
+    assert plain_tables.look(sources.find(tmp_path / "0.parquet", None), "other") is None
+
+
+def test_files_whose_types_differ_are_looked_at_one_by_one(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a", "b"], "n": [1, None]}), tmp_path / "0.parquet")
+    pq.write_table(pa.table({"text": ["a", " "], "n": pa.nulls(2)}), tmp_path / "1.parquet")
+    count, missing, first, schema = plain_tables.look(sources.find(tmp_path, None), "text") or (0, 0, 0, pa.schema([]))
+    assert (count, missing, first) == (4, 1, 3) and schema == pa.schema({"text": pa.string(), "n": pa.int64()})
+    pq.write_table(pa.table({"text": ["a"], "n": [1.5]}), tmp_path / "2.parquet")
+    assert plain_tables.look(sources.find(tmp_path, None), "text") is None

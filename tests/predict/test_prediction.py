@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tithe.predict.prediction import Prediction, answers, new_names, own_columns
+from tithe.predict.prediction import Answered, Prediction, answers, as_table, new_names, own_columns
 
 OWN = ["label", "probability", "abstained", "truncated", "p_no", "p_yes"]
 
@@ -55,3 +55,13 @@ def test_the_most_probable_classes_are_named_in_order() -> None:
     assert [columns[name] for name in ("label", "label_2", "label_3")] == [30, 10, 2], "of equal ones the first"
     assert [columns[name] for name in ("probability", "probability_2", "probability_3")] == [0.4, 0.3, 0.3]
     assert list(prediction.columns(1)) == ["label", "probability", "abstained", "truncated"]
+
+
+@pytest.mark.parametrize("top_k", [None, 1, 2, 3, 9])
+@pytest.mark.parametrize("names", [[10, 2, 30], ["b", "a", "ё"]])
+def test_a_table_has_the_values_of_the_answers(names: list[int | str], top_k: int | None) -> None:
+    probs_NC = np.array([[0.3, 0.3, 0.4], [1 / 3, 1 / 3, 1 / 3], [0.1, 0.7, 0.2], [0.0, 0.0, 1.0]])
+    answered = Answered(probs_NC, np.array([True, False, False, True]), np.array([False, False, True, True]))
+    found = as_table(names, answered, top_k)
+    assert found.schema == own_columns(names, top_k)
+    assert found.to_pylist() == [prediction.columns(top_k) for prediction in answers(names, *answered)]

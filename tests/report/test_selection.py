@@ -63,3 +63,15 @@ def test_rounds_are_shown_with_what_was_known_before_each(home: Path) -> None:
 
 def test_a_strategy_that_chose_itself_gives_no_reasons(home: Path) -> None:
     assert shown(home, "own")["why"] is None
+
+
+def test_what_picking_in_parts_costs_is_said_in_both_languages(home: Path) -> None:
+    assert shown(home, "own")["parts"] is None
+    error = {"in_parts": {"radius": 39.25, "cosine": 0.625}, "at_once": {"radius": 38.5, "cosine": 0.75}}
+    summary = storage.read_json(home / run_files.SELECTION_SUMMARY) | {"parts": {"sample": 600, **error}}
+    storage.write_json(home / run_files.SELECTION_SUMMARY, summary)
+    found = selection.shown(home)
+    assert found is not None
+    said = both(found["parts"])
+    assert "600" in said["en"] and "39.25" in said["en"] and "(38.5 if all" in said["en"]
+    assert "600" in said["ru"] and "39.25" in said["ru"] and "0.6250 (0.7500)" in said["ru"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,6 @@ import numpy as np
 from tithe import storage
 from tithe.arrays import Rows
 from tithe.data import Dataset, LabelMap
-from tithe.data.grouping import rows_sharing_value
 from tithe.data.text import near_duplicates
 
 _CONFLICT = "conflict"  # the reason for which rows of one text with several labels are dropped
@@ -58,15 +58,19 @@ def find_copies(dataset: Dataset, labels: LabelMap, dropped: dict[str, int], lin
     """
     group_N = near_duplicates.groups_of(dataset)
     near = near_duplicates.summary(group_N, dataset.labels, dataset.ids)
-    groups = [g[:most] for g in _of_several_labels(group_N, dataset.labels)][:most]
-    near_conflicts = [list(_copies(dataset.take(np.array(rows)), labels)) for rows in groups]
+    groups = islice(_of_several_labels(group_N, dataset.labels), most)
+    near_conflicts = [list(_copies(dataset.take(rows[:most]), labels)) for rows in groups]
     return Copies(dropped, _conflicts(dataset, lines, most), near, near_conflicts)
 
 
-def _of_several_labels(group_N: Rows, labels_N: Rows) -> Iterator[list[int]]:
-    for rows in rows_sharing_value(group_N.tolist()):
-        if len(set(labels_N[rows].tolist())) > 1:
-            yield rows
+def _of_several_labels(group_N: Rows, labels_N: Rows) -> Iterator[Rows]:
+    """Yield the rows of each group, which are numbered by their first rows, whose labels differ."""
+    order = np.argsort(group_N, kind="stable")
+    cut_G = np.flatnonzero(np.diff(group_N[order], prepend=-1))
+    label_N = labels_N[order]
+    differ_G = np.minimum.reduceat(label_N, cut_G) != np.maximum.reduceat(label_N, cut_G)
+    end_G = np.append(cut_G[1:], len(order))
+    yield from (order[cut_G[group] : end_G[group]] for group in np.flatnonzero(differ_G))
 
 
 def _copies(rows: Dataset, labels: LabelMap) -> Iterator[Copy]:

@@ -146,7 +146,8 @@ def select(
         return
     counts = f"{len(result.selection)} of {len(result.pool)} rows in {out}"
     files = f"summary and map in {out.with_suffix('.json')} and {out.with_suffix('.png')}"
-    echo("\n".join([counts, files, *reasons]))
+    parts = [result.parts.sentence()] if result.parts else []
+    echo("\n".join([counts, files, *parts, *reasons]))
 
 
 def _warn_of_choice(given: Mapping[str, Any]) -> None:

@@ -64,7 +64,8 @@ class Select(Section):
     part_rows: Annotated[int, Field(ge=100, le=LARGEST)] | None = Field(
         None,
         description="rows of a class up to which a strategy that picks compares all of them; more are divided into "
-        "parts, and the picks of all parts compared; at best twice the rows of the budget; no limit when unset",
+        "parts, and the picks of all parts compared; at best twice the rows of the budget; a strategy that matches is "
+        "given the parts of each class one by one; no limit when unset",
     )
     options: dict[str, Any] = Field({}, description="the strategy's own settings, documented in its file")
     filter: Filter = Filter()

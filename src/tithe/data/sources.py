@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
+
 from tithe import config, plugins, storage
 from tithe.data import compressed, readers
 from tithe.data.readers import Batch, Pair, Record
@@ -96,6 +98,21 @@ class Source:
         """
         module = plugins.load("readers", self.reader)
         yield from module.records(file.path, *readers.layout_of(module, self.layout, file.path))
+
+    @property
+    def has_tables(self) -> bool:
+        """Whether the reader gives the rows of `records` as Arrow has them."""
+        return hasattr(plugins.load("readers", self.reader), "tables")
+
+    def tables(self, file: File, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of `records` as Arrow's record batches, with all columns or some, if `has_tables`.
+
+        Raises
+        ------
+        InputError
+            As `read`.
+        """
+        yield from plugins.load("readers", self.reader).tables(file.path, columns)
 
     def columns(self) -> list[str]:
         """Return the names of the columns; none where the reader finds them only in the rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ import torch
 
 from tithe import storage
 from tithe.arrays import Rows
+from tithe.data.text.words import spans
 from tithe.models.examples import Batch
 
 if TYPE_CHECKING:  # slow to import
@@ -48,7 +50,7 @@ class TextExamples:
     def unlabelled(cls, ids: Sequence[Sequence[int] | Rows], uncut: Sequence[int], pad: int) -> TextExamples:
         """Return texts by their token ids, and the number that each had before it was cut; their labels are 0."""
         offsets = np.concatenate([[0], np.cumsum([len(each) for each in ids])]).astype(np.int64)
-        flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int64)
+        flat = np.fromiter(itertools.chain.from_iterable(ids), np.int64, int(offsets[-1]))
         rows, labels = np.arange(len(ids)), np.zeros(len(ids), dtype=np.int64)
         return cls(flat, offsets, rows, labels, rows, pad, np.array(uncut, dtype=np.int64))
 
@@ -78,21 +80,21 @@ class TextExamples:
 
     def alone(self) -> TextExamples:
         """Return the tokens of these rows and of no others; labels and ids are lost."""
-        starts, stops = self.offsets[self.rows], self.offsets[self.rows + 1]
-        texts = [np.asarray(self.tokens[start:stop]) for start, stop in zip(starts, stops, strict=True)]
-        return TextExamples.unlabelled(texts, self.uncut.tolist(), self.pad)
+        sizes_N, each_N = self.lengths, np.arange(len(self))
+        flat = self.tokens[spans(self.offsets[self.rows], sizes_N)]
+        offsets = np.concatenate([[0], np.cumsum(sizes_N)]).astype(np.int64)
+        return TextExamples(flat, offsets, each_N, np.zeros_like(each_N), each_N, self.pad, self.uncut)
 
     def collate(self, rows: Rows) -> Batch:
         """Return input_ids (B, T), labels (B,), and, if there is padding, attention_mask (B, T)."""
-        texts = self.rows[rows]
-        starts, stops = self.offsets[texts], self.offsets[texts + 1]
-        longest = int((stops - starts).max())
-        ids_BT = np.full((len(texts), longest), self.pad, dtype=np.int64)
-        for i, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-            ids_BT[i, : stop - start] = self.tokens[start:stop]
+        texts_B = self.rows[rows]
+        starts_B, sizes_B = self.offsets[texts_B], self.offsets[texts_B + 1] - self.offsets[texts_B]
+        longest = int(sizes_B.max())
+        mask_BT = np.arange(longest) < sizes_B[:, None]
+        ids_BT = np.full(mask_BT.shape, self.pad, dtype=np.int64)
+        ids_BT[mask_BT] = self.tokens[(starts_B[:, None] + np.arange(longest))[mask_BT]]
         batch = {"input_ids": torch.from_numpy(ids_BT), "labels": torch.from_numpy(self.labels[rows])}
-        if (stops - starts).min() < longest:
-            mask_BT = np.arange(longest) < (stops - starts)[:, None]
+        if sizes_B.min() < longest:
             batch["attention_mask"] = torch.from_numpy(mask_BT.astype(np.int64))
         return batch
 
@@ -118,7 +120,8 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: i
     """
     if not texts:
         return Tokenised([], [])
-    whole: list[list[int]] = tokenizer(texts, return_attention_mask=False, verbose=False)["input_ids"]
+    only_ids = {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
+    whole: list[list[int]] = tokenizer(texts, **only_ids)["input_ids"]
     uncut = [len(ids) for ids in whole]
     longest = max(range(len(texts)), key=uncut.__getitem__)
     if uncut[longest] <= max_length:

@@ -14,6 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from tithe import config, storage
 from tithe.checkpoints import tensors
 from tithe.console import counted
@@ -25,7 +27,7 @@ from tithe.predict.model import TrainedModel
 from tithe.predict.opening import load
 from tithe.predict.stream import TEXTS_AT_ONCE, Answering, TextTable, answer, warn_of_cut
 from tithe.predict.unfinished import Unfinished, unfinished
-from tithe.predict.writers import Row, check_output, chunks, is_folder, write
+from tithe.predict.writers import Row, Tables, check_output, chunks, is_folder, is_parquet, write, write_tables
 from tithe.progress import Tick, bar
 
 # Of a model that is exact, the slowest: so much is lost by a kill.
@@ -41,10 +43,9 @@ class _Answers:
     table: TextTable
     tick: Tick = lambda rows: None
 
-    def __call__(self, texts: list[str]) -> tuple[list[Row], Counter[str]]:
+    def __call__(self, texts: list[str]) -> tuple[pa.Table, Counter[str]]:
         cut = Counter[str]()
-        predictions = answer(self.model, texts, self.how, cut, self.tick)
-        return [self.table.answer(prediction) for prediction in predictions], cut
+        return self.table.answers(answer(self.model, texts, self.how, cut, self.tick)), cut
 
     def __reduce__(self) -> tuple[Any, ...]:
         path = self.model.weights_file or self.model.folder
@@ -88,6 +89,10 @@ def predict_files(
             kept = f"stopped; kept {so_far} in {begun.folder}: run the same command to continue"
             raise Interrupted(signal.SIGINT, kept) from None
         warn_of_cut(model, begun.cut)
+        if all(map(is_parquet, targets)) and all(part.tables for part in inputs.parts):
+            beside = Tables(begun.tables(), table.own)
+            of_each = ((path, _beside(parts, beside, table.schema)) for path, parts in targets.items())
+            return sum(write_tables(path, tables, table.schema) for path, tables in of_each)
         answers = begun.rows()
         return sum(write(path, _joined(parts, answers), table.schema) for path, parts in targets.items())
 
@@ -109,6 +114,14 @@ def _joined(parts: list[Part], answers: Iterator[Row]) -> Iterator[Row]:
     for part in parts:
         for of in part.rows():
             yield {**of.columns, **next(answers)}
+
+
+def _beside(parts: list[Part], answers: Tables, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield what `_joined` does, as tables."""
+    for part in parts:
+        assert part.tables is not None
+        for table in part.tables():
+            yield pa.table([*table.columns, *answers.take(len(table)).columns], schema=schema)
 
 
 def _targets(inputs: Inputs, output: Path) -> dict[Path, list[Part]]:

@@ -22,7 +22,8 @@ from tithe.data.labels import storable
 from tithe.data.readers import Unreadable
 from tithe.data.sources import File, Source
 from tithe.errors import InputError
-from tithe.predict import kept_columns
+from tithe.predict import kept_columns, plain_tables
+from tithe.predict.plain_tables import Looked
 from tithe.predict.prediction import TEXT
 
 logger = logging.getLogger("tithe")
@@ -53,11 +54,14 @@ class Part(NamedTuple):
     ----------
     texts
         The texts of `rows`, without the work for their other columns.
+    tables
+        The same rows as tables; None where values are not kept as the file has them.
     """
 
     file: Path | None
     rows: Callable[[], Iterator[Input]]
     texts: Callable[[], Iterator[str]]
+    tables: Callable[[], Iterator[pa.Table]] | None = None
 
 
 @dataclass(frozen=True)
@@ -237,9 +241,14 @@ class _Table:
     def _raw_texts(self, file: File) -> Iterator[object]:
         return (text for rows in self.source.read(file, self.text_column, None) for text, _ in rows)
 
-    def texts(self, file: File) -> Iterator[str]:
-        """Yield each row's text; a missing one is empty."""
-        return map(_or_empty, self._raw_texts(file))
+    def part(self, file: File, schema: pa.Schema, is_plain: bool) -> Part:
+        """Return the rows of a file with the columns of the schema, also as tables if all values are plain."""
+        rows = partial(self.inputs, file, schema)
+        if not is_plain:
+            return Part(file.path, rows, lambda: map(_or_empty, self._raw_texts(file)))
+        texts = partial(plain_tables.texts, self.source, file, self.text_column)
+        tables = partial(plain_tables.tables, self.source, file, self.text_column, schema)
+        return Part(file.path, rows, texts, tables)
 
     def inputs(self, file: File, schema: pa.Schema) -> Iterator[Input]:
         """Yield each row with all columns of the schema; a missing text is an empty one."""
@@ -251,6 +260,18 @@ class _Table:
 
 def _of_table(table: _Table) -> Inputs:
     """Look at every row before the first is predicted: predictions that end halfway are of no use."""
+    plain = plain_tables.look(table.source, table.text_column)
+    count, missing, first_missing, schema = plain or _looked_at(table)
+    if missing:
+        logger.warning(
+            "%s: %d of %s %s no text, the first is row %d: predicted as an empty text",
+            *(table.source.path, missing, counted(count, "row"), "has" if missing == 1 else "have", first_missing),
+        )
+    parts = tuple(table.part(file, schema, plain is not None) for file in table.source.files)
+    return Inputs(parts, table.text_column, schema, count, table.source.content)
+
+
+def _looked_at(table: _Table) -> Looked:
     missing, first_missing, count, types = 0, 0, 0, kept_columns.Types()
     for text, columns in itertools.chain.from_iterable(map(table.rows, table.source.files)):
         if isinstance(text, Unreadable):
@@ -261,18 +282,10 @@ def _of_table(table: _Table) -> Inputs:
             missing, first_missing = missing + 1, first_missing if missing else count
         types.add({**columns, table.text_column: ""})
         count += 1
-    if missing:
-        logger.warning(
-            "%s: %d of %s %s no text, the first is row %d: predicted as an empty text",
-            *(table.source.path, missing, counted(count, "row"), "has" if missing == 1 else "have", first_missing),
-        )
     schema = types.schema()
     if table.text_column not in schema.names:  # no rows
         schema = schema.append(pa.field(table.text_column, pa.string()))
-    parts = tuple(
-        Part(file.path, partial(table.inputs, file, schema), partial(table.texts, file)) for file in table.source.files
-    )
-    return Inputs(parts, table.text_column, schema, count, table.source.content)
+    return Looked(count, missing, first_missing, schema)
 
 
 def _or_empty(text: object) -> str:

@@ -30,7 +30,7 @@ from tithe.predict.abstention import Abstention
 from tithe.predict.abstention import load as load_abstention
 from tithe.predict.explanation import Explanation
 from tithe.predict.inputs import listed
-from tithe.predict.prediction import Prediction, PredictionList, answers
+from tithe.predict.prediction import Answered, Prediction, PredictionList, answers
 from tithe.progress import Tick
 from tithe.storage import run_files
 from tithe.tasks import Task
@@ -280,9 +280,13 @@ class TrainedModel:
         self, examples: Examples, batch_size: int | None = None, tick: Tick = lambda rows: None
     ) -> list[Prediction]:
         """Classify inputs that the task has made examples of; there is at least one."""
+        return list(answers(self.labels.names, *self.answered(examples, batch_size, tick)))
+
+    def answered(self, examples: Examples, batch_size: int | None = None, tick: Tick = lambda rows: None) -> Answered:
+        """Return what `predict_examples` makes predictions of."""
         outputs, embeddings_ND = self.outputs_to_answer(examples, 1 if self.exact else batch_size, tick)
         probs_NC, rule = self.calibrated(outputs), self.abstention
         nowhere_N = np.zeros(len(examples), dtype=bool)
         abstained_N = rule.abstains(probs_NC, embeddings_ND) if rule else nowhere_N
         truncated_N = examples.uncut > self.run.model.reach if isinstance(examples, Truncated) else nowhere_N
-        return list(answers(self.labels.names, probs_NC, abstained_N, truncated_N))
+        return Answered(probs_NC, abstained_N, truncated_N)

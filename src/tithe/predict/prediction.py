@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from tithe.arrays import Array
@@ -93,6 +94,29 @@ def answers(names: Sequence[Label], probs_NC: Array, abstained_N: Array, truncat
         best = int(p_C.argmax())
         by_name = dict(zip(keys, map(float, p_C), strict=True))
         yield Prediction(names[best], float(p_C[best]), by_name, bool(abstained), bool(truncated))
+
+
+class Answered(NamedTuple):
+    """What `answers` takes for N inputs: probabilities (N, C), and two booleans of each, (N,)."""
+
+    probs_NC: Array
+    abstained_N: Array
+    truncated_N: Array
+
+
+def as_table(names: Sequence[Label], answered: Answered, top_k: int | None = None) -> pa.Table:
+    """Return the predictions of `answers` as a table of `own_columns`, without a Python object for each."""
+    schema, probs_NC = own_columns(names, top_k), np.asarray(answered.probs_NC, dtype=np.float64)
+    label_C, each_N = pa.array(names, schema.field(LABEL).type), np.arange(len(probs_NC))
+    best_N = probs_NC.argmax(axis=1)
+    own = [label_C.take(pa.array(best_N)), *map(pa.array, (probs_NC[each_N, best_N], *answered[1:]))]
+    if top_k is None:
+        own += [pa.array(np.ascontiguousarray(p_N)) for p_N in probs_NC.T]
+    else:
+        order_NK = np.argsort(-probs_NC, axis=1, kind="stable")[:, :top_k]
+        for place_N in order_NK.T[1:]:
+            own += [label_C.take(pa.array(place_N)), pa.array(probs_NC[each_N, place_N])]
+    return pa.table(own, schema=schema)
 
 
 def own_columns(names: Sequence[Label], top_k: int | None = None) -> pa.Schema:

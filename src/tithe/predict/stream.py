@@ -21,7 +21,17 @@ from tithe.models.foundation.detector import Foundation
 from tithe.predict.explanation import WORDS, Explained
 from tithe.predict.inputs import Input, TextInput, open_inputs
 from tithe.predict.model import TrainedModel
-from tithe.predict.prediction import ABSTAINED, LABEL, PROBABILITY, Prediction, new_names, own_columns
+from tithe.predict.prediction import (
+    ABSTAINED,
+    LABEL,
+    PROBABILITY,
+    Answered,
+    Prediction,
+    answers,
+    as_table,
+    new_names,
+    own_columns,
+)
 from tithe.predict.writers import Row, chunks
 from tithe.progress import Tick
 
@@ -93,12 +103,17 @@ class TextTable:
     def __init__(self, columns: pa.Schema, text_column: str, names: Sequence[Label], top_k: int | None) -> None:
         own = own_columns(names, top_k)
         self._new, self._text_column, self._top_k = new_names(columns.names, own.names), text_column, top_k
+        self._names = names
         self.own = pa.schema([field.with_name(self._new[field.name]) for field in own])
         self.schema = pa.schema([*columns, *self.own])
 
     def answer(self, prediction: Prediction) -> Row:
         """Return a prediction as the columns `own`."""
         return {self._new[name]: value for name, value in prediction.columns(self._top_k).items()}
+
+    def answers(self, answered: Answered) -> pa.Table:
+        """Return predictions as a table of the columns `own`."""
+        return pa.table(as_table(self._names, answered, self._top_k).columns, schema=self.own)
 
     def line(self, row: Row) -> str:
         """Return a row as one line for people."""
@@ -181,18 +196,19 @@ def _answers(model: TrainedModel, stream: Iterator[Input], how: Answering) -> It
     """Yield (input, prediction) in order, with a bounded number of texts in memory; say at the end what was cut off."""
     cut: Counter[str] = Counter()
     for chunk in chunks(stream, 1 if model.exact else TEXTS_AT_ONCE):
-        yield from zip(chunk, answer(model, [of.text for of in chunk], how, cut), strict=True)
+        answered = answer(model, [of.text for of in chunk], how, cut)
+        yield from zip(chunk, answers(model.labels.names, *answered), strict=True)
     warn_of_cut(model, cut)
 
 
 def answer(
     model: TrainedModel, texts: Sequence[str], how: Answering, cut: Counter[str], tick: Tick = lambda rows: None
-) -> list[Prediction]:
-    """Return the predictions of some texts, and add to `cut` what `truncation.count` says of them."""
+) -> Answered:
+    """Return the answers for some texts, and add to `cut` what `truncation.count` says of them."""
     examples = model.task.examples(texts)
     if isinstance(examples, Truncated):
         cut.update(truncation.count(examples.uncut, model.run.model.reach))
-    return model.predict_examples(examples, how.batch_size, tick)
+    return model.answered(examples, how.batch_size, tick)
 
 
 def warn_of_cut(model: TrainedModel, cut: Counter[str]) -> None:

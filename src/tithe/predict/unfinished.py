@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,11 +36,11 @@ class Unfinished:
         self.hashes: list[str] = []
         self.count, self.cut = 0, Counter[str]()
 
-    def add(self, rows: Sequence[Row], cut: Mapping[str, int]) -> None:
+    def add(self, rows: pa.Table, cut: Mapping[str, int]) -> None:
         """Save a chunk; `cut` is what was said of all texts so far."""
         path = self._file(len(self.hashes))
         with storage.atomic_file(path) as aside, pa.ipc.new_file(str(aside), self._schema) as writer:
-            writer.write_table(pa.Table.from_pylist(rows, self._schema))
+            writer.write_table(rows)
         self.hashes.append(storage.sha256_file(path))
         self.count += len(rows)
         self.cut = Counter(cut)
@@ -49,9 +49,14 @@ class Unfinished:
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of all chunks, read one chunk at a time."""
+        for chunk in self.tables():
+            yield from chunk.to_pylist()
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield all chunks, read one at a time."""
         for number in range(len(self.hashes)):
             with pa.ipc.open_file(str(self._file(number))) as chunk:
-                yield from chunk.read_all().to_pylist()
+                yield chunk.read_all()
 
     def load(self) -> None:
         """Take over what an earlier process has finished of the same predictions, if nothing of it has changed."""

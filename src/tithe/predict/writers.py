@@ -25,6 +25,7 @@ Row = dict[str, object]
 Item = TypeVar("Item")
 
 _ROWS_PER_CHUNK = 4096
+_PARQUET = (".parquet", ".pq")
 _NUMBERS = (int, float, type(None))
 
 
@@ -33,6 +34,21 @@ def chunks(stream: Iterable[Item], size: int) -> Iterator[list[Item]]:
     iterator = iter(stream)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk
+
+
+class Tables:
+    """Tables with the same columns, of which the next rows are taken, however many each has."""
+
+    def __init__(self, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+        self._more, self._waiting = iter(tables), [schema.empty_table()]
+
+    def take(self, rows: int) -> pa.Table:
+        """Return the next rows; fewer where there are no more."""
+        while sum(map(len, self._waiting)) < rows and (table := next(self._more, None)) is not None:
+            self._waiting.append(table)
+        whole = pa.concat_tables(self._waiting)
+        self._waiting = [whole.slice(rows)]
+        return whole.slice(0, rows)
 
 
 def is_folder(path: Path) -> bool:
@@ -69,13 +85,28 @@ def write(path: Path, rows: Iterator[Row], schema: pa.Schema) -> int:
     return next(counter)
 
 
+def is_parquet(path: Path) -> bool:
+    """Return whether `write_tables` can write to a path."""
+    return compressed.suffix_of(path) in _PARQUET
+
+
+def write_tables(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> int:
+    """Write a Parquet file with the bytes that `write` gives it for the same rows; return their number."""
+    rows, count = Tables(tables, schema), 0
+    with storage.atomic_file(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        while len(chunk := rows.take(_ROWS_PER_CHUNK)):
+            writer.write_table(chunk.combine_chunks())
+            count += len(chunk)
+    return count
+
+
 def _writer(path: Path) -> Callable[[Path, Iterator[Row], pa.Schema], None]:
     writers: dict[str, Callable[[Path, Iterator[Row], pa.Schema], None]] = {
         **dict.fromkeys(compressed.forms(".jsonl", ".ndjson"), _jsonl),
         **dict.fromkeys(compressed.forms(".json"), _json),
         **dict.fromkeys(compressed.forms(".csv"), partial(_csv, delimiter=",")),
         **dict.fromkeys(compressed.forms(".tsv"), partial(_csv, delimiter="\t")),
-        **dict.fromkeys((".parquet", ".pq"), _parquet),
+        **dict.fromkeys(_PARQUET, _parquet),
     }
     suffix = compressed.suffix_of(path)
     if suffix not in writers:

@@ -26,10 +26,24 @@ def shown(home: Path) -> dict[str, object] | None:
     )
     return {
         "sentence": sentence,
+        "parts": _parts(summary["parts"]) if "parts" in summary else None,
         **_reasons(summary),
         "map": read_image(home / run_files.SELECTION_MAP, say("the selected rows among all")),
         "points": storage.read_json(home / run_files.SELECTION_POINTS),
     }
+
+
+def _parts(error: Json) -> Phrase:
+    """Return how much worse picks in parts cover the rows than picks among all of them."""
+    return say(
+        "The rows were compared in parts. Of {sample} sampled rows the farthest is {radius:.4g} from its nearest pick "
+        "({best:.4g} if all are compared at once), and the mean cosine similarity to it is {cosine:.4f} ({high:.4f}).",
+        sample=error["sample"],
+        radius=error["in_parts"]["radius"],
+        best=error["at_once"]["radius"],
+        cosine=error["in_parts"]["cosine"],
+        high=error["at_once"]["cosine"],
+    )
 
 
 def _reasons(summary: Json) -> dict[str, object]:

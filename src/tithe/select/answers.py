@@ -1,21 +1,30 @@
-"""What strategies return, checked: a mistake of an author is one line of who returned what, and what is wanted."""
+"""What strategies return, checked: a mistake of an author is one line of who returned what, and what is wanted.
+
+Here or in a worker process, which is given some rows of a pool.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tithe import plugins
+from tithe import config, plugins
 from tithe.arrays import Array, Rows
 from tithe.errors import InputError, TitheError
 from tithe.select.buying.evidence import Candidate, Decision
+from tithe.select.pool import Pool
+from tithe.select.settings import parse_options
+from tithe.select.strategies import Matches
 
 logger = logging.getLogger("tithe")
+
+Picked = tuple[Rows, Array]  # rows in the order of choice, and scores or weights, both (K,)
 
 
 def title(name: str) -> str:
@@ -73,6 +82,20 @@ class Answer(NamedTuple):
         if not np.isfinite(value_K).all():
             raise self.refusal(f"a {numbers} that is not a finite number", wanted)
         return rows_K.astype(np.int64), value_K.astype(np.float64)
+
+    def rows_and_weights(self, count: int, among: int) -> tuple[Rows, Array]:
+        """Return the answer as rows and a weight of each; as `rows_and_numbers`, but weights are not negative.
+
+        Raises
+        ------
+        TitheError
+            It is anything else, or all weights are 0.
+        """
+        rows_K, weight_K = self.rows_and_numbers(count, among, "weight")
+        if (weight_K < 0).any() or not weight_K.any():
+            fault = f"the weight {weight_K.min():g}" if (weight_K < 0).any() else "the weight 0 for all rows"
+            raise self.refusal(fault, "weights of at least 0, not all 0: a model learns from no others")
+        return rows_K, weight_K
 
     def decision(self) -> Decision:
         """Return the answer as a decision for a strategy that chooses itself.
@@ -135,6 +158,41 @@ def ask(strategy: ModuleType, name: str, function: str, *arguments: object) -> A
             raise
         logger.debug("%s failed", source, exc_info=error)
         raise TitheError(f"{source} failed: {plugins.located(error, Path(strategy.__file__ or ''))}") from error
+
+
+class PartOfPool(NamedTuple):
+    """Some rows of a pool, and how many of them to pick, with which random numbers."""
+
+    pool: Pool
+    picks: int
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Picker:
+    """Asks a strategy that picks or matches; a worker process loads it by its name."""
+
+    strategy: ModuleType
+    settings: config.Select
+    options: config.Section
+
+    def __call__(self, part: PartOfPool) -> Picked:
+        """Return rows of a part; one that matches gets a single quota, of all of its rows."""
+        pool, rows = part.pool, len(part.pool)
+        if isinstance(self.strategy, Matches):
+            quota_1 = np.array([part.picks])
+            answer = ask(self.strategy, self.settings.strategy, "match", pool, quota_1, part.rng, self.options)
+            return answer.rows_and_weights(part.picks, rows)
+        answer = ask(self.strategy, self.settings.strategy, "pick", pool, part.picks, part.rng, self.options)
+        return answer.rows_and_numbers(part.picks, rows, "score")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _loaded, (self.settings,)
+
+
+def _loaded(settings: config.Select) -> Picker:
+    strategy = plugins.load("strategies", settings.strategy)
+    return Picker(strategy, settings, parse_options(strategy, settings))
 
 
 def _array(value: object) -> Array | None:

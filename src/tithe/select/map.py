@@ -18,7 +18,8 @@ from tithe.report.palette import PALE, VERMILION
 from tithe.select.pool import Pool
 
 _ALL, _CHOSEN = PALE, VERMILION
-_MOST_POINTS = 20000
+_MOST_POINTS = 20000  # of the pool, and of the chosen rows
+_ROWS = 1 << 16  # of embeddings that are in memory at once
 _MOST_LISTED, _CHARACTERS = 1500, 160  # points with their texts, and how much of each
 _NAMED_CLASSES = 8  # beyond these, names would overlap
 _BARS = 60  # classes; beyond these, bars would be thinner than a line, and slow
@@ -33,11 +34,17 @@ class Chosen:
 
     @cached_property
     def plane_N2(self) -> Array:
-        """The rows of the pool in the plane of its two largest principal components."""
-        X_ND = np.asarray(self.pool.embeddings, dtype=np.float32)
-        X_ND = X_ND - X_ND.mean(axis=0)
-        _, vectors_DD = np.linalg.eigh(X_ND.T @ X_ND)
-        return np.asarray(X_ND @ vectors_DD[:, -2:][:, ::-1])
+        """The rows of the pool in the plane of its two largest principal components; never all centred rows at once."""
+        X_ND = self.pool.embeddings
+        parts = [slice(first, first + _ROWS) for first in range(0, len(X_ND), _ROWS)]
+        means = [np.asarray(X_ND[part], np.float32).mean(axis=0) for part in parts]
+        mean_D = np.average(means, axis=0, weights=[len(X_ND[part]) for part in parts]).astype(np.float32)
+
+        def centred(part: slice) -> Array:
+            return np.asarray(X_ND[part], np.float32) - mean_D
+
+        _, vectors_DD = np.linalg.eigh(sum(part_BD.T @ part_BD for part_BD in map(centred, parts)))
+        return np.concatenate([part_BD @ vectors_DD[:, -2:][:, ::-1] for part_BD in map(centred, parts)])
 
 
 def draw(path: Path, chosen: Chosen, names: Sequence[str]) -> None:
@@ -91,7 +98,7 @@ def _some(rows: Rows, most: int) -> Rows:
 
 
 def _plane(axes: Axes, chosen: Chosen, names: Sequence[str]) -> None:
-    plane_N2, rows = chosen.plane_N2, chosen.rows
+    plane_N2, rows = chosen.plane_N2, _some(chosen.rows, _MOST_POINTS)
     shown = np.arange(0, len(plane_N2), -(-len(plane_N2) // _MOST_POINTS))
     axes.scatter(plane_N2[shown, 0], plane_N2[shown, 1], s=3, color=_ALL, linewidths=0, label="pool")
     axes.scatter(plane_N2[rows, 0], plane_N2[rows, 1], s=5, color=_CHOSEN, linewidths=0, label="chosen")

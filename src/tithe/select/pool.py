@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tithe.arrays import Array, Rows
+from tithe.arrays import Array, Rows, rows_of
 from tithe.errors import InputError
 
 
@@ -78,7 +78,7 @@ class Pool:
         """Return a pool of some rows; the embeddings of those `taken` become its `chosen`."""
         has_chosen = taken is not None and len(taken) > 0 and "embeddings" in self.signals
         chosen = self.signals["embeddings"][taken] if has_chosen else None
-        own = {name: array[rows] for name, array in self.signals.items()}
+        own = {name: rows_of(array, rows) for name, array in self.signals.items()}
         labels = None if self.known_labels is None else self.known_labels[rows]
         return Pool.of(labels, self.ids[rows], own, chosen)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from types import ModuleType
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from tithe import config, plugins
 from tithe.arrays import Array, Rows
 from tithe.engines import Engine
 from tithe.errors import TitheError
-from tithe.select.answers import Answer, ask, title
+from tithe.select.answers import Answer, PartOfPool, Picked, Picker, ask, title
 from tithe.select.budget import budget_rows, quotas, remaining_quota
 from tithe.select.geometry import parts
 from tithe.select.pool import Pool
@@ -52,7 +51,6 @@ class Selection:
         return len(self.rows)
 
 
-Picked = tuple[Rows, Array]  # rows in the order of choice, and scores, both (K,)
 NOTHING: Rows = np.zeros(0, dtype=np.int64)
 
 
@@ -147,7 +145,11 @@ class _StrategyCall:
     settings: config.Select
     rng: np.random.Generator
     options: config.Section
-    map: Callable[[Callable[[_PartOfPool], Picked], Iterable[_PartOfPool]], Iterable[Picked]] = map
+    map: Callable[[Callable[[PartOfPool], Picked], Iterable[PartOfPool]], Iterable[Picked]] = map
+
+    @property
+    def _picker(self) -> Picker:
+        return Picker(self.strategy, self.settings, self.options)
 
     def ask(self, function: str, *arguments: object) -> Answer:
         """Call a function of the strategy; the options are its last argument."""
@@ -187,70 +189,42 @@ class _StrategyCall:
             if most and len(left) > most and "embeddings" in self.pool.signals:
                 part = parts.Part(left, count)
                 return parts.pick(self.pool.embeddings, part, most, self.rng, partial(self._pick_each, near))
-            inside, score_K = self.picker(_PartOfPool(self.pool.take(left, near), count, self.rng))
+            inside, score_K = self._picker(PartOfPool(self.pool.take(left, near), count, self.rng))
             return left[inside], score_K
         assert self.scores is not None
         order = left[np.argsort(-self.scores[left], kind="stable")[:count]]  # ties go to the lowest row
         return order, self.scores[order]
 
-    @property
-    def picker(self) -> _Picker:
-        """What picks from a pool."""
-        return _Picker(self.strategy, self.settings, self.options)
+    def match_each(self, groups_N: Rows, quota_C: Rows, most: int) -> tuple[Rows, Array]:
+        """Return rows in the order of choice, and their weights, each matched with others of its class near it."""
+        shards = parts.shards(self.pool.embeddings, groups_N, quota_C, most, self.rng)
+        return parts.merged(shards, list(self._pick_each(NOTHING, shards)), groups_N)
 
     def _pick_each(self, near: Rows, each: Sequence[parts.Part]) -> Iterator[Picked]:
         """Yield the picks of parts, which know of the others no more than the rows near them that are taken."""
         pools = (
-            _PartOfPool(self.pool.take(part.rows, near), part.picks, rng)
+            PartOfPool(self.pool.take(part.rows, near), part.picks, rng)
             for part, rng in zip(each, self.rng.spawn(len(each)), strict=True)
         )
         run = self.map if len(each) > 1 else map  # workers would only wait for one of them
-        for part, (inside, score_K) in zip(each, run(self.picker, pools), strict=True):
+        for part, (inside, score_K) in zip(each, run(self._picker, pools), strict=True):
             yield part.rows[inside], score_K
-
-
-class _PartOfPool(NamedTuple):
-    """Some rows of a pool, and how many of them to pick, with which random numbers."""
-
-    pool: Pool
-    picks: int
-    rng: np.random.Generator
-
-
-@dataclass(frozen=True)
-class _Picker:
-    """A strategy that picks; a worker process loads it by its name."""
-
-    strategy: ModuleType
-    settings: config.Select
-    options: config.Section
-
-    def __call__(self, part: _PartOfPool) -> Picked:
-        arguments = part.pool, part.picks, part.rng, self.options
-        answer = ask(self.strategy, self.settings.strategy, "pick", *arguments)
-        return answer.rows_and_numbers(part.picks, len(part.pool), "score")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _loaded, (self.settings,)
-
-
-def _loaded(settings: config.Select) -> _Picker:
-    strategy = plugins.load("strategies", settings.strategy)
-    return _Picker(strategy, settings, parse_options(strategy, settings))
 
 
 def _matched(call: _StrategyCall) -> Selection:
     """Let a strategy choose among all classes at once, and check its quotas and weights; it knows no earlier rounds."""
     groups_N = call.groups if call.settings.balance != "none" else np.zeros(len(call.pool), dtype=np.int64)
     quota_C = call.quota(groups_N)
-    answer = call.ask("match", call.pool, quota_C, call.rng)
-    order, weight_K = answer.rows_and_numbers(call.total - len(call.taken), len(call.pool), "weight")
-    if (weight_K < 0).any() or not weight_K.any():
-        fault = f"the weight {weight_K.min():g}" if (weight_K < 0).any() else "the weight 0 for all rows"
-        raise answer.refusal(fault, "weights of at least 0, not all 0: a model learns from no others")
-    if ((size_C := np.bincount(groups_N[order], minlength=len(quota_C))) != quota_C).any():
-        c = int(np.flatnonzero(size_C != quota_C)[0])
-        raise answer.refusal(f"{size_C[c]} of class {c}", f"as many rows of each class as its quota, here {quota_C[c]}")
+    most = call.settings.part_rows or len(call.pool)
+    if len(call.pool) > most and "embeddings" in call.pool.signals:
+        order, weight_K = call.match_each(groups_N, quota_C, most)
+    else:
+        answer = call.ask("match", call.pool, quota_C, call.rng)
+        order, weight_K = answer.rows_and_weights(call.total - len(call.taken), len(call.pool))
+        if ((size_C := np.bincount(groups_N[order], minlength=len(quota_C))) != quota_C).any():
+            c = int(np.flatnonzero(size_C != quota_C)[0])
+            wanted = f"as many rows of each class as its quota, here {quota_C[c]}"
+            raise answer.refusal(f"{size_C[c]} of class {c}", wanted)
     selection = _finished(order, weight_K, np.arange(len(order)))
     return replace(selection, weight=selection.score)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -186,20 +187,19 @@ class Text:
         vocabulary.check_known(self.tokenizer, texts, f"model.encoder '{self.settings.encoder}'", self.source)
 
     def _tokenise(self, dataset: Dataset, folder: Path, tick: Callable[[int], object]) -> None:
-        lengths: list[int] = []
-        uncut: list[int] = []
+        lengths, uncut = [np.zeros(1, dtype=np.int64)], list[Rows]()
         with (folder / "flat").open("wb") as file:
             for start in range(0, len(dataset), _TEXTS_AT_ONCE):
                 chunk, whole = self._token_ids(dataset.inputs(start, start + _TEXTS_AT_ONCE))
-                lengths += map(len, chunk)
-                uncut += whole
-                np.concatenate(chunk).astype("<i4").tofile(file)
+                lengths.append(np.array(list(map(len, chunk)), dtype=np.int64))
+                uncut.append(np.array(whole, dtype=np.int64))
+                np.fromiter(itertools.chain.from_iterable(chunk), "<i4", int(lengths[-1].sum())).tofile(file)
                 tick(len(chunk))
         flat = np.memmap(folder / "flat", dtype="<i4", mode="r")
         np.save(folder / "tokens.npy", flat)
         (folder / "flat").unlink()
-        np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]))
-        np.save(folder / "uncut.npy", np.array(uncut, dtype=np.int64))
+        np.save(folder / "offsets.npy", np.cumsum(np.concatenate(lengths)))
+        np.save(folder / "uncut.npy", np.concatenate(uncut))
 
     def examples(self, inputs: Sequence[str]) -> TextExamples:
         """Tokenise texts in memory, for prediction; their labels are 0."""

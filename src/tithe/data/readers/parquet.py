@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +94,16 @@ def records(path: Path) -> Iterator[list[Record]]:
         names = distinct(file.schema_arrow.names)
         for batch in file.iter_batches(_ROWS):
             yield [dict(zip(names, row, strict=True)) for row in zip(*map(_objects, batch.columns), strict=True)]
+
+
+def tables(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of `records` as columns of the types that they have in the file, all or some of them."""
+    with _opened(path) as file, _undamaged(path):
+        names = distinct(file.schema_arrow.names) if columns is None else list(columns)
+        for batch in file.iter_batches(_ROWS, columns=columns):
+            for column in batch.columns:
+                _is_one_of(column, *_STRINGS[:2])
+            yield batch.rename_columns(names)
 
 
 @contextlib.contextmanager

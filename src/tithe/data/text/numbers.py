@@ -36,8 +36,9 @@ class Numbers:
             Where each word begins, and the end of the last one; shape (W + 1,).
         """
         key_W = _keys(unit_U, begin_W)
-        slot_W = (key_W * _SPREAD) >> _SHIFT
-        number_W = np.where(self._key_S[slot_W] == key_W, self._number_S[slot_W], np.uint32(0))
+        slot_W = ((key_W * _SPREAD) >> _SHIFT).view(np.int64)
+        number_W = self._number_S.take(slot_W)
+        number_W *= self._key_S.take(slot_W) == key_W
         if len(unknown := np.flatnonzero(number_W == 0)):
             number_W[unknown] = self._looked_up(key_W[unknown], slot_W[unknown], unit_U, begin_W, unknown)
         return number_W
@@ -73,7 +74,7 @@ def _keys(unit_U: Array, begin_W: Rows) -> Array:
     padded = np.concatenate([unit_U.view(np.uint8), np.zeros(8, np.uint8)])
     eight_U = np.ndarray(len(padded) - 7, "<u8", padded, strides=(1,))  # the bytes from each one on
     at_W, size_W = begin_W[:-1] * width, np.diff(begin_W) * width
-    key_W = eight_U[at_W] & _MASKS[np.minimum(size_W, 8)]
+    key_W = eight_U[at_W] & _MASKS.take(np.minimum(size_W, 8))
     if width > 1:  # else words of characters of two sizes may have the same bytes
         key_W = mix(key_W + (_SPREAD >> np.uint64(width)))
     words, done = np.flatnonzero(size_W > 8), 8

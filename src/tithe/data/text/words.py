@@ -109,9 +109,10 @@ class _Mixed:
 
 def _trigrams(mixed_3D: Array, number_W: Array, count_N: Rows) -> Trigrams:
     # Trigrams across the end of a text are computed too, then removed.
-    hash_W = mixed_3D[0][number_W[:-2]]
-    hash_W += mixed_3D[1][number_W[1:-1]]
-    hash_W += mixed_3D[2][number_W[2:]]
+    place_W = number_W.astype(np.int64)
+    hash_W = mixed_3D[0].take(place_W[:-2])
+    hash_W += mixed_3D[1].take(place_W[1:-1])
+    hash_W += mixed_3D[2].take(place_W[2:])
     end_N = np.cumsum(count_N)
     inside_W = np.ones(len(number_W), dtype=bool)
     inside_W[np.concatenate([end_N - 1, end_N - 2])] = False
@@ -150,7 +151,8 @@ def _units(texts: pa.LargeStringArray) -> tuple[Array, Rows]:
     offset_N = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
     byte_U = np.frombuffer(texts.buffers()[2], np.uint8)[offset_N[0] : offset_N[-1]]
     if byte_U.max() < 0x80:
-        return _ASCII[byte_U], offset_N[:-1] - offset_N[0]
+        lower = bytearray(byte_U.data).translate(_ASCII)
+        return np.frombuffer(lower, np.uint8), offset_N[:-1] - offset_N[0]
     joined = "\n".join(texts.to_pylist())  # a sigma before a newline is in lower case what it is at the end of a text
     unit_U = np.frombuffer(joined.lower().encode("utf-32-le"), "<u4")
     start_N = np.concatenate([[0], np.flatnonzero(unit_U == _NEWLINE) + 1])
@@ -187,4 +189,4 @@ def _letters() -> Array:
 
 _WORD = re.compile(r"\w")
 # The lower case of each ASCII character that is part of a word; 0 for others.
-_ASCII = np.array([ord(chr(c).lower()) if c < 0x80 and _WORD.match(chr(c)) else 0 for c in range(256)], np.uint8)
+_ASCII = bytes(ord(chr(c).lower()) if c < 0x80 and _WORD.match(chr(c)) else 0 for c in range(256))

@@ -60,6 +60,40 @@ def pick(X_ND: Array, part: Part, most: int, rng: np.random.Generator, pick_each
     return rows_K, score_K
 
 
+def shards(X_ND: Array, groups_N: Rows, quota_C: Rows, most: int, rng: np.random.Generator) -> list[Part]:
+    """Divide each group into cells of at most `most` rows, which share its quota by their sizes; of no picks left out.
+
+    Rows that are to stand for others, with weights, are found in each by itself: what they sum to together is the sum
+    of all, so nothing needs to be compared again.
+    """
+    found = []
+    for group in np.flatnonzero(quota_C):
+        rows = np.flatnonzero(groups_N == group)
+        cells = [rows] if len(rows) <= most else list(_cells(X_ND, rows, most, rng))
+        sizes_P = np.array([len(cell) for cell in cells])
+        shares_P = largest_remainder(sizes_P, int(quota_C[group]), sizes_P)
+        found += [Part(cell, int(count)) for cell, count in zip(cells, shares_P, strict=True) if count]
+    return found
+
+
+def merged(found: Sequence[Part], picks: Sequence[tuple[Rows, Array]], groups_N: Rows) -> tuple[Rows, Array]:
+    """Return the picks of all shards, and weights by which those of a group stand for as many rows as it has.
+
+    A weight of 1 counts as N / K of the N rows, both of a shard and of what is returned.
+    """
+    sizes_C = np.bincount(groups_N)
+    group_P = np.array([groups_N[part.rows[0]] for part in found])
+    rows_P = np.array([len(part.rows) for part in found])
+    seen_C = np.bincount(group_P, rows_P, minlength=len(sizes_C))
+    share = sum(part.picks for part in found) / len(groups_N)
+    stands_P = share * rows_P * sizes_C[group_P] / seen_C[group_P]  # rows of shards without picks count with the others
+    weighed = [
+        (rows_K, weight_K * (stands / weight_K.sum()))
+        for (rows_K, weight_K), stands in zip(picks, stands_P, strict=True)
+    ]
+    return _in_turns(weighed)
+
+
 def _divided(X_ND: Array, part: Part, most: int, rng: np.random.Generator, pick_each: PickEach) -> list[Part]:
     """Return the parts of a part, each with its share of the count, or twice as much if that is fewer than all rows."""
     total = max(_SURPLUS * part.picks, most)

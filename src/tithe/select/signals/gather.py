@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tithe import config, plugins, storage
-from tithe.arrays import Array, Rows
+from tithe.arrays import Array, Rows, rows_of
 from tithe.config import unused
 from tithe.console import counted
 from tithe.data import Dataset, LabelMap
@@ -87,14 +87,14 @@ class SignalInputs:
         if own := setup.run.data.embeddings:
             return own_files.read_embeddings(own, self.data.ids, self.rows_read)
         if isinstance(setup.examples, Features):
-            return np.asarray(setup.examples.values[self._rows])
+            return rows_of(setup.examples.values, self._rows)
         model, encoded = setup.network.classifier, setup.encoded
         if not (isinstance(model, Classifier) and isinstance(encoded, Encodable)):
             raise InputError("embeddings need a text encoder: choose another strategy")
         cached = features.cached(model, encoded, setup.network.cache_key, setup.accelerator)
         if cached is None:
             raise InputError("the cache has no room for embeddings: raise TITHE_CACHE_GB, or choose another strategy")
-        return np.asarray(cached.values[self._rows])
+        return rows_of(cached.values, self._rows)
 
     @property
     def fixed_embeddings(self) -> Array | None:

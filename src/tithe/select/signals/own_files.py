@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tithe import config, plugins
-from tithe.arrays import Array, Rows
+from tithe.arrays import Array, Rows, rows_of
 from tithe.console import counted
 from tithe.data import Splits
 from tithe.errors import InputError
@@ -107,7 +107,7 @@ def read_embeddings(path: str, ids_N: Rows, rows_read: int) -> Array:
     X_MD = _opened(path)
     _check_length(path, X_MD, rows_read)
     with np.errstate(over="ignore"):
-        X_ND = np.asarray(X_MD[ids_N]).astype(np.float32, copy=False)
+        X_ND = rows_of(X_MD, ids_N, np.float32)
     is_finite_N = np.isfinite(X_ND.min(axis=1)) & np.isfinite(X_ND.max(axis=1))  # no array of (N, D) besides
     if bad := ids_N[~is_finite_N][:1].tolist():
         raise InputError(f"data.embeddings {path}: the vector of row {bad[0]} is not finite: embed the row again")
