@@ -88,6 +88,16 @@ def test_a_batch_is_beside_the_gradients_only_where_they_are_accumulated(setting
     assert dataclasses.replace(f, evaluated_rows=10_000).batch == f.evaluation.at(10_000) > f.training.at(1)
 
 
+def test_the_heap_loses_room_between_large_states_alone(settings: Settings) -> None:
+    f = foretold(settings()).forecast
+    encoder = pipeline.check(config.parse(settings())).build(2, 0).encoder.config
+    assert (f.layers, f.state % (4 * encoder.hidden_size), f.lost) == (encoder.num_hidden_layers, 0, 0)
+    large = dataclasses.replace(f, state=1 << 20, layers=4, batch_size=16, evaluated_rows=0)
+    assert large.lost == 5 * 4 * 16 << 20
+    small = dataclasses.replace(large, batch_size=8)
+    assert small.lost == 0 and large.growth - small.growth >= large.lost
+
+
 def test_every_cure_is_what_its_settings_then_need(settings: Settings) -> None:
     raw = settings(model={"trim_vocabulary": False}, train={"batch_size": 64})
     prognosis = foretold(raw)

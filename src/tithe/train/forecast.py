@@ -32,6 +32,9 @@ KERNELS = 64 << 20  # bytes of those that every run compiles
 _OF_SHAPE, _MOST_KERNELS = 800_000, 1024
 _OF_ATTENTION = 6  # products of its own: two forward, four backward
 _HOLES = 0.1  # what the heap can't use again, as a share of the rest: without it forecasts were 4 to 19 % too low
+# States for which it finds no place again, of each layer, where a state is large: so it was with 4 and with 22 layers,
+# with states of 12 and of 25 MB, kept or computed again, and not with states of 6 MB.
+_LOST, _LARGE = 5, 8 << 20
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Forecast:
         Compiled ones, for the shapes of batches.
     training, evaluation
         What a micro-batch needs, and a batch without gradients.
+    state, layers
+        The hidden states that a layer of the encoder returns for one row, and how many layers there are.
     batch_size, evaluated_rows
         Rows of the one and of the other.
     accumulates
@@ -79,6 +84,8 @@ class Forecast:
     kernels: int
     training: Line
     evaluation: Line
+    state: int
+    layers: int
     batch_size: int
     evaluated_rows: int
     accumulates: bool
@@ -92,9 +99,15 @@ class Forecast:
         return max(step, self.evaluation.at(self.evaluated_rows))
 
     @property
+    def lost(self) -> int:
+        """Bytes of the heap between large states."""
+        state = self.batch_size * self.state
+        return _LOST * self.layers * state if state > _LARGE else 0
+
+    @property
     def growth(self) -> int:
         """Bytes that the run needs beyond what the process has already."""
-        return int((1 + _HOLES) * (self.weights + self.averages + self.batch + self.kernels))
+        return int((1 + _HOLES) * (self.weights + self.averages + self.batch + self.kernels)) + self.lost
 
     @property
     def peak(self) -> int:
@@ -159,6 +172,7 @@ def of(subject: Subject) -> Forecast:
         trained = [p for p in subject.model.parameters() if p.requires_grad]
         training = training_line(subject, settings.checkpoint_activations)
     sizes = [p.numel() * p.element_size() for p in trained]
+    state, layers = (0, 0) if subject.is_on_features else _states(subject)
     mapped = memory.mapped_files()
     return Forecast(
         present=present,
@@ -170,10 +184,21 @@ def of(subject: Subject) -> Forecast:
         kernels=_kernels(subject),
         training=training,
         evaluation=_evaluation_line(subject),
+        state=state,
+        layers=layers,
         batch_size=min(settings.batch_size, len(subject.train_rows)),
         evaluated_rows=min(at_once, len(subject.examples)),
         accumulates=settings.accumulation_steps > 1,
     )
+
+
+def _states(subject: Subject) -> tuple[int, int]:
+    """Return the bytes of the longest row's hidden states, and the layers of the encoder; zeros where it has none."""
+    lengths_N, encoder = subject.examples.lengths, getattr(subject.model, "encoder", None)
+    if lengths_N is None or encoder is None or not len(subject.train_rows):
+        return 0, 0
+    width, layers = (getattr(encoder.config, name, 0) for name in ("hidden_size", "num_hidden_layers"))
+    return int(lengths_N[subject.train_rows].max()) * width * torch.float32.itemsize, layers
 
 
 def _averages(trained: Sequence[nn.Parameter], settings: config.Train) -> int:
