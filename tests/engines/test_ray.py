@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,13 @@ import pytest
 
 from support.detector_run import finished
 from support.encoders import without_dropout
-from support.engines import DRIVER, NODES, dying, ended, refuse, traced
+from support.engines import DRIVER, NODES, dying, ended, met, refuse, traced
 from support.features import stored
 from support.searches import search, tuned, untimed
 from support.text_sets import WRITERS
 from support.texts import make_texts, write_rows
 from tithe import config, engines, pipeline, storage
-from tithe.engines import shards
+from tithe.engines import gang, shards
 from tithe.errors import InputError, Interrupted, TitheError
 from tithe.predict import Answering, TextInput, files, load, predict_files
 from tithe.select.pool import Pool
@@ -62,7 +63,7 @@ def over_ray(settings: Settings, ray: config.Cluster) -> Settings:
 
 def test_results_are_in_order_and_each_item_is_done_once(ray: config.Cluster, tmp_path: Path) -> None:
     with engines.opened("ray", ray) as engine:
-        squares, where = zip(*engine.map(partial(traced, tmp_path), range(30)), strict=True)
+        squares, where = zip(*engine.map(partial(met, tmp_path), range(30)), strict=True)
         assert list(engine.map(partial(traced, tmp_path), [])) == []
     assert squares == tuple(number**2 for number in range(30))
     assert len(set(where)) == 2 and os.getpid() not in where
@@ -211,7 +212,7 @@ def test_images_have_the_same_scores(
     here, there = ((tmp_path / f"{where}.csv").read_bytes() for where in ("here", "there"))
     assert here == there and b"broken.png,,,,not_an_image" in here
     code, _, lines = tithe(
-        *asked, str(tmp_path / "x.csv"), "--html", str(tmp_path / "x.html"), "--cluster", "use_gpu=0"
+        *asked, str(tmp_path / "x.csv"), "--html", str(tmp_path / "x.html"), "--cluster", "num_workers=2"
     )
     assert (code, lines[-1]) == (
         2, "error: --cluster only scores, and a page of --html shows pixels: leave one of them out"
@@ -296,6 +297,27 @@ def test_a_killed_process_and_a_stop_cost_no_result(shared: Settings, tmp_path: 
     assert weights_of(whole) == weights_of(killed) == weights_of(stopped)
     for outcome in (killed, stopped):
         assert storage.broken_files(outcome.home) == []
+
+
+class Elsewhere:
+    """Ray, as a process of another machine sees it."""
+
+    def __getattr__(self, name: str) -> Any:
+        import ray
+
+        return getattr(ray, name)
+
+    def get_runtime_context(self) -> SimpleNamespace:
+        return SimpleNamespace(get_node_id=lambda: "another")
+
+
+def test_a_signal_reaches_another_machine(ray: config.Cluster) -> None:
+    import ray as module
+
+    sleeping = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    place = gang.Place(module.get_runtime_context().get_node_id(), "", 0, sleeping.pid)
+    gang.send(Elsewhere(), signal.SIGTERM, place)  # type: ignore[arg-type]
+    assert sleeping.wait(60) == -signal.SIGTERM
 
 
 def test_a_mistake_of_processes_is_that_of_this_one(shared: Settings, tmp_path: Path) -> None:

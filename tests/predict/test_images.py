@@ -25,7 +25,7 @@ from tithe.errors import InputError
 from tithe.evaluate import picture_page
 from tithe.imaging import crops, decode
 from tithe.metrics.calibration import Calibration
-from tithe.predict import Answering, TextInput, TrainedModel, images, load, predict_stream, verdicts, writers
+from tithe.predict import Answering, TextInput, TrainedModel, load, predict_stream, verdicts, writers
 from tithe.predict.images import score_images
 
 Tithe = Callable[..., tuple[Any, str, list[str]]]
@@ -123,8 +123,8 @@ def test_a_verdict_follows_the_band_of_the_run(home: Path, model: TrainedModel, 
 
 @pytest.mark.parametrize(("low", "high", "verdict"), [(0.0, 0.0, "real"), (1.0, 1.0, "fake"), (0.0, 1.0, "unsure")])
 def test_the_band_decides(model: TrainedModel, folder: Path, low: float, high: float, verdict: str) -> None:
-    lines = images._score_batch(model, Calibration(1.0, 0.0, low, high, 0.05), ["x"], [decode.read(folder / "a.jpg")])
-    assert [line.verdict for line in lines] == [verdict]
+    judged = verdicts.judge(model, Calibration(1.0, 0.0, low, high, 0.05), [decode.read(folder / "a.jpg")])
+    assert [each.verdict for each in judged] == [verdict]
 
 
 def test_without_a_calibration_every_verdict_is_unsure(

@@ -29,6 +29,15 @@ def traced(folder: Path, number: int) -> tuple[int, int]:
     return number**2, os.getpid()
 
 
+def met(folder: Path, number: int) -> tuple[int, int]:
+    """Like `traced`, but wait until two processes work."""
+    answer = traced(folder, number)
+    deadline = time.monotonic() + 120
+    while len({file.name.partition("-")[2] for file in folder.iterdir()}) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return answer
+
+
 def dying(folder: Path, fatal: int, number: int) -> tuple[int, int]:
     """Die of one number, the first time."""
     if number == fatal and not (folder / "died").exists():

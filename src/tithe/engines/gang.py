@@ -137,7 +137,7 @@ class _Group(Generic[Result]):
             tick()
             if stop.signum and not passed_on:
                 passed_on = stop.signum
-                self._pass_on(passed_on, places[0])
+                send(self._ray, passed_on, places[0])
             for answer in ready:
                 self._check(answer, waiting)
         result: Result = self._ray.get(answers[0])
@@ -178,16 +178,19 @@ class _Group(Generic[Result]):
             raise _Died(type(error).__name__) from None
         return None
 
-    def _pass_on(self, signum: int, place: Place) -> None:
-        """Send a process a signal, from its own machine; the others stop with it."""
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        there = NodeAffinitySchedulingStrategy(place.node, soft=False)
-        send = self._ray.remote(_send).options(num_cpus=0, scheduling_strategy=there)
-        self._ray.get(send.remote(signum, place.pid))
+def send(ray: ModuleType, signum: int, place: Place) -> None:
+    """Send a process a signal; from its own machine, where that is another one."""
+    if place.node == ray.get_runtime_context().get_node_id():
+        os.kill(place.pid, signum)
+        return
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    there = NodeAffinitySchedulingStrategy(place.node, soft=False)
+    ray.get(ray.remote(_kill).options(num_cpus=0, scheduling_strategy=there).remote(place.pid, signum))
 
 
-def _send(signum: int, pid: int) -> None:
+def _kill(pid: int, signum: int) -> None:  # Ray takes no function that is built in
     os.kill(pid, signum)
 
 
