@@ -32,7 +32,7 @@ WAYS = {
     "one process, one thread": (1, 1, True),
     "one process, two threads": (1, 2, True),
     "two processes, a thread each": (2, 1, True),
-    "the same without exchange, which is no training": (2, 1, False),
+    "the same without exchanging gradients": (2, 1, False),
 }
 
 

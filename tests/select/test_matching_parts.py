@@ -1,4 +1,4 @@
-"""Strategies that match, in parts: as many rows of each class as at once, whose weights stand for the class."""
+"""Strategies that match, in parts: as many rows of each class as at once, whose weights sum to its rows."""
 
 from __future__ import annotations
 
@@ -61,4 +61,4 @@ def test_weights_stand_for_all_rows_of_a_class() -> None:
     picks = [(np.array([3, 0]), np.array([3.0, 1.0])), (np.array([4]), np.ones(1)), (np.array([6]), np.ones(1))]
     rows_K, weight_K = parts.merged(found, picks, groups_N)
     weight_of = dict(zip(rows_K.tolist(), (weight_K * 8 / 4).tolist(), strict=True))
-    assert weight_of == pytest.approx({3: 0.75 * 4.8, 0: 0.25 * 4.8, 4: 1.2, 6: 2.0}), "rows that each stands for"
+    assert weight_of == pytest.approx({3: 0.75 * 4.8, 0: 0.25 * 4.8, 4: 1.2, 6: 2.0}), "a row's weight"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tithe.errors import InputError
@@ -48,6 +50,31 @@ def dying(folder: Path, fatal: int, number: int) -> tuple[int, int]:
 
 def refuse(number: int) -> int:
     raise InputError(f"{number} is wrong: choose another")
+
+
+def hurt(home: Path, how: Callable[[], None]) -> threading.Thread:
+    """Do something to a run once it has saved a checkpoint."""
+
+    def wait() -> None:
+        while not list(home.glob("checkpoints/step_*/state.json")):
+            time.sleep(0.005)
+        how()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def kill_a_process() -> None:
+    is_one = [path for path in Path("/proc").glob("[0-9]*") if b"ray::Member" in command_line(path)]
+    os.kill(int(is_one[-1].name), signal.SIGKILL)
+
+
+def command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 # A cluster of three machines, one of which is removed once all have worked.

@@ -81,7 +81,7 @@ def test_a_run_of_two_processes_goes_on_in_one(settings: Callable[..., dict[str,
     checkpoint = max((tmp_path / "two/checkpoints").glob("step_*"))
     resumed = {**raw, "out": str(tmp_path / "on"), "checkpoint": {"resume": str(checkpoint)}}
     pipeline.train(config.parse(resumed))
-    told = (tmp_path / "on/train.log").read_text()
-    assert "the checkpoint is of 2 processes, and this run has 1: rows keep their order and steps" in told
+    logged = (tmp_path / "on/train.log").read_text()
+    assert "the checkpoint is of 2 processes, and this run has 1: rows keep their order and steps" in logged
     first, second = (storage.read_lines(home / "history.jsonl")[-1] for home in (never_stopped.home, tmp_path / "on"))
     assert first["step"] == second["step"] and first["loss"] == pytest.approx(second["loss"], abs=1e-4)

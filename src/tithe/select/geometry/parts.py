@@ -63,7 +63,7 @@ def pick(X_ND: Array, part: Part, most: int, rng: np.random.Generator, pick_each
 def shards(X_ND: Array, groups_N: Rows, quota_C: Rows, most: int, rng: np.random.Generator) -> list[Part]:
     """Divide each group into cells of at most `most` rows, which share its quota by their sizes; of no picks left out.
 
-    Rows that are to stand for others, with weights, are found in each by itself: what they sum to together is the sum
+    Rows with weights are found in each by itself: what they sum to together is the sum
     of all, so nothing needs to be compared again.
     """
     found = []
@@ -77,7 +77,7 @@ def shards(X_ND: Array, groups_N: Rows, quota_C: Rows, most: int, rng: np.random
 
 
 def merged(found: Sequence[Part], picks: Sequence[tuple[Rows, Array]], groups_N: Rows) -> tuple[Rows, Array]:
-    """Return the picks of all shards, and weights by which those of a group stand for as many rows as it has.
+    """Return the picks of all shards, and weights that sum to the rows of each group.
 
     A weight of 1 counts as N / K of the N rows, both of a shard and of what is returned.
     """
