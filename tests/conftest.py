@@ -43,6 +43,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_WideFixtures())
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the file that takes minutes, after the others are shuffled: at the end all would wait for it alone."""
+    items.sort(key=lambda item: item.path.name != "test_ray.py")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say how to run this order again: quiet runs print no header, where it would be said else."""
     terminalreporter.write_line(f"the order of this run: --randomly-seed={config.getoption('randomly_seed')}")

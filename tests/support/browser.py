@@ -23,6 +23,7 @@ _FLAGS = [
 # Keys that are not a letter or a digit: their code, and the text that they type.
 _KEYS = {"/": ("Slash", "/"), "Enter": ("Enter", "\r"), " ": ("Space", " "), "Tab": ("Tab", "")}
 _VIRTUAL = {"Tab": 9}  # keys that do what they do by these codes alone
+_TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 class Tab:
@@ -90,6 +91,8 @@ class Tab:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._send("Emulation.setEmulatedMedia", features=[scheme])
+        # Pages redraw their charts in the frame after their own size has changed.
+        self._send("Runtime.evaluate", expression=_TWO_FRAMES, awaitPromise=True)
         if file:
             picture = self._send("Page.captureScreenshot", format="png", captureBeyondViewport=True)
             file.write_bytes(base64.b64decode(picture["data"]))
