@@ -1,8 +1,7 @@
-"""Faster CPU kernels: dropout from raw random bits, attention that uses it, query, key and value in one product.
+"""Faster CPU kernels: dropout from raw random bits, and attention that uses it.
 
 Measured on two cores with 16 rows of 27 tokens: drawing a Bernoulli mask for each dropout takes longer than the
-matrix products around it, and PyTorch's fused attention falls back to its slowest path with dropout. With states of 384
-numbers, one product with a matrix of 1152 rows takes half the time of three with 384, in both passes.
+matrix products around it, and PyTorch's fused attention falls back to its slowest path with dropout.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ from torch.nn import functional as F
 
 NAME = "tithe"
 _LEVELS = 1 << 16
-# Of one input in transformers' encoders.
-_PROJECTIONS = (("query", "key", "value"), ("q_lin", "k_lin", "v_lin"), ("q_proj", "k_proj", "v_proj"), ("q", "k", "v"))
 
 
 class _Dropped(torch.autograd.Function):
@@ -98,70 +95,8 @@ def attention(
 _drop = dropout  # in `attention` the name `dropout` is an argument
 
 
-class _Joint(torch.autograd.Function):
-    """Three linear maps of one input in bf16; the gradients of their weights are float32."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, *parameters: torch.Tensor) -> torch.Tensor:
-        weight = torch.cat([each.to(torch.bfloat16) for each in parameters[:3]])
-        bias = torch.cat([each.to(torch.bfloat16) for each in parameters[3:]]) if parameters[3:] else None
-        states = x.to(torch.bfloat16)
-        ctx.save_for_backward(states, weight)
-        ctx.dtype, ctx.has_bias = x.dtype, bias is not None
-        return F.linear(states, weight, bias)
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        states, weight = ctx.saved_tensors
-        flat = grad.flatten(end_dim=-2)
-        of_states = (grad @ weight).to(ctx.dtype) if ctx.needs_input_grad[0] else None
-        of_weights = (flat.t() @ states.flatten(end_dim=-2)).float().chunk(3)
-        of_biases = flat.sum(0, dtype=torch.float32).chunk(3) if ctx.has_bias else ()
-        return of_states, *of_weights, *of_biases
-
-
-class _Together:
-    """Three projections, and what the last two will answer where they are given the input of the first one."""
-
-    def __init__(self, projections: list[nn.Linear]) -> None:
-        self.projections = projections
-        self.ahead: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def pays(self, x: torch.Tensor) -> bool:
-        """Return whether an input is one of training in bf16 on a CPU, with all weights to be trained."""
-        in_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        is_training = torch.is_grad_enabled() and all(map(_is_trained, self.projections))
-        return in_bf16 and x.device.type == "cpu" and is_training
-
-    def first(self, x: torch.Tensor) -> torch.Tensor:
-        """Project an input by all three; return the answer of the first."""
-        biases = [each.bias for each in self.projections if each.bias is not None]
-        joint: torch.Tensor = _Joint.apply(x, *(each.weight for each in self.projections), *biases)
-        query, *others = joint.chunk(3, dim=-1)
-        self.ahead = {place: (x, other) for place, other in enumerate(others, 1)}
-        return query
-
-
-class Projection(nn.Linear):
-    """A linear map that may be computed together with two others of the same input."""
-
-    def __init__(self, of: nn.Linear, together: _Together, place: int) -> None:
-        nn.Module.__init__(self)
-        self.in_features, self.out_features = of.in_features, of.out_features
-        self.weight, self.bias = of.weight, of.bias
-        self.together, self.place = together, place
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Return the linear map of the input, shape (..., out_features)."""
-        if self.training and self.place == 0 and self.together.pays(input):
-            return self.together.first(input)
-        given, answer = self.together.ahead.pop(self.place, (None, input))
-        return answer if given is input else super().forward(input)
-
-
 def use_fast_kernels(model: nn.Module, attention: bool) -> None:
-    """Replace a network's dropouts, its projections and, if `attention` is set, its attention where it is PyTorch's."""
-    _join(model)
+    """Replace a network's dropouts and, if `attention` is set, its attention where it is PyTorch's fused one."""
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.Dropout:
@@ -190,20 +125,3 @@ def register() -> None:
 
     AttentionInterface.register(NAME, attention)
     AttentionMaskInterface.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
-
-
-def _join(model: nn.Module) -> None:
-    """Let the query, key and value of every layer be computed together, where their shapes are equal."""
-    for parent in list(model.modules()):
-        for names in _PROJECTIONS:
-            found = [getattr(parent, name, None) for name in names]
-            linear = [each for each in found if type(each) is nn.Linear]
-            if len(linear) == len(names) and len({(each.weight.shape, each.bias is None) for each in linear}) == 1:
-                together = _Together([])
-                for place, (name, each) in enumerate(zip(names, linear, strict=True)):
-                    together.projections.append(Projection(each, together, place))
-                    setattr(parent, name, together.projections[-1])
-
-
-def _is_trained(projection: nn.Linear) -> bool:
-    return projection.weight.requires_grad and (projection.bias is None or projection.bias.requires_grad)
