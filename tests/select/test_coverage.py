@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.heads import headed_pool
 from support.texts import make_texts, write_rows
 from tithe import config, storage
 from tithe.arrays import Array
 from tithe.select import coverage
-from tithe.select.coverage import covered, error_of_parts
+from tithe.select.coverage import Coverage, Mismatch, covered, error_of_parts
 from tithe.select.pool import Pool
 from tithe.select.selection import select
 
@@ -48,12 +49,33 @@ def test_the_error_is_that_of_both_ways_on_a_sample(balance: str, monkeypatch: p
     error = error_of_parts(pool, settings, 5)
     assert error is not None and error == error_of_parts(pool, settings, 5) and error.sample == 300
     assert error != error_of_parts(pool, settings, 6)
+    assert isinstance(error.in_parts, Coverage) and isinstance(error.at_once, Coverage)
     sample = pool.take(np.sort(np.random.default_rng([5, 0xC0FE]).permutation(3000)[:300]))
     for part, found in ((100, error.in_parts), (None, error.at_once)):
         picks = select(sample, settings.model_copy(update={"part_rows": part, "floor": 0}), 5).rows
         assert found.radius == pytest.approx(_radius(sample, picks, balance), rel=1e-4)
     assert error.in_parts.radius > error.at_once.radius
     assert f"of 300 sampled rows the farthest is {error.in_parts.radius:.4g}" in error.sentence()
+
+
+@pytest.mark.parametrize("strategy", ["gradient_match", "omp", "sensitivity"])
+def test_what_matches_is_measured_by_its_gradients(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coverage, "_LEAST", 600)
+    pool, settings = headed_pool(1200), config.Select(strategy=strategy, budget=0.1, part_rows=300)
+    error = error_of_parts(pool, settings, 5)
+    assert error is not None and error == error_of_parts(pool, settings, 5) and error.sample == 600
+    assert isinstance(error.in_parts, Mismatch) and isinstance(error.at_once, Mismatch)
+    assert 0 < error.at_once.mismatch < error.in_parts.mismatch < 0.5
+    assert f"miss those of all by {error.in_parts.mismatch:.3g} of what random rows do" in error.sentence()
+
+
+def test_random_rows_mismatch_by_about_one_and_all_rows_by_nothing() -> None:
+    pool = headed_pool(1200)
+    settings = config.Select(strategy="random", budget=0.1, balance="none")
+    found = [coverage.mismatch(pool, select(pool, settings, seed)) for seed in range(20)]
+    assert np.mean([one.mismatch for one in found]) == pytest.approx(1, abs=0.15)
+    every = select(pool, config.Select(strategy="all"), 0)
+    assert coverage.mismatch(pool, every).mismatch == pytest.approx(0, abs=1e-4)
 
 
 def _radius(pool: Pool, picks: Array, balance: str) -> float:

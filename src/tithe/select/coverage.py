@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 
 from tithe import config, plugins
 from tithe.arrays import Array, Rows
+from tithe.select.geometry.gradients import Gradients
 from tithe.select.pool import Pool
-from tithe.select.selection import select
-from tithe.select.strategies import Picks
+from tithe.select.selection import Selection, select
+from tithe.select.strategies import Matches, Picks
 
 _SHARE, _LEAST = 0.01, 2000  # rows of the sample
+_OF_GRADIENTS = {"embeddings", "head_probs", "head_labels", "head_penalty"}
 _CELLS = 1 << 22  # of one product of rows and picks
 
 
@@ -24,15 +27,26 @@ class Coverage(NamedTuple):
     cosine: float
 
 
+class Mismatch(NamedTuple):
+    """How far the weighted gradients of picks are from those of all rows: 0 is exact, 1 about what random rows are."""
+
+    mismatch: float
+
+
 class PartsError(NamedTuple):
-    """How near the rows of a sample are to picks made in parts, and to as many made among all of them at once."""
+    """What picks made in parts are to the rows of a sample, and what as many made among all of them at once are."""
 
     sample: int
-    in_parts: Coverage
-    at_once: Coverage
+    in_parts: Coverage | Mismatch
+    at_once: Coverage | Mismatch
 
     def sentence(self) -> str:
         """Return it in words."""
+        if isinstance(self.in_parts, Mismatch) or isinstance(self.at_once, Mismatch):
+            return (
+                f"matched in parts: the gradients of picks from {self.sample} sampled rows miss those of all by "
+                f"{self.in_parts[0]:.3g} of what random rows do ({self.at_once[0]:.3g} if all rows are matched at once)"
+            )
         return (
             f"picked in parts: of {self.sample} sampled rows the farthest is {self.in_parts.radius:.4g} from its "
             f"nearest pick ({self.at_once.radius:.4g} if all rows are compared), the mean cosine to it "
@@ -43,13 +57,11 @@ class PartsError(NamedTuple):
 def error_of_parts(pool: Pool, settings: config.Select, seed: int) -> PartsError | None:
     """Choose from a sample of the rows in parts, as large beside it as those of all rows, and at once; compare both.
 
-    None where nothing is divided: `part_rows` is not set, or no class has more rows, or the strategy does not pick
-    among embeddings.
+    None where nothing is divided: `part_rows` is not set, or there are no more rows to compare, or the strategy does
+    not choose among embeddings.
     """
     strategy = plugins.load("strategies", settings.strategy)
-    is_divisible = isinstance(strategy, Picks) and "embeddings" in strategy.NEEDS
-    largest = len(pool) if settings.balance == "none" else np.bincount(pool.groups).max()
-    if settings.part_rows is None or not is_divisible or largest <= settings.part_rows:
+    if not _is_divided(pool, settings, strategy):
         return None
     count = min(len(pool), max(_LEAST, round(_SHARE * len(pool))))
     sample = pool.take(np.sort(np.random.default_rng([seed, 0xC0FE]).permutation(len(pool))[:count]))
@@ -57,8 +69,17 @@ def error_of_parts(pool: Pool, settings: config.Select, seed: int) -> PartsError
     found = []
     for rows in (part, None):
         own = settings.model_copy(update={"part_rows": rows, "floor": 0})
-        found.append(_coverage(sample, own, select(sample, own, seed).rows))
+        chosen = select(sample, own, seed)
+        found.append(mismatch(sample, chosen) if isinstance(strategy, Matches) else _coverage(sample, own, chosen.rows))
     return PartsError(count, *found)
+
+
+def _is_divided(pool: Pool, settings: config.Select, strategy: ModuleType) -> bool:
+    if settings.part_rows is None or not isinstance(strategy, Picks | Matches):
+        return False
+    matches = isinstance(strategy, Matches)
+    rows = len(pool) if matches or settings.balance == "none" else np.bincount(pool.groups).max()
+    return rows > settings.part_rows and {*strategy.NEEDS} >= (_OF_GRADIENTS if matches else {"embeddings"})
 
 
 def _groups(pool: Pool, settings: config.Select) -> Iterator[Rows]:
@@ -94,3 +115,12 @@ def covered(X_ND: Array, picks_KD: Array) -> Coverage:
         near_B = (squared_K - 2 * product_BK).min(axis=1) + squared_B
         radius, cosines = max(radius, float(near_B.max())), cosines + float(cosine_B.sum())
     return Coverage(float(np.sqrt(max(radius, 0.0))), cosines / len(X_ND))
+
+
+def mismatch(pool: Pool, chosen: Selection) -> Mismatch:
+    """Return how far the gradients of weighted rows are from those of all, beside as many random rows."""
+    truth = Gradients.of(pool.embeddings, pool.head_probs, pool.head_labels, float(pool.head_penalty[0]))
+    gradients = truth.labelled(pool.labels)
+    missed_AB = gradients.take(chosen.rows).total(chosen.weight) - truth.total() * (len(chosen) / len(pool))
+    random = np.sqrt(len(chosen) * gradients.squared_norms().mean())
+    return Mismatch(float(np.linalg.norm(missed_AB) / max(random, np.finfo(np.float32).tiny)))
