@@ -61,7 +61,7 @@ def error_of_parts(pool: Pool, settings: config.Select, seed: int) -> PartsError
     not choose among embeddings.
     """
     strategy = plugins.load("strategies", settings.strategy)
-    if not _is_divided(pool, settings, strategy):
+    if settings.part_rows is None or _largest(pool, settings, strategy) <= settings.part_rows:
         return None
     count = min(len(pool), max(_LEAST, round(_SHARE * len(pool))))
     sample = pool.take(np.sort(np.random.default_rng([seed, 0xC0FE]).permutation(len(pool))[:count]))
@@ -74,12 +74,13 @@ def error_of_parts(pool: Pool, settings: config.Select, seed: int) -> PartsError
     return PartsError(count, *found)
 
 
-def _is_divided(pool: Pool, settings: config.Select, strategy: ModuleType) -> bool:
-    if settings.part_rows is None or not isinstance(strategy, Picks | Matches):
-        return False
-    matches = isinstance(strategy, Matches)
-    rows = len(pool) if matches or settings.balance == "none" else np.bincount(pool.groups).max()
-    return rows > settings.part_rows and {*strategy.NEEDS} >= (_OF_GRADIENTS if matches else {"embeddings"})
+def _largest(pool: Pool, settings: config.Select, strategy: ModuleType) -> int:
+    """Return how many rows a strategy compares by their embeddings at once; 0 for one that does not."""
+    if isinstance(strategy, Matches):
+        return len(pool) if {*strategy.NEEDS} >= _OF_GRADIENTS else 0
+    if not isinstance(strategy, Picks) or "embeddings" not in strategy.NEEDS:
+        return 0
+    return len(pool) if settings.balance == "none" else int(np.bincount(pool.groups).max())
 
 
 def _groups(pool: Pool, settings: config.Select) -> Iterator[Rows]:
