@@ -2,7 +2,7 @@
 
 Each stage is a process of its own that begins with what the earlier ones left in the cache: reading (the account of
 every row, exact copies), near copies, the split and its report; then the command `tithe describe`, which does all of
-this from an empty cache; features of a tiny frozen encoder with their selection by `tithe select`; `tithe predict`.
+this from an empty cache; features of a tiny frozen encoder with their selection by `tithe select`; `tithe predict`; `tithe evaluate`.
 Seven rows in a hundred are near copies of the row before, two exact ones. Memory is private memory: pages of mapped
 files, which the system can take back at any time, do not count.
 """
@@ -35,7 +35,7 @@ WORDS, CLASSES = 60, 10
 _NEAR, _EXACT = 0.07, 0.02
 _PIECE = 50_000
 _ALONE = "describe"  # with an empty cache
-STAGES = ("read", "near copies", "split", _ALONE, "select", "predict")
+STAGES = ("read", "near copies", "split", _ALONE, "select", "predict", "evaluate")
 _READ = "from tithe import config; from tithe.data.text import ingest; "
 _READ += "ingest.ingest(config.Data(path={file!r}))"
 _NEAR_COPIES = "from tithe import config; from tithe.data.text import ingest, near_duplicates as n; "
@@ -64,7 +64,7 @@ def main() -> None:
     found = kept(Path(asked.kept)) if asked.kept else {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        needs_model = not asked.stages or {"select", "predict"} & set(asked.stages.split(","))
+        needs_model = not asked.stages or {"select", "predict", "evaluate"} & set(asked.stages.split(","))
         checkpoint = _checkpoint(folder) if needs_model else folder
         for rows in sizes:
             file, cache = folder / f"{rows}.parquet", folder / f"cache_{rows}"
@@ -176,6 +176,7 @@ def _stages(file: Path, folder: Path, checkpoint: Path) -> dict[str, list[str]]:
     encoder = ["--encoder", str(folder / "encoder"), "--max-length", "16"]
     share = 1000 / pq.ParquetFile(file).metadata.num_rows  # greedy selection is not what grows here
     selected = ["--strategy", "k_center", "--budget", str(share), "--out", str(folder / "out" / "chosen.parquet")]
+    evaluated = ["--checkpoint", str(checkpoint), "--data", str(file), "--out", str(folder / "out" / "evaluated")]
     return {
         "read": [*python, _READ.format(file=str(file))],
         "near copies": [*python, _NEAR_COPIES.format(file=str(file))],
@@ -183,6 +184,7 @@ def _stages(file: Path, folder: Path, checkpoint: Path) -> dict[str, list[str]]:
         _ALONE: [*_TITHE, "describe", str(file)],
         "select": [*_TITHE, "select", str(file), *encoder, *selected],
         "predict": [*_TITHE, "predict", str(checkpoint), "-i", str(file), "-o", str(folder / "out" / "labels.parquet")],
+        "evaluate": [*_TITHE, "evaluate", *evaluated],
     }
 
 

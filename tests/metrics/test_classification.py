@@ -130,17 +130,23 @@ def test_bootstrap_intervals_hold_the_point_and_are_seeded() -> None:
 @pytest.mark.parametrize(("classes", "present"), SHAPES)
 def test_bootstrap_draws_the_scores_of_the_summary(classes: int, present: list[int]) -> None:
     y_true, probs = draw(classes, present, rows=30)
+    _, first_K, rows_K = np.unique(y_true * classes + probs.argmax(axis=1), return_index=True, return_counts=True)
     rng = np.random.default_rng([4, 0xB007])
-    drawn = []
-    for _ in range(20):
-        pick = rng.integers(0, 30, 30)
-        scores = metrics.summary(y_true[pick], probs[pick])
-        drawn.append((scores["accuracy"], scores["f1"]))
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    assert metrics.bootstrap(y_true, probs, seed=4, draws=20) == {
-        "accuracy": [low[0], high[0]],
-        "f1": [low[1], high[1]],
-    }
+    drawn = [np.repeat(first_K, rng.multinomial(30, rows_K / 30)) for _ in range(20)]
+    found = metrics.bootstrap(y_true, probs, seed=4, draws=20)
+    for name, interval in found.items():
+        scores = [metrics.summary(y_true[pick], probs[pick])[name] for pick in drawn]
+        assert interval == pytest.approx(np.percentile(scores, [2.5, 97.5]))
+
+
+def test_bootstrap_is_that_of_rows_drawn_one_by_one() -> None:
+    y_true, probs = draw(3, [0, 1, 2], rows=60)
+    rng, scores = np.random.default_rng(5), []
+    for _ in range(4000):
+        pick = rng.integers(0, 60, 60)
+        scores.append([metrics.summary(y_true[pick], probs[pick])[name] for name in ("accuracy", "f1")])
+    found = metrics.bootstrap(y_true, probs, seed=6, draws=4000)
+    assert [*zip(*found.values(), strict=True)] == pytest.approx(np.percentile(scores, [2.5, 97.5], axis=0), abs=0.02)
 
 
 def test_bootstrap_has_the_width_of_the_binomial() -> None:

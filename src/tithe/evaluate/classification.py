@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ from tithe.predict import class_column
 from tithe.report import class_curves, classification_figures
 from tithe.storage import run_files
 from tithe.storage.run_files import UNCALIBRATED
+
+_GROUP = 1 << 20  # rows that are written at once
 
 
 def scores(
@@ -110,17 +113,28 @@ def _write_predictions(
     each class, as in the files of `tithe predict`: it names its class without a second file, and readers that need a
     few columns, such as `tithe compare`, read only those.
     """
-    probs_NC = calibrated.probs_NC if calibrated else own_NC
-    classes, best_N, each_N = np.array(names, dtype=object), own_NC.argmax(axis=1), np.arange(len(own_NC))
-    columns = {
-        "row": rows.ids,
-        **({"path": list(map(folders.shown, rows.paths))} if isinstance(rows, Photographs) else {}),
-        "label": classes[rows.labels],
-        "predicted": classes[best_N],
-        "probability": probs_NC.max(axis=1),
-        "probability_of_label": probs_NC[each_N, rows.labels],
-        **({UNCALIBRATED: own_NC[each_N, rows.labels]} if calibrated else {}),
-        **{class_column(name): probs_N for name, probs_N in zip(names, probs_NC.T, strict=True)},
+    starts = range(0, max(1, len(own_NC)), _GROUP)
+    parts = (pa.table(_columns(rows, own_NC, names, calibrated, slice(at, at + _GROUP))) for at in starts)
+    first = next(parts)
+    with storage.atomic_file(path) as temporary, pq.ParquetWriter(temporary, first.schema) as file:
+        for part in itertools.chain([first], parts):
+            file.write_table(part)
+
+
+def _columns(
+    rows: Labelled, own_NC: Array, names: Sequence[str], calibrated: Calibrated | None, some: slice
+) -> dict[str, Any]:
+    """Return the columns of some rows."""
+    labels_R, own_RC, classes = rows.labels[some], own_NC[some], pa.array(names, pa.string())
+    probs_RC = calibrated.probs_NC[some] if calibrated else own_RC
+    each_R = np.arange(len(own_RC))
+    return {
+        "row": rows.ids[some],
+        **({"path": list(map(folders.shown, rows.paths[some]))} if isinstance(rows, Photographs) else {}),
+        "label": classes.take(pa.array(labels_R)),
+        "predicted": classes.take(pa.array(own_RC.argmax(axis=1))),
+        "probability": probs_RC.max(axis=1),
+        "probability_of_label": probs_RC[each_R, labels_R],
+        **({UNCALIBRATED: own_RC[each_R, labels_R]} if calibrated else {}),
+        **{class_column(name): probs_R for name, probs_R in zip(names, probs_RC.T, strict=True)},
     }
-    with storage.atomic_file(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)

@@ -99,21 +99,28 @@ def calibration_error(y_true_N: Array, probs_NC: Array, bins: int = 15) -> float
 
 
 def bootstrap(y_true_N: Array, probs_NC: Array, seed: int, draws: int = 1000) -> dict[str, list[float]]:
-    """Return 95 % percentile intervals of accuracy and F1 over resampled rows."""
-    rng = np.random.default_rng([seed, 0xB007])
-    classes, pred_N = probs_NC.shape[1], probs_NC.argmax(axis=1)
+    """Return 95 % percentile intervals of accuracy and F1 over resampled rows.
+
+    Rows of the same class and prediction are alike, so how many of each kind are drawn is drawn: a multinomial.
+    """
+    rng, classes = np.random.default_rng([seed, 0xB007]), probs_NC.shape[1]
+    kind_K, rows_K = np.unique(y_true_N * classes + probs_NC.argmax(axis=1), return_counts=True)
+    true_K, pred_K = np.divmod(kind_K, classes)
     values = []
     for _ in range(draws):
-        pick_N = rng.integers(0, len(y_true_N), len(y_true_N))
-        values.append(_accuracy_and_f1(y_true_N[pick_N], pred_N[pick_N], classes))
+        drawn_K = rng.multinomial(len(y_true_N), rows_K / len(y_true_N))
+        values.append(_accuracy_and_f1(true_K, pred_K, drawn_K, classes))
     low, high = np.percentile(values, [2.5, 97.5], axis=0)
     return {"accuracy": [float(low[0]), float(high[0])], "f1": [float(low[1]), float(high[1])]}
 
 
-def _accuracy_and_f1(y_true_N: Array, y_pred_N: Array, classes: int) -> tuple[float, float]:
-    """Return the two scores of `summary` without a confusion matrix, which grows with the square of the classes."""
-    true_C, pred_C = (np.bincount(y_N, minlength=classes) for y_N in (y_true_N, y_pred_N))
-    hits_C = np.bincount(y_true_N[y_true_N == y_pred_N], minlength=classes)
+def _accuracy_and_f1(true_K: Array, pred_K: Array, rows_K: Array, classes: int) -> tuple[float, float]:
+    """Return the two scores of `summary` without a confusion matrix, which grows with the square of the classes.
+
+    Of each kind of row: its class, its prediction, and how many there are.
+    """
+    true_C, pred_C = (np.bincount(of_K, rows_K, minlength=classes) for of_K in (true_K, pred_K))
+    hits_C = np.bincount(true_K, rows_K * (true_K == pred_K), minlength=classes)
     either_C = true_C + pred_C
     f1_C = 2 * hits_C / np.maximum(either_C, 1)
-    return float(hits_C.sum() / len(y_true_N)), float(f1_C[either_C > 0].mean())
+    return float(hits_C.sum() / rows_K.sum()), float(f1_C[either_C > 0].mean())

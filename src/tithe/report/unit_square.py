@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from tithe.arrays import Array
 from tithe.metrics.classification import Reliability
 from tithe.report.palette import MUTED
 
+_MANY, _GRID = 20_000, 4000  # points of a curve that are thinned out, and places on each side of a figure
 Style = Mapping[str, Any]  # keywords of matplotlib's `plot`
 
 
@@ -27,7 +29,7 @@ def draw_rates(axes: Axes, curves: Iterable[RateCurve], x_label: str, y_label: s
     if chance:
         _draw_diagonal(axes)
     for curve in curves:
-        axes.plot(curve.x_T, curve.y_T, **curve.style)
+        axes.plot(*_visible(curve.x_T, curve.y_T), **curve.style)
     _frame(axes, x_label, y_label, margin=0.01)
 
 
@@ -44,6 +46,16 @@ def draw_reliability(axes: Axes, curves: Iterable[tuple[Reliability, Style]], x_
         axes.scatter(x_B, y_B, s=sizes_B, color=style["color"], alpha=0.4, linewidths=0)
         axes.plot(x_B, y_B, linewidth=1.5, **style)
     _frame(axes, x_label, y_label, margin=0.02)
+
+
+def _visible(x_T: Array, y_T: Array) -> tuple[Array, Array]:
+    """Return a curve of many points without those that fall on the place of the one before, at a fine grid."""
+    if len(x_T) <= _MANY:
+        return x_T, y_T
+    place_2T = np.round(np.stack([x_T, y_T]) * _GRID).astype(np.int32)
+    moves_T = np.append(True, (np.diff(place_2T) != 0).any(axis=0))
+    moves_T[-1] = True
+    return x_T[moves_T], y_T[moves_T]
 
 
 def _draw_diagonal(axes: Axes) -> None:
