@@ -2,9 +2,9 @@
 
 Each stage is a process of its own that begins with what the earlier ones left in the cache: reading (the account of
 every row, exact copies), near copies, the split and its report; then the command `tithe describe`, which does all of
-this from an empty cache; features of a tiny frozen encoder with their selection by `tithe select`; `tithe predict`; `tithe evaluate`.
-Seven rows in a hundred are near copies of the row before, two exact ones. Memory is private memory: pages of mapped
-files, which the system can take back at any time, do not count.
+this from an empty cache; features of a tiny frozen encoder with their selection by `tithe select`; `tithe predict`;
+`tithe evaluate`. Seven rows in a hundred are near copies of the row before, two exact ones. Memory is private memory:
+pages of mapped files, which the system can take back at any time, do not count.
 """
 
 from __future__ import annotations
