@@ -87,6 +87,17 @@ def test_written_numbers_equal_the_metrics(tmp_path: Path, classes: int) -> None
     assert classification.write(tmp_path, Rows(y_N), probs_NC, labels(classes), seed=3) == result
 
 
+def test_predictions_are_the_same_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    y_N, probs_NC = drawn(3)
+    file, calibrated = tmp_path / "predictions.parquet", classification.Calibrated(2.0, probs_NC[:, ::-1])
+    classification.write(tmp_path, Rows(y_N), probs_NC, labels(3), 0, calibrated)
+    whole, group = pq.read_table(file), len(y_N) // 3 + 1
+    monkeypatch.setattr(classification, "_GROUP", group)
+    classification.write(tmp_path, Rows(y_N), probs_NC, labels(3), 0, calibrated)
+    assert pq.ParquetFile(file).num_row_groups == 3 and pq.read_table(file).equals(whole)
+    assert whole["label"].to_pylist() == [labels(3).names[y] for y in y_N]
+
+
 def test_the_table_has_a_line_for_every_class(tmp_path: Path) -> None:
     classification.write(tmp_path, Rows(SIX), SIX_PROBS, LabelMap(("а, б", 'say "yes"')), seed=0)
     table = read_table(tmp_path)

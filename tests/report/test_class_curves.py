@@ -42,3 +42,16 @@ def test_the_curves_that_are_drawn(classes: int, curves: int, figures: list[Figu
             *(f"{areas.area_K[c]:.3f}  {names[c]}" for c in worst),
             f"{areas.area_K.mean():.3f}  mean of {classes} classes",
         ]
+
+
+def test_a_curve_of_many_rows_is_drawn_from_the_points_that_can_be_seen(figures: list[Figure], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    y_N = rng.integers(2, size=200_000)
+    p_N = rng.normal(y_N).clip(-4, 5) / 9 + 4 / 9
+    probs_NC = np.stack([1 - p_N, p_N], axis=1)
+    ranking = metrics.one_vs_rest(y_N, probs_NC)
+    for draw, areas in ((class_curves.roc, ranking.roc), (class_curves.pr, ranking.pr)):
+        draw(tmp_path, y_N, probs_NC, ranking, ["no", "yes"])
+        x_T, y_T = figures[-1].axes[0].lines[-1].get_data()
+        assert 100 < len(x_T) < 40_000
+        assert abs(float(np.trapezoid(y_T, x_T))) == pytest.approx(areas.area_K[0], abs=1e-3)
