@@ -75,3 +75,13 @@ def test_what_picking_in_parts_costs_is_said_in_both_languages(home: Path) -> No
     said = both(found["parts"])
     assert "600" in said["en"] and "39.25" in said["en"] and "(38.5 if all" in said["en"]
     assert "600" in said["ru"] and "39.25" in said["ru"] and "0.6250 (0.7500)" in said["ru"]
+
+
+def test_what_matching_in_parts_has_missed_is_said_in_both_languages(home: Path) -> None:
+    assert shown(home, "own")["parts"] is None
+    summary = storage.read_json(home / run_files.SELECTION_SUMMARY) | {"parts": {"mismatch": 0.0625}}
+    storage.write_json(home / run_files.SELECTION_SUMMARY, summary)
+    found = selection.shown(home)
+    assert found is not None
+    said = both(found["parts"])
+    assert "by 0.0625 of what" in said["en"] and "на 0.0625 того" in said["ru"]

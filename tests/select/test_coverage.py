@@ -14,9 +14,10 @@ from support.texts import make_texts, write_rows
 from tithe import config, storage
 from tithe.arrays import Array
 from tithe.select import coverage
-from tithe.select.coverage import Coverage, Mismatch, covered, error_of_parts
+from tithe.select.coverage import Mismatch, PartsError, cost_of_parts, covered
 from tithe.select.pool import Pool
 from tithe.select.selection import select
+from tithe.select.strategies import gradient_match
 
 Tithe = Callable[..., tuple[Any, str, list[str]]]
 
@@ -27,6 +28,10 @@ def rows(count: int, seed: int = 0) -> Pool:
     x_ND = 3 * rng.normal(size=(12, 8))[of_N] + rng.normal(size=(count, 8)) * rng.gamma(2, 0.4, size=(count, 1))
     signals = {"embeddings": x_ND.astype(np.float32), "proxy_probs": rng.dirichlet(np.ones(2), size=(count, 1))}
     return Pool.of(rng.integers(2, size=count), np.arange(count), signals)
+
+
+def cost(pool: Pool, settings: config.Select, seed: int) -> PartsError | Mismatch | None:
+    return cost_of_parts(pool, settings, seed, select(pool, settings, seed))
 
 
 def test_the_farthest_row_and_the_mean_cosine_are_known() -> None:
@@ -46,10 +51,9 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_error_is_that_of_both_ways_on_a_sample(balance: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coverage, "_LEAST", 300)
     pool, settings = rows(3000), config.Select(strategy="k_center", budget=0.1, balance=balance, part_rows=1000)
-    error = error_of_parts(pool, settings, 5)
-    assert error is not None and error == error_of_parts(pool, settings, 5) and error.sample == 300
-    assert error != error_of_parts(pool, settings, 6)
-    assert isinstance(error.in_parts, Coverage) and isinstance(error.at_once, Coverage)
+    error = cost(pool, settings, 5)
+    assert isinstance(error, PartsError) and error == cost(pool, settings, 5) and error.sample == 300
+    assert error != cost(pool, settings, 6)
     sample = pool.take(np.sort(np.random.default_rng([5, 0xC0FE]).permutation(3000)[:300]))
     for part, found in ((100, error.in_parts), (None, error.at_once)):
         picks = select(sample, settings.model_copy(update={"part_rows": part, "floor": 0}), 5).rows
@@ -59,14 +63,22 @@ def test_the_error_is_that_of_both_ways_on_a_sample(balance: str, monkeypatch: p
 
 
 @pytest.mark.parametrize("strategy", ["gradient_match", "omp", "sensitivity"])
-def test_what_matches_is_measured_by_its_gradients(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coverage, "_LEAST", 600)
+def test_what_matches_is_measured_by_its_gradients(strategy: str) -> None:
     pool, settings = headed_pool(1200), config.Select(strategy=strategy, budget=0.1, part_rows=300)
-    error = error_of_parts(pool, settings, 5)
-    assert error is not None and error == error_of_parts(pool, settings, 5) and error.sample == 600
-    assert isinstance(error.in_parts, Mismatch) and isinstance(error.at_once, Mismatch)
-    assert 0 < error.at_once.mismatch < error.in_parts.mismatch < 0.5
-    assert f"miss those of all by {error.in_parts.mismatch:.3g} of what random rows do" in error.sentence()
+    chosen, whole = select(pool, settings, 5), select(pool, settings.model_copy(update={"part_rows": None}), 5)
+    cost = cost_of_parts(pool, settings, 5, chosen)
+    assert isinstance(cost, Mismatch) and cost.mismatch == coverage.mismatch(pool, chosen).mismatch
+    assert 0 < coverage.mismatch(pool, whole).mismatch < cost.mismatch < 0.5
+    assert f"miss those of all by {cost.mismatch:.3g} of what as many random rows do" in cost.sentence()
+    undivided = settings.model_copy(update={"part_rows": len(pool)})
+    assert cost_of_parts(pool, undivided, 5, chosen) is None
+
+
+def test_what_matches_without_a_head_has_no_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, settings = headed_pool(1200), config.Select(strategy="gradient_match", budget=0.1, part_rows=300)
+    chosen = select(pool, settings, 5)
+    monkeypatch.setattr(gradient_match, "NEEDS", ("embeddings",))
+    assert cost_of_parts(pool, settings, 5, chosen) is None
 
 
 def test_random_rows_mismatch_by_about_one_and_all_rows_by_nothing() -> None:
@@ -97,7 +109,7 @@ def _radius(pool: Pool, picks: Array, balance: str) -> float:
     ],
 )
 def test_where_nothing_is_divided_there_is_no_error(given: dict[str, Any]) -> None:
-    assert error_of_parts(rows(2000), config.Select(**given), 0) is None
+    assert cost(rows(2000), config.Select(**given), 0) is None
 
 
 def test_the_command_the_summary_and_the_log_say_it(tithe: Tithe, tiny_bert: Path, tmp_path: Path) -> None:

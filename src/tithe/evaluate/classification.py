@@ -130,7 +130,11 @@ def _columns(
     each_R = np.arange(len(own_RC))
     return {
         "row": rows.ids[some],
-        **({"path": list(map(folders.shown, rows.paths[some]))} if isinstance(rows, Photographs) else {}),
+        **(
+            {"path": pa.array(list(map(folders.shown, rows.paths[some])), pa.string())}
+            if isinstance(rows, Photographs)
+            else {}
+        ),
         "label": classes.take(pa.array(labels_R)),
         "predicted": classes.take(pa.array(own_RC.argmax(axis=1))),
         "probability": probs_RC.max(axis=1),

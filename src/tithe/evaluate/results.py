@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tithe import storage
-from tithe.arrays import Array
+from tithe.arrays import Array, on_disk
 from tithe.data import LabelMap
 from tithe.evaluate import classification
 from tithe.evaluate.authenticity import write_authenticity
@@ -23,6 +23,8 @@ from tithe.storage.run_files import CALIBRATION, METRICS, VALIDATION
 from tithe.tasks import Task
 
 logger = logging.getLogger("tithe")
+
+_ROWS = 1 << 16  # whose probabilities are computed at once
 
 
 def write_results(
@@ -48,10 +50,11 @@ def write_results(
     calibration = calibration if isinstance(calibration, Calibration) else None
     for part, (inputs, values) in outputs.items():
         examples = features.origin(inputs)
-        probs_NC = task.probabilities(values)
+        probs_NC = _in_blocks(task.probabilities, values)
         calibrated = None
         if temperature:
-            calibrated = Calibrated(temperature.temperature, task.probabilities(temperature.apply(values)))
+            own_NC = _in_blocks(lambda part: task.probabilities(temperature.apply(part)), values)
+            calibrated = Calibrated(temperature.temperature, own_NC)
         results[part] = classification.write(out / part, examples, probs_NC, labels, seed, calibrated)
         if isinstance(examples, GeneratorLabelled):
             # Under one name one thing: `loss` is what validation minimised, which for a detector is not the log loss.
@@ -63,6 +66,17 @@ def write_results(
                 storage.write_json(out / CALIBRATION, calibration.to_dict())
             results[part]["authenticity"] = write_authenticity(out / part, examples, probs_NC[:, 1], calibration)
     return results
+
+
+def _in_blocks(probabilities: Callable[[Array], Array], outputs: Array) -> Array:
+    """Return the probabilities of all rows, shape (N, C), in a file where they are many."""
+    first = probabilities(outputs[:_ROWS])
+    if len(outputs) <= _ROWS:
+        return first
+    probs_NC = on_disk((len(outputs), first.shape[1]), first.dtype)
+    for start in range(0, len(outputs), _ROWS):
+        probs_NC[start : start + _ROWS] = probabilities(outputs[start : start + _ROWS])
+    return np.asarray(probs_NC)
 
 
 def fit_temperature(out: Path, outputs: Mapping[str, tuple[Examples, Array]]) -> Temperature | None:

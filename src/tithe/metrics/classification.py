@@ -106,9 +106,9 @@ def bootstrap(y_true_N: Array, probs_NC: Array, seed: int, draws: int = 1000) ->
     rng, classes = np.random.default_rng([seed, 0xB007]), probs_NC.shape[1]
     kind_K, rows_K = np.unique(y_true_N * classes + probs_NC.argmax(axis=1), return_counts=True)
     true_K, pred_K = np.divmod(kind_K, classes)
-    values = []
+    share_K, values = rows_K / len(y_true_N), []
     for _ in range(draws):
-        drawn_K = rng.multinomial(len(y_true_N), rows_K / len(y_true_N))
+        drawn_K = rng.multinomial(len(y_true_N), share_K)
         values.append(_accuracy_and_f1(true_K, pred_K, drawn_K, classes))
     low, high = np.percentile(values, [2.5, 97.5], axis=0)
     return {"accuracy": [float(low[0]), float(high[0])], "f1": [float(low[1]), float(high[1])]}

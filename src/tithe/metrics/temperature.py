@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from tithe.arrays import Array, on_disk
+from tithe.arrays import Array
 from tithe.errors import InputError
 
 _LARGEST_LOG = 5.0  # temperatures from 1/148 to 148: beyond, all probabilities are equal, or 0 and 1
@@ -61,9 +61,7 @@ class Temperature:
 
     def apply(self, logits_NC: Array) -> Array:
         """Return the logits divided by the temperature, float64."""
-        out_NC = np.asarray(on_disk(logits_NC.shape, np.float64))
-        np.divide(logits_NC, self.temperature, out=out_NC, dtype=np.float64)
-        return out_NC
+        return np.asarray(logits_NC.astype(np.float64) / self.temperature)
 
     def to_dict(self) -> dict[str, float]:
         """Return plain numbers for JSON."""

@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from tithe.arrays import Array, Rows, on_disk
+from tithe.arrays import Array, Rows
 from tithe.errors import TitheError
 from tithe.models.examples import Batch, Examples
 
 Autocast = Callable[[], AbstractContextManager[Any]]
 PER_BATCH = 64
-_NUMBERS = 1 << 20  # logits that become probabilities at once
 
 
 def logits(model: nn.Module, examples: Examples, batch_size: int = PER_BATCH, **how: Any) -> Array:
@@ -54,7 +53,7 @@ def forward(
         for rows in cuts:
             values = one_batch(model, function, examples, rows, autocast)
             if out is None:
-                out = np.asarray(on_disk((len(examples), values.shape[1]), np.float32))
+                out = np.empty((len(examples), values.shape[1]), dtype=np.float32)
             out[rows] = values
             tick(len(rows))
     return out if out is not None else np.empty((0, 0), dtype=np.float32)
@@ -135,10 +134,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 def softmax(logits_NC: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return probabilities in float64, shape (N, C)."""
-    probs_NC = np.asarray(on_disk(logits_NC.shape, np.float64))
-    step = max(1, _NUMBERS // max(1, logits_NC.shape[1]))
-    for first in range(0, len(logits_NC), step):
-        part_RC = logits_NC[first : first + step]
-        exp_RC = np.exp(part_RC.astype(np.float64) - part_RC.max(axis=1, keepdims=True))
-        np.divide(exp_RC, exp_RC.sum(axis=1, keepdims=True), out=probs_NC[first : first + step])
-    return probs_NC
+    shifted = logits_NC.astype(np.float64) - logits_NC.max(axis=1, keepdims=True)
+    exp = np.exp(shifted)
+    probs: np.ndarray[Any, np.dtype[np.float64]] = exp / exp.sum(axis=1, keepdims=True)
+    return probs

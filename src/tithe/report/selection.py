@@ -34,14 +34,12 @@ def shown(home: Path) -> dict[str, object] | None:
 
 
 def _parts(error: Json) -> Phrase:
-    """Return how much worse picks in parts cover or match the rows than picks among all of them."""
-    if "mismatch" in error["in_parts"]:
+    """Return how much worse picks in parts cover the rows than picks among all of them, or what matching has missed."""
+    if "mismatch" in error:
         return say(
-            "The rows were matched in parts. The gradients of picks from {sample} sampled rows miss those of all by "
-            "{missed:.3g} of what random rows do ({best:.3g} if all are matched at once).",
-            sample=error["sample"],
-            missed=error["in_parts"]["mismatch"],
-            best=error["at_once"]["mismatch"],
+            "The rows were matched in parts: their gradients miss those of all rows by {missed:.3g} of what as many "
+            "random rows do.",
+            missed=error["mismatch"],
         )
     return say(
         "The rows were compared in parts. Of {sample} sampled rows the farthest is {radius:.4g} from its nearest pick "

@@ -27,7 +27,7 @@ from tithe.select import inner
 from tithe.select.buying.ledger import Ledger
 from tithe.select.buying.rescore import rescore_with_bought
 from tithe.select.buying.tracks import check_track
-from tithe.select.coverage import PartsError, error_of_parts
+from tithe.select.coverage import Mismatch, PartsError, cost_of_parts
 from tithe.select.explain import explain
 from tithe.select.filters import filtered, reason
 from tithe.select.pool import Pool
@@ -78,7 +78,7 @@ class SelectionResult:
     decided
         The settings of the strategy that `settings` left the choice to, if any; else the same.
     parts
-        What picking in parts costs; None where nothing was divided.
+        What choosing in parts costs; None where nothing was divided.
     """
 
     pool: Pool
@@ -92,7 +92,7 @@ class SelectionResult:
     code: dict[str, str]
     left_out: Mapping[str, Rows]
     decided: config.Select
-    parts: PartsError | None = None
+    parts: PartsError | Mismatch | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -163,13 +163,13 @@ def choose_rows(setup: Setup, settings: config.Select, truth: Setup | None = Non
     share = f"{len(selection)} of {len(pool)} training rows"
     share += " with wrong labels" if truth else ""
     logger.info("%s chose %s in %.1f s", plugins.short_name(settings.strategy), share, sum(seconds.values()))
-    if error := error_of_parts(left.pool, left.settings, inputs.seed):
-        logger.info("%s", error.sentence())
+    if cost_of := cost_of_parts(left.pool, left.settings, inputs.seed, history.selection()):
+        logger.info("%s", cost_of.sentence())
     pool = Pool.of(inputs.data.labels, pool.ids, pool.signals)  # the choice is over: reports count classes
     rows = inputs.labels, inputs.data
     rounds, code = ({**journal.rounds[0], **decided.why}, *journal.rounds[1:]), content_hashes(asked, setup.run.data)
     result = SelectionResult(pool, selection, asked, inputs.seed, *rows, seconds, rounds, code, left.left_out, settings)
-    return replace(result, parts=error)
+    return replace(result, parts=cost_of)
 
 
 def _engine(run: config.Run, settings: config.Select) -> AbstractContextManager[Engine | None]:

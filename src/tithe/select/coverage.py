@@ -1,4 +1,4 @@
-"""What picking in parts costs: on a sample of the rows, beside picking from all rows of the sample at once."""
+"""What choosing in parts costs: picks on a sample, beside those from all rows of it at once; what matching misses."""
 
 from __future__ import annotations
 
@@ -27,50 +27,62 @@ class Coverage(NamedTuple):
     cosine: float
 
 
-class Mismatch(NamedTuple):
-    """How far the weighted gradients of picks are from those of all rows: 0 is exact, 1 about what random rows are."""
-
-    mismatch: float
-
-
 class PartsError(NamedTuple):
-    """What picks made in parts are to the rows of a sample, and what as many made among all of them at once are."""
+    """How near the rows of a sample are to picks made in parts, and to as many made among all of them at once."""
 
     sample: int
-    in_parts: Coverage | Mismatch
-    at_once: Coverage | Mismatch
+    in_parts: Coverage
+    at_once: Coverage
 
     def sentence(self) -> str:
         """Return it in words."""
-        if isinstance(self.in_parts, Mismatch) or isinstance(self.at_once, Mismatch):
-            return (
-                f"matched in parts: the gradients of picks from {self.sample} sampled rows miss those of all by "
-                f"{self.in_parts[0]:.3g} of what random rows do ({self.at_once[0]:.3g} if all rows are matched at once)"
-            )
         return (
             f"picked in parts: of {self.sample} sampled rows the farthest is {self.in_parts.radius:.4g} from its "
             f"nearest pick ({self.at_once.radius:.4g} if all rows are compared), the mean cosine to it "
             f"{self.in_parts.cosine:.4f} ({self.at_once.cosine:.4f})"
         )
 
+    def to_dict(self) -> dict[str, object]:
+        """Return plain numbers for JSON."""
+        return {"sample": self.sample, "in_parts": self.in_parts._asdict(), "at_once": self.at_once._asdict()}
 
-def error_of_parts(pool: Pool, settings: config.Select, seed: int) -> PartsError | None:
-    """Choose from a sample of the rows in parts, as large beside it as those of all rows, and at once; compare both.
 
-    None where nothing is divided: `part_rows` is not set, or there are no more rows to compare, or the strategy does
-    not choose among embeddings.
+class Mismatch(NamedTuple):
+    """How far the weighted gradients of picks are from those of all rows: 0 is exact, 1 about what random rows are."""
+
+    mismatch: float
+
+    def sentence(self) -> str:
+        """Return it in words."""
+        return (
+            f"matched in parts: the gradients of the rows miss those of all by {self.mismatch:.3g} of what as many "
+            "random rows do"
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain numbers for JSON."""
+        return self._asdict()
+
+
+def cost_of_parts(pool: Pool, settings: config.Select, seed: int, chosen: Selection) -> PartsError | Mismatch | None:
+    """Return what dividing the rows costs; None where nothing is divided.
+
+    A strategy that picks is asked again for a sample of the rows, in parts as large beside it as those of all rows and
+    at once. What one that matches has missed can be computed for the choice itself, and on a sample would be much more:
+    fewer picks match worse.
     """
     strategy = plugins.load("strategies", settings.strategy)
     if settings.part_rows is None or _largest(pool, settings, strategy) <= settings.part_rows:
         return None
+    if isinstance(strategy, Matches):
+        return mismatch(pool, chosen)
     count = min(len(pool), max(_LEAST, round(_SHARE * len(pool))))
     sample = pool.take(np.sort(np.random.default_rng([seed, 0xC0FE]).permutation(len(pool))[:count]))
     part = max(1, round(settings.part_rows * count / len(pool)))
     found = []
     for rows in (part, None):
         own = settings.model_copy(update={"part_rows": rows, "floor": 0})
-        chosen = select(sample, own, seed)
-        found.append(mismatch(sample, chosen) if isinstance(strategy, Matches) else _coverage(sample, own, chosen.rows))
+        found.append(_coverage(sample, own, select(sample, own, seed).rows))
     return PartsError(count, *found)
 
 

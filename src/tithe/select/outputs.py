@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 from tithe import console, plugins, storage
 from tithe.select import map
 from tithe.select.choose import SelectionResult
-from tithe.select.coverage import PartsError
 from tithe.storage import run_files
 
 
@@ -71,14 +70,9 @@ def summary(result: SelectionResult) -> dict[str, Any]:
             "chosen": np.bincount(labels[selection.rows], minlength=int(labels.max()) + 1).tolist(),
         },
         "seconds": result.seconds,
-        **({"parts": _of_parts(result.parts)} if result.parts else {}),
+        **({"parts": result.parts.to_dict()} if result.parts else {}),
         "rounds": [
             {**{key: value for key, value in entry.items() if key != "history"}, "rows": int(count)}
             for entry, count in zip(result.rounds, np.bincount(selection.round), strict=True)
         ],
     }
-
-
-def _of_parts(error: PartsError) -> dict[str, Any]:
-    ways = {"in_parts": error.in_parts, "at_once": error.at_once}
-    return {"sample": error.sample, **{name: way._asdict() for name, way in ways.items()}}
