@@ -53,8 +53,8 @@ def write_results(
         probs_NC = _in_blocks(task.probabilities, values)
         calibrated = None
         if temperature:
-            own_NC = _in_blocks(lambda part: task.probabilities(temperature.apply(part)), values)
-            calibrated = Calibrated(temperature.temperature, own_NC)
+            cooled_NC = _in_blocks(lambda part: task.probabilities(temperature.apply(part)), values)
+            calibrated = Calibrated(temperature.temperature, cooled_NC)
         results[part] = classification.write(out / part, examples, probs_NC, labels, seed, calibrated)
         if isinstance(examples, GeneratorLabelled):
             # Under one name one thing: `loss` is what validation minimised, which for a detector is not the log loss.
@@ -74,7 +74,8 @@ def _in_blocks(probabilities: Callable[[Array], Array], outputs: Array) -> Array
     if len(outputs) <= _ROWS:
         return first
     probs_NC = on_disk((len(outputs), first.shape[1]), first.dtype)
-    for start in range(0, len(outputs), _ROWS):
+    probs_NC[:_ROWS] = first
+    for start in range(_ROWS, len(outputs), _ROWS):
         probs_NC[start : start + _ROWS] = probabilities(outputs[start : start + _ROWS])
     return np.asarray(probs_NC)
 
