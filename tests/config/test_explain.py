@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -223,13 +224,15 @@ def test_explain_shows_the_types_and_the_defaults() -> None:
     run = config.parse({"data": {"path": "rows.parquet"}})
     assert found.pop("data.path") == ("str", "required")
     optional: dict[str, Any] = {"neptune": config.Neptune, "select": config.Select, "tune": config.Tune}
-    optional |= {"lora": config.Lora, "windows": config.Windows}
+    optional |= {"model.lora": config.Lora, "images.lora": config.ImageLora, "windows": config.Windows}
     optional |= {"mlflow": config.MLflow, "clearml": config.ClearML, "trackio": config.Trackio, "wandb": config.Wandb}
     for key, (_, shown) in found.items():
         value: Any = run
-        for part in key.split("."):
+        parts = key.split(".")
+        for part, path in zip(parts, accumulate(parts, "{}.{}".format), strict=True):
             value = getattr(value, part)
-            value = optional[part]() if part in optional else value
+            section = optional.get(part) or optional.get(path)
+            value = section() if section else value
         assert json.loads(shown) == json.loads(json.dumps(value)), key
     assert found["train.schedule"] == ("linear | cosine | constant", '"linear"')
     assert found["train.learning_rate"] == ("float", "5e-05")

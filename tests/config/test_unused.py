@@ -41,6 +41,7 @@ USELESS = [
     ("train.steps_of=all", ["select.strategy=all"], "without a selection all rows are trained on"),
     ("images.margin=0.5", ["images.ranking_weight=0"], "images.ranking_weight is 0"),
     ("images.far=0.2", [], "only images.mode foundation has an encoder"),
+    ("images.lora={}", [], "only images.mode foundation has an encoder"),
     ("images.hidden_dim=64", ["images.mode=foundation"], "only images.head mlp has a hidden layer"),
     ("images.augment=none", ["images.mode=foundation"], "images.mode foundation reads each image once"),
     ("track.tensorboard_dir=events", ["track.tensorboard=false"], "track.tensorboard is off"),

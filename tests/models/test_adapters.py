@@ -23,7 +23,7 @@ from tithe.checkpoints import store, tensors
 from tithe.errors import InputError, Interrupted
 from tithe.models import inference
 from tithe.models.classifier import Classifier
-from tithe.models.partial import adapters, freeze, word_table
+from tithe.models.partial import adapters, freeze, targets, word_table
 from tithe.runs.finish import Outcome
 from tithe.runs.verify import verify_run
 from tithe.storage import freeze_proof
@@ -68,7 +68,7 @@ def test_what_is_judged_is_what_is_saved_and_loaded_without_peft(
     assert np.array_equal(inference.logits(plain, examples), judged[-1])
     assert {name.rpartition(".")[2] for name in changed if name.startswith("encoder.")} == {"weight"}
     assert (
-        {f"encoder.{name}.weight" for name in adapters.targets(plain.get_submodule("encoder"), "auto")}
+        {f"encoder.{name}.weight" for name in targets.find(plain.get_submodule("encoder"), config.Lora())}
         >= {name for name in changed if name.startswith("encoder.")}
         != set()
     )
@@ -173,7 +173,7 @@ def test_changed_weights_are_not_the_sums_of_the_adapters(settings: Settings) ->
     adapters.load(model, state)
     name = next(name for name in state.model if name.endswith("query.weight"))
     state.model[name] = state.model[name] + 1e-4
-    with pytest.raises(InputError, match=r"keep model\.encoder and model\.lora"):
+    with pytest.raises(InputError, match=r"keep the encoder and the adapters"):
         adapters.load(model, state)
 
 
@@ -183,9 +183,9 @@ def test_an_epoch_file_continues_with_the_same_adapters_alone(tmp_path: Path, se
     latest = str(first.home / "latest_model.pt")
     second = trained(raw, tmp_path / "second", LORA, **files, resume=latest)
     assert second.scores["training"]["epochs"] == 4 and second.scores["freeze"]["holds"]
-    with pytest.raises(InputError, match=r"keep model\.encoder and model\.lora"):
+    with pytest.raises(InputError, match=r"keep the encoder and the adapters"):
         trained(raw, tmp_path / "third", {**LORA, "alpha": 8}, **files, resume=latest)
-    with pytest.raises(InputError, match=r"keep model\.freeze, model\.lora"):
+    with pytest.raises(InputError, match=r"keep model\.freeze, the adapters"):
         trained(raw, tmp_path / "fourth", None, **files, resume=latest)
 
 

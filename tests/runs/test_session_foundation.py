@@ -113,6 +113,7 @@ def test_pictures_may_be_changed_in_every_epoch_without_the_cache(
     run = vision.settings(root, encoder, tmp_path / "run", augment="flips")
     home = pipeline.train(run.model_copy(update={"train": run.train.model_copy(update={"cache_features": False})})).home
     assert np.isfinite(scores(home)).all()
+    assert load(home).abstention  # far pictures are unsure, whether or not features are in the cache
 
 
 def test_it_is_not_exported(root: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,11 @@ from tithe.config.cluster import Cluster
 from tithe.config.data import Data, Layout
 from tithe.config.explain import explain_mistakes, known_keys, required_keys
 from tithe.config.files import override, read, read_mapping
+from tithe.config.images import ImageLora, Images
 from tithe.config.model import Lora, Model, Windows
 from tithe.config.schema import (
     Checkpoint,
     ClearML,
-    Images,
     MLflow,
     Neptune,
     Run,
@@ -42,6 +42,7 @@ __all__ = [
     "Count",
     "Data",
     "Filter",
+    "ImageLora",
     "Images",
     "Layout",
     "Lora",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -21,6 +21,8 @@ class Windows(Section):
 
 class Lora(Section):
     """Low-rank adapters beside linear layers of the encoder, whose own weights are frozen."""
+
+    key: ClassVar = "model.lora"  # for messages
 
     rank: Positive = Field(8, description="rank of the change of each weight: numbers per row and column of it")
     alpha: Positive = Field(16, description="the change is scaled by alpha / rank")

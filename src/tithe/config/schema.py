@@ -9,46 +9,11 @@ from pydantic import Field, SecretStr, model_validator
 
 from tithe.config.cluster import Cluster
 from tithe.config.data import Data
+from tithe.config.images import Images
 from tithe.config.model import Model
 from tithe.config.select import Select
 from tithe.config.values import Betas, Choices, Count, Decay, PathStr, Positive, Range, Ratio, RatioRange, Section, Seed
 from tithe.storage import run_files
-
-
-class Images(Section):
-    """The image task: the detector, crops and augmentation, weights of the loss."""
-
-    mode: Literal["fast", "full", "foundation"] = Field(
-        "fast",
-        description="fast: perceptual and traces; full: perceptual, spectral, statistical and attention; foundation: "
-        "a head on the features of a pretrained encoder",
-    )
-    encoder: PathStr = Field(
-        "clip-vit-b16",
-        description="of mode foundation: 'clip-vit-b16' (tithe fetch clip-vit-b16), a folder, or a hub name",
-    )
-    head: Literal["linear", "mlp"] = Field("linear", description="classifier of mode foundation, on the features")
-    hidden_dim: Annotated[int, Field(gt=0, le=65536)] = Field(256, description="width of the mlp head")
-    size: Annotated[int, Field(ge=8, le=4096)] = Field(
-        256, description="side of the crops, pixels; that of the encoder's inputs in mode foundation"
-    )
-    crops: Positive = Field(4, description="crops of an image whose scores are averaged in evaluation")
-    augment: Literal["none", "flips", "all"] = Field(
-        "all",
-        description="augmentation of training crops, the same for both classes; all: also compression, blur, ...",
-    )
-    twins: bool = Field(True, description="put a real image and its fake into one batch, with the same augmentation")
-    regression_weight: float = Field(1.0, ge=0, description="weight of (score - label)²")
-    classification_weight: float = Field(0.3, ge=0, description="weight of the cross-entropy of real against fake")
-    ranking_weight: float = Field(0.2, ge=0, description="weight of the ranking loss over pairs of real and fake")
-    margin: float = Field(0.2, gt=0, le=1, description="margin of a real image's score over that of each fake one")
-    error: float = Field(
-        0.05, gt=0, lt=0.5, description="share of validation images of a class that a verdict may get wrong"
-    )
-    far: float = Field(
-        0.05, gt=0, lt=1, description="share of validation images that are too far from the training images to judge"
-    )
-    max_pixels: Positive = Field(64_000_000, description="larger images are left out, before they are decoded")
 
 
 class Tune(Section):
@@ -259,7 +224,7 @@ class Run(Section):
     @property
     def trains_a_head(self) -> bool:
         """Whether all that is trained is a head on the cached features of a frozen encoder."""
-        is_frozen = self.images.mode == "foundation" if self.task == "image" else self.model.freeze == "all"
+        is_frozen = self.images.has_frozen_encoder if self.task == "image" else self.model.freeze == "all"
         return is_frozen and self.train.cache_features
 
     @model_validator(mode="after")

@@ -134,14 +134,14 @@ RUN: tuple[Rule, ...] = (
         "without a selection all rows are trained on",
     ),
     Rule(
-        ("images.encoder", "images.head", "images.hidden_dim", "images.far"),
+        ("images.encoder", "images.head", "images.hidden_dim", "images.lora", "images.far"),
         lambda run: run.images.mode != "foundation",
         "only images.mode foundation has an encoder",
     ),
     Rule(("images.hidden_dim",), lambda run: run.images.head != "mlp", "only images.head mlp has a hidden layer"),
     Rule(
         ("images.augment", "images.twins"),
-        lambda run: run.images.mode == "foundation" and run.train.cache_features,
+        lambda run: run.images.has_frozen_encoder and run.train.cache_features,
         "images.mode foundation reads each image once; train.cache_features false changes it in every epoch",
     ),
     Rule(("images.margin",), lambda run: not run.images.ranking_weight, "images.ranking_weight is 0"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,38 +15,27 @@ from tithe.predict.abstention import Abstention
 _MOST = 5000  # training images that the distance is fitted on
 
 
-class Part(NamedTuple):
-    """The rows and the columns of features that a distance is fitted on.
-
-    Attributes
-    ----------
-    train, validation
-        Positions in the features.
-    columns
-        The first ones, as many as this.
-    """
-
-    train: Rows
-    validation: Rows
-    columns: int
+def some(train: Rows) -> Rows:
+    """Return the training images that a distance is fitted on: all, or an even part of many."""
+    chosen: Rows = train[np.linspace(0, len(train) - 1, min(len(train), _MOST)).astype(int)]
+    return chosen
 
 
-def save(checkpoint: Path, features: Features, part: Part, share: float) -> Abstention:
+def save(checkpoint: Path, trained: Features, held_out: Features, columns: int, share: float) -> Abstention:
     """Choose the limit that a share of the validation images is beyond, and save it with the distance.
 
     Parameters
     ----------
     checkpoint
         The folder whose verdicts it is for.
-    features
-        Those of all rows.
+    trained, held_out
+        Features of `some` of the training images, and of the validation images.
+    columns
+        How many of the features the distance is of: the first ones.
     """
-    train = part.train
-    some = features.take(train[np.linspace(0, len(train) - 1, min(len(train), _MOST)).astype(int)])
-    distance = ClassDistance.fit(np.asarray(some.values[some.rows, : part.columns]), some.labels)
-    held_out = features.take(part.validation)
+    distance = ClassDistance.fit(np.asarray(trained.values[trained.rows, :columns]), trained.labels)
     limit = float(np.quantile(distance.to(np.asarray(held_out.values[held_out.rows])), 1 - share))
     rule = Abstention(np.zeros(2), distance, limit)
-    account = {"target": {"far": share}, "validation_rows": len(part.validation), "classes": []}
+    account = {"target": {"far": share}, "validation_rows": len(held_out), "classes": []}
     abstention.save(checkpoint, rule, account)
     return rule

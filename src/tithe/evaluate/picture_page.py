@@ -15,6 +15,7 @@ from tithe.imaging.backends import opencv
 from tithe.imaging.files import Unreadable
 from tithe.imaging.headers import header, upright
 from tithe.imaging.provenance import Fact, provenance
+from tithe.models.foundation.detector import Foundation
 from tithe.predict import Predictions, TrainedModel, verdicts
 from tithe.predict.images import ImageScore, read
 from tithe.predict.writers import Row
@@ -30,7 +31,7 @@ _VERDICTS = {
     "unsure": say("unsure"),
     "real": say("real: no trace of the generators known to this model"),
 }
-_SHORT = {"fake": say("fake"), "unsure": say("unsure"), "real": say("real")}
+_SHORT = {"fake": say("fake"), "unsure": say("unsure"), "real": say("no known trace")}
 _WHY = {
     verdicts.UNCALIBRATED: say("not calibrated"),
     verdicts.FAR: say("unlike the training images"),
@@ -136,6 +137,8 @@ class PicturePage:
             left_out=self.scored - len(lowest),
             unread=self._unread,
             short=_SHORT,
+            # Of a head on an encoder it would say of generators that are not in the training what is not known.
+            has_probability=not isinstance(self._model.model, Foundation),
             why=_WHY,
             fact_names=_FACTS,
             limit=heatmaps.LIMIT,

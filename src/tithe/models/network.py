@@ -75,15 +75,15 @@ class Network:
         Raises
         ------
         InputError
-            The checkpoint trained other tensors, for example with another `model.freeze` or `model.lora`.
+            The checkpoint trained other tensors, for example with another `model.freeze` or other adapters.
         """
         own = self.trainable.state_dict()
         saved = sum(len(group["params"]) for group in state.optimizer["param_groups"])
         now = sum(parameter.requires_grad for parameter in self.trainable.parameters())
         if saved != now:
             raise InputError(
-                f"the checkpoint trained {saved} tensors, and this run trains {now}: keep model.freeze, model.lora and "
-                "the version of tithe, or start a new run without resume"
+                f"the checkpoint trained {saved} tensors, and this run trains {now}: keep model.freeze, the adapters "
+                "and the version of tithe, or start a new run without resume"
             )
 
         adapters.load(self.trainable, state)
@@ -125,7 +125,8 @@ def begin(run: config.Run, model: nn.Module, encoder_key: Mapping[str, str], exa
     proof = freeze.Proof.begin(model, frozen) if has_proof else None
     if isinstance(model, Classifier) and isinstance(examples, TextExamples):
         word_table.trim(model, run, examples)
-    return Network(model, model, proof, encoder_key, run.model.freeze == "all" or isinstance(model, Foundation))
+    is_frozen = run.model.freeze == "all" or (isinstance(model, Foundation) and not adapters.are_in(model))
+    return Network(model, model, proof, encoder_key, is_frozen)
 
 
 def build(

@@ -17,8 +17,8 @@ from tithe.checkpoints import single_files, store, tensors
 from tithe.evaluate import baseline, details, familiarity
 from tithe.evaluate.results import fit_temperature, write_results
 from tithe.metrics.temperature import Temperature
+from tithe.models import features
 from tithe.models.examples import Photographs
-from tithe.models.features import Features
 from tithe.models.foundation.detector import Foundation
 from tithe.progress import bar
 from tithe.report import classification_figures, run_page
@@ -163,11 +163,19 @@ def _complete_best(session: Session) -> None:
     calibration = [home / name for name in (run_files.CALIBRATION,) if name in storage.recorded(home)]
     if saver.best["step"] is not None and (encoder or calibration):
         store.extend(saver.best_path, encoder, calibration)
-    examples, splits = session.setup.examples, session.setup.splits
-    detector = network.classifier
-    if isinstance(detector, Foundation) and isinstance(examples, Features) and len(splits.val):
-        part = familiarity.Part(splits.split.train, splits.val, detector.pooled)
-        familiarity.save(saver.best_path, examples, part, session.run.images.far)
+    detector, splits = network.classifier, session.setup.splits
+    if isinstance(detector, Foundation) and len(splits.val):
+        trained, held_out = (_features(session, rows) for rows in (familiarity.some(splits.split.train), splits.val))
+        familiarity.save(saver.best_path, trained, held_out, detector.pooled, session.run.images.far)
+
+
+def _features(session: Session, rows: Rows) -> features.Features:
+    """Return the features of rows, by the weights that are judged; a head on features has read them."""
+    setup, examples = session.setup, session.setup.examples.take(rows)
+    if isinstance(examples, features.Features):
+        return examples
+    assert isinstance(setup.network.classifier, Foundation)
+    return features.computed(setup.network.classifier, examples, setup.accelerator)
 
 
 def _write_freeze_proof(session: Session, unmerged: Mapping[str, str]) -> dict[str, Any]:

@@ -9,10 +9,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from tithe import config
 from tithe.errors import InputError
 from tithe.models import features
 from tithe.models.classifier import Classifier
-from tithe.models.partial import adapters, word_table
+from tithe.models.partial import adapters, targets, word_table
 from tithe.models.tokens import TextExamples
 from tithe.train import forecast, memory
 from tithe.train.forecast import Forecast, Line, Subject
@@ -133,7 +134,7 @@ def _fewer_weights(subject: Subject) -> dict[str, Change]:
         "model.freeze=all": lambda f: replace(_training(f, head), training=Line(), evaluated_rows=once)
     }
     with contextlib.suppress(InputError):  # it has no linear layers
-        layers = [model.encoder.get_submodule(name) for name in adapters.targets(model.encoder, "auto")]
+        layers = [model.encoder.get_submodule(name) for name in targets.find(model.encoder, config.Lora())]
         factors = _FLOAT * _RANK * sum(sum(layer.weight.shape) for layer in layers)  # type: ignore[misc,arg-type]
         if not adapters.are_in(model):
             sums = 2 * _FLOAT * sum(layer.weight.numel() for layer in layers)  # type: ignore[misc,operator]

@@ -11,8 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,9 +23,8 @@ from torch.func import functional_call
 from tithe import config, plugins
 from tithe.checkpoints import tensors
 from tithe.checkpoints.state import TrainState
-from tithe.config.schema import AUTO
 from tithe.errors import InputError
-from tithe.models.classifier import Classifier
+from tithe.models.partial import targets
 
 _NAME = "default"  # that of peft for the only adapter of a layer
 _BASE = "base_layer"  # its name of the layer that there was before
@@ -35,8 +33,8 @@ _APART = "is_apart"  # an attribute of a layer whose state dict shows its own we
 _ROUNDING = 1e-6  # of weights near 1: another device sums in another order
 
 
-def add(model: Classifier, settings: config.Lora) -> None:
-    """Put adapters beside linear layers of a classifier's encoder, and freeze its own weights.
+def add(model: nn.Module, settings: config.Lora) -> None:
+    """Put adapters beside linear layers of the `encoder` of a network, and freeze its own weights.
 
     A is drawn from torch's generator and B is zero, so that the network computes what it did before.
 
@@ -45,17 +43,17 @@ def add(model: Classifier, settings: config.Lora) -> None:
     InputError
         peft is not installed, or a target is no linear layer of this encoder.
     """
-    peft = plugins.require("peft", extra="lora")
+    peft, encoder = plugins.require("peft", extra="lora"), model.get_submodule("encoder")
     how = peft.LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules="|".join(map(re.escape, targets(model.encoder, settings.targets))),  # names would match as ends
+        target_modules="|".join(map(re.escape, targets.find(encoder, settings))),  # names would match as ends
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it finds out by itself which way round the weight of a layer is
-        peft.inject_adapter_in_model(how, model.encoder, adapter_name=_NAME)
-    del model.encoder.peft_config
+        peft.inject_adapter_in_model(how, encoder, adapter_name=_NAME)
+    del encoder.peft_config
     for layer in _layers(model).values():
         layer.forward = partial(_forward, layer)
         layer.register_state_dict_post_hook(_save_merged)
@@ -71,34 +69,7 @@ def check(encoder: nn.Module, settings: config.Lora) -> None:
         See `add`.
     """
     plugins.require("peft", extra="lora")
-    targets(encoder, settings.targets)
-
-
-def targets(encoder: nn.Module, names: str | Sequence[str]) -> list[str]:
-    """Return the linear layers of an encoder that a config's `model.lora.targets` means, each by its full name.
-
-    Raises
-    ------
-    InputError
-        There are none, or none of such a name.
-    """
-    from transformers.pytorch_utils import Conv1D
-
-    uses = Counter(id(parameter) for _, parameter in encoder.named_parameters(remove_duplicate=False))
-    linear = [name for name, module in encoder.named_modules() if isinstance(module, nn.Linear | Conv1D)]
-    own = [name for name in linear if uses[id(encoder.get_parameter(f"{name}.weight"))] == 1]
-    if not own:
-        raise InputError(f"model.lora: {type(encoder).__name__} has no linear layers: leave it out")
-    if names == AUTO:
-        return own
-    for asked in names:
-        if not any(_is_called(name, asked) for name in own):
-            choices = ", ".join(sorted({name.rpartition(".")[2] for name in own}))
-            raise InputError(
-                f"model.lora.targets: no linear layer of {type(encoder).__name__} is called '{asked}': choose among "
-                f"{choices}, or set it to auto"
-            )
-    return [name for name in own if any(_is_called(name, asked) for asked in names)]
+    targets.find(encoder, settings)
 
 
 def are_in(model: nn.Module) -> bool:
@@ -147,8 +118,8 @@ def load(model: nn.Module, saved: TrainState) -> None:
     """
     if not are_added(model, saved):
         raise InputError(
-            "the weights of the checkpoint are not those of this encoder with such adapters: keep model.encoder and "
-            "model.lora, or start a new run without resume"
+            "the weights of the checkpoint are not those of this encoder with such adapters: keep the encoder and "
+            "the adapters, or start a new run without resume"
         )
 
 
@@ -208,10 +179,6 @@ def merge(model: nn.Module) -> Merged:
             _own(layer).copy_(_sum(layer))
         setattr(model.get_submodule(parent), child, layer.get_submodule(_BASE))
     return merged
-
-
-def _is_called(name: str, asked: str) -> bool:
-    return name == asked or name.endswith(f".{asked}")
 
 
 def _layers(model: nn.Module) -> dict[str, nn.Module]:

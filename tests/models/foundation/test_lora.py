@@ -1,0 +1,109 @@
+"""Adapters in the last blocks of an encoder of images: what is trained, saved, resumed and judged."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from support import vision
+from support.photographs import twins, without_pictures
+from support.signals import asked_after
+from tithe import config, interrupts, pipeline
+from tithe.checkpoints import store
+from tithe.errors import InputError, Interrupted
+from tithe.models.foundation import encoder
+from tithe.models.partial import targets
+from tithe.predict import load
+
+pytest.importorskip("peft", reason="the extra tithe[lora] is not installed")
+
+LORA = {"rank": 2, "alpha": 8, "blocks": 1}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return twins(tmp_path_factory.mktemp("photographs") / "set", 24)
+
+
+def network(family: str, folder: Path) -> encoder.Encoder:
+    parts = encoder.open_parts(vision.folder(folder, family), family)
+    return encoder.build(parts[0], str(folder), parts[1], family)
+
+
+@pytest.mark.parametrize("family", ["clip", "clip_vision", "siglip", "dinov2", "vit_mae"])
+def test_the_last_blocks_have_them_and_no_others(family: str, tmp_path: Path) -> None:
+    found = targets.find(network(family, tmp_path), config.ImageLora(blocks=1))
+    assert len(found) == 6  # query, key, value and output of the attention, two layers after it
+    assert all(".1." in name and "head" not in name for name in found)
+    assert len(targets.find(network(family, tmp_path), config.ImageLora(blocks=2))) == 12
+
+
+def test_the_rest_of_the_encoder_stays_and_the_checkpoint_is_an_ordinary_one(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pictures(monkeypatch)
+    home = vision.train(root, vision.folder(tmp_path / "encoder"), tmp_path / "run", lora=LORA).home
+    before = network("clip_vision", tmp_path / "encoder").state_dict()
+    after = {
+        name.removeprefix("encoder."): value
+        for name, value in store.weights(home / "checkpoints" / "best").items()
+        if name.startswith("encoder.")
+    }
+    assert after.keys() == before.keys()
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed == {
+        f"{name}.weight" for name in targets.find(network("clip_vision", tmp_path), config.ImageLora(blocks=1))
+    }
+    monkeypatch.setitem(sys.modules, "peft", None)
+    model = load(home)
+    table = pq.read_table(home / "test" / "predictions.parquet")
+    answers = model.predict([str(root / path) for path in table["path"].to_pylist()])
+    assert model.abstention and model.abstention.distance
+    found = [each.probabilities["real"] for each in answers]
+    assert np.allclose(found, table["p_real"].to_numpy(), atol=1e-5)
+
+
+def test_a_resumed_run_ends_like_an_uninterrupted_one(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pictures(monkeypatch)
+    source = vision.folder(tmp_path / "encoder")
+    whole = vision.train(root, source, tmp_path / "whole", lora=LORA)
+    run = vision.settings(root, source, tmp_path / "parts", lora=LORA)
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(interrupts, "StopRequest", asked_after(2))
+        pipeline.train(run)
+    resumed = run.model_copy(update={"checkpoint": run.checkpoint.model_copy(update={"resume": "auto"})})
+    parts = pipeline.train(resumed)
+    final = [each.scores["training"]["final_weights_sha256"] for each in (whole, parts)]
+    assert final[0] == final[1]
+    other = resumed.model_copy(update={"images": resumed.images.model_copy(update={"lora": None})})
+    with pytest.raises(InputError, match="lora") as caught:
+        pipeline.train(other)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("family", "lora", "said"),
+    [
+        ("clip_vision", {"blocks": 3}, r"images\.lora\.blocks 3 is more than the 2 blocks of the encoder"),
+        (
+            "clip_vision",
+            {**LORA, "targets": ["fc9"]},
+            r"images\.lora\.targets: no linear layer .* choose among fc1, fc2, ",
+        ),
+        ("convnext", {"blocks": 9}, r"images\.lora\.blocks 9 is more than the 3 blocks of the encoder"),
+    ],
+)
+def test_what_has_no_such_blocks_or_layers_is_one_line(
+    family: str, lora: dict[str, Any], said: str, root: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=rf"^{said}") as caught:
+        vision.train(root, vision.folder(tmp_path / "encoder", family), tmp_path / "run", lora=lora)
+    assert "\n" not in str(caught.value)
