@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 
 pytest.register_assert_rewrite("support")
 
-from support.environment import isolate  # noqa: E402
+from support.environment import ABSENT, isolate  # noqa: E402
 
 isolate(os.environ)  # before any library reads it
+sys.path.insert(0, ABSENT)
 
 from support import figures, state  # noqa: E402
 from support.state import logs  # noqa: E402

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from support.environment import SET, isolate
+from support.environment import ABSENT, SET, isolate
 from support.paths import ROOT
 
 # What a test does, and what is said of it.
@@ -126,4 +126,4 @@ def test_the_tests_after_it_find_the_process_as_it_was(said: str) -> None:
 def test_nothing_of_the_developers_own_reaches_a_test() -> None:
     environment = {"PATH": "/bin", "HF_TOKEN": "secret", "TITHE_CACHE": "/home/me", "X": "1", "HF_HUB_OFFLINE": "0"}
     isolate(environment)
-    assert environment == {"PATH": "/bin", **SET}
+    assert environment == {"PATH": "/bin", "PYTHONPATH": ABSENT, **SET}

@@ -24,8 +24,9 @@ import pytest
 
 from support.detector_run import finished
 from support.encoders import without_dropout
-from support.engines import DRIVER, NODES, dying, ended, hurt, kill_a_process, met, refuse, traced
+from support.engines import DRIVER, NODES, dying, ended, hurt, kill_a_process, loaded, met, refuse, traced
 from support.features import stored
+from support.ray_forks import Forks
 from support.searches import search, tuned, untimed
 from support.text_sets import WRITERS
 from support.texts import make_texts, write_rows
@@ -88,6 +89,15 @@ def test_an_item_that_kills_every_worker_ends_the_work(ray: config.Cluster) -> N
 def test_an_error_of_a_worker_is_that_of_this_process(ray: config.Cluster) -> None:
     with engines.opened("ray", ray) as engine, pytest.raises(InputError, match=r"^3 is wrong: choose another$"):
         list(engine.map(refuse, [3]))
+
+
+def test_a_worker_of_an_own_interpreter_finds_tithe_before_it_loads_a_library(
+    ray: config.Cluster, forks: Forks
+) -> None:
+    one = ray.model_copy(update={"num_workers": 1})
+    with forks.plain() as started, engines.opened("ray", one) as engine:
+        assert list(engine.map(loaded, ["torch", "transformers", "tithe"])) == [False, False, True]
+        assert started()
 
 
 def endless(read: list[int]) -> Iterator[int]:

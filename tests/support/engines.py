@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -50,6 +51,10 @@ def dying(folder: Path, fatal: int, number: int) -> tuple[int, int]:
 
 def refuse(number: int) -> int:
     raise InputError(f"{number} is wrong: choose another")
+
+
+def loaded(module: str) -> bool:
+    return module in sys.modules
 
 
 def hurt(home: Path, how: Callable[[], None]) -> threading.Thread:

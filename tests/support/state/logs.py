@@ -11,8 +11,9 @@ _CLOSES_ITSELF = "torch.__trace"  # at its first message, when a graph is traced
 
 
 def _loggers() -> dict[str, logging.Logger]:
-    made = {name: log for name, log in logging.root.manager.loggerDict.items() if name != _CLOSES_ITSELF}
-    return {"root": logging.root} | {name: log for name, log in made.items() if isinstance(log, logging.Logger)}
+    made = {name: log for name, log in logging.root.manager.loggerDict.items() if isinstance(log, logging.Logger)}
+    made.pop(_CLOSES_ITSELF, None)
+    return {"root": logging.root} | made
 
 
 def _logging() -> Values:
@@ -24,7 +25,7 @@ _seen: dict[str, tuple[tuple[Any, ...], Parts]] = {}
 
 
 def _parts(name: str, log: logging.Logger) -> Parts:
-    handlers = [handler for handler in log.handlers if not _of_pytest(handler)]
+    handlers = [handler for handler in log.handlers if not _of_pytest(handler)] if log.handlers else []
     now = (log.level, log.propagate, log.disabled, handlers)
     seen = _seen.get(name)
     if not seen or seen[0] != now:

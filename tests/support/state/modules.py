@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from operator import is_
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from support.state.kind import ABSENT, Kind, Parts, Values
+from support.state.kind import ABSENT, Kind, Parts, Values, is_same
 
 
 def _modules() -> Values:
@@ -30,27 +30,24 @@ def _on_path(module: Any) -> bool:
         return True  # a strategy that is a file stays loaded, under a name that has its content's hash
     file = getattr(module, "__file__", None)
     # Modules that a library makes up, as torch does, have the name of a file without its folder.
-    return (
-        not file
-        or not Path(file).is_absolute()
-        or file.startswith(tuple(f"{Path(entry).resolve()}{os.sep}" for entry in sys.path))
-    )
+    return not file or not Path(file).is_absolute() or file.startswith(_folders(*sys.path))
+
+
+@lru_cache(1)
+def _folders(*path: str) -> tuple[str, ...]:
+    return tuple(f"{Path(entry).resolve()}{os.sep}" for entry in path)
 
 
 class Seen(NamedTuple):
-    """What a module kept when it was last read: all of it, what it fills in place with copies, and the parts told."""
+    """What a module kept when it was last read: all of it, what it fills in place, copies of that, the parts told."""
 
     everything: dict[str, Any]
-    filled: list[tuple[Any, Any]]
+    filled: list[Any]
+    copies: list[Any]
     parts: Parts
 
     def still(self, now: dict[str, Any]) -> bool:
-        return (
-            len(self.everything) == len(now)
-            and all(map(is_, self.everything, now))
-            and all(map(is_, self.everything.values(), now.values()))
-            and all(value == copy for value, copy in self.filled)
-        )
+        return is_same(self.everything, now) and self.filled == self.copies
 
 
 _seen: dict[str, Seen] = {}
@@ -58,8 +55,17 @@ _seen: dict[str, Seen] = {}
 
 def _globals() -> Values:
     """Return what each module of tithe keeps; of what it fills in place, a copy."""
-    ours = [name for name in sys.modules if name.partition(".")[0] == "tithe"]
-    return {name: _kept(name, vars(sys.modules[name])) for name in ours}
+    return {name: _kept(name, vars(sys.modules[name])) for name in _ours(list(sys.modules))}
+
+
+def _ours(loaded: list[str]) -> list[str]:
+    """Return the modules of tithe; looked for again only when others are loaded."""
+    if _names[0] != loaded:
+        _names[:] = loaded, [name for name in loaded if name.partition(".")[0] == "tithe"]
+    return _names[1]
+
+
+_names: list[list[str]] = [[], []]
 
 
 def _kept(name: str, now: dict[str, Any]) -> Parts:
@@ -67,7 +73,7 @@ def _kept(name: str, now: dict[str, Any]) -> Parts:
     if not seen or not seen.still(now):
         own = {key: value for key, value in now.items() if key[:2] != "__" and (name, key) not in GROWS_BY_DESIGN}
         copies = {key: value.copy() for key, value in own.items() if type(value) in FILLED_IN_PLACE}
-        seen = Seen(now.copy(), [(own[key], copy) for key, copy in copies.items()], Parts(own | copies))
+        seen = Seen(now.copy(), [own[key] for key in copies], list(copies.values()), Parts(own | copies))
         _seen[name] = seen
     return seen.parts
 
