@@ -136,7 +136,7 @@ def broken(found: Any) -> None:
     ("change", "text"),
     [
         (lambda home: (home / "freeze_proof.json").unlink(), "there is no freeze_proof.json"),
-        (tampered(broken), "model.freeze is all, but 1 frozen tensor changed"),
+        (tampered(broken), "freeze is all, but 1 frozen tensor changed"),
         (tampered(lambda p: p["overall"].update(after="0" * 64)), "contradicts itself"),
         (tampered(lambda p: first_tensor(p).update(after="0" * 64)), "contradicts itself"),
         (tampered(lambda p: first_tensor(p).update(frozen=False)), "contradicts itself"),

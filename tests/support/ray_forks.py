@@ -58,8 +58,11 @@ class Forks:
 
         plain = self._folder / "plain"
         plain.write_text(setup_worker.__file__)
-        yield lambda: any(self._folder.glob("plain-*"))
-        plain.unlink()
+        try:
+            yield lambda: any(self._folder.glob("plain-*"))
+        finally:
+            for file in self._folder.glob("plain*"):
+                file.unlink()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What Ray starts for a worker in tests: it has `ray_forks` fork one that has imported the libraries, and ends.
+"""What Ray starts for a worker in tests: it has `ray_forks` fork one that has imported the libraries, and ends with it.
 
 It lies in a folder of `ray_forks`. Where that has a file `plain`, it becomes the process that the file names instead.
 """
@@ -20,7 +20,7 @@ def ask() -> None:
         socket.send_fds(server, [b" "], [sys.stdout.fileno(), sys.stderr.fileno()])
         server.sendall(json.dumps({"arguments": sys.argv[1:], "variables": dict(os.environ)}).encode())
         server.shutdown(socket.SHUT_WR)
-        server.recv(1)  # until the server has forked, and closes it
+        server.recv(1)  # until the worker ends, which has the last copy of the connection
 
 
 if __name__ == "__main__":

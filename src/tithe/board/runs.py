@@ -107,7 +107,7 @@ def _freeze(run: RunFiles) -> str | None:
 
     The proof itself has a hash for every tensor: a comparison, and `tithe verify`, look at it.
     """
-    if freeze_proof.asked(run.config["model"]) == "none":
+    if freeze_proof.asked(run.config) == "none":
         return "none"
     if not run.metrics:
         return None

@@ -100,7 +100,7 @@ class Compared:
             "stability": self.stability._asdict() if self.stability else None,
             "overfitting": self.overfitting.rise if self.overfitting else None,
             "freeze": {
-                "asked": freeze_proof.asked(files.config["model"]),
+                "asked": freeze_proof.asked(files.config),
                 "verdict": proof.get("verdict"),
                 "holds": proof.get("holds"),
             },

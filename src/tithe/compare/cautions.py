@@ -91,15 +91,15 @@ def _unfinished(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
 
 
 def _freeze(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
-    proof, freeze = run.files.proof, freeze_proof.asked(run.files.config["model"])
+    proof, freeze = run.files.proof, freeze_proof.asked(run.files.config)
     if proof is None:
         if freeze != "none" and run.files.metrics is not None:
-            yield say("model.freeze is {freeze} but there is no freeze_proof.json: it is unproven", freeze=freeze)
+            yield say("freeze is {freeze} but there is no freeze_proof.json: it is unproven", freeze=freeze)
     elif not freeze_proof.agrees(proof, freeze):
         yield say("freeze_proof.json contradicts itself or the config: it was changed, and proves nothing")
     elif proof["holds"] is False:
         yield say(
-            "model.freeze is {freeze}, but {count} frozen {count:tensor|tensors} changed",
+            "freeze is {freeze}, but {count} frozen {count:tensor|tensors} changed",
             freeze=freeze,
             count=len(proof["changed"]),
         )

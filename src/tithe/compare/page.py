@@ -207,7 +207,7 @@ def _overfitting(run: Compared) -> Cell:
 
 
 def _freeze(run: Compared) -> Cell:
-    frozen, proof = freeze_proof.asked(run.files.config["model"]), run.files.proof
+    frozen, proof = freeze_proof.asked(run.files.config), run.files.proof
     if frozen == "none":
         return Cell(say("none"))
     if proof is None:

@@ -42,6 +42,7 @@ _OTHER_NAMES: dict[tuple[str, ...], str] = {
     ("lora",): "peft adapter adapters use_lora lora_config peft_config qlora",
     ("rank",): "r lora_r lora_rank",
     ("alpha",): "lora_alpha",
+    ("blocks",): "layers_to_transform last_layers last_blocks",
     ("targets",): "target_modules lora_target_modules lora_targets",
     ("path", "parquet_path", "dataset_path", "data_root"): "data_path data_file dataset dataset_name train_file "
     "train_path train_data csv csv_path input_file",

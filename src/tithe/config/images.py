@@ -7,17 +7,25 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from tithe.config.model import Lora
-from tithe.config.values import PathStr, Positive, Section
+from tithe.config.values import Choices, PathStr, Positive, Section
 
 
 class ImageLora(Lora):
     """Low-rank adapters in the last blocks of an encoder of images, whose own weights are frozen."""
 
-    key: ClassVar = "images.lora"
+    key: ClassVar[str] = "images.lora"
 
-    blocks: Positive = Field(
-        4, description="last blocks of the encoder, which have adapters; the others stay as they are"
+    targets: Literal["auto"] | Choices[str] = Field(
+        "auto", description="names of the linear layers with an adapter, such as q_proj; auto: all of these blocks"
     )
+    blocks: Positive = Field(
+        8, description="last blocks of the encoder, which have adapters; the others stay as they are"
+    )
+
+    @property
+    def last_blocks(self) -> int:
+        """As of `Lora`."""
+        return self.blocks
 
 
 class Images(Section):

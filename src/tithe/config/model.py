@@ -22,7 +22,7 @@ class Windows(Section):
 class Lora(Section):
     """Low-rank adapters beside linear layers of the encoder, whose own weights are frozen."""
 
-    key: ClassVar = "model.lora"  # for messages
+    key: ClassVar[str] = "model.lora"  # for messages
 
     rank: Positive = Field(8, description="rank of the change of each weight: numbers per row and column of it")
     alpha: Positive = Field(16, description="the change is scaled by alpha / rank")
@@ -30,6 +30,11 @@ class Lora(Section):
     targets: Literal["auto"] | Choices[str] = Field(
         "auto", description="names of the linear layers with an adapter, such as query; auto: all of the encoder"
     )
+
+    @property
+    def last_blocks(self) -> int | None:
+        """How many of the encoder's last blocks have them; None for the whole encoder."""
+        return None
 
 
 class Model(Section):

@@ -13,7 +13,7 @@ from tithe.config.images import Images
 from tithe.config.model import Model
 from tithe.config.select import Select
 from tithe.config.values import Betas, Choices, Count, Decay, PathStr, Positive, Range, Ratio, RatioRange, Section, Seed
-from tithe.storage import run_files
+from tithe.storage import freeze_proof, run_files
 
 
 class Tune(Section):
@@ -224,8 +224,12 @@ class Run(Section):
     @property
     def trains_a_head(self) -> bool:
         """Whether all that is trained is a head on the cached features of a frozen encoder."""
-        is_frozen = self.images.has_frozen_encoder if self.task == "image" else self.model.freeze == "all"
-        return is_frozen and self.train.cache_features
+        return self.frozen == "all" and self.train.cache_features
+
+    @property
+    def frozen(self) -> str | int:
+        """What is frozen of the encoder: `none`, `all`, a number of layers, or `lora`, which is all beside adapters."""
+        return freeze_proof.asked(self.model_dump())
 
     @model_validator(mode="after")
     def _whole_epochs_in_files(self) -> Run:

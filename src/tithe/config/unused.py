@@ -96,8 +96,8 @@ RUN: tuple[Rule, ...] = (
             *("model.encoder_dropout", "train.encoder_learning_rate", "train.checkpoint_activations"),
             *("tune.encoder_learning_rate", "tune.dropout_of"),
         ),
-        lambda run: run.model.freeze == "all",
-        "model.freeze all keeps the encoder as it is",
+        lambda run: run.frozen == "all",
+        "the encoder stays as it is",
     ),
     Rule(
         ("train.num_cycles", "train.min_learning_rate"),

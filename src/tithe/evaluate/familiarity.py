@@ -12,12 +12,12 @@ from tithe.models.features import Features
 from tithe.predict import abstention
 from tithe.predict.abstention import Abstention
 
-_MOST = 5000  # training images that the distance is fitted on
+_MOST = 5000  # images of the training, and as many of validation
 
 
-def some(train: Rows) -> Rows:
-    """Return the training images that a distance is fitted on: all, or an even part of many."""
-    chosen: Rows = train[np.linspace(0, len(train) - 1, min(len(train), _MOST)).astype(int)]
+def sample(rows: Rows) -> Rows:
+    """Return the images of a part that are looked at: all, or an even part of many."""
+    chosen: Rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST)).astype(int)]
     return chosen
 
 
@@ -29,7 +29,7 @@ def save(checkpoint: Path, trained: Features, held_out: Features, columns: int, 
     checkpoint
         The folder whose verdicts it is for.
     trained, held_out
-        Features of `some` of the training images, and of the validation images.
+        Features of a `sample` of the training images, and of one of the validation images.
     columns
         How many of the features the distance is of: the first ones.
     """

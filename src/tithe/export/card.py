@@ -178,7 +178,7 @@ def _making(facts: Facts) -> Iterator[str]:
     model, train = config["model"], config["train"]
     yield "## How it was made\n\n| | |\n|---|---|"
     if facts.parity["task"] != "image":
-        yield f"| encoder | {_cell(Path(model['encoder']).name)}, frozen: {freeze_proof.asked(model)} |"
+        yield f"| encoder | {_cell(Path(model['encoder']).name)}, frozen: {freeze_proof.asked(config)} |"
         yield f"| head | {facts.head}, {made_of['model'].get('pooling')} pooling |"
     batches, rate = f"batches of {train['batch_size']}", f"learning rate {train['learning_rate']:g}"
     yield f"| training | {train['epochs']} epochs, {batches}, {rate}, seed {config['seed']} |"

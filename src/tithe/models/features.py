@@ -195,10 +195,16 @@ def _folder(examples: Encodable, cache_key: Mapping[str, str], accelerator: Acce
     return cache.place("features", storage.digest([_VERSION, examples.fingerprint, settings]))
 
 
-def computed(model: Embedder, examples: Examples, accelerator: Accelerator, batch_size: int | None = None) -> Features:
+def computed(
+    model: Embedder,
+    examples: Examples,
+    accelerator: Accelerator,
+    batch_size: int | None = None,
+    tick: Callable[[int], object] = lambda rows: None,
+) -> Features:
     """Return the features of examples, kept in memory, and equal to those of `cached` unless a batch size is given."""
     cuts = batches(examples, accelerator, batch_size)
-    values_ND = inference.forward(model, model.embed, examples, cuts, accelerator.autocast)
+    values_ND = inference.forward(model, model.embed, examples, cuts, accelerator.autocast, tick)
     inference.finite(values_ND, _STATES)
     return Features(values_ND, np.arange(len(examples)), examples)
 

@@ -18,10 +18,8 @@ from tithe.errors import InputError
 from tithe.models import features, trial_pass
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Encodable, Examples
-from tithe.models.foundation.detector import Foundation
 from tithe.models.partial import adapters, freeze, word_table
 from tithe.models.tokens import TextExamples
-from tithe.storage import freeze_proof
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Network:
         now = sum(parameter.requires_grad for parameter in self.trainable.parameters())
         if saved != now:
             raise InputError(
-                f"the checkpoint trained {saved} tensors, and this run trains {now}: keep model.freeze, the adapters "
+                f"the checkpoint trained {saved} tensors, and this run trains {now}: keep what is frozen, the adapters "
                 "and the version of tithe, or start a new run without resume"
             )
 
@@ -120,13 +118,11 @@ def begin(run: config.Run, model: nn.Module, encoder_key: Mapping[str, str], exa
     InputError
         `model.trim_vocabulary` is true, and the encoder's table can't be trained in part.
     """
-    frozen = freeze_proof.asked(dict(run.model))
-    has_proof = frozen != "none" or run.checkpoint.single_files
-    proof = freeze.Proof.begin(model, frozen) if has_proof else None
+    has_proof = run.frozen != "none" or run.checkpoint.single_files
+    proof = freeze.Proof.begin(model, run.frozen) if has_proof else None
     if isinstance(model, Classifier) and isinstance(examples, TextExamples):
         word_table.trim(model, run, examples)
-    is_frozen = run.model.freeze == "all" or (isinstance(model, Foundation) and not adapters.are_in(model))
-    return Network(model, model, proof, encoder_key, is_frozen)
+    return Network(model, model, proof, encoder_key, run.frozen == "all")
 
 
 def build(

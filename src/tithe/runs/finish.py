@@ -17,8 +17,8 @@ from tithe.checkpoints import single_files, store, tensors
 from tithe.evaluate import baseline, details, familiarity
 from tithe.evaluate.results import fit_temperature, write_results
 from tithe.metrics.temperature import Temperature
-from tithe.models import features
 from tithe.models.examples import Photographs
+from tithe.models.features import Features, computed
 from tithe.models.foundation.detector import Foundation
 from tithe.progress import bar
 from tithe.report import classification_figures, run_page
@@ -165,17 +165,18 @@ def _complete_best(session: Session) -> None:
         store.extend(saver.best_path, encoder, calibration)
     detector, splits = network.classifier, session.setup.splits
     if isinstance(detector, Foundation) and len(splits.val):
-        trained, held_out = (_features(session, rows) for rows in (familiarity.some(splits.split.train), splits.val))
+        trained = _features(session, detector, familiarity.sample(splits.split.train))
+        held_out = _features(session, detector, familiarity.sample(splits.val))
         familiarity.save(saver.best_path, trained, held_out, detector.pooled, session.run.images.far)
 
 
-def _features(session: Session, rows: Rows) -> features.Features:
+def _features(session: Session, detector: Foundation, rows: Rows) -> Features:
     """Return the features of rows, by the weights that are judged; a head on features has read them."""
     setup, examples = session.setup, session.setup.examples.take(rows)
-    if isinstance(examples, features.Features):
+    if isinstance(examples, Features):
         return examples
-    assert isinstance(setup.network.classifier, Foundation)
-    return features.computed(setup.network.classifier, examples, setup.accelerator)
+    with bar("states", len(rows), "images") as tick:
+        return computed(detector, examples, setup.accelerator, setup.task.rows_at_once, tick)
 
 
 def _write_freeze_proof(session: Session, unmerged: Mapping[str, str]) -> dict[str, Any]:

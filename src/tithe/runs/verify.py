@@ -69,11 +69,11 @@ def _freeze_proof(home: Path) -> Iterator[str]:
     run = _config(home)
     path = home / freeze_proof.FILE
     if not path.is_file():
-        if _frozen(run) != "none":
+        if run.frozen != "none":
             raise TitheError(f"{home} has no {freeze_proof.FILE}, though its config freezes the encoder")
         return
     proof = storage.read_json(path)
-    if not isinstance(proof, dict) or not freeze_proof.agrees(proof, _frozen(run)):
+    if not isinstance(proof, dict) or not freeze_proof.agrees(proof, run.frozen):
         raise TitheError(f"{path} contradicts its own digests or the config: it was changed")
     if proof["holds"] is False:
         raise TitheError(f"{path}: {proof['verdict']} ({', '.join(proof['changed'][:3])})")
@@ -81,10 +81,6 @@ def _freeze_proof(home: Path) -> Iterator[str]:
         _compare(proof, weights, file, is_final)
         yield f"{file.relative_to(home)}: the encoder is the one in the proof, {_count(proof)}"
     yield _compare_source(proof, run, home)
-
-
-def _frozen(run: config.Run) -> str | int:
-    return freeze_proof.asked(dict(run.model))
 
 
 def _saved_weights(home: Path, run: config.Run) -> Iterator[tuple[Path, dict[str, Any], bool]]:
@@ -120,25 +116,27 @@ def _moves(entry: dict[str, Any]) -> bool:
 
 def _compare_source(proof: dict[str, Any], run: config.Run, home: Path) -> str:
     """Compare the proof's `before` with the encoder that it came from, if that can still be loaded."""
-    has_adapters = run.model.lora is not None and plugins.installed("peft")
-    changes = {} if has_adapters else {"lora": None}
+    has_adapters = run.frozen == freeze_proof.LORA and plugins.installed("peft")
+    without = {
+        "model": run.model.model_copy(update={"lora": None}),
+        "images": run.images.model_copy(update={"lora": None}),
+    }
     try:
-        task = open_task(run.model_copy(update={"model": run.model.model_copy(update=changes)}))
-        model = task.build(2, run.seed)
+        model = open_task(run if has_adapters else run.model_copy(update=without)).build(2, run.seed)
     except InputError as error:
         return f"the encoder before training could not be loaded ({error}): taken from the proof, not re-checked"
-    now = freeze.Proof.begin(model, _frozen(run))
+    now = freeze.Proof.begin(model, run.frozen)
     frozen = {name for name, entry in proof["tensors"].items() if entry["frozen"]}
     if left_out := sorted(now.frozen - frozen):
         raise TitheError(_left_out(proof, left_out, home))
     if now.frozen != frozen or now.before.keys() != proof["tensors"].keys():
         raise TitheError(f"{home / freeze_proof.FILE} has other tensors than the config freezes: it was changed")
     if changed := [name for name, entry in proof["tensors"].items() if now.before.get(name) != entry["before"]]:
-        raise TitheError(f"{run.model.encoder}: {changed[0]} differs from its 'before' in the freeze proof of {home}")
+        raise TitheError(f"{run.encoder}: {changed[0]} differs from its 'before' in the freeze proof of {home}")
     best = home / run.checkpoint.dir / locate.BEST
     if has_adapters and not adapters.are_added(model, store.load(best)):
         raise TitheError(f"{best}: its weights are not the sums of the encoder's and its adapters': they were changed")
-    return f"{run.model.encoder}: its tensors match the proof's 'before'; {proof['verdict']}"
+    return f"{run.encoder}: its tensors match the proof's 'before'; {proof['verdict']}"
 
 
 def _left_out(proof: dict[str, Any], names: list[str], home: Path) -> str:

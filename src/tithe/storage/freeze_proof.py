@@ -19,9 +19,12 @@ MEANING = (
 ALGORITHM = "SHA-256 over the dtype, the shape and the bytes in row-major order of each tensor"
 
 
-def asked(model: Mapping[str, Any]) -> str | int:
-    """Return what the `model` section of a config freezes: its `freeze`, or `lora`."""
-    return LORA if model.get("lora") else model["freeze"]
+def asked(run: Mapping[str, Any]) -> str | int:
+    """Return what a config freezes of its encoder, as plain values: its `model.freeze`, or `lora`; of images `all`."""
+    if run.get("task") == "image":
+        images = run.get("images", {})
+        return "none" if images.get("mode") != "foundation" else LORA if images.get("lora") else "all"
+    return LORA if run["model"].get("lora") else run["model"]["freeze"]
 
 
 def overall(digests: Mapping[str, str]) -> str:

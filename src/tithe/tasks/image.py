@@ -116,7 +116,8 @@ class Image:
         short = "are too few to train a new detector" if is_new else "hardly change a trained detector"
         raise_it = "set" if is_new else "restart the schedule with checkpoint.reset_lr and set"
         highest = max(rate, self.run.train.learning_rate) if is_new else rate  # a warmup may not have reached it yet
-        cure = f"{raise_it} the rate to {good:g}, or train longer" if highest < good else "train longer"
+        is_low = highest < good and not self.settings.lora  # of adapters no rate is known to be good
+        cure = f"{raise_it} the rate to {good:g}, or train longer" if is_low else "train longer"
         return [f"{steps} steps at a learning rate of {rate:g} {short}: {cure}"]
 
     def build(self, classes: int, seed: int) -> nn.Module:
@@ -138,6 +139,8 @@ class Image:
             model = detector.Foundation(network, head, 2 * pooled)
             if self.settings.lora and own.source is not None:  # a checkpoint has them in its weights
                 adapters.add(model, self.settings.lora)
+        if self.run.train.checkpoint_activations and adapters.are_in(model):
+            encoders.checkpoint_activations(network.network, name)
         freeze.freeze(model, freeze_proof.LORA if adapters.are_in(model) else "all")
         return model
 
@@ -241,13 +244,16 @@ def open(run: config.Run) -> Task:
     Raises
     ------
     InputError
-        There is no such encoder, it is not one of images, or `images.size` is another than its own.
+        There is no such encoder, it is not one of images or can't have the adapters, or `images.size` is not its own.
     """
     if run.images.mode != "foundation":
         return Image(run)
     name = run.images.encoder
     source = encoders.find(name, "images.encoder")
-    return _on_encoder(run, source, Pretrained(*encoder.open_parts(source, name), source))
+    pretrained = Pretrained(*encoder.open_parts(source, name), source)
+    if run.images.lora:
+        adapters.check(encoder.skeleton(pretrained.configuration, pretrained.preprocessing, name), run.images.lora)
+    return _on_encoder(run, source, pretrained)
 
 
 def restore(run: config.Run, folder: Path, fingerprint: Mapping[str, Any]) -> Task:

@@ -19,7 +19,6 @@ from torch import nn
 from tithe import config
 from tithe.arrays import Rows
 from tithe.models import encoders, features, inference, trial_pass
-from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch, Examples, Varied
 from tithe.models.partial import adapters
 from tithe.models.partial.word_table import WordTable
@@ -147,7 +146,7 @@ class Subject:
     @property
     def is_on_features(self) -> bool:
         """Whether the encoder runs once, without gradients, and only the head is trained."""
-        return self.task.run.model.freeze == "all" and self.settings.cache_features
+        return self.task.run.trains_a_head
 
 
 def is_possible(accelerator: Accelerator) -> bool:
@@ -165,7 +164,7 @@ def of(subject: Subject) -> Forecast:
     present = memory.process_memory("RssAnon")  # first: what the rows below need is not given back
     settings, at_once = subject.settings, subject.task.rows_at_once
     if subject.is_on_features:
-        head = subject.model.head if isinstance(subject.model, Classifier) else subject.model
+        head = subject.model.head if isinstance(subject.model, features.Embedder) else subject.model
         trained, training = list(head.parameters()), Line()
         at_once = len(features.batches(subject.examples, subject.accelerator)[0])
     else:
@@ -197,7 +196,8 @@ def _states(subject: Subject) -> tuple[int, int]:
     lengths_N, encoder = subject.examples.lengths, getattr(subject.model, "encoder", None)
     if lengths_N is None or encoder is None or not len(subject.train_rows):
         return 0, 0
-    width, layers = (getattr(encoder.config, name, 0) for name in ("hidden_size", "num_hidden_layers"))
+    configuration = getattr(encoder, "network", encoder).config  # one of images is inside of its normalisation
+    width, layers = (getattr(configuration, name, 0) for name in ("hidden_size", "num_hidden_layers"))
     return int(lengths_N[subject.train_rows].max()) * width * torch.float32.itemsize, layers
 
 

@@ -71,9 +71,9 @@ class Kind(NamedTuple):
         if is_same(before, after):
             return
         changed = [name for name in before | after if before.get(name, ABSENT) is not after.get(name, ABSENT)]
-        was, is_ = _flat(before, changed), _flat(after, changed)
-        for name in was | is_:
-            old, new = was.get(name, ABSENT), is_.get(name, ABSENT)
+        was, now = _flat(before, changed), _flat(after, changed)
+        for name in was | now:
+            old, new = was.get(name, ABSENT), now.get(name, ABSENT)
             if not _same(old, new) and not (old is ABSENT and self.may_appear(new)):
                 yield Leak(self, name, old, new)
 

@@ -166,6 +166,12 @@ def build(configuration: Any, source: str | None, preprocessing: Preprocessing, 
     return Encoder(network, preprocessing)
 
 
+def skeleton(configuration: Any, preprocessing: Preprocessing, name: str) -> Encoder:
+    """Return the encoder without weights, to look at its layers; see `build`."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return build(configuration, None, preprocessing, name)
+
+
 def widths(encoder: Encoder, preprocessing: Preprocessing, name: str) -> tuple[int, int]:
     """Return the widths of an encoder's pooled and inner states, by a pass over noise.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from torch import nn
 
@@ -20,9 +21,14 @@ def find(encoder: nn.Module, settings: config.Lora) -> list[str]:
         There are none, none of such a name, or not as many blocks.
     """
     own = _linear(encoder)
-    if isinstance(settings, config.ImageLora):
-        last = _last_blocks(encoder, settings)
-        own = [name for name in own if name.startswith(last)]
+    if own and settings.last_blocks is not None:
+        blocks = _blocks(encoder, own)
+        if settings.last_blocks > len(blocks):
+            raise InputError(
+                f"{settings.key}.blocks {settings.last_blocks} is more than the {len(blocks)} blocks of "
+                f"{type(encoder).__name__}: {f'set it to {len(blocks)} or less' if blocks else 'leave it out'}"
+            )
+        own = [name for name in own if name.startswith(tuple(blocks[-settings.last_blocks :]))]
     if not own:
         raise InputError(f"{settings.key}: {type(encoder).__name__} has no linear layers: leave it out")
     if settings.targets == AUTO:
@@ -46,14 +52,20 @@ def _linear(encoder: nn.Module) -> list[str]:
     return [name for name in linear if uses[id(encoder.get_parameter(f"{name}.weight"))] == 1]
 
 
-def _last_blocks(encoder: nn.Module, settings: config.ImageLora) -> tuple[str, ...]:
-    """Return what the names of all modules in the last blocks begin with: in those of the longest list of modules."""
-    lists = {name: stack for name, stack in encoder.named_modules() if isinstance(stack, nn.ModuleList)}
-    longest = max(lists, key=lambda name: len(lists[name]), default="")
-    depth = len(lists.get(longest, ()))
-    if settings.blocks > depth:
-        raise InputError(f"{settings.key}.blocks {settings.blocks} is more than the {depth} blocks of the encoder")
-    return tuple(f"{longest}.{number}." for number in range(depth - settings.blocks, depth))
+def _blocks(encoder: nn.Module, linear: Sequence[str]) -> list[str]:
+    """Return what the names in each block begin with, in order: a block is in a list that no other is inside of.
+
+    Encoders whose maps become smaller in stages have a list of stages, and in each a list of blocks.
+    """
+
+    def has_linear(name: str) -> bool:
+        return any(own.startswith(f"{name}.") for own in linear)
+
+    modules = dict(encoder.named_modules())
+    lists = [name for name, module in modules.items() if isinstance(module, nn.ModuleList) and has_linear(name)]
+    inner = [name for name in lists if not any(other.startswith(f"{name}.") for other in lists)]
+    blocks = [f"{name}.{place}" for name in inner for place, _ in modules[name].named_children()]
+    return [f"{block}." for block in blocks if has_linear(block)]
 
 
 def _is_called(name: str, asked: str) -> bool:
