@@ -21,10 +21,10 @@ from tithe.errors import InputError
 # A setting, the settings that make it useless, the line about it.
 USELESS = [
     ("model.hidden_dim=64", [], "model.hidden_dim 64 has no effect: only model.head mlp has a hidden layer"),
-    ("model.encoder_dropout=0.3", ["model.freeze=all"], "model.freeze all keeps the encoder as it is"),
-    ("train.encoder_learning_rate=1e-6", ["model.freeze=all"], "model.freeze all keeps the encoder as it is"),
-    ("tune.encoder_learning_rate=[1e-6, 1e-5]", ["model.freeze=all"], "model.freeze all keeps the encoder"),
-    ("tune.dropout_of=model", ["model.freeze=all"], "model.freeze all keeps the encoder as it is"),
+    ("model.encoder_dropout=0.3", ["model.freeze=all"], "the encoder stays as it is"),
+    ("train.encoder_learning_rate=1e-6", ["model.freeze=all"], "the encoder stays as it is"),
+    ("tune.encoder_learning_rate=[1e-6, 1e-5]", ["model.freeze=all"], "the encoder stays"),
+    ("tune.dropout_of=model", ["model.freeze=all"], "the encoder stays as it is"),
     ("train.num_cycles=2", [], "train.num_cycles 2.0 has no effect: only train.schedule cosine has it"),
     ("train.min_learning_rate=1e-6", [], "only train.schedule cosine has it"),
     ("train.min_learning_rate=1", ["train.schedule=cosine"], "it is above train.learning_rate"),
@@ -41,6 +41,7 @@ USELESS = [
     ("train.steps_of=all", ["select.strategy=all"], "without a selection all rows are trained on"),
     ("images.margin=0.5", ["images.ranking_weight=0"], "images.ranking_weight is 0"),
     ("images.far=0.2", [], "only images.mode foundation has an encoder"),
+    ("train.encoder_learning_rate=0.1", ["task=image", "images.mode=foundation"], "the encoder stays as it is"),
     ("images.lora={}", [], "only images.mode foundation has an encoder"),
     ("images.hidden_dim=64", ["images.mode=foundation"], "only images.head mlp has a hidden layer"),
     ("images.augment=none", ["images.mode=foundation"], "images.mode foundation reads each image once"),

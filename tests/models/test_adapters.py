@@ -173,7 +173,7 @@ def test_changed_weights_are_not_the_sums_of_the_adapters(settings: Settings) ->
     adapters.load(model, state)
     name = next(name for name in state.model if name.endswith("query.weight"))
     state.model[name] = state.model[name] + 1e-4
-    with pytest.raises(InputError, match=r"keep the encoder and the adapters"):
+    with pytest.raises(InputError, match=r"keep the encoder and model\.lora"):
         adapters.load(model, state)
 
 
@@ -183,9 +183,9 @@ def test_an_epoch_file_continues_with_the_same_adapters_alone(tmp_path: Path, se
     latest = str(first.home / "latest_model.pt")
     second = trained(raw, tmp_path / "second", LORA, **files, resume=latest)
     assert second.scores["training"]["epochs"] == 4 and second.scores["freeze"]["holds"]
-    with pytest.raises(InputError, match=r"keep the encoder and the adapters"):
+    with pytest.raises(InputError, match=r"keep the encoder and model\.lora"):
         trained(raw, tmp_path / "third", {**LORA, "alpha": 8}, **files, resume=latest)
-    with pytest.raises(InputError, match=r"keep model\.freeze, the adapters"):
+    with pytest.raises(InputError, match=r"keep model\.freeze, model\.lora"):
         trained(raw, tmp_path / "fourth", None, **files, resume=latest)
 
 

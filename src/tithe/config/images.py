@@ -22,11 +22,6 @@ class ImageLora(Lora):
         8, description="last blocks of the encoder, which have adapters; the others stay as they are"
     )
 
-    @property
-    def last_blocks(self) -> int:
-        """As of `Lora`."""
-        return self.blocks
-
 
 class Images(Section):
     """The image task: the detector, crops and augmentation, weights of the loss."""

@@ -31,11 +31,6 @@ class Lora(Section):
         "auto", description="names of the linear layers with an adapter, such as query; auto: all of the encoder"
     )
 
-    @property
-    def last_blocks(self) -> int | None:
-        """How many of the encoder's last blocks have them; None for the whole encoder."""
-        return None
-
 
 class Model(Section):
     """The encoder and the head on top of it."""

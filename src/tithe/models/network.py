@@ -80,8 +80,8 @@ class Network:
         now = sum(parameter.requires_grad for parameter in self.trainable.parameters())
         if saved != now:
             raise InputError(
-                f"the checkpoint trained {saved} tensors, and this run trains {now}: keep what is frozen, the adapters "
-                "and the version of tithe, or start a new run without resume"
+                f"the checkpoint trained {saved} tensors, and this run trains {now}: keep model.freeze, model.lora "
+                "or images.lora, and the version of tithe, or start a new run without resume"
             )
 
         adapters.load(self.trainable, state)

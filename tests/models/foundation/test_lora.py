@@ -47,6 +47,7 @@ def test_the_last_blocks_have_them_and_no_others(family: str, tmp_path: Path) ->
     assert len(targets.find(network(family, tmp_path), config.ImageLora(blocks=2))) == 12
 
 
+@pytest.mark.usefixtures("seeded")
 def test_blocks_in_stages_are_counted_from_the_last_stage() -> None:
     small = ConvNextConfig(depths=[1, 3, 1], hidden_sizes=[8, 12, 16], num_stages=3)
     found = targets.find(ConvNextModel(small), config.ImageLora(blocks=2))

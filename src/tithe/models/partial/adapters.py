@@ -119,7 +119,7 @@ def load(model: nn.Module, saved: TrainState) -> None:
     if not are_added(model, saved):
         raise InputError(
             "the weights of the checkpoint are not those of this encoder with such adapters: keep the encoder and "
-            "the adapters, or start a new run without resume"
+            "model.lora or images.lora, or start a new run without resume"
         )
 
 

@@ -21,14 +21,14 @@ def find(encoder: nn.Module, settings: config.Lora) -> list[str]:
         There are none, none of such a name, or not as many blocks.
     """
     own = _linear(encoder)
-    if own and settings.last_blocks is not None:
+    if own and isinstance(settings, config.ImageLora):
         blocks = _blocks(encoder, own)
-        if settings.last_blocks > len(blocks):
+        if settings.blocks > len(blocks):
             raise InputError(
-                f"{settings.key}.blocks {settings.last_blocks} is more than the {len(blocks)} blocks of "
+                f"{settings.key}.blocks {settings.blocks} is more than the {len(blocks)} blocks of "
                 f"{type(encoder).__name__}: {f'set it to {len(blocks)} or less' if blocks else 'leave it out'}"
             )
-        own = [name for name in own if name.startswith(tuple(blocks[-settings.last_blocks :]))]
+        own = [name for name in own if name.startswith(tuple(blocks[-settings.blocks :]))]
     if not own:
         raise InputError(f"{settings.key}: {type(encoder).__name__} has no linear layers: leave it out")
     if settings.targets == AUTO:
