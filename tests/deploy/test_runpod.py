@@ -7,13 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support import fork_server
 from support.paths import ROOT
 from support.runs import wait_for
 from support.texts import make_texts
@@ -52,13 +52,20 @@ def volume(tmp_path: Path) -> Path:
     return tmp_path / "volume"
 
 
+@pytest.fixture(scope="module")
+def python() -> Iterator[str]:
+    """The real Python, with the libraries imported."""
+    with fork_server.python() as python:
+        yield str(python)
+
+
 @pytest.fixture
-def start(volume: Path, tmp_path: Path) -> Start:
+def start(python: str, volume: Path, tmp_path: Path) -> Start:
     """Start the script as a machine would; what it says goes to files, since a full pipe would stop it."""
     (tmp_path / "python").write_text(WITNESS)
     (tmp_path / "python").chmod(0o755)
     ours = {"TITHE_VOLUME": str(volume), "TITHE_PYTHON": str(tmp_path / "python"), "TITHE_DATASET": "reviews"}
-    ours |= {"REAL": sys.executable, "SEEN": str(tmp_path / "seen")}
+    ours |= {"REAL": python, "SEEN": str(tmp_path / "seen")}
     kept = {name: value for name, value in os.environ.items() if name not in ("TITHE_CACHE", "HF_HOME")}
 
     def run(*arguments: object, **changes: str) -> subprocess.Popen[str]:
@@ -77,7 +84,7 @@ def said(tmp_path: Path) -> tuple[str, str]:
     ("signum", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow)]
 )
 def test_a_machine_taken_away_ends_with_the_weights_of_one_that_stayed(
-    signum: int, code: int, start: Start, settings: Settings, volume: Path, tmp_path: Path
+    signum: int, code: int, start: Start, settings: Settings, python: str, volume: Path, tmp_path: Path
 ) -> None:
     raw = settings(train={"epochs": 6}, checkpoint={"every_batches": 10}, data={"path": "data/elsewhere.parquet"})
     (tmp_path / "plan.json").write_text(json.dumps(raw))
@@ -92,7 +99,7 @@ def test_a_machine_taken_away_ends_with_the_weights_of_one_that_stayed(
     assert start("plan.json", "--set", "seed=3").wait(300) == 0, said(tmp_path)[1]
     assert "final weights" in said(tmp_path)[0]
     environment = dict(line.partition("=")[::2] for line in (tmp_path / "seen").read_text().splitlines())
-    assert environment["HF_TOKEN"] == "hf a$b" and environment["REAL"] == sys.executable
+    assert environment["HF_TOKEN"] == "hf a$b" and environment["REAL"] == python
     assert environment["TITHE_CACHE"] == f"{volume}/cache" and environment["HF_HOME"] == f"{volume}/huggingface"
     data = {"path": str(volume / "cache/datasets/reviews.parquet")}
     whole = pipeline.train(config.parse({**raw, "seed": 3, "out": str(tmp_path / "whole"), "data": data}))

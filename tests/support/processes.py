@@ -34,7 +34,7 @@ class Forked:
     def __init__(self, arguments: list[str], cwd: Path, env: Mapping[str, str], out: Path, err: Path) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(IMPORTED)
-        self._process = context.Process(target=_become, args=(arguments, str(cwd), dict(env), str(out), str(err)))
+        self._process = context.Process(target=_start, args=(arguments, str(cwd), dict(env), str(out), str(err)))
         self._process.start()
 
     @property
@@ -75,14 +75,18 @@ def run(
         return subprocess.CompletedProcess(words, code, *(file.read_text(encoding="utf-8") for file in (out, err)))
 
 
-def _become(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
-    """Be the process of this command line; in the child."""
+def _start(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
+    for stream, path in ((sys.stdout, out), (sys.stderr, err)):
+        file = os.open(Path(cwd, path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+        os.dup2(file, stream.fileno())
+    become(arguments, cwd, env)
+
+
+def become(arguments: list[str], cwd: str, env: dict[str, str]) -> None:
+    """Be the process of this command line; in the child, with its streams."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    for stream, path in ((sys.stdout, out), (sys.stderr, err)):
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
-        os.dup2(file, stream.fileno())
     python_path = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
     kind, *rest = arguments
     if kind in ("-m", "-c"):

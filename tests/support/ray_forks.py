@@ -8,21 +8,19 @@ a worker that begins with nothing runs inside `plain`.
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import runpy
 import shutil
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from support import processes
+from support import fork_server
 
 # What a worker imports besides, before it connects and for the work of the tests.
 _IMPORTED = [
@@ -38,7 +36,8 @@ class Forks:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        shutil.copy(Path(__file__).with_name("ray_worker.py"), folder)
+        for name in ("ray_worker.py", "fork_client.py"):
+            shutil.copy(Path(__file__).with_name(name), folder)
 
     @contextmanager
     def patched(self) -> Iterator[None]:
@@ -68,58 +67,31 @@ class Forks:
 @contextmanager
 def running() -> Iterator[Forks]:
     """Start what forks, and end it."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = processes.start(__file__, f"{folder}/socket", log=Path(folder, "log"))
-        yield Forks(Path(folder))
-        server.kill()
-        server.wait()
+    with fork_server.running(__file__) as folder:
+        yield Forks(folder)
 
 
-def _serve(address: str) -> None:
-    """Fork a worker for everybody who connects, until the tests are gone."""
+def _answer(client: socket.socket, asked: fork_server.Asked) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # leaves no zombies
-    tests = os.getppid()
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
-        listener.listen()
-        listener.settimeout(1)
-        while os.getppid() == tests:
-            try:
-                connection, _ = listener.accept()
-            except TimeoutError:
-                continue
-            with connection:
-                _answer(connection)
-
-
-def _answer(connection: socket.socket) -> None:
-    connection.setblocking(True)
-    streams = socket.recv_fds(connection, 1, 2)[1]
-    with connection.makefile() as asked:
-        how = json.load(asked)
-    os.environ.update(how["variables"])  # Ray reads some as it loads, which are those of all workers
+    os.environ.update(asked.variables)  # Ray reads some as it loads, which are those of all workers
     for module in _IMPORTED:
         importlib.import_module(module)
     if not os.fork():
-        _become(how["arguments"], how["variables"], streams)
+        _become(asked)
         os._exit(0)
-    for stream in streams:
-        os.close(stream)
 
 
-def _become(arguments: list[str], variables: dict[str, str], streams: list[int]) -> None:
+def _become(asked: fork_server.Asked) -> None:
     """Be the worker of this command line; in the child."""
     from ray._private.workers import setup_worker
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.environ.clear()
-    os.environ.update(variables)
-    for here, stream in enumerate(streams, start=1):
-        os.dup2(stream, here)
-        os.close(stream)
-    sys.argv = setup_worker.parser.parse_known_args(arguments)[1]
+    os.environ.update(asked.variables)
+    fork_server.take(asked.streams)
+    sys.argv = setup_worker.parser.parse_known_args(asked.arguments)[1]
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    fork_server.serve(sys.argv[1], _answer)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from support import fork_server, processes
 from support.encoders import without_dropout
 from support.features import predicted
 from tithe import config, pipeline, storage
@@ -25,18 +25,25 @@ TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 ACCELERATE = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
 
 
-def launched(by: list[str], config_file: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", *by, "-m", "tithe", "train", str(config_file)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+Launched = Callable[[list[str], Path], "subprocess.CompletedProcess[str]"]
 
 
-def test_two_processes_train_the_same_run_as_one(settings: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def launched() -> Iterator[Launched]:
+    """Train by a config in the processes that a launcher starts: they, and the launcher, have the libraries already."""
+    with fork_server.python() as python:
+        variables = {"OMP_NUM_THREADS": "1", "PYTHON_EXEC": str(python)}
+
+        def launch(by: list[str], config_file: Path) -> subprocess.CompletedProcess[str]:
+            command = ["-m", *by, "-m", "tithe", "train", config_file]
+            return processes.run(*command, env={**os.environ, **variables})
+
+        yield launch
+
+
+def test_two_processes_train_the_same_run_as_one(
+    settings: Callable[..., dict[str, Any]], launched: Launched, tmp_path: Path
+) -> None:
     # 96 rows in steps of 10: the last step has 6 rows, three for each process. Dropout off: its draws differ. Weights,
     # so that the processes' shares of a step count unequally.
     model = without_dropout(tmp_path, settings)
@@ -71,7 +78,9 @@ def _with_weights(tmp_path: Path, rows: Path) -> dict[str, str]:
     return {"path": str(tmp_path / "weighted.parquet"), "weight_column": "weight"}
 
 
-def test_a_run_of_two_processes_goes_on_in_one(settings: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_a_run_of_two_processes_goes_on_in_one(
+    settings: Callable[..., dict[str, Any]], launched: Launched, tmp_path: Path
+) -> None:
     model = without_dropout(tmp_path, settings)
     raw = settings(model=model, train={"batch_size": 5, "epochs": 3})
     never_stopped = pipeline.train(config.parse({**raw, "out": str(tmp_path / "one")}))
