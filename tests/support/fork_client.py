@@ -1,6 +1,6 @@
 """What is started where `fork_server` forks: in place of `python`, and of a worker of Ray (`ray_worker`).
 
-It lies in the folder where the server has its socket, and imports nothing of ours, which would take its time.
+It is in the folder where the server has its socket, and imports nothing of ours, which would take its time.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What Ray starts for a worker in tests: it has `ray_forks` fork one that has imported the libraries, and ends with it.
 
-It lies in a folder of `ray_forks`. Where that has a file `plain`, it becomes the process that the file names instead.
+It is in a folder of `ray_forks`. Where that has a file `plain`, it becomes the process that the file names instead.
 """
 
 from __future__ import annotations

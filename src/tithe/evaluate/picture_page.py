@@ -29,7 +29,7 @@ _SIDE, _QUALITY = 160, 80  # of a picture on the sheet: pixels, and as JPEG
 _VERDICTS = {
     "fake": say("fake"),
     "unsure": say("unsure"),
-    "real": say("real: no trace of the generators known to this model"),
+    "real": say("no trace of the generators known to this model"),
 }
 _SHORT = {"fake": say("fake"), "unsure": say("unsure"), "real": say("no known trace")}
 _WHY = {
