@@ -136,6 +136,7 @@ FOR_TEXTS = [
     ("data.class_weights=true", "data.class_weights is for texts: set data.upsample to balance images"),
     ("select.strategy=random", "select is for texts: leave it out of a config for images"),
     ("model.freeze=all", "model.freeze is for texts: leave it out of a config for images"),
+    ("model.lora={}", "model.lora is for texts: set images.lora for the encoder of images.mode foundation"),
     ("train.label_smoothing=0.1", "train.label_smoothing is for texts: leave it out of a config for images"),
     ("model.dropout=0.5", "model.dropout is for texts: leave it out of a config for images"),
     ("data.label_column=stars", "data.label_column is for texts: leave it out of a config for images"),

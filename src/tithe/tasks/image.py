@@ -232,6 +232,8 @@ def check(run: config.Run) -> None:
     images.open_gallery(Path(run.data.path), run.data.reader, run.data.layout)
     if run.data.class_weights:
         raise InputError("data.class_weights is for texts: set data.upsample to balance images")
+    if run.model.lora:
+        raise InputError("model.lora is for texts: set images.lora for the encoder of images.mode foundation")
     unused.refuse(run, _FOR_TEXTS, "texts", "images")
     s = run.images
     if not s.regression_weight + s.classification_weight + s.ranking_weight:
