@@ -39,7 +39,7 @@ def _folders(*path: str) -> tuple[str, ...]:
 
 
 class Seen(NamedTuple):
-    """What a module kept when it was last read: all of it, what it fills in place, copies of that, the parts told."""
+    """What a module kept when it was last read: all of it, what it fills in place, copies of that, and its parts."""
 
     everything: dict[str, Any]
     filled: list[Any]
