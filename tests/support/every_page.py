@@ -34,8 +34,9 @@ from tithe.serve.limits import Limits
 from tithe.serve.predictor import Checkpoint
 from tithe.web.address import Address
 
-# What runs sets `ran`; what a template fills is 49; what ends or reorders a text is seen as an escape.
-MARKUP = """<img src=x onerror=ran=1>"'`{{7*7}}${7*7}&lt;\u202e\x07"""
+# What runs sets `ran`; what a template fills is FILLED; what ends or reorders a text is seen as an escape.
+MARKUP = """<img src=x onerror=ran=1>"'`{{7776*7776}}${7776*7776}&lt;\u202e\x07"""
+FILLED = str(7776 * 7776)  # so long that no path, count or time on a page has it by chance
 HARM = f"</script><script>ran=1</script>{MARKUP}"
 TOKEN = "s3cret"
 LONG = "pneumono" * 40  # a word without a place to break
