@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from support.encoders import copied
-from support.text_tasks import TEXTS, opened
+from support.text_tasks import TEXTS, logits, opened
 from tithe.errors import InputError
 from tithe.tasks import text
 
@@ -73,10 +73,30 @@ def test_looking_changes_neither_the_network_nor_random_numbers(tiny_bert: Path,
     torch.manual_seed(7)
     model = task.build(2, seed=0)
     assert torch.equal(torch.rand(3), expected)
-    assert model.encoder.attention_type == "block_sparse"  # a short text turns it off for good
     assert model.training and all(weight.requires_grad for weight in model.parameters())
     batch = task.examples(TEXTS).collate(np.arange(4))
     model(batch).sum().backward()
+
+
+def test_what_was_read_before_does_not_change_an_answer(
+    tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import transformers
+
+    home = copied(tiny_bert, tmp_path / "encoder")
+    settings = {**SIZES, "vocab_size": opened(tiny_bert).encoder.vocab_size, "block_size": 2, "num_random_blocks": 1}
+    transformers.BigBirdModel(transformers.BigBirdConfig(**settings)).save_pretrained(home)
+    caplog.set_level("INFO", "tithe")
+    task = opened(home)
+    model = task.build(2, seed=0)
+    long, short = (task.examples([each]).collate(np.arange(1)) for each in ("the team of the cup " * 5, "goal"))
+    before_1C, _, after_1C = (logits(model, batch) for batch in (long, short, long))
+    assert torch.equal(before_1C, after_1C)
+    assert "big_bird attends to all tokens (attention_type original_full)" in caplog.text
+    task.save(tmp_path / "kept")
+    caplog.clear()
+    restored = text.restore(task.run, tmp_path / "kept", task.fingerprint())
+    assert not caplog.text and restored.encoder.attention_type == "original_full"
 
 
 def test_an_encoder_that_fails_on_texts_is_one_line(tiny_bert: Path, tmp_path: Path) -> None:

