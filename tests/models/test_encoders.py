@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.encoder_families import saved
 from support.encoders import copied
 from support.text_tasks import TEXTS, logits, opened
 from tithe import config, storage
@@ -69,6 +70,14 @@ def test_a_pooling_file_of_another_kind_is_one_line(tiny_modernbert: Path, tmp_p
 @pytest.mark.parametrize("expected", ["cls", "mean"])
 def test_auto_pooling_is_what_a_modernbert_says(tiny_modernbert: Path, tmp_path: Path, expected: str) -> None:
     assert opened(copied(tiny_modernbert, tmp_path / "encoder", classifier_pooling=expected)).pooling == expected
+
+
+@pytest.mark.parametrize(("stated", "expected"), [("late", "mean"), ("bos", "cls"), ("mean", "mean")])
+def test_auto_pooling_of_a_eurobert_can_be_opened_again(tmp_path: Path, stated: str, expected: str) -> None:
+    home = copied(saved("eurobert", tmp_path / "own"), tmp_path / "encoder", classifier_pooling=stated)
+    task = opened(home)
+    task.save(tmp_path / "kept")
+    assert text.restore(task.run, tmp_path / "kept", task.fingerprint()).pooling == expected  # type: ignore[attr-defined]
 
 
 def test_auto_pooling_of_an_encoder_that_says_nothing_is_the_mean(tiny_bert: Path) -> None:

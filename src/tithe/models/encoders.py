@@ -155,13 +155,23 @@ def pooling(setting: str, source: str, encoder: Any) -> str:
 
     file = cached_file(source, "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False)
     if file is None:
-        return str(getattr(encoder, "classifier_pooling", "mean"))
+        return "cls" if own_pooling(encoder, "mean") == "cls" else "mean"
     modes = _stated_modes(Path(file))
     if modes == ["cls"]:
         return "cls"
     if modes != ["mean"]:
         logger.warning("%s was trained with %s: using mean pooling instead", source, ", ".join(modes))
     return "mean"
+
+
+def own_pooling(encoder: Any, default: str) -> str:
+    """Return how the head of an encoder's own class pools: mostly `cls` or `mean`.
+
+    EuroBERT has two more words: `bos` is the first token, and `late` the mean of every token's logits, which is what a
+    linear head makes of the mean of their states.
+    """
+    stated = str(getattr(encoder, "classifier_pooling", default))
+    return "cls" if stated == "bos" else stated
 
 
 def _stated_modes(file: Path) -> list[str]:

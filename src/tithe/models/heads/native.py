@@ -14,7 +14,7 @@ from torch import nn
 
 from tithe import config
 from tithe.errors import InputError
-from tithe.models import vocabulary
+from tithe.models import encoders, vocabulary
 from tithe.models.classifier import Classifier
 from tithe.models.examples import Batch
 
@@ -76,7 +76,7 @@ def pooling(settings: config.Model, encoder: Any) -> str:
             f"model.head native: transformers has no AutoModelForSequenceClassification for {encoder.model_type}: "
             f"{_CURE}"
         )
-    own = str(getattr(encoder, "classifier_pooling", "cls"))
+    own = encoders.own_pooling(encoder, "cls")
     if own not in ("cls", "mean"):
         raise InputError(f"model.head native: the head of {encoder.model_type} pools '{own}', not cls or mean: {_CURE}")
     if settings.pooling not in ("auto", own):
