@@ -78,6 +78,26 @@ def test_looking_changes_neither_the_network_nor_random_numbers(tiny_bert: Path,
     model(batch).sum().backward()
 
 
+@pytest.mark.parametrize("name", ["GPT2", "Llama"])
+def test_the_first_token_of_an_encoder_that_only_looks_back_is_not_pooled(
+    tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    task = opened(encoder(name, tiny_bert, tmp_path / "encoder"), pooling="cls")
+    with pytest.raises(InputError, match=f"first token of {name}Model knows nothing of .*: set it to mean") as error:
+        task.build(2, seed=0)
+    assert len(str(error.value).splitlines()) == 1
+    task.save(tmp_path / "kept")
+    text.restore(task.run, tmp_path / "kept", task.fingerprint()).build(2, seed=0)
+    assert "texts can't be told apart by it" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["Bert", "Roberta", "Longformer", "Electra"])
+def test_the_first_token_of_an_encoder_that_looks_both_ways_is_pooled(
+    tiny_bert: Path, tmp_path: Path, name: str
+) -> None:
+    opened(encoder(name, tiny_bert, tmp_path / "encoder"), pooling="cls").build(2, seed=0)
+
+
 def test_what_was_read_before_does_not_change_an_answer(
     tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

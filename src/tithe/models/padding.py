@@ -1,4 +1,4 @@
-"""Encoders that ignore the attention mask, or follow it in part: their answer to a text depends on its batch."""
+"""Encoders whose answers are not those to a text: they ignore the attention mask, or the pooled token sees no other."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ SHORT_AND_LONG = ("a b", "a text that is much longer than the one beside it")
 # Of the largest value. Rounding changes a millionth. Encoders that follow the mask in part change by 6e-4 to 5e-2, such
 # as ConvBERT, whose convolutions reach into the padding; those without one, such as FNet, by more than the value.
 _ROUNDING, _NO_MASK = 1e-4, 0.2
+_OF_ONE_FIRST_TOKEN = [[2, 3, 3, 3], [2, 2, 2, 2]]  # ids that are in every vocabulary
 
 
 def check(model: Classifier, examples: Examples, encoder: str, is_trained: bool) -> int:
-    """Refuse to train an encoder that ignores the attention mask; warn of one that follows it in part.
+    """Refuse to train an encoder that ignores the attention mask, or whose pooled first token sees no other.
+
+    Of one that follows the mask in part it warns.
 
     Parameters
     ----------
@@ -52,6 +55,7 @@ def check(model: Classifier, examples: Examples, encoder: str, is_trained: bool)
         raise InputError(
             f"model.encoder '{encoder}': its states are NaN or infinite, as of damaged weights: choose another encoder"
         )
+    _check_first_token(model, is_trained)
     if change <= _ROUNDING:
         return len(alone_D)
     if change > _NO_MASK and not is_trained:
@@ -66,13 +70,27 @@ def check(model: Classifier, examples: Examples, encoder: str, is_trained: bool)
     return len(alone_D)
 
 
+def _check_first_token(model: Classifier, is_trained: bool) -> None:
+    """Refuse to pool the first token of a network that reads from left to right: it is the same for every text."""
+    if model.pooling != "cls":
+        return
+    rows_2T = torch.tensor(_OF_ONE_FIRST_TOKEN, device=next(model.parameters()).device)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        first_D, other_D = _twin(model).embed({"input_ids": rows_2T}).float()
+    if (first_D - other_D).abs().max() > _ROUNDING * first_D.abs().max():
+        return
+    problem = f"model.pooling cls: the first token of {type(model.encoder).__name__} knows nothing of those behind it"
+    if not is_trained:
+        raise InputError(f"{problem}, so that no text could be told from another: set it to mean")
+    logger.warning("%s: texts can't be told apart by it", problem)
+
+
 def _alone_and_beside(model: Classifier, examples: Examples) -> tuple[Array, Array]:
     """Return the first example's state alone, and beside the second, each of shape (D,).
 
     The model and the random numbers stay as they are.
     """
-    # A copy that shares the weights: encoders change themselves in a pass, and buffers would be bound to inference.
-    twin = copy.deepcopy(model, {id(weight): weight for weight in model.parameters()}).eval()
+    twin = _twin(model)
     try:
         with torch.random.fork_rng(devices=[]):
             alone_D, beside_D = (inference.one_batch(twin, twin.embed, examples, np.arange(n))[0] for n in (1, 2))
@@ -80,3 +98,8 @@ def _alone_and_beside(model: Classifier, examples: Examples) -> tuple[Array, Arr
         name, reason = type(model.encoder).__name__, vocabulary.reason(error)
         raise InputError(f"{name} can't be run on texts ({reason}): choose another encoder") from None
     return alone_D, beside_D
+
+
+def _twin(model: Classifier) -> Classifier:
+    """Return a copy that shares the weights: encoders change themselves in a pass, and inference would bind buffers."""
+    return copy.deepcopy(model, {id(weight): weight for weight in model.parameters()}).eval()
