@@ -136,6 +136,10 @@ def too_long(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
     return {"encoder": str(tiny_bert), "max_length": 65}
 
 
+def too_short(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
+    return {"encoder": str(tiny_bert), "max_length": 2}
+
+
 def too_long_for_roberta(tiny_bert: Path, tmp_path: Path) -> dict[str, object]:
     return {"encoder": str(roberta(tiny_bert, tmp_path)), "max_length": 65}
 
@@ -159,6 +163,7 @@ def roberta(tiny_bert: Path, tmp_path: Path) -> Path:
         (not_cached, "'nobody/never-published' can't be opened"),
         (encoder_decoder, "is an encoder-decoder: choose"),
         (too_long, "65 is more than the 64 positions .* set it to 64 or less"),
+        (too_short, "max_length 2 is no more than the 2 special tokens around every text: set it to 3 or more"),
         (too_long_for_roberta, "65 is more than the 64 positions"),
     ],
 )

@@ -33,6 +33,11 @@ def test_texts_are_cut_as_the_tokenizer_cuts_them(name: str, side: str) -> None:
         assert found.uncut == whole
 
 
+def test_texts_without_a_token_of_their_own_are_cut_too() -> None:
+    found = tokens.tokenise(EVERY["both ends"](), ["", ""], 1)
+    assert found.uncut == [2, 2] and found.ids[0] == found.ids[1]
+
+
 def test_no_texts_have_no_tokens() -> None:
     assert tokens.tokenise(EVERY["both ends"](), [], 8) == ([], [])
 

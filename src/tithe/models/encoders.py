@@ -15,7 +15,7 @@ from tithe import config, storage
 from tithe.errors import InputError
 from tithe.fetch import clip_vit_b16
 from tithe.fetch.encoders import ENCODERS
-from tithe.models import skeleton, vocabulary
+from tithe.models import skeleton, tokens, vocabulary
 from tithe.models.partial import adapters
 
 logger = logging.getLogger("tithe")
@@ -106,8 +106,8 @@ def check(settings: config.Model, encoder: Any, tokenizer: Any) -> None:
     Raises
     ------
     InputError
-        It is not an encoder, `max_length` is more than its positions, it does not embed all ids of the tokenizer, its
-        attention is not available here, or it can't have the adapters.
+        It is not an encoder, `max_length` is more than its positions or leaves no room for a text, it does not embed all
+        ids of the tokenizer, its attention is not available here, or it can't have the adapters.
     """
     name = settings.encoder
     if not isinstance(getattr(encoder, "hidden_size", None), int):
@@ -116,6 +116,12 @@ def check(settings: config.Model, encoder: Any, tokenizer: Any) -> None:
     if skeleton.has_decoder(network):
         raise InputError(f"model.encoder '{name}' is an encoder-decoder: choose an encoder such as minilm")
     skeleton.check_inputs(network, encoder, tokenizer, settings.max_length, f"model.encoder '{name}'")
+    special = sum(tokens.special_ends(tokenizer, "a 1"))
+    if settings.max_length <= special:
+        raise InputError(
+            f"model.max_length {settings.max_length} is no more than the {special} special tokens around every text: "
+            f"set it to {special + 1} or more"
+        )
     if settings.lora:
         adapters.check(network, settings.lora)
     if settings.attention == "flash_attention_2":

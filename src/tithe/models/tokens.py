@@ -140,6 +140,6 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: i
 
 
 def special_ends(tokenizer: PreTrainedTokenizerBase, text: str) -> Ends:
-    """Return how many special tokens the tokenizer puts before and after a text, which has others too."""
+    """Return how many special tokens the tokenizer puts before and after a text; of an empty one all are before it."""
     mask: list[int] = tokenizer(text, return_special_tokens_mask=True, verbose=False)["special_tokens_mask"]
-    return Ends(mask.index(0), mask[::-1].index(0))
+    return Ends(mask.index(0), mask[::-1].index(0)) if 0 in mask else Ends(len(mask), 0)
