@@ -45,7 +45,7 @@ HEADERS = {
     "text": ["text"],
     '"a, b"': ["a, b"],
     "text,": ["text", ""],
-    '"text,label': ["text,label\n"],
+    '"text,label': ["text,label"],
     "": [],
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import itertools
+import string
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -22,6 +23,7 @@ VERSION = 1
 _DELIMITERS = ",;\t"
 # Of a table with one column: no text has this character, so that commas are part of the text.
 _NO_DELIMITER = "\uffff"
+_UNSEEN = string.whitespace + "\u00a0\ufeff\u200b\u2060"
 _HEADER_LINES = 10
 _SAMPLE = 100_000
 _PLAIN = config.Layout()
@@ -52,7 +54,8 @@ class Table:
     Attributes
     ----------
     header
-        Names of the columns; none for an empty file.
+        Names of the columns, without what can't be seen at their ends; none for an empty file. Blank lines may come
+        before it.
     delimiter
         That of the layout, or the one of comma, semicolon and tab that gives the header most fields; quotes are
         respected.
@@ -65,7 +68,9 @@ class Table:
             self.header, self._skipped = list(layout.column_names), 0
             self.delimiter = _delimiter_of(path, lines, layout)
         else:
-            self.header, mark, self._skipped = _header(lines, layout.delimiter or _DELIMITERS)
+            blank = sum(1 for _ in itertools.takewhile(str.isspace, lines))
+            names, mark, count = _header(lines[blank:], layout.delimiter or _DELIMITERS)
+            self.header, self._skipped = [name.strip(_UNSEEN) for name in names], blank + count
             self.delimiter = mark if layout.delimiter or len(self.header) > 1 else _NO_DELIMITER
         self._lines = _Lines(itertools.chain(lines[self._skipped :], file))
 

@@ -106,8 +106,8 @@ def check(settings: config.Model, encoder: Any, tokenizer: Any) -> None:
     Raises
     ------
     InputError
-        It is not an encoder, `max_length` is more than its positions or leaves no room for a text, it does not embed all
-        ids of the tokenizer, its attention is not available here, or it can't have the adapters.
+        It is not an encoder, `max_length` is more than its positions or leaves no room for a text, it does not embed
+        all ids of the tokenizer, its attention is not available here, or it can't have the adapters.
     """
     name = settings.encoder
     if not isinstance(getattr(encoder, "hidden_size", None), int):

@@ -7,6 +7,8 @@ import pytest
 
 from support.text_sets import GOOD, account_adds_up, dropped, kept, load, write_csv
 from tithe import storage
+from tithe.data import delimited
+from tithe.data.readers import Unreadable
 from tithe.errors import InputError
 
 
@@ -58,3 +60,18 @@ def test_other_columns_may_have_one_name(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text,note,note,label\n" + "".join(f"{text},,,{label}\n" for text, label in GOOD))
     assert [(text, label) for _, text, label in kept(load(path))] == GOOD
+
+
+@pytest.mark.parametrize("header", ["text, label", " text ,label\t", "\ufefftext,\u200blabel", '"text ","label"'])
+def test_names_of_columns_may_have_what_is_not_seen_at_their_ends(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(header + "\n" + "".join(f"{text}, {label}\n" for text, label in GOOD))
+    assert kept(load(path)) == [(row, text, label) for row, (text, label) in enumerate(GOOD)]
+
+
+def test_blank_lines_before_the_header_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("\n  \n\ntext,label\ngood film,pos\n\nbad\n")
+    with delimited.opened(path) as table:
+        assert table.header == ["text", "label"]
+        assert list(table.rows()) == [(5, ["good film", "pos"]), (7, Unreadable("bad", 7))]
