@@ -259,3 +259,22 @@ def test_an_unknown_reader_is_named(tmp_path: Path) -> None:
 def test_a_reader_can_be_named_for_any_suffix(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.txt", GOOD)
     assert [(text, label) for _, text, label in kept(load(path, reader="csv"))] == GOOD
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("rows.csv", "text,label\n" + "a film,cat,\n" * 9, "first unreadable is line 2, 'a film,cat,': repair"),
+        (
+            "rows.jsonl",
+            '[{"text": "a", "label": "b"}]\n',
+            'first unreadable is row 0, \'[{"text": "a", "label": "b"}]\'',
+        ),
+        ("rows.jsonl", "\x00\x07" * 99, "first unreadable is row 0, '': repair"),
+    ],
+)
+def test_rows_of_which_none_can_be_read_are_shown(tmp_path: Path, name: str, content: str, says: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match="no usable row among") as caught:
+        load(tmp_path / name)
+    assert says in str(caught.value) and "text_column" not in str(caught.value)

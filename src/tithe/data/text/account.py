@@ -17,11 +17,13 @@ import pyarrow as pa
 
 from tithe import storage
 from tithe.arrays import Array, Rows
+from tithe.data.clean import clean_text
 from tithe.data.dataset import Dataset
 from tithe.data.labels import Label, storable
 from tithe.data.readers import Unreadable
 
 _EXCERPT = 80
+_SHOWN = 60
 _AT_ONCE = 8192
 
 
@@ -48,7 +50,7 @@ class Account:
     def __init__(self, file: IO[bytes]) -> None:
         self.read = 0
         self.reasons: Counter[str] = Counter()
-        self.unreadable, self.first_unreadable = 0, ""
+        self.unreadable, self.first_unreadable, self._begins = 0, "", ""
         self.starts: list[int] = []
         self.files: list[str] = []
         self._lines, self._dropped = file, [np.empty(0, np.int64)]
@@ -93,6 +95,7 @@ class Account:
             self.unreadable += 1
             place = value.place(row)
             self.first_unreadable = self.first_unreadable or (f"{place} of {file}" if file else place)
+            self._begins = self._begins or clean_text(value[:_SHOWN])
             line |= {"line": value.line} if value.line else {}
         line |= {} if label is None else {"label": label}
         line |= {"text": storable(value[:_EXCERPT])} if isinstance(value, str) else {}
@@ -126,9 +129,14 @@ class Account:
                 yield row, self._line(row, reasons[why], text, names[code])
 
     def said(self) -> str:
-        """Return the reasons and counts of dropped rows in one line."""
+        """Return the reasons and counts of dropped rows, none of which is left, and the cure in one line."""
         counted = ", ".join(f"{reason} {count}" for reason, count in self.reasons.most_common())
-        return f"no usable row among {self.read} ({counted or 'the file is empty'}): check text_column and label_column"
+        cure = "check text_column and label_column"
+        if self.unreadable:
+            cure = (
+                f"the first unreadable is {self.first_unreadable}, '{self._begins}': repair its format, or its suffix"
+            )
+        return f"no usable row among {self.read} ({counted or 'the file is empty'}): {cure}"
 
 
 def _buffers(texts: pa.LargeStringArray) -> tuple[Rows, Array]:
