@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.encoder_families import saved
 from support.image_files import encoded, picture
 from tithe import config, plugins, tasks
 from tithe.errors import InputError, TitheError
@@ -171,6 +172,17 @@ def test_a_detector_is_exported_with_its_crops(mode: str, crops: int, tmp_path: 
 def test_other_formats_refuse_a_detector(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="use --to onnx"):
         target(name).write(images("fast", 1), tmp_path)
+
+
+@pytest.mark.usefixtures("seeded")
+def test_a_network_whose_fused_attention_onnx_lacks_is_exported_with_the_plain_one(tmp_path: Path) -> None:
+    of = source(saved("t5", tmp_path / "t5"), "linear")
+    expected_NC = of.task.probabilities(inference.logits(of.model, of.task.examples(TEXTS), batch_size=1))
+    member, out = target("onnx"), tmp_path / "out"
+    out.mkdir()
+    member.write(of, out)
+    found_NC = inputs.run(member.open(out), inputs.open_preparation(out), TEXTS, 1, lambda rows: None)
+    np.testing.assert_allclose(found_NC, expected_NC, rtol=0, atol=member.TOLERANCE)
 
 
 def test_a_network_that_onnx_lacks_is_refused(tiny_bert: Path, tmp_path: Path) -> None:

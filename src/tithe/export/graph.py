@@ -20,7 +20,7 @@ from tithe.errors import InputError
 from tithe.export import inputs
 from tithe.export.inputs import Network
 from tithe.export.source import Source
-from tithe.models import padding, vocabulary
+from tithe.models import kernels, padding, vocabulary
 from tithe.tasks import ImageTask, TextTask
 
 FILE = "model.onnx"
@@ -88,25 +88,34 @@ def _images(source: Source) -> tuple[dict[str, torch.Tensor], Any]:
 
 def _trace(graph: nn.Module, example: dict[str, torch.Tensor], shapes: Any, path: Path, optimize: bool) -> None:
     """Write a graph; to optimise folds weights, as int8 needs, but also drops the detector's additions of 1e-8."""
-    weights = sum(value.numel() * value.element_size() for value in graph.state_dict().values())
     with quiet(), torch.random.fork_rng(devices=[]):
         try:
-            # Traced here, and once: with a network, the next call would try slower ways after a failure.
-            program = torch.export.export(graph.eval(), (), example, dynamic_shapes=shapes)
-            torch.onnx.export(
-                program,
-                f=path,
-                dynamo=True,
-                input_names=list(example),
-                output_names=["outputs"],
-                external_data=weights > _LARGEST,
-                optimize=optimize,
-                verbose=False,
-            )
+            try:
+                _write(graph.eval(), example, shapes, path, optimize)
+            except Exception:  # of fused attention with a bias, as T5 has
+                if not kernels.attend_plainly(graph):
+                    raise
+                _write(graph, example, shapes, path, optimize)
         except Exception as error:  # whatever tracing a network raises
             raise InputError(
                 f"ONNX can't express this network ({vocabulary.reason(_cause(error))}): choose another --to"
             ) from None
+
+
+def _write(graph: nn.Module, example: dict[str, torch.Tensor], shapes: Any, path: Path, optimize: bool) -> None:
+    weights = sum(value.numel() * value.element_size() for value in graph.state_dict().values())
+    # Traced here, and once: with a network, the next call would try slower ways after a failure.
+    program = torch.export.export(graph, (), example, dynamic_shapes=shapes)
+    torch.onnx.export(
+        program,
+        f=path,
+        dynamo=True,
+        input_names=list(example),
+        output_names=["outputs"],
+        external_data=weights > _LARGEST,
+        optimize=optimize,
+        verbose=False,
+    )
 
 
 def _cause(error: BaseException) -> Exception:

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 NAME = "tithe"
+_PLAIN = "eager"  # of transformers
 _LEVELS = 1 << 16
 
 
@@ -107,6 +108,17 @@ def use_fast_kernels(model: nn.Module, attention: bool) -> None:
             register()
             choose(NAME)
             return
+
+
+def attend_plainly(model: nn.Module) -> bool:
+    """Let a network compute attention with matrix products alone; return whether it did so in another way before."""
+    for module in model.modules():
+        used = getattr(getattr(module, "config", None), "_attn_implementation", None)
+        choose = getattr(module, "set_attn_implementation", None)
+        if callable(choose) and used not in (None, _PLAIN):
+            choose(_PLAIN)
+            return True
+    return False
 
 
 def attention_of(encoder: nn.Module) -> str:
