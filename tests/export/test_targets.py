@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from support.encoder_families import saved
+from support.encoders import copied
 from support.image_files import encoded, picture
 from tithe import config, plugins, tasks
 from tithe.errors import InputError, TitheError
@@ -172,6 +173,22 @@ def test_a_detector_is_exported_with_its_crops(mode: str, crops: int, tmp_path: 
 def test_other_formats_refuse_a_detector(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="use --to onnx"):
         target(name).write(images("fast", 1), tmp_path)
+
+
+@pytest.mark.parametrize("head", ["native", "linear"])
+def test_weights_trained_from_an_encoder_in_bf16_are_exported_in_float32(
+    head: str, tiny_bert: Path, tmp_path: Path, modules: None
+) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    of = source(copied(tiny_bert, tmp_path / "encoder", dtype="bfloat16"), head)
+    target("huggingface").write(of, tmp_path / "out")
+    opened = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out", trust_remote_code=True).eval()
+    assert {weight.dtype for weight in opened.parameters()} == {torch.float32}
+    batch = of.task.examples(TEXTS).collate(np.arange(len(TEXTS)))
+    with torch.inference_mode():
+        found_NC = opened(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        torch.testing.assert_close(found_NC, of.model(batch), rtol=0, atol=1e-5)
 
 
 @pytest.mark.usefixtures("seeded")

@@ -64,8 +64,12 @@ class Source:
         return self.task.run
 
     def named(self, configuration: Any) -> Any:
-        """Return a copy of a Hugging Face configuration with the names of the classes."""
+        """Return a copy of a Hugging Face configuration with the names of the classes.
+
+        Its precision is that of the weights: an encoder published in bf16 has been trained in float32.
+        """
         named = copy.deepcopy(configuration)
+        named.dtype = torch.float32
         named.id2label = dict(enumerate(self.names))
         named.label2id = {name: i for i, name in enumerate(self.names)}
         named.problem_type = "single_label_classification"

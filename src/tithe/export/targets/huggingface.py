@@ -89,7 +89,7 @@ def _own(source: Source, task: TextTask) -> Any:
     assert isinstance(source.model, Classifier)
     layers = [layer for layer in source.model.head.children() if isinstance(layer, nn.Linear)]
     configuration = modeling_tithe.TitheConfig(
-        encoder=task.encoder.to_dict(),
+        encoder={**task.encoder.to_dict(), "dtype": "float32"},
         pooling=source.model.pooling,
         width=layers[0].in_features,
         hidden_dim=layers[0].out_features if len(layers) > 1 else None,
