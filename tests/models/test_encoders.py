@@ -98,6 +98,40 @@ def test_attentions_are_those_asked_for_and_agree(folder: Path) -> None:
     torch.testing.assert_close(found["eager"], found["auto"], rtol=0, atol=1e-5)
 
 
+def test_an_encoder_that_is_published_to_return_tuples_returns_states(tiny_bert: Path, tmp_path: Path) -> None:
+    task = opened(copied(tiny_bert, tmp_path / "encoder", return_dict=False))
+    expected, found = (
+        logits(one.build(3, seed=0), one.examples(TEXTS).collate(np.arange(4))) for one in (opened(tiny_bert), task)
+    )
+    assert torch.equal(found, expected)
+
+
+def test_weights_that_the_network_has_no_place_for_are_named(
+    tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    home = copied(tiny_bert, tmp_path / "encoder")
+    weights = load_file(home / "model.safetensors")
+    head = {"cls.predictions.bias": torch.zeros(3), "classifier.weight": torch.zeros(3, 32)}
+    save_file(weights | head, home / "model.safetensors", metadata={"format": "pt"})
+    opened(home).build(2, seed=0)
+    assert "has no place" not in caplog.text
+    relative = {"encoder.layer.0.attention.self.distance_embedding.weight": torch.zeros(7, 16)}
+    save_file(weights | relative, home / "model.safetensors", metadata={"format": "pt"})
+    opened(home).build(2, seed=0)
+    assert "BertModel of transformers has no place for encoder.layer.0.attention.self.distance_embedding" in caplog.text
+
+
+def test_weights_of_another_shape_are_one_line(tiny_bert: Path, tmp_path: Path) -> None:
+    home = copied(tiny_bert, tmp_path / "encoder", type_vocab_size=1)
+    with pytest.raises(
+        InputError, match=r"token_type_embeddings.weight has shape \[2, 32\] in .*, and \[1, 32\] in"
+    ) as e:
+        opened(home).build(2, seed=0)
+    assert len(str(e.value).splitlines()) == 1
+
+
 # ---- errors, each one line
 
 

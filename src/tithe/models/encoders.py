@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def open_parts(encoder: str | Path, tokenizer: str | Path, name: str) -> tuple[A
         configuration = AutoConfig.from_pretrained(encoder, trust_remote_code=False)
     except Exception as error:  # of wrong values, the library raises nothing narrower
         raise InputError(f"model.encoder '{name}' can't be opened: {vocabulary.reason(error)}") from None
+    configuration.return_dict = True  # some are published with false, and would return tuples
     _attend_in_one_way(configuration)
     return configuration, vocabulary.open_tokenizer(tokenizer, f"model.encoder '{name}'")
 
@@ -198,15 +200,14 @@ def build(encoder: Any, source: str | None, attention: str) -> nn.Module:
     Raises
     ------
     InputError
-        The weights are missing, or the encoder has no such attention.
+        Weights are missing or of another shape, or the encoder has no such attention.
     """
     options = {"trust_remote_code": False, **({} if attention == "auto" else {"attn_implementation": attention})}
     try:
-        model, missing = _load(encoder, source, options)
+        model, loading = _load(encoder, source, options)
     except Exception as error:  # of damaged weights or wrong values, the libraries raise nothing narrower
         raise InputError(f"the encoder can't be loaded: {vocabulary.reason(error)}") from None
-    if missing:
-        raise InputError(f"the weights in {source} lack {missing[0]} and {len(missing) - 1} more: pass matching files")
+    _check_loaded(model, loading, source)
     if isinstance(getattr(model, "pooler", None), nn.Module):
         # Its output is not used: keep its weights out of the optimizer and the checkpoint. Some call it in any case.
         model.pooler = nn.Identity()
@@ -233,13 +234,36 @@ def checkpoint_activations(encoder: Any, name: str) -> None:
     encoder.disable_input_require_grads()
 
 
-def _load(encoder: Any, source: str | None, options: dict[str, Any]) -> tuple[nn.Module, list[str]]:
-    """Return the network, and the names of weights that its source lacks."""
+def _load(encoder: Any, source: str | None, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    """Return the network, and what the library says of the weights of its source."""
     loader = skeleton.network_class(encoder)
     # Not the dtype in the configuration: the checkpoint's weights are float32.
     if source is None:
-        return loader.from_config(encoder, dtype=torch.float32, **options), []
+        return loader.from_config(encoder, dtype=torch.float32, **options), {}
     model, loading = loader.from_pretrained(
-        source, config=encoder, dtype=torch.float32, output_loading_info=True, **options
+        source,
+        config=encoder,
+        dtype=torch.float32,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # refused below, by their names
+        **options,
     )
-    return model, sorted(name for name in loading["missing_keys"] if not name.startswith("pooler."))
+    return model, loading
+
+
+def _check_loaded(model: nn.Module, loading: Mapping[str, Any], source: str | None) -> None:
+    """Refuse weights that are missing or of another shape; warn of those that are of another network."""
+    if missing := sorted(name for name in loading.get("missing_keys", ()) if not name.startswith("pooler.")):
+        raise InputError(f"the weights in {source} lack {missing[0]} and {len(missing) - 1} more: pass matching files")
+    for name, found, expected in sorted(loading.get("mismatched_keys", ()), key=str):
+        if not name.startswith("pooler."):
+            shapes = f"has shape {list(found)} in the weights in {source}, and {list(expected)} in the network"
+            raise InputError(f"{name} {shapes} of its config.json: pass matching files")
+    parts = tuple(f"{name}." for name, _ in model.named_children())  # heads for other tasks are not among them
+    named = (name for name in loading.get("unexpected_keys", ()) if name.endswith(".weight"))  # not old buffers
+    if unused := sorted(name for name in named if name.startswith(parts)):
+        logger.warning(
+            "%s of transformers has no place for %s and %d more of the weights in %s: it is not the network that they "
+            "were trained in",
+            *(type(model).__name__, unused[0], len(unused) - 1, source),
+        )
