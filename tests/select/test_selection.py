@@ -59,3 +59,21 @@ def test_a_strategy_that_neither_scores_nor_picks_is_named(monkeypatch: pytest.M
     monkeypatch.setattr(plugins, "load", lambda family, name: ModuleType(name))
     with pytest.raises(TitheError, match=r"'broken' chooses no rows here: it needs NEEDS, and score, pick or match"):
         select(pool(), "broken")
+
+
+def test_a_floor_takes_no_class_below_its_own() -> None:
+    labels = np.repeat([0, 1, 2], 10)
+    score_N = np.full(30, -1.0)
+    score_N[[20, 21, 22, 0, 1, 2]] = [9, 8, 7, 6, 5, 4]  # three of two classes, the last picks all of the first one
+    found = Pool.of(labels, np.arange(30), {"scores": score_N})
+    picks = select(found, "scores", budget=0.2, balance="none", floor=2)
+    assert picks.rows.tolist() == [0, 1, 10, 11, 20, 21]
+
+
+def test_a_floor_that_earlier_rounds_leave_no_room_for_is_given_what_there_is() -> None:
+    """Where labels are bought, rows that were bought may all be predicted as one class later."""
+    guess_NC = np.eye(3)[np.repeat([0, 1, 2], 10)]
+    found = Pool.of(None, np.arange(30), {"probs": guess_NC})
+    settings = config.Select(strategy="margin", track="T0", budget=0.2, balance="none", floor=1)
+    picks = selection.select(found, settings, 0, taken=np.arange(5), total=6)
+    assert len(picks) == 1 and guess_NC[picks.rows, 1].all()

@@ -250,11 +250,21 @@ def _fill_floor(call: _StrategyCall, order: Rows, score: Array) -> tuple[Rows, A
         missing = min(len(rows), floor) - int(have_C[c])
         if missing <= 0:
             continue
-        extra, extra_score = call.choose(np.setdiff1d(rows, order), missing)
-        spare = [i for i in range(len(order) - 1, -1, -1) if have_C[labels_N[order[i]]] > floor][:missing]
+        spare = _last_above(labels_N[order], have_C - floor, missing)
+        extra, extra_score = call.choose(np.setdiff1d(rows, order), len(spare))
         order = np.concatenate([np.delete(order, spare), extra])
         score = np.concatenate([np.delete(score, spare), extra_score])
     return order, score
+
+
+def _last_above(classes_K: Rows, above_C: Rows, count: int) -> list[int]:
+    """Return the places of the last picks, at most `count`, no more of a class than it has above its floor."""
+    left_C, places = above_C.copy(), list[int]()
+    for place in range(len(classes_K) - 1, -1, -1):
+        if len(places) < count and left_C[classes_K[place]] > 0:
+            left_C[classes_K[place]] -= 1
+            places.append(place)
+    return places
 
 
 def _finished(order: Rows, score: Array, fraction: Array) -> Selection:
