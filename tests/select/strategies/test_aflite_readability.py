@@ -60,3 +60,13 @@ def test_the_ends_are_those_of_the_mean_of_both_ranks(keep: str, sign: int) -> N
     best = np.argsort(-sign * ranks_N2.mean(axis=1), kind="stable")[:60]
     got = select(found, "aflite_readability", budget=0.1, balance="none", floor=0, options={"keep": keep})
     assert set(got.rows) == set(best)
+
+
+def test_rows_that_were_removed_count_as_more_predictable_than_those_left_however_many_rounds() -> None:
+    aflite, rng = strategy("aflite_readability"), np.random.default_rng(0)
+    labels, X_ND = rng.integers(0, 2, 400), rng.normal(size=(400, 10)).astype(np.float32)
+    X_ND[:, 0] += 2 * labels - 1  # more and more rows reach the threshold, a few in a round
+    found_N = aflite.predictability(X_ND, labels, aflite.Options(), np.random.default_rng(0))
+    assert found_N.max() > 12, "more rounds than slices"
+    assert found_N.min() >= 0
+    assert found_N[found_N > 1].min() >= 1.75, "a row was removed at the threshold of 0.75, and a round is over since"

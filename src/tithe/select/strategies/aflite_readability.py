@@ -13,7 +13,7 @@ from tithe.select.geometry.ranks import ranks
 from tithe.select.pool import Pool
 
 NEEDS = ("embeddings", "readability")
-VERSION = 2  # chooses other rows than the first
+VERSION = 3  # chooses other rows than those before
 
 
 class Options(Section):
@@ -50,7 +50,7 @@ def predictability(X_ND: Array, labels_N: Rows, options: Options, rng: np.random
     held out, as long as their accuracy reaches the threshold.
     """
     size = max(1, len(labels_N) // options.slices)
-    left, value_N, bonus = np.arange(len(labels_N)), np.zeros(len(labels_N)), float(options.slices)
+    left, value_N, gone_N = np.arange(len(labels_N)), np.zeros(len(labels_N)), np.zeros(len(labels_N), dtype=bool)
     while True:
         share_N = _held_out_accuracy(X_ND[left], labels_N[left], options, rng)
         value_N[left] = share_N
@@ -58,8 +58,9 @@ def predictability(X_ND: Array, labels_N: Rows, options: Options, rng: np.random
         removed = removed[share_N[removed] >= options.threshold]
         if len(left) <= 2 * size or len(removed) == 0 or len(np.unique(np.delete(labels_N[left], removed))) < 2:
             return value_N
-        value_N[left[removed]] += bonus
-        bonus, left = bonus - 1, np.delete(left, removed)
+        gone_N[left[removed]] = True
+        value_N[gone_N] += 1  # once for each round since, of which there may be many: a slice may be a few rows
+        left = np.delete(left, removed)
 
 
 def _held_out_accuracy(X_ND: Array, labels_N: Rows, options: Options, rng: np.random.Generator) -> Array:
