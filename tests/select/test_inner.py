@@ -135,3 +135,13 @@ def test_filters_of_inner_splits_are_not_logged(caplog: pytest.LogCaptureFixture
 def test_too_few_rows_for_an_inner_split_are_one_line() -> None:
     with pytest.raises(InputError, match="auto compares strategies on 5 parts of the rows, and there are 9: choose"):
         compared(noisy_pool(9, 0.0), (Candidate("random"),), config.Select(strategy="auto"), 0, is_frozen=True)
+
+
+def test_a_class_whose_only_row_is_held_out_counts_as_missed() -> None:
+    pool = noisy_pool(41, 0.0)
+    labels = np.array([*pool.labels[:-1], 2])  # the last class, so that the others know of two classes alone
+    signals = {"embeddings": pool.embeddings, "probs": np.full((41, 3), 1 / 3)}
+    found = compared(
+        Pool.of(labels, np.arange(41), signals), (Candidate("random"),), config.Select(budget=0.3), 0, is_frozen=True
+    )
+    assert found.held_out == 41 and found.accuracies[0] <= 40 / 41 and found.losses[0] < 10

@@ -202,9 +202,7 @@ def _parity(frozen: _FrozenRows, pool: Pool, chosen: Selection, seed: int) -> di
     probs = {"run": frozen.probs_MC}
     for name, (rows_K, weight_K) in heads.items():
         head = linear_probes.head(pool.embeddings, pool.labels, rows_K, weight_K, penalty, seed)
-        probs_MC = np.zeros_like(frozen.probs_MC)  # a class that no training row has stays at 0
-        probs_MC[:, : len(head.bias)] = head.probs(frozen.features_MD)
-        probs[name] = probs_MC
+        probs[name] = head.probs(frozen.features_MD, frozen.probs_MC.shape[1])
     return {
         "part": frozen.part,
         "rows": len(frozen.labels_M),

@@ -66,7 +66,7 @@ def compared(
         inner, rest = _with_own_signals(pool.take(few[inside]), settings, seed), pool.take(few[outside])
         for place, candidate in enumerate(candidates):
             head = _head_of(candidate, inner, settings, seed)
-            probs_NC = head.probs(rest.embeddings)
+            probs_NC = head.probs(rest.embeddings, int(pool.labels.max()) + 1)  # a class may be in the rest alone
             hits[place] += (probs_NC.argmax(axis=1) == rest.labels).sum()
             losses[place] -= np.log(np.maximum(probs_NC[np.arange(len(rest)), rest.labels], _SMALLEST)).sum()
     accuracies, means = tuple((hits / len(few)).tolist()), tuple((losses / len(few)).tolist())

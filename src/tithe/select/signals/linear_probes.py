@@ -161,9 +161,11 @@ class Head(NamedTuple):
     weights: Array
     bias: Array
 
-    def probs(self, X_MD: Array) -> Array:
-        """Return the probabilities of rows, shape (M, C)."""
-        return softmax(((X_MD - self.mean) / self.deviation) @ self.weights.T + self.bias)
+    def probs(self, X_MD: Array, classes: int) -> Array:
+        """Return the probabilities of rows, shape (M, classes): 0 for classes beyond those that the head knows."""
+        probs_MC = np.zeros((len(X_MD), classes))
+        probs_MC[:, : len(self.bias)] = softmax(((X_MD - self.mean) / self.deviation) @ self.weights.T + self.bias)
+        return probs_MC
 
 
 def head(X_ND: Array, labels_N: Rows, rows_K: Rows, weight_K: Array, penalty: float | None, seed: int) -> Head:

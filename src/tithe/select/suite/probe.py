@@ -29,6 +29,4 @@ def probe(setup: Setup, selection: Selection, penalty: float | None) -> tuple[Ar
     pool_ND, test_MD = (np.asarray(setup.examples.values[part]) for part in (splits.split.train, splits.test))
     weight_K = splits.weights_of(selection.rows, selection.weight)
     head = linear_probes.head(pool_ND, splits.pool_labels, selection.rows, weight_K, penalty, setup.run.seed)
-    probs_MC = np.zeros((len(test_MD), setup.classes))
-    probs_MC[:, : len(head.bias)] = head.probs(test_MD)
-    return probs_MC, splits.rows.labels[splits.test]
+    return head.probs(test_MD, setup.classes), splits.rows.labels[splits.test]
