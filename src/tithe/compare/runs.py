@@ -24,7 +24,7 @@ from tithe.storage import freeze_proof, run_files
 # A strategy that is not part of tithe counts by its code, wherever its file is.
 _STRATEGY = (
     *("strategy", "strategy_sha256", "strategy_version", "first_sha256", "first_version"),
-    *("scores_sha256", "embeddings_sha256"),
+    *("scores_sha256", "embeddings_sha256", "language_model_sha256"),
 )
 _PREDICTIONS = "test/predictions.parquet"
 _COLUMNS = ("row", "label", "predicted", "probability_of_label")

@@ -13,15 +13,18 @@ from pydantic import ValidationError
 from tithe import config, plugins, storage
 from tithe.config.explain import explain_mistakes
 from tithe.errors import InputError
+from tithe.models import encoders
 
 PREDICTIONS = frozenset({"probs", "proxy_probs"})  # signals of a model: between rounds, of the one trained before
 EMBEDDINGS = frozenset({"embeddings"})  # change between rounds if the encoder is trained
+_OF_LANGUAGE_MODEL = frozenset({"perplexity", "conditional_loss", "prior_loss"})
 # What a fingerprint has the content of, and what messages call it.
 _FILES = {
     "strategy_sha256": "the file of a strategy",
     "first_sha256": "the file of a strategy",
     "scores_sha256": "the file of select.scores",
     "embeddings_sha256": "the file of data.embeddings",
+    "language_model_sha256": "the model of select.language_model",
 }
 
 
@@ -128,8 +131,8 @@ def filter_needs(settings: config.Select) -> tuple[str, ...]:
 def content_hashes(settings: config.Select, data: config.Data) -> dict[str, str]:
     """Return the SHA-256 of the strategies' code, by setting; of those that are part of tithe the `VERSION`, if any.
 
-    Own scores and embeddings that they read are hashed too. All belong in every key and fingerprint of a selection: an
-    edited strategy is another one.
+    Own scores, embeddings and a language model that they read are hashed too. All belong in every key and fingerprint
+    of a selection: an edited strategy is another one.
 
     Raises
     ------
@@ -141,6 +144,8 @@ def content_hashes(settings: config.Select, data: config.Data) -> dict[str, str]
         codes["scores_sha256"] = file_sha256(settings.scores, "select.scores")
     if data.embeddings and needs & (EMBEDDINGS | PREDICTIONS):
         codes["embeddings_sha256"] = file_sha256(data.embeddings, "data.embeddings")
+    if settings.language_model and needs & _OF_LANGUAGE_MODEL:
+        codes["language_model_sha256"] = language_model_sha256(settings.language_model)
     for key, name in zip(("strategy", "first"), strategies_of(settings), strict=False):
         if sha256 := plugins.sha256("strategies", name):
             codes[f"{key}_sha256"] = sha256
@@ -159,6 +164,17 @@ def file_sha256(path: str, setting: str) -> str:
     """
     state = existing(path, setting).stat()
     return _sha256(Path(path).resolve(), state.st_ino, state.st_mtime_ns, state.st_size)
+
+
+def language_model_sha256(path: str) -> str:
+    """Return what identifies a language model: the SHA-256 of the files that are read of it, wherever they are.
+
+    One that is not there has none, which it shares with no other: whoever opens it says so.
+    """
+    place = Path(path)
+    files = [*encoders.files(place), *sorted(place.glob("*.gguf"))] if place.is_dir() else [place]
+    present = [file for file in files if file.is_file()]
+    return storage.digest([(file.name, file_sha256(str(file), "select.language_model")) for file in present])
 
 
 @cache

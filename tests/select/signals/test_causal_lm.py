@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from support.texts import FILLER, TOPICS, make_texts
 from tithe import plugins
 from tithe.errors import InputError
+from tithe.select.entry import select
 from tithe.select.signals import causal_lm
 
 LENGTH = 32  # tokens that the tests allow; the tiny models have 48 positions
@@ -226,3 +227,33 @@ def test_what_is_no_causal_language_model_is_an_error(
 def test_more_tokens_than_positions_is_an_error(folder: Path) -> None:
     with pytest.raises(InputError, match=r"max_length 49 is more than the 48 positions of .*: set it to 48 or less"):
         causal_lm.open_model(folder, max_length=49)
+
+
+def test_a_model_counts_by_its_content_wherever_it_is(
+    rows: Path, tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Perplexities are cached: another model in the place of the first one has its own."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    def write(folder: Path, seed: int) -> None:
+        size = _tokenizer(folder, starts=False)
+        sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "max_position_embeddings": 512}
+        ids = {"vocab_size": size, "bos_token_id": 1, "eos_token_id": 2}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            GPT2LMHeadModel(GPT2Config(**ids, **sizes, initializer_range=0.3)).save_pretrained(folder)
+
+    def perplexities(folder: Path) -> tuple[np.ndarray, str]:
+        caplog.clear()
+        with caplog.at_level("INFO", "tithe"):
+            found = select(rows, "perplexity", language_model=str(folder), encoder=str(tiny_bert), max_length=32)
+        return found.pool.perplexity, found.code["language_model_sha256"]
+
+    write(tmp_path / "lm", 0)
+    first_N, first = perplexities(tmp_path / "lm")
+    shutil.copytree(tmp_path / "lm", tmp_path / "copy")
+    again_N, again = perplexities(tmp_path / "copy")
+    assert (again_N == first_N).all() and again == first and "computing" not in caplog.text
+    write(tmp_path / "lm", 1)
+    other_N, other = perplexities(tmp_path / "lm")
+    assert not np.allclose(other_N, first_N) and other != first

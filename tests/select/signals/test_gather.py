@@ -42,3 +42,14 @@ def test_a_language_model_that_is_not_there_is_named(strategy: str, rows: Path, 
     with pytest.raises(InputError, match="nowhere") as caught:
         select(rows, strategy, language_model="./nowhere", encoder=str(tiny_bert), max_length=32)
     assert "\n" not in str(caught.value)
+
+
+def test_a_head_is_that_of_its_seed_whatever_was_computed_before(
+    rows: Path, tiny_bert: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its penalty is chosen on random rows: the head of another seed may have another one."""
+    with caplog.at_level("INFO", "tithe"):
+        for seed in (1, 2):
+            caplog.clear()
+            select(rows, "gradient_match", seed=seed, encoder=str(tiny_bert), max_length=32)
+            assert "computing head_probs" in caplog.text

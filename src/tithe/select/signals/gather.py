@@ -25,7 +25,7 @@ from tithe.progress import bar
 from tithe.select.answers import title
 from tithe.select.buying.tracks import READ_LABELS
 from tithe.select.pool import Pool
-from tithe.select.settings import EMBEDDINGS, PREDICTIONS, file_sha256, filter_needs, needs_of
+from tithe.select.settings import EMBEDDINGS, PREDICTIONS, file_sha256, filter_needs, language_model_sha256, needs_of
 from tithe.select.signals import causal_lm, linear_probes, ngram_lm, own_files, text_statistics
 from tithe.storage import cache
 from tithe.train.setup import Setup
@@ -179,8 +179,11 @@ def _cached(need: str, inputs: SignalInputs) -> tuple[dict[str, Array], float]:
     family = next(names for names in _FAMILIES if need in names)
     compute, parameters = _FAMILIES[family]
     settings = inputs.settings
-    key = [_VERSION, *family, inputs.data.fingerprint, [getattr(settings, name) for name in parameters]]
-    key += [inputs.seed] if "folds" in parameters else []
+    values = {name: getattr(settings, name) for name in parameters}
+    if path := values.get("language_model"):
+        values["language_model"] = language_model_sha256(path)  # another may be put in its place
+    key = [_VERSION, *family, inputs.data.fingerprint, list(values.values())]
+    key += [inputs.seed] if "folds" in parameters or compute is _head else []
     key += [inputs.embeddings_key] if compute in _ON_EMBEDDINGS else []
     key += [inputs.examples.fingerprint] if compute in _ON_TOKENS else []
     folder = cache.place("signals", storage.digest(key))
@@ -215,11 +218,9 @@ def _head(inputs: SignalInputs) -> dict[str, Array]:
 
 
 def _proxy_probs(inputs: SignalInputs) -> dict[str, Array]:
-    X_ND, s = inputs.embeddings, inputs.settings
-    classes = len(inputs.labels)
-    return {
-        "proxy_probs": linear_probes.short_runs(X_ND, inputs.data.labels, classes, s.proxy_runs, s.folds, inputs.seed)
-    }
+    X_ND, s, classes = inputs.embeddings, inputs.settings, len(inputs.labels)
+    probs_NRC = linear_probes.short_runs(X_ND, inputs.data.labels, classes, s.proxy_runs, s.folds, inputs.seed)
+    return {"proxy_probs": probs_NRC}
 
 
 def _perplexity(inputs: SignalInputs) -> dict[str, Array]:
