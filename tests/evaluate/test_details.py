@@ -68,12 +68,3 @@ SCRIPTS = [("plain words", 0), ("обычные слова and two", 1), ("12:30
 @pytest.mark.parametrize(("text", "script"), SCRIPTS)
 def test_the_script_of_a_text_is_that_of_most_letters(text: str, script: int) -> None:
     assert details._script(text) == script
-
-
-# Right answers, rows, and the interval of Wilson (1927), from statsmodels' proportion_confint(method="wilson").
-INTERVALS = [(8, 10, 0.490162, 0.943318), (0, 5, 0.0, 0.434482), (50, 100, 0.403832, 0.596168)]
-
-
-@pytest.mark.parametrize(("right", "rows", "low", "high"), INTERVALS)
-def test_the_interval_of_a_share(right: int, rows: int, low: float, high: float) -> None:
-    assert details.wilson(right, rows) == pytest.approx((low, high), abs=1e-6)

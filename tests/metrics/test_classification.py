@@ -199,3 +199,20 @@ def test_every_direction_is_of_a_score_that_the_summary_has() -> None:
         scores = [metrics.summary(np.array([0]), probs)[name] for probs in (good, bad)]
         assert metrics.better(name, *scores)
         assert not metrics.better(name, *reversed(scores))
+
+
+# Hits, rows, and the interval of Wilson (1927), from statsmodels' proportion_confint(method="wilson").
+INTERVALS = [(8, 10, 0.490162, 0.943318), (0, 5, 0.0, 0.434482), (50, 100, 0.403832, 0.596168)]
+
+
+@pytest.mark.parametrize(("hits", "rows", "low", "high"), INTERVALS)
+def test_the_interval_of_a_share(hits: int, rows: int, low: float, high: float) -> None:
+    assert metrics.wilson(hits, rows) == pytest.approx((low, high), abs=1e-6)
+
+
+def test_intervals_of_many_shares_end_exactly_at_0_and_1() -> None:
+    rows = np.arange(1, 400)
+    (none, above), (below, every) = metrics.wilson(0 * rows, rows), metrics.wilson(rows, rows)
+    assert (none == 0).all() and (every == 1).all(), "rounding would give -0.000 on a page"
+    np.testing.assert_allclose(above, 1.959964**2 / (rows + 1.959964**2))
+    np.testing.assert_allclose(below, rows / (rows + 1.959964**2))

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tithe.arrays import Array, Rows
+from tithe.metrics import wilson
 from tithe.metrics.words import PATTERN
 
 _LEAST = 20  # texts with the word
 _SURE = 0.8  # lower end of the interval of the share of one class
-_SIDE = 1.959964  # standard deviations on each side of a 95 % interval
 
 
 class Word(NamedTuple):
@@ -84,11 +84,3 @@ def _largest_classes(has_NV: Array, labels_N: Rows, classes: int) -> tuple[Rows,
         best_V = np.where(in_class_V > in_best_V, c, best_V)
         in_best_V = np.maximum(in_best_V, in_class_V)
     return np.asarray(has_NV.sum(axis=0)).ravel(), best_V, in_best_V
-
-
-def wilson(hits: Array, total: Array) -> tuple[Array, Array]:
-    """Return the ends of the 95 % interval of a share, for each of some counts (Wilson 1927)."""
-    share, z2 = hits / total, _SIDE**2
-    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = _SIDE / (1 + z2 / total) * np.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    return centre - half, centre + half

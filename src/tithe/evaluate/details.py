@@ -5,7 +5,6 @@ Whatever the number of rows and classes, it is a few hundred rows, and the words
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from tithe.arrays import Array, Rows
 from tithe.data import Dataset
 from tithe.data.text import near_duplicates
+from tithe.metrics import wilson
 from tithe.models import inference
 from tithe.models.examples import Truncated
 from tithe.predict import occlusion
@@ -212,7 +212,7 @@ def slices(setup: Setup, answers: Answers) -> Iterator[dict[str, Any]]:
                     "value": value,
                     "rows": int(count),
                     "right": right,
-                    "interval": wilson(right, int(count)),
+                    "interval": tuple(float(end) for end in wilson(right, int(count))),
                 }
 
 
@@ -240,10 +240,3 @@ def _script(text: str) -> int:
     """Return the place of the script of most letters of a text; after the last one where there are none of them."""
     counts = [len(letters.findall(text, 0, _CHARACTERS)) for letters in _SCRIPTS.values()]
     return counts.index(max(counts)) if max(counts) else len(counts)
-
-
-def wilson(right: int, rows: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share."""
-    z, share = 1.959964, right / rows
-    middle, width = share + z * z / (2 * rows), z * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return (middle - width) / (1 + z * z / rows), (middle + width) / (1 + z * z / rows)

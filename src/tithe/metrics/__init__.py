@@ -13,6 +13,7 @@ from tithe.metrics.classification import (
     per_class,
     reliability,
     summary,
+    wilson,
 )
 from tithe.metrics.one_vs_rest import OneVsRest, one_vs_rest
 
@@ -29,4 +30,5 @@ __all__ = [
     "per_class",
     "reliability",
     "summary",
+    "wilson",
 ]

@@ -15,6 +15,8 @@ from tithe.arrays import Array
 # The only definition of which direction of a validation score is better.
 DIRECTION: dict[str, Literal["min", "max"]] = {"loss": "min", "accuracy": "max", "f1": "max"}
 
+_SIDE = 1.959964  # standard deviations on each side of a 95 % interval
+
 
 def better(score: str, new: float, old: float | None) -> bool:
     """Return whether a validation score improved; anything beats None, NaN beats nothing."""
@@ -96,6 +98,18 @@ def calibration_error(y_true_N: Array, probs_NC: Array, bins: int = 15) -> float
     """Return the expected calibration error: the mean gap of confidence and accuracy, weighted by rows."""
     r = reliability(y_true_N, probs_NC, bins)
     return float((np.abs(r.confidence - r.accuracy) * r.rows).sum() / max(r.rows.sum(), 1))
+
+
+def wilson(hits: Array | int, total: Array | int) -> tuple[Array, Array]:
+    """Return the ends of the 95 % interval of a share, or of the share of each of some counts (Wilson 1927).
+
+    No total is 0. The ends are within 0 and 1, and those two exactly where there are no hits, or nothing else.
+    """
+    hits, total = np.asarray(hits), np.asarray(total)
+    share, z2 = hits / total, _SIDE**2
+    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = _SIDE / (1 + z2 / total) * np.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
+    return np.where(hits == 0, 0.0, centre - half), np.where(hits == total, 1.0, centre + half)
 
 
 def bootstrap(y_true_N: Array, probs_NC: Array, seed: int, draws: int = 1000) -> dict[str, list[float]]:

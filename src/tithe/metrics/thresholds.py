@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tithe.arrays import Array
+from tithe.metrics.classification import wilson
 
 Goal = Literal["precision", "recall"]
 
@@ -97,9 +98,7 @@ def _below(p_M: Array, accepted: int) -> float:
 
 def _share(right: int, rows: int) -> tuple[float | None, float | None, float | None]:
     """Return a share and its interval."""
-    from scipy.stats import binomtest
-
     if not rows:
         return None, None, None
-    interval = binomtest(right, rows).proportion_ci(method="wilson")
-    return right / rows, float(interval.low), float(interval.high)
+    low, high = wilson(right, rows)
+    return right / rows, float(low), float(high)
