@@ -78,7 +78,7 @@ def _check(trained: TrainedModel, splits: Splits) -> None:
     if not trained.has_own_weights:
         raise InputError(f"{trained.weights_file} has other weights than {trained.folder}: {_NOWHERE}, so pass one")
     if not len(splits.val):
-        raise InputError("the run has no validation rows to choose thresholds on: train with data.val_size above 0")
+        raise InputError("the run has no validation rows to choose thresholds on: train with data.val_ratio above 0")
 
 
 def _thresholds(labels_N: Rows, probs_NC: Array, target: Target) -> list[Threshold] | None:
