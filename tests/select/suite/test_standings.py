@@ -93,6 +93,17 @@ def test_p_is_corrected_for_all_budgets_and_shown_beside_the_raw_one() -> None:
         assert [shown[p], shown[corrected]] == expected
 
 
+def test_a_tie_with_random_is_a_difference_of_zero_and_not_a_missing_one() -> None:
+    """On easy data every strategy may be right everywhere."""
+    read = {"reader": {"accuracy": 1.0}}
+    results = [trial(name, seed, 1.0, controls=read) for name in ("random", "own") for seed in range(2)]
+    random, own = sorted(standings.compute_standings(results), key=lambda line: line["strategy"] == "own")
+    tie = {"difference": 0.0, "p": None, "p_holm": None}
+    assert own["against_random"] == own["controls"]["reader"]["against_random"] == tie
+    assert in_english(own["verdict"].words) == "not tested"
+    assert random["against_random"] is random["controls"]["reader"]["against_random"] is random["verdict"] is None
+
+
 def lines_of(*strategies: str, steps: dict[str, int] | None = None) -> list[dict[str, Any]]:
     results = [trial(name, 0, 0.9, budget=1.0 if name == "all" else 0.1) for name in strategies]
     for result in results:

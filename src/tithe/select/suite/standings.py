@@ -97,7 +97,7 @@ def _line(group: Group, rival: Group, full: Group) -> Line:
         "share_of_all": _share(accuracy, full_accuracy),
         "selection_seconds": float(np.median(seconds)),
         "train_seconds": float(np.median([result["train_seconds"] for result in group.values()])),
-        "against_random": _against(accuracy, _values(rival, "accuracy")),
+        "against_random": None if group is rival else _against(accuracy, _values(rival, "accuracy")),
         "controls": {name: _control(name, group, rival, full) for name in CONTROLS},
     }
 
@@ -113,12 +113,11 @@ def _control(name: str, group: Group, rival: Group, full: Group) -> dict[str, An
         return {} if any(name in trial.get("controls", {}) for trial in group.values()) else None
     measured: dict[str, Any] = {"accuracy": interval(list(own.values()))}
     if name in _READERS:
-        measured |= {"share_of_all": _share(own, on_all), "against_random": _against(own, random)}
-        return {**measured, **_encoder(group, name)}
+        against = None if group is rival else _against(own, random)
+        return {**measured, "share_of_all": _share(own, on_all), "against_random": against, **_encoder(group, name)}
     measured["share_of_all"] = _share(own, _values(full, "accuracy"))
     if name == "help":
-        equal = {"difference": 0.0, "p": None, "p_holm": None}
-        measured["against_helped"] = _against(_values(group, "accuracy"), own) or equal
+        measured["against_helped"] = _against(_values(group, "accuracy"), own)
     return measured
 
 
@@ -154,11 +153,14 @@ def interval(values: Sequence[float]) -> dict[str, float | None]:
 
 
 def _against(scores: dict[int, float], rival: dict[int, float]) -> dict[str, float | None] | None:
-    """Return the mean paired difference and the two-sided p-value of the paired t-test, not corrected."""
+    """Return the mean paired difference and the two-sided p-value of the paired t-test, not corrected.
+
+    None without a common seed; without a p-value where there is one, or the differences are all equal.
+    """
     from scipy import stats
 
     gains = np.array([scores[seed] - rival[seed] for seed in scores if seed in rival])
-    if len(gains) == 0 or scores == rival:
+    if len(gains) == 0:
         return None
     if len(gains) < 2 or np.allclose(gains, gains[0]):
         return {"difference": float(gains.mean()), "p": None, "p_holm": None}
