@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from support.comparisons import Make, edit, kinds, noted
@@ -100,11 +102,24 @@ def test_chance_is_noted_when_the_interval_holds_zero(made: Path, copy: Make) ->
     twin = copy("base", "twin")
     found = compare_runs([made / "base", twin, made / "lame"])
     _, same, lame = found.runs
-    assert same.difference == (0, 0, 0)
+    assert same.difference == (0, 0, 0, 0)
     assert lame.difference and lame.difference.beyond_chance and lame.difference.value < 0
     scores = [storage.read_json(made / name / "metrics.json")["test_score"] for name in ("base", "lame")]
     assert lame.difference.value == pytest.approx(scores[1] - scores[0], abs=1e-12)
     assert [note.runs for note in found.notes if note.kind == "chance"] == [("twin",)]
+
+
+def test_a_difference_of_few_rows_is_noted_with_their_number(made: Path, copy: Make) -> None:
+    homes = [copy("base", "some"), copy("lame", "few")]
+    one, other = (pq.read_table(home / "test" / "predictions.parquet").sort_by("row") for home in homes)
+    label_N, one_N, other_N = (np.asarray(column) for column in (one["label"], one["predicted"], other["predicted"]))
+    rows = np.flatnonzero((one_N == label_N) & (other_N != label_N))[:3]
+    for home, table in zip(homes, (one, other), strict=True):
+        pq.write_table(table.take(rows), home / "test" / "predictions.parquet")
+    found = compare_runs(homes)
+    (says,) = noted(found, "chance")
+    assert "-1.0000 comes from 3 rows of the test, too few to tell" in says
+    assert found.runs[1].difference and found.runs[1].difference.differing == 3
 
 
 def test_other_rows_or_no_predictions_are_not_judged(made: Path, copy: Make) -> None:

@@ -81,7 +81,7 @@ def test_equal_answers_do_not_differ_and_better_ones_do(score: str) -> None:
     label_N, predicted_N, _ = answers(500, 4, 0.5, seed=1)
     poor = significance.Predictions(predicted_N, np.full(500, 0.3))
     good = significance.Predictions(np.where(np.arange(500) % 10, label_N, predicted_N), np.full(500, 0.8))
-    assert significance.difference(score, label_N, poor, poor) == (0, 0, 0)
+    assert significance.difference(score, label_N, poor, poor) == (0, 0, 0, 0)
     assert not significance.difference(score, label_N, poor, poor).beyond_chance
     found = significance.difference(score, label_N, poor, good)
     assert found.beyond_chance and (found.value > 0) == (score != "loss")
@@ -98,6 +98,28 @@ def test_one_row_is_within_chance() -> None:
         one, other = significance.Predictions(predicted_N, p_N), significance.Predictions(other_N, p_N)
         found = significance.difference(score, label_N, one, other)
         assert found.value > 0 and not found.beyond_chance
+
+
+@pytest.mark.parametrize("score", ["accuracy", "f1", "loss"])
+@pytest.mark.parametrize("rows, is_enough", [(1, False), (2, False), (5, False), (6, True)])
+def test_rows_that_a_sign_test_could_not_tell_from_chance_are_too_few(score: str, rows: int, is_enough: bool) -> None:
+    """All of them speak for the second, so that no resampling of them says anything else."""
+    label_N = np.arange(rows) % 2
+    wrong, right = (
+        significance.Predictions(1 - label_N, np.full(rows, 0.2)),
+        significance.Predictions(label_N, np.full(rows, 0.8)),
+    )
+    found = significance.difference(score, label_N, wrong, right)
+    assert found.differing == rows and found.value == found.low == found.high != 0
+    assert found.beyond_chance == is_enough
+    more_N, same = np.tile(label_N, 9), np.tile(label_N, 8)  # rows that both answer alike tell nothing
+    beside = [
+        significance.Predictions(
+            np.concatenate([by.predicted_N, same]), np.concatenate([by.probability_of_label_N, same])
+        )
+        for by in (wrong, right)
+    ]
+    assert significance.difference(score, more_N, *beside).differing == rows
 
 
 def test_draws_in_blocks_are_all_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

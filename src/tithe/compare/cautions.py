@@ -213,7 +213,16 @@ def _overfitting(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
 
 def _chance(first: RunFacts, run: RunFacts) -> Iterator[Phrase]:
     difference = run.difference
-    if difference and not difference.beyond_chance:
+    if difference and difference.value and difference.too_few:
+        yield say(
+            "no difference to {first} beyond chance: test {score} {value:+.4f} comes from {differing} "
+            "{differing:row|rows} of the test, too few to tell",
+            first=first.files.name,
+            score=first.files.resampled_score,
+            value=difference.value,
+            differing=difference.differing,
+        )
+    elif difference and not difference.beyond_chance:
         yield say(
             "no difference to {first} beyond chance: test {score} {value:+.4f}, 95 % interval {low:+.4f} to "
             "{high:+.4f}",

@@ -113,7 +113,7 @@ def result_rows(comparison: Comparison) -> list[Row]:
         (Cell(say("test {score}", score=named)), lambda run: _score(run, "test_score", alike)),
         (Cell("95 %", _PART), lambda run: _interval(run.interval, ".3f")),
         (Cell(_difference_name(first)), _difference),
-        (Cell("95 %", _PART), lambda run: _interval(run.difference and run.difference[1:], "+.3f")),
+        (Cell("95 %", _PART), lambda run: _interval(run.difference and run.difference[1:3], "+.3f")),
         (Cell(say("beyond chance"), _PART), lambda run: _verdict(run, first.files.score)),
         (Cell(say("epochs")), _epochs),
         (Cell(say("the best"), _PART), lambda run: Cell(str(run.best_epoch)) if run.best_epoch else _NONE),
