@@ -30,7 +30,11 @@ def test_the_interval_of_an_area_is_the_published_one() -> None:
     """Hanley and McNeil (1982): an area of .893 over 51 and 58 images has a standard error of .032."""
     low, high = authenticity.interval({"auc": 0.893, "reals": 51, "fakes": 58}) or (0.0, 0.0)
     assert (high - low) / 2 / 1.96 == pytest.approx(0.032, abs=6e-4) and (low + high) / 2 == pytest.approx(0.893)
-    assert authenticity.interval({"auc": 1.0, "reals": 5, "fakes": 5}) == (1.0, 1.0)
+    low, high = authenticity.interval({"auc": 1.0, "reals": 5, "fakes": 5}) or (0.0, 0.0)
+    assert (low, high) == (pytest.approx(0.643, abs=2e-3), 1.0), "five of each say little"
+    assert authenticity.interval({"auc": 0.0, "reals": 5, "fakes": 5}) == (0.0, pytest.approx(1 - low))
+    low, _ = authenticity.interval({"auc": 1.0, "reals": 500, "fakes": 2000}) or (0.0, 0.0)
+    assert 0.99 < low < 1 and authenticity.interval({"auc": low, "reals": 500, "fakes": 2000})[1] == pytest.approx(1)
     assert authenticity.interval({"auc": None, "reals": 5, "fakes": 0}) is None
 
 

@@ -164,11 +164,6 @@ def test_bootstrap_narrows_with_the_rows() -> None:
     assert all(wide > narrow for wide, narrow in pairwise(widths))
 
 
-def test_bootstrap_of_one_row_is_a_point() -> None:
-    found = metrics.bootstrap(np.array([1]), np.array([[0.2, 0.8]]), seed=0, draws=20)
-    assert found == {"accuracy": [1.0, 1.0], "f1": [1.0, 1.0]}
-
-
 # ---- which way is better
 
 NAN = float("nan")
@@ -216,3 +211,11 @@ def test_intervals_of_many_shares_end_exactly_at_0_and_1() -> None:
     assert (none == 0).all() and (every == 1).all(), "rounding would give -0.000 on a page"
     np.testing.assert_allclose(above, 1.959964**2 / (rows + 1.959964**2))
     np.testing.assert_allclose(below, rows / (rows + 1.959964**2))
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_rows_that_are_all_alike_have_an_interval_too(is_right: bool) -> None:
+    """A resampling of four right answers is four right answers: that would be an accuracy of 1, beyond doubt."""
+    y_true = np.array([0, 1, 0, 1])
+    found = metrics.bootstrap(y_true, np.eye(2)[y_true if is_right else 1 - y_true], seed=0)
+    assert found["accuracy"] == found["f1"] == pytest.approx([0.510109, 1.0] if is_right else [0.0, 0.489891], abs=1e-6)

@@ -148,14 +148,36 @@ def _equal_error(fpr_T: Array, miss_T: Array) -> float:
 
 
 def interval(summary: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Return the 95 % interval of the AUC of a `summary` (Hanley and McNeil 1982); None without one."""
+    """Return the 95 % interval of the AUC of a `summary` (Hanley and McNeil 1982); None without one.
+
+    Where the classes are separated the formula gives no width, however few rows there are: then the other end is the
+    area from which this one is as far as its own formula says (Newcombe 2006).
+    """
     if summary["auc"] is None:
         return None
     area, reals, fakes = summary["auc"], summary["reals"], summary["fakes"]
+    if area == 1:
+        return _least_area(reals, fakes), 1.0
+    if area == 0:
+        return 0.0, 1 - _least_area(fakes, reals)
+    width = _width(area, reals, fakes)
+    return max(0.0, area - width), min(1.0, area + width)
+
+
+def _width(area: float, reals: int, fakes: int) -> float:
+    """Return half the width of the interval of an area."""
     one_fake, one_real = area / (2 - area), 2 * area**2 / (1 + area)
     variance = area * (1 - area) + (reals - 1) * (one_fake - area**2) + (fakes - 1) * (one_real - area**2)
-    width = 1.96 * (variance / (reals * fakes)) ** 0.5
-    return max(0.0, area - width), min(1.0, area + width)
+    return float(1.96 * (variance / (reals * fakes)) ** 0.5)
+
+
+def _least_area(reals: int, fakes: int) -> float:
+    """Return the area whose interval just reaches 1."""
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if middle + _width(middle, reals, fakes) < 1 else (low, middle)
+    return high
 
 
 def reliability(labels_N: Array, scores_N: Array) -> classification.Reliability:

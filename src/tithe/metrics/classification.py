@@ -115,7 +115,8 @@ def wilson(hits: Array | int, total: Array | int) -> tuple[Array, Array]:
 def bootstrap(y_true_N: Array, probs_NC: Array, seed: int, draws: int = 1000) -> dict[str, list[float]]:
     """Return 95 % percentile intervals of accuracy and F1 over resampled rows.
 
-    Rows of the same class and prediction are alike, so how many of each kind are drawn is drawn: a multinomial.
+    Rows of the same class and prediction are alike, so how many of each kind are drawn is drawn: a multinomial. Where
+    all rows are right, or none is, there is nothing else to draw: both scores then have the `wilson` interval.
     """
     rng, classes = np.random.default_rng([seed, 0xB007]), probs_NC.shape[1]
     kind_K, rows_K = np.unique(y_true_N * classes + probs_NC.argmax(axis=1), return_counts=True)
@@ -125,6 +126,8 @@ def bootstrap(y_true_N: Array, probs_NC: Array, seed: int, draws: int = 1000) ->
         drawn_K = rng.multinomial(len(y_true_N), share_K)
         values.append(_accuracy_and_f1(true_K, pred_K, drawn_K, classes))
     low, high = np.percentile(values, [2.5, 97.5], axis=0)
+    if (right := int(rows_K[true_K == pred_K].sum())) in (0, len(y_true_N)):
+        low, high = np.repeat(wilson(right, len(y_true_N)), 2).reshape(2, 2)
     return {"accuracy": [float(low[0]), float(high[0])], "f1": [float(low[1]), float(high[1])]}
 
 
