@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -124,6 +125,18 @@ def test_bad_requests_are_one_line(gated: Gated) -> None:
     for (name, (_, _, status, says)), reply in zip(BAD.items(), replies, strict=True):
         assert (name, reply.status) == (name, status), reply.body
         assert says in reply.json["error"] and "\n" not in reply.json["error"], reply.body
+
+
+def test_a_queue_without_room_for_an_explanation_says_so(gated: Gated) -> None:
+    """Several requests would be no cure."""
+
+    async def talk(client: Client) -> Reply:
+        return await client.send("POST", "/predict", [b'{"texts": "a", "explain": true}'])
+
+    reply = with_server(gated, talk, replace(SMALL, queue=100))
+    assert reply.status == 422
+    assert reply.json["error"] == "explain is off here: it takes the room of 128 texts, and the queue has 100"
+    assert set(reply.json["says"]) == {"en", "ru"}, "the page shows it"
 
 
 def test_a_body_that_does_not_end_is_not_waited_for(gated: Gated) -> None:

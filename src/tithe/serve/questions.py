@@ -11,7 +11,7 @@ from tithe.console import printable
 from tithe.data.labels import storable
 from tithe.errors import did_you_mean
 from tithe.report.words import say
-from tithe.serve.limits import Limits
+from tithe.serve.limits import PASSES_EXPLAINED, Limits
 from tithe.web.refusals import Refusal
 
 _TEXT = {"type": "string"}
@@ -60,6 +60,11 @@ def parse(body: bytes, limits: Limits) -> Question:
     most = limits.explained if question.explain else limits.texts
     if not question.texts:
         raise Refusal(422, "texts is empty: send at least one")
+    if not most:
+        room = {"passes": PASSES_EXPLAINED, "queue": limits.queue}
+        raise Refusal(
+            422, say("explain is off here: it takes the room of {passes} texts, and the queue has {queue}", **room)
+        )
     if len(question.texts) > most:
         what = "texts with explain" if question.explain else "texts"
         raise Refusal(422, f"{len(question.texts)} {what}, {most} at most: send several requests")
