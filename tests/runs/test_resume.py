@@ -61,6 +61,20 @@ def test_resuming_from_a_named_checkpoint_elsewhere_takes_the_history_along(sett
     assert (tmp_path / "elsewhere/history.jsonl").read_bytes() == (tmp_path / "whole/history.jsonl").read_bytes()
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_checkpoints_in_a_folder_of_a_folder_are_of_their_run(
+    elsewhere: bool, settings: Settings, tmp_path: Path
+) -> None:
+    nested = {"dir": "kept/points", "keep": 9}
+    whole = run(with_out(settings(), tmp_path / "whole", **nested))
+    history = (tmp_path / "whole/history.jsonl").read_bytes()
+    start = tmp_path / "whole/kept/points/step_00000010"
+    raw = with_out(settings(), tmp_path / "elsewhere", **nested, resume=str(start))
+    resumed = run(raw if elsewhere else {name: value for name, value in raw.items() if name != "out"})
+    assert resumed.home == tmp_path / ("elsewhere" if elsewhere else "whole") and sha(resumed) == sha(whole)
+    assert (resumed.home / "history.jsonl").read_bytes() == history
+
+
 def test_early_stopping_survives_a_resume(settings: Settings, tmp_path: Path) -> None:
     # A learning rate this small never improves after the first epoch by more than nothing.
     raw = settings(train={"epochs": 9, "patience": 2, "learning_rate": 1e-12})

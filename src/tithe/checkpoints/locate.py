@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import torch
 
@@ -29,6 +29,16 @@ def is_checkpoint(folder: Path) -> bool:
 def has_checkpoint(folder: Path) -> bool:
     """Return whether a folder is a checkpoint, or has some in it, intact or not."""
     return is_checkpoint(folder) or bool(all_in(folder) or all_in(folder / run_files.CHECKPOINTS))
+
+
+def home_of(checkpoint: Path, folder: str) -> Path:
+    """Return the run directory of a checkpoint whose run keeps its checkpoints in a folder of it, such as `a/b`.
+
+    That of a checkpoint elsewhere is the folder that it is in.
+    """
+    inside = PurePath(folder).parts
+    is_there = checkpoint.parent.parts[-len(inside) :] == inside
+    return checkpoint.parents[len(inside)] if is_there else checkpoint.parent
 
 
 def find(path: Path) -> Path:

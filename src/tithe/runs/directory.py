@@ -55,7 +55,7 @@ def resolve(run: config.Run, epoch_file: EpochFile | None = None) -> Path:
         return epoch_file.path.parent
     if run.out is None and resume not in (None, "auto"):
         start = locate.find(Path(str(resume)))
-        return start.parent.parent if start.parent.name == run.checkpoint.dir else start.parent
+        return locate.home_of(start, run.checkpoint.dir)
     if _TIME not in pattern:
         return Path(pattern)
     unfinished = _find_unfinished(run, pattern)

@@ -126,7 +126,8 @@ class ResumePoint:
 
     def _history_file(self, home: Path) -> Path | None:
         """Return the history that the checkpoint belongs to: in the run directory, or where the checkpoint is."""
-        folders = dict.fromkeys([home, self.path.parent, self.path.parent.parent])
+        own = locate.home_of(self.path, self.config.get("checkpoint", {}).get("dir", run_files.CHECKPOINTS))
+        folders = dict.fromkeys([home, self.path.parent, own])
         files = [folder / run_files.HISTORY for folder in folders]
         there, extent = [file for file in files if file.exists()], self._history_extent
         belonging = [file for file in there if extent is None or storage.begins_with(file, extent)]
