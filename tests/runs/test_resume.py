@@ -75,6 +75,29 @@ def test_checkpoints_in_a_folder_of_a_folder_are_of_their_run(
     assert (resumed.home / "history.jsonl").read_bytes() == history
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ({}, {"train": {"drop_last": True}}, "with train.drop_last false, and this run has true: set it to false"),
+        ({}, {"checkpoint": {"best_by": "loss"}}, "with checkpoint.best_by f1, and this run has loss: set it to f1"),
+        ({}, {"train": {"encoder_learning_rate": 1e-4}}, "with no learning rate of its own for the encoder: leave it"),
+        ({"train": {"encoder_learning_rate": 1e-4}}, {}, "with a learning rate of its own for the encoder: set it"),
+    ],
+    ids=["drop_last", "best_by", "encoder_rate_added", "encoder_rate_left_out"],
+)
+def test_a_setting_that_would_change_what_a_checkpoint_says_is_one_line(
+    was: dict[str, Any], now: dict[str, Any], said: str, settings: Settings, tmp_path: Path
+) -> None:
+    before, after = (settings(train=changes.get("train", {})) for changes in (was, now))
+    with stopped_after(18), pytest.raises(Interrupted):
+        run(with_out(before, tmp_path / "run", **was.get("checkpoint", {})))
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    with pytest.raises(InputError, match=said) as caught:
+        run(with_out(after, tmp_path / "run", **now.get("checkpoint", {}), resume="auto"))
+    assert len(str(caught.value).splitlines()) == 1
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()} == kept
+
+
 def test_early_stopping_survives_a_resume(settings: Settings, tmp_path: Path) -> None:
     # A learning rate this small never improves after the first epoch by more than nothing.
     raw = settings(train={"epochs": 9, "patience": 2, "learning_rate": 1e-12})

@@ -14,12 +14,14 @@ from tithe import config, storage
 from tithe.checkpoints import locate, store
 from tithe.checkpoints.epoch_files import NO_BEST, EpochFile, Records
 from tithe.checkpoints.state import TrainState
+from tithe.config import Train
 from tithe.data import LabelMap
 from tithe.errors import InputError
 from tithe.models.network import Network
 from tithe.select import settings
 from tithe.storage import run_files
 from tithe.tasks import Task
+from tithe.train import optimizer
 
 logger = logging.getLogger("tithe")
 
@@ -32,6 +34,8 @@ _CURES = {
     "order": "keep batch_size, accumulation_steps, group_by_length and seed, or start a new run",
     "encoder": "use the frozen encoder it was trained with, or start a new run",
 }
+# Settings with which a saved position, or a saved best score, would mean something else.
+_KEPT = (("train", "drop_last"), ("checkpoint", "best_by"))
 
 
 @dataclass(frozen=True)
@@ -79,26 +83,28 @@ class ResumePoint:
                 difference = _difference(saved.get(key), fingerprint[key])
                 raise InputError(f"checkpoint {self.path} has different {key} ({difference}): {cure}")
 
-    def state(self, network: Network, best: Path, patience: int) -> TrainState:
+    def state(self, network: Network, best: Path, settings: Train) -> TrainState:
         """Return the state to continue from, in the form that the trainable part of the network needs.
 
         Parameters
         ----------
         best
             Path of the run's best checkpoint.
-        patience
-            Epochs without improvement after which the run stops early; 0 disables early stopping.
+        settings
+            The config's `train` section.
 
         Raises
         ------
         InputError
-            It is incomplete, or belongs to another network.
+            It is incomplete, or belongs to another network or to other groups of parameters.
         """
         file = self.epoch_file
-        state = _state_of_file(file, network, best, patience) if file else store.load(self.path)
+        state = _state_of_file(file, network, best, settings.patience) if file else store.load(self.path)
         if not file and self.best is None:  # a later one replaced it, and is searched again
             state = dataclasses.replace(state, progress={**state.progress, "best": dict(NO_BEST)})
-        return network.adapt_state(state)
+        state = network.adapt_state(state)
+        _check_groups(state, network, settings)
+        return state
 
     def history(self, home: Path) -> Records:
         """Return the records of the run's history up to this point.
@@ -172,21 +178,46 @@ def named_epoch_file(run: config.Run) -> EpochFile | None:
     return locate.find_epoch_file(Path(resume)) if resume else None
 
 
+def _check_groups(state: TrainState, network: Network, settings: Train) -> None:
+    saved = [len(group["params"]) for group in state.optimizer["param_groups"]]
+    now = optimizer.group_sizes(network.trainable, settings)
+    if saved != now:
+        had, cure = ("no", "leave it out") if settings.encoder_learning_rate else ("a", "set it")
+        raise InputError(
+            f"the checkpoint was trained with {had} learning rate of its own for the encoder: {cure} "
+            "(train.encoder_learning_rate), or start a new run without resume"
+        )
+
+
 def find_start(run: config.Run, home: Path, epoch_file: EpochFile | None) -> ResumePoint | None:
     """Return where a run in `home` continues; None if it starts from the beginning.
 
     Raises
     ------
     InputError
-        The checkpoint to resume from does not exist, its run's best weights are lost, or its history was edited.
+        The checkpoint to resume from does not exist, its run's best weights are lost, its history was edited, or it
+        was trained with other settings.
     """
     if epoch_file:
         point: ResumePoint | None = ResumePoint(epoch_file.path, epoch_file)
     else:
         point = _find_checkpoint(run, home)
     if point:
+        _check_settings(run, point)
         point.history(home)
     return point
+
+
+def _check_settings(run: config.Run, point: ResumePoint) -> None:
+    """Compare the settings that a checkpoint directory depends on with those of the current run."""
+    for part, name in _KEPT:
+        saved, now = point.config.get(part, {}).get(name), getattr(getattr(run, part), name)
+        if saved not in (None, now):
+            was, is_ = (str(value).lower() for value in (saved, now))
+            raise InputError(
+                f"checkpoint {point.path} was trained with {part}.{name} {was}, and this run has {is_}: set it to "
+                f"{was}, or start a new run without resume"
+            )
 
 
 def _find_checkpoint(run: config.Run, home: Path) -> ResumePoint | None:

@@ -52,7 +52,7 @@ class Saver:
             **({"weights": sha256} if (sha256 := setup.splits.weights_sha256) else {}),
         }
         self.keeper = Keeper(home / run.checkpoint.dir, run.checkpoint.keep, self._write_assets)
-        self.start = point.state(setup.network, self.best_path, run.train.patience) if point else None
+        self.start = point.state(setup.network, self.best_path, run.train) if point else None
         initial: dict[str, Any] = {"best": dict(epoch_files.NO_BEST), "waited": 0}
         progress = self.start.progress if self.start else initial
         self.best: dict[str, Any] = progress["best"]

@@ -27,6 +27,11 @@ def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object
     return list(named_groups(model, settings).values())
 
 
+def group_sizes(model: nn.Module, settings: Train) -> list[int]:
+    """Return the number of tensors in each of `parameter_groups`; a state of other groups can't be loaded."""
+    return [len(list(group["params"])) for group in parameter_groups(model, settings)]  # type: ignore[call-overload]
+
+
 def named_groups(model: nn.Module, settings: Train) -> dict[str, dict[str, object]]:
     """Return the parameter groups in the order of `parameter_groups`, each by what is in it."""
     trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
