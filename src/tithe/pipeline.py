@@ -18,7 +18,7 @@ from tithe.config.schema import SEARCHED
 from tithe.engines import gang
 from tithe.engines.shards import states_of
 from tithe.errors import InputError
-from tithe.runs import directory, log, resume
+from tithe.runs import directory, from_file, log, resume
 from tithe.runs.finish import Outcome, finish
 from tithe.runs.resume import ResumePoint
 from tithe.runs.session import Session
@@ -73,8 +73,8 @@ def train(
         raise InputError(
             f"--overwrite deletes the run that resume {run.checkpoint.resume} would continue: pass only one of them"
         )
-    epoch_file = resume.named_epoch_file(run)
-    run = resume.apply_epoch_file(run, epoch_file)
+    epoch_file = from_file.named_epoch_file(run)
+    run = from_file.apply_epoch_file(run, epoch_file)
     with log.buffered() as messages:
         accelerator = devices.accelerator(run.train.device, run.train.precision, run.train.careful_scaling)
         task = check(run)
@@ -112,7 +112,7 @@ def _is_divided(run: config.Run) -> bool:
 def _train_together(run: config.Run, overwrite: bool) -> Outcome:
     """Train in the processes of a cluster, each of which calls `train`; print the log of the first."""
     check(run)
-    home = directory.resolve(run, resume.named_epoch_file(run))
+    home = directory.resolve(run, from_file.named_epoch_file(run))
     if run.checkpoint.resume is None:
         directory.refuse_earlier_run(run, home, overwrite)
     return engines.together(run.cluster, partial(_attempt, run, overwrite, home), log.Followed(home))

@@ -32,6 +32,7 @@ _TRAIN = {
 }
 # The documented names of validation scores have this prefix; those of the history do not.
 _VAL = "val_"
+_OF_TITHE = ("config", "history", "best")  # what the state of the schedule has beside that of torch
 NO_BEST = {"score": None, "step": None, "epoch": None}
 Records = list[dict[str, Any]]
 
@@ -48,7 +49,8 @@ def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, histor
     history
         The run's records so far: mean training losses of epochs, and validation scores.
     """
-    epochs = {"train": _of_kind(history, "train"), "val": [_documented(r) for r in _of_kind(history, "val")]}
+    checks, best = _of_kind(history, "val"), state.progress["best"]
+    epochs = {"train": _of_kind(history, "train"), "val": [_documented(record) for record in checks]}
     content = {
         "epoch": state.progress["epoch"],
         "global_step": state.progress["step"],
@@ -58,10 +60,11 @@ def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, histor
             **state.scheduler,
             "config": state.progress["config"]["train"],
             "history": state.progress.get("history"),
+            "best": {"by": state.progress["config"]["checkpoint"]["best_by"], **best},
         },
         "scaler_state_dict": state.scaler or {},
         **({"adapters_state_dict": state.adapters} if state.adapters else {}),
-        "best_val_loss": math.inf if state.progress["best"]["score"] is None else state.progress["best"]["score"],
+        "best_val_loss": next((r["loss"] for r in checks if r["step"] == best["step"]), math.inf),
         "train_history": epochs["train"],
         "val_history": epochs["val"],
     }
@@ -122,13 +125,26 @@ class EpochFile:
         settings: Mapping[str, Any] = self.content["scheduler_state_dict"]["config"]
         return settings
 
+    @property
+    def best_by(self) -> str | None:
+        """The score that decided its best epoch; None in a file of an earlier version."""
+        best: Mapping[str, Any] = self.content["scheduler_state_dict"].get("best", {})
+        return best.get("by")
+
+    @property
+    def _best(self) -> dict[str, Any]:
+        """The score, step and epoch of the best validation; those of an earlier version's file are by the loss."""
+        if saved := self.content["scheduler_state_dict"].get("best"):
+            return {name: saved[name] for name in NO_BEST}
+        found = next((r for r in self._epochs("val") if r["loss"] == self.content["best_val_loss"]), None)
+        return {"score": found["loss"], "step": found["step"], "epoch": found["epoch"]} if found else dict(NO_BEST)
+
     def state(self) -> TrainState:
         """Return the state at the end of its epoch."""
-        content, checks = self.content, self._epochs("val")
-        scheduler = {k: v for k, v in content["scheduler_state_dict"].items() if k not in ("config", "history")}
+        content, best = self.content, self._best
+        scheduler = {k: v for k, v in content["scheduler_state_dict"].items() if k not in _OF_TITHE}
         # The best epoch may be in the history only: its weights stay in the directory that the run was resumed from.
-        best = next((r for r in checks if r["loss"] == content["best_val_loss"]), None)
-        since = sum(r["epoch"] > best["epoch"] for r in checks) if best else 0
+        since = sum(r["epoch"] > best["epoch"] for r in self._epochs("val")) if best["step"] else 0
         return TrainState(
             model=content["model_state_dict"],
             optimizer=content["optimizer_state_dict"],
@@ -141,9 +157,7 @@ class EpochFile:
                 "step_in_epoch": 0,
                 "step": content["global_step"],
                 "batches": content["global_step"] * self.train_settings["accumulation_steps"],
-                "best": {"score": best["loss"], "step": best["step"], "epoch": best["epoch"]}
-                if best
-                else dict(NO_BEST),
+                "best": best,
                 "waited": since,
                 "seconds": 0.0,
                 "made_of": {},

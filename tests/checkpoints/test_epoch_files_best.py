@@ -1,0 +1,54 @@
+"""Epoch files of runs whose best epoch is not the one with the lowest loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.epoch_files import opened
+from support.photographs import history
+from support.runs import run
+from tithe.checkpoints import store
+from tithe.errors import InputError
+
+Settings = Callable[..., dict[str, Any]]
+_RESET = {"reset_lr": True, "reset_schedule": True}
+
+
+def by(raw: dict[str, Any], score: str, **checkpoint: Any) -> dict[str, Any]:
+    return {**raw, "checkpoint": {"epoch_files": 1, "best_by": score, **checkpoint}}
+
+
+def test_the_best_epoch_by_another_score_survives_more_epochs(settings: Settings, tmp_path: Path) -> None:
+    # Its F1 stays from the third epoch on, while the loss falls: a fifth epoch that changes nothing is no better.
+    first = run(by(settings(train={"epochs": 4, "learning_rate": 2e-4}), "f1"))
+    checks = {line["epoch"]: line for line in history(first.home, "val")}
+    best = first.scores["best"]
+    assert best["epoch"] < 4 and checks[4]["loss"] < checks[best["epoch"]]["loss"]
+    latest = first.home / "latest_model.pt"
+    assert opened(latest)["best_val_loss"] == checks[best["epoch"]]["loss"]
+    assert [opened(first.home / f"checkpoint_epoch_{epoch}.pt")["best_val_loss"] for epoch in (1, 4)] == [
+        checks[1]["loss"],
+        checks[best["epoch"]]["loss"],
+    ]
+    weights = store.weights(first.home / "checkpoints/best")
+    more = run(by(settings(train={"epochs": 1, "learning_rate": 1e-9}), "f1", resume=str(latest), **_RESET))
+    assert more.scores["best"] == best and more.home == first.home
+    assert all(value.equal(weights[name]) for name, value in store.weights(more.best).items())
+
+
+def test_another_score_than_the_one_that_decided_is_one_line(settings: Settings, tmp_path: Path) -> None:
+    first = run(by(settings(train={"epochs": 1}), "f1"))
+    with pytest.raises(InputError, match=r"is one by f1: set checkpoint\.best_by to f1") as caught:
+        run(by(settings(), "loss", resume=str(first.home / "latest_model.pt"), **_RESET))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_rate_of_the_encoder_can_not_come_or_go(settings: Settings, tmp_path: Path) -> None:
+    first = run(by(settings(train={"epochs": 1}), "f1"))
+    raw = settings(train={"encoder_learning_rate": 1e-4})
+    with pytest.raises(InputError, match="with no learning rate of its own for the encoder"):
+        run(by(raw, "f1", resume=str(first.home / "latest_model.pt"), **_RESET))
