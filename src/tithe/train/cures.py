@@ -15,6 +15,7 @@ from tithe.models import features
 from tithe.models.classifier import Classifier
 from tithe.models.partial import adapters, targets, word_table
 from tithe.models.tokens import TextExamples
+from tithe.tasks import ImageTask
 from tithe.train import forecast, memory
 from tithe.train.forecast import Forecast, Line, Subject
 
@@ -96,7 +97,8 @@ def of(subject: Subject, expected: Forecast) -> list[Cure]:
         cures.append(Cure(" ".join(same), functools.reduce(lambda now, change: change(now), same.values(), expected)))
     if subject.settings.optimizer_state != "bf16" and not subject.settings.ema_decay:
         cures.append(Cure("train.optimizer_state=bf16", replace(expected, averages=expected.averages // 2), False))
-    cures += [Cure(settings, change(expected), False) for settings, change in _fewer_weights(subject).items()]
+    other = {**(_one_row(subject, expected) if _has_pairs(subject) else {}), **_fewer_weights(subject)}
+    cures += [Cure(settings, change(expected), False) for settings, change in other.items()]
     return [cure for cure in cures if cure.forecast.growth < expected.growth]
 
 
@@ -110,48 +112,62 @@ def _advice(cures: list[Cure], free: int) -> str:
 
 def _same_result(subject: Subject, expected: Forecast) -> dict[str, Change]:
     """Return changes that keep the result, by their settings."""
-    settings, changes = subject.settings, dict[str, Change]()
-    rows = settings.batch_size * settings.accumulation_steps
-    if expected.batch_size > 1:
-        changes[f"train.batch_size=1 train.accumulation_steps={rows}"] = lambda f: replace(
-            f, batch_size=1, accumulates=True
-        )
+    settings = subject.settings
+    changes = {} if _has_pairs(subject) else _one_row(subject, expected)
     if (words := _unused_words(subject)) > 0:
-        changes["model.trim_vocabulary=true"] = lambda f: _without(f, words)
+        changes["model.trim_vocabulary=true"] = lambda f: _without(f, words, settings)
     if not settings.checkpoint_activations and (again := _computed_again(subject)):
         changes["train.checkpoint_activations=true"] = lambda f: replace(f, training=again)
     return changes
 
 
+def _one_row(subject: Subject, expected: Forecast) -> dict[str, Change]:
+    """Return the smallest micro-batch, by its settings; nothing where it has one row already."""
+    rows = subject.settings.batch_size * subject.settings.accumulation_steps
+    if expected.batch_size == 1:
+        return {}
+    return {f"train.batch_size=1 train.accumulation_steps={rows}": lambda f: replace(f, batch_size=1, accumulates=True)}
+
+
+def _has_pairs(subject: Subject) -> bool:
+    """Return whether the loss depends on which rows share a micro-batch: that of images ranks them in pairs."""
+    return isinstance(subject.task, ImageTask) and subject.task.run.images.ranking_weight > 0
+
+
 def _fewer_weights(subject: Subject) -> dict[str, Change]:
     """Return changes that train fewer weights, by their settings."""
-    model = subject.model
+    model, settings = subject.model, subject.settings
     if not isinstance(model, Classifier):
         return {}
     head = _FLOAT * sum(p.numel() for p in model.head.parameters())
     once = len(features.batches(subject.examples, subject.accelerator)[0])  # rows of a pass for features
     changes: dict[str, Change] = {
-        "model.freeze=all": lambda f: replace(_training(f, head), training=Line(), evaluated_rows=once)
+        "model.freeze=all": lambda f: replace(_training(f, head, settings), training=Line(), evaluated_rows=once)
     }
     with contextlib.suppress(InputError):  # it has no linear layers
         layers = [model.encoder.get_submodule(name) for name in targets.find(model.encoder, config.Lora())]
         factors = _FLOAT * _RANK * sum(sum(layer.weight.shape) for layer in layers)  # type: ignore[misc,arg-type]
         if not adapters.are_in(model):
             sums = 2 * _FLOAT * sum(layer.weight.numel() for layer in layers)  # type: ignore[misc,operator]
-            changes = {f"model.lora.rank={_RANK}": lambda f: _training(f, head + factors, sums), **changes}
+            changes = {f"model.lora.rank={_RANK}": lambda f: _training(f, head + factors, settings, sums), **changes}
     return changes
 
 
-def _training(f: Forecast, trained: int, weights: int = 0) -> Forecast:
-    return replace(f, weights=weights, gradients=trained, averages=2 * trained, table=0)
+def _training(f: Forecast, trained: int, settings: config.Train, weights: int = 0) -> Forecast:
+    return replace(f, weights=weights, gradients=trained, averages=_averages(trained, settings), table=0)
 
 
-def _without(f: Forecast, words: int) -> Forecast:
+def _averages(trained: int, settings: config.Train) -> int:
+    """Return the bytes of the averages of so many bytes of weights; few of them are not of matrices."""
+    return (1 if settings.optimizer_state == "bf16" else 2) * trained + (trained if settings.ema_decay else 0)
+
+
+def _without(f: Forecast, words: int, settings: config.Train) -> Forecast:
     return replace(
         f,
         weights=f.weights - words,
         gradients=f.gradients - words,
-        averages=f.averages - 2 * words,
+        averages=f.averages - _averages(words, settings),
         table=f.table - words,
     )
 

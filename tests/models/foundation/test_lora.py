@@ -22,7 +22,7 @@ from tithe.models.foundation import encoder
 from tithe.models.partial import targets
 from tithe.predict import load
 from tithe.runs.verify import verify_run
-from tithe.train import devices, forecast
+from tithe.train import devices, doctor, forecast
 
 pytest.importorskip("peft", reason="the extra tithe[lora] is not installed")
 
@@ -157,6 +157,18 @@ def test_layers_computed_again_give_the_same_weights(
         train = run.train.model_copy(update={"checkpoint_activations": again})
         sums.append(pipeline.train(run.model_copy(update={"train": train})).scores["training"]["final_weights_sha256"])
     assert sums[0] == sums[1]
+
+
+@pytest.mark.parametrize(("weight", "keeps_result"), [(0.2, False), (0.0, True)])
+def test_smaller_micro_batches_are_another_result_where_they_leave_no_pairs(
+    weight: float, keeps_result: bool, root: Path, tmp_path: Path
+) -> None:
+    run = vision.settings(root, vision.folder(tmp_path / "encoder"), tmp_path / "run", lora=LORA, ranking_weight=weight)
+    run = run.model_copy(update={"train": run.train.model_copy(update={"batch_size": 64})})
+    with torch.random.fork_rng(devices=[]):
+        prognosis = doctor.foretell(pipeline.check(run))
+    cures = {cure.settings: cure.keeps_result for cure in prognosis.cures}
+    assert cures["train.batch_size=1 train.accumulation_steps=64"] is keeps_result
 
 
 @pytest.mark.parametrize("lora", [LORA, None])
