@@ -206,6 +206,14 @@ def test_what_was_measured_is_remembered_and_the_room_is_not(monkeypatch: pytest
     assert found(run_of(8), Net(), longer) == 1 and len(longer.asked) > 1, "longer rows take other memory"
 
 
+@pytest.mark.parametrize("train", [{"checkpoint_activations": True}, {"optimizer_state": "bf16"}])
+def test_a_setting_that_changes_the_memory_of_a_step_is_measured_anew(train: dict[str, Any]) -> None:
+    first, again = Points(), Points()
+    found(run_of(8), Net(), first)
+    found(run_of(8, **train), Net(), again)
+    assert again.asked == first.asked and len(again.asked) > 1
+
+
 def test_where_peaks_are_not_told_the_batch_stays(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,7 +1,7 @@
 """The largest micro-batch that fits into memory: bisected on a GPU, extrapolated on a CPU, and cached.
 
 The optimizer batch does not change: a micro-batch is a divisor of it, and accumulation does the rest. So memory
-changes, and the result does not.
+changes, and the result does not, but for the ranking loss of images, which is over the pairs of a micro-batch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tithe.train.random_stream import RandomStream
 logger = logging.getLogger("tithe")
 
 # Part of every key: increase it when the same step would need other memory.
-_VERSION = 1
+_VERSION = 2
 _FILE = "sizes.json"
 # Share of the free memory that a step may use: a step that needs more than predicted is then not killed.
 _SHARE = 0.5
@@ -119,8 +119,10 @@ class MemoryProbe:
         settings, lengths = self._run.train, self._examples.lengths
         rows = self._longest[: settings.batch_size * settings.accumulation_steps]
         longest = None if lengths is None else lengths[rows].tolist()
-        precision, attention = str(self._accelerator.mixed_precision), self._run.model.attention
-        return [self._task.fingerprint(), attention, precision, weights, row, longest]
+        model = self._run.model
+        kept = settings.checkpoint_activations, settings.optimizer_state, model.dropout, model.encoder_dropout
+        precision, attention = str(self._accelerator.mixed_precision), model.attention
+        return [self._task.fingerprint(), attention, precision, weights, row, longest, kept]
 
     @cached_property
     def _copy(self) -> nn.Module:
