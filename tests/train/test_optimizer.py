@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
 from support.points import Net, settings
 from tithe import config
+from tithe.models.foundation.detector import Standardise
 from tithe.train import optimizer
 
 
@@ -75,6 +77,17 @@ def test_average_known_answer() -> None:
     model.weight.data.fill_(5.0)
     average.update(model)
     assert float(average.weights["weight"]) == pytest.approx(2.0)
+
+
+def test_what_a_network_has_counted_of_its_rows_is_no_weight_to_average() -> None:
+    features = Standardise(2)
+    average = optimizer.Average(features, decay=0.9)
+    rows_B2 = torch.tensor([[1.0, 10.0], [3.0, 10.5], [5.0, 11.0]])
+    features(rows_B2)
+    average.update(features)
+    with average.applied(features.eval()):
+        torch.testing.assert_close(features(rows_B2).mean(0), torch.zeros(2), atol=1e-5, rtol=0)
+        torch.testing.assert_close(features(rows_B2).var(0, correction=0), torch.ones(2), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(("warmup", "first"), [(0, [1.0] * 4), (3, [0.25, 0.5, 0.75, 1.0])])

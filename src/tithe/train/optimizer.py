@@ -171,10 +171,15 @@ def _warmup(settings: Train, steps_per_epoch: int) -> int:
 
 
 class Average:
-    """An exponential moving average of the weights that a step may change; integer buffers are copied."""
+    """An exponential moving average of the weights that a step may change.
+
+    Buffers are copied: a mean and a variance over the rows so far are averages already, and an average of them would
+    still have a part of the values that they began with.
+    """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
+        self._averaged = {name for name, _ in model.named_parameters(remove_duplicate=False)}
         self.weights = {name: value.detach().clone() for name, value in adapters.moving(model).items()}
 
     def update(self, model: nn.Module) -> None:
@@ -182,7 +187,7 @@ class Average:
         with torch.no_grad():
             for name, value in adapters.moving(model).items():
                 average = self.weights[name]
-                if average.is_floating_point():
+                if name in self._averaged:
                     average.lerp_(value, 1 - self.decay)
                 else:
                     average.copy_(value)
