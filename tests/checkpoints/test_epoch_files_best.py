@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from support.epoch_files import opened
+from support.epoch_files import opened, same
 from support.photographs import history
 from support.runs import run
-from tithe.checkpoints import store
+from tithe.checkpoints import epoch_files, locate, store
 from tithe.errors import InputError
+from tithe.predict import load
 
 Settings = Callable[..., dict[str, Any]]
 _RESET = {"reset_lr": True, "reset_schedule": True}
@@ -52,3 +53,23 @@ def test_the_rate_of_the_encoder_can_not_come_or_go(settings: Settings, tmp_path
     raw = settings(train={"encoder_learning_rate": 1e-4})
     with pytest.raises(InputError, match="with no learning rate of its own for the encoder"):
         run(by(raw, "f1", resume=str(first.home / "latest_model.pt"), **_RESET))
+
+
+def test_averaged_weights_are_those_that_a_file_predicts_with_and_goes_on_from(
+    settings: Settings, tmp_path: Path
+) -> None:
+    train = {"epochs": 3, "learning_rate": 2e-4, "ema_decay": 0.9}
+    whole = run(by({**settings(train=train), "out": str(tmp_path / "whole")}, "loss"))
+    best, file = store.weights(whole.best), whole.home / "best_model.pt"
+    found = locate.load_single_file(file)
+    assert found.keys() == best.keys() and all(value.equal(best[name]) for name, value in found.items())
+    model = load(file, device="cpu")
+    rows = model.task.encode((splits := model.task.load()).rows.take(splits.val))
+    assert model.task.scores(rows.labels, model.outputs(rows))["loss"] == pytest.approx(opened(file)["best_val_loss"])
+    newest = locate.newest_intact(whole.home / "checkpoints", exclude=whole.best)
+    assert newest and same(epoch_files.read(whole.home / "latest_model.pt").state().ema, store.load(newest).ema)
+    first = str(whole.home / "checkpoint_epoch_1.pt")
+    raw = {**settings(train={**train, "epochs": 2, "ema_decay": 0.9999999}), "out": str(tmp_path / "again")}
+    again = run(by(raw, "loss", resume=first))  # an average that stays where it was, and does not begin again
+    losses = [line["loss"] for line in history(again.home, "val")]
+    assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-4)

@@ -64,6 +64,7 @@ def write(home: Path, state: TrainState, epoch_file: bool, is_best: bool, histor
         },
         "scaler_state_dict": state.scaler or {},
         **({"adapters_state_dict": state.adapters} if state.adapters else {}),
+        **({"ema_state_dict": state.ema} if state.ema else {}),  # those that the scores are of
         "best_val_loss": next((r["loss"] for r in checks if r["step"] == best["step"]), math.inf),
         "train_history": epochs["train"],
         "val_history": epochs["val"],
@@ -115,8 +116,8 @@ class EpochFile:
 
     @property
     def weights(self) -> dict[str, torch.Tensor]:
-        """The network's weights."""
-        weights: dict[str, torch.Tensor] = self.content["model_state_dict"]
+        """The weights to predict with: the averaged ones if there are any."""
+        weights: dict[str, torch.Tensor] = self.content.get("ema_state_dict") or self.content["model_state_dict"]
         return weights
 
     @property
@@ -151,6 +152,7 @@ class EpochFile:
             scheduler=scheduler,
             rng={},
             scaler=content["scaler_state_dict"] or None,
+            ema=content.get("ema_state_dict"),
             adapters=content.get("adapters_state_dict"),
             progress={
                 "epoch": content["epoch"],
