@@ -36,6 +36,17 @@ def files(home: Path) -> set[str]:
     return {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize("events", [".", "{home}"])
+def test_event_files_beside_those_of_a_run_do_not_make_its_directory_its_own(events: str, settings: Settings) -> None:
+    # A run of an earlier version, or one with the full path of its directory.
+    raw = settings()
+    home = earlier(raw, "checkpoints")
+    track = {"tensorboard_dir": events.format(home=home)}
+    storage.write_json(home / "config.json", config.dump(config.parse({**raw, "track": track})))
+    directory.delete_earlier_run(config.parse(raw), home)
+    assert files(home) == {"checkpoints/notes.txt", "somebody.txt"}
+
+
 @pytest.mark.parametrize("folder", ["checkpoints", "ckpt"])
 def test_all_of_an_earlier_run_goes_and_nothing_else(folder: str, settings: Settings) -> None:
     raw = settings()
@@ -125,6 +136,7 @@ FOLDERS = [
         for name in ("../c", "/tmp/c", "c/../../d", "~/c")
     ),
     *(({"track": {"tensorboard_dir": name}}, "leads out of the run directory") for name in ("../t", "a/../../t")),
+    *(({"track": {"tensorboard_dir": name}}, "is the run directory itself") for name in (".", "./")),
     *(({"checkpoint": {"dir": name}}, "") for name in (".", "c", "deep/c", "c..")),
     *(({"track": {"tensorboard_dir": name}}, "") for name in ("t", "/somewhere/../else/t", "~/t")),
 ]

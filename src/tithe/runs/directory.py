@@ -122,13 +122,18 @@ def check_folders(run: config.Run) -> None:
     Raises
     ------
     InputError
-        A folder leads out of the directory.
+        A folder leads out of the directory, or event files would be beside the files of the run.
     """
     checkpoints, events = PurePath(run.checkpoint.dir), PurePath(run.track.tensorboard_dir)
     if checkpoints.is_absolute() or ".." in checkpoints.parts:
         raise InputError(
             f"checkpoint.dir '{checkpoints}' is outside the run directory: name a folder in it, or set out to another "
             "run directory"
+        )
+    if not events.parts:
+        raise InputError(
+            f"track.tensorboard_dir '{events}' is the run directory itself: name a folder in it, or write the full "
+            "path of another"
         )
     if ".." in events.parts and not events.is_absolute():
         raise InputError(
@@ -201,7 +206,7 @@ def _earlier_files(run: config.Run, home: Path) -> list[Path]:
 
 
 def _is_inside(path: Path, home: Path) -> bool:
-    return path.resolve().is_relative_to(home.resolve())
+    return home.resolve() in path.resolve().parents  # the directory itself may have a user's files in it
 
 
 def _find_unfinished(run: config.Run, pattern: str) -> Path | None:
