@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,31 @@ def test_results_are_in_the_order_of_the_items(processes: int) -> None:
         squares, where = zip(*engine.map(square, range(20)), strict=True)
     assert squares == tuple(number**2 for number in range(20))
     assert (set(where) == {os.getpid()}) is (processes == 1)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_bounded_number_of_items_is_on_its_way(processes: int) -> None:
+    read = taken = most = 0
+
+    def numbers() -> Iterator[int]:
+        nonlocal read
+        for number in range(1000):
+            read += 1
+            yield number
+
+    with engines.opened("local", config.Cluster(), processes) as engine:
+        for _ in engine.map(square, numbers()):
+            taken += 1
+            most = max(most, read - taken)
+    assert taken == 1000 and most <= 8 * processes + 1
+
+
+def test_whoever_stops_early_ends_the_workers() -> None:
+    with engines.opened("local", config.Cluster(), 2) as engine:
+        results = engine.map(square, itertools.count())
+        assert next(results)[0] == 0
+        results.close()  # type: ignore[attr-defined]  # a generator
+    assert not multiprocessing.active_children()
 
 
 def test_without_ray_one_line_says_how_to_get_it(

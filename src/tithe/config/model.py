@@ -24,7 +24,9 @@ class Lora(Section):
 
     key: ClassVar[str] = "model.lora"  # for messages
 
-    rank: Positive = Field(8, description="rank of the change of each weight: numbers per row and column of it")
+    rank: Annotated[int, Field(gt=0, le=4096)] = Field(
+        8, description="rank of the change of each weight: numbers per row and column of it"
+    )
     alpha: Positive = Field(16, description="the change is scaled by alpha / rank")
     dropout: Ratio = Field(0.0, description="dropout before the adapters")
     targets: Literal["auto"] | Choices[str] = Field(

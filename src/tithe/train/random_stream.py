@@ -36,10 +36,13 @@ class RandomStream:
         return {"processes": gather_object([self.state])}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Restore this process's state from a snapshot, unless that has another number of processes."""
+        """Restore this process's state from a snapshot, unless that has another number of processes.
+
+        On a GPU after a CPU, its generator begins with the seed.
+        """
         rank, world = PartialState().process_index, PartialState().num_processes
         if len(saved["processes"]) == world:
-            self.state = saved["processes"][rank]
+            self.state = {**self.state, **saved["processes"][rank]}
 
     @contextlib.contextmanager
     def _outer_restored(self) -> Iterator[None]:

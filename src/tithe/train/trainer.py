@@ -180,7 +180,8 @@ class _Loop:
                 with self.random.active():
                     return self._try_backward(rows, batches)
             except torch.OutOfMemoryError:
-                # Only the micro-batch shrinks: the optimizer batch, and with it the result, does not change.
+                # Only the micro-batch shrinks: the optimizer batch, and with it the result, does not change, but for
+                # the pairs of the ranking loss of images, which are within a micro-batch.
                 if self.pieces >= self.settings.batch_size or self.accelerator.num_processes > 1:
                     raise
                 self.pieces *= 2
