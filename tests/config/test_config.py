@@ -20,6 +20,14 @@ def test_a_small_number_is_a_number_in_the_file_and_in_set(load: Load, written: 
     assert load(BASE, f"train.learning_rate={written}").train.learning_rate == 1e-5
 
 
+@pytest.mark.parametrize(
+    "setting", ["model.lora.rank=5000", "images.lora.rank=5000", "model.hidden_dim=70000", "images.hidden_dim=70000"]
+)
+def test_a_width_that_no_machine_has_memory_for_is_refused_before_any_is_asked_for(load: Load, setting: str) -> None:
+    name, wrong = setting.split("=")
+    assert f"{name} = {wrong}" in refusal(load, BASE, setting)
+
+
 def test_a_whole_number_does_for_a_fraction(load: Load) -> None:
     assert load(BASE + "train: {clip_norm: 2}").train.clip_norm == 2.0
 
