@@ -21,7 +21,7 @@ from tithe.errors import InputError
 Label = str | int
 
 # Part of the cache key: increase it when the same file would give other labels.
-VERSION = 1
+VERSION = 2
 
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.0)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)

@@ -83,6 +83,12 @@ class Source:
         for rows in self.read(file, text_column, label_column):
             yield Batch([text for text, _ in rows], [label for _, label in rows])
 
+    def class_names(self, file: File, column: str) -> Sequence[str]:
+        """Return the names of the classes 0, 1, … of a column; none where the file does not say them."""
+        module = plugins.load("readers", self.reader)
+        names: Sequence[str] = module.class_names(file.path).get(column, ()) if hasattr(module, "class_names") else ()
+        return names
+
     @property
     def has_records(self) -> bool:
         """Whether the reader gives all columns of a row."""

@@ -3,7 +3,8 @@
 A reader has `SUFFIXES` and `read`. If it also has `records(path)`, which yields the same rows with all of their
 columns, `tithe predict` keeps these beside its predictions. With `LAYOUT` both take a layout as well. If it has
 `batches`, with the parameters of `read`, that yields the same rows in the same pieces as a `Batch` each; and if it has
-`tables(path, columns)`, that yields the rows of `records` as Arrow's record batches, with all columns or some.
+`tables(path, columns)`, that yields the rows of `records` as Arrow's record batches, with all columns or some. With
+`class_names(path)` it says what the numbers in a column of classes mean, if the file does.
 """
 
 from __future__ import annotations

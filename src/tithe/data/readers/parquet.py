@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -134,6 +135,25 @@ def columns(path: Path) -> list[str]:
     """
     with _opened(path) as file:
         return list(file.schema_arrow.names)
+
+
+def class_names(path: Path) -> dict[str, list[str]]:
+    """Return what the numbers in a column of classes mean, by column, of a file that the datasets library wrote.
+
+    Raises
+    ------
+    InputError
+        The file is not Parquet.
+    """
+    with _opened(path) as file:
+        written = (file.schema_arrow.metadata or {}).get(b"huggingface", b"{}")
+    try:
+        features = json.loads(written)["info"]["features"]
+        return {
+            name: [*map(str, kind["names"])] for name, kind in features.items() if kind.get("_type") == "ClassLabel"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):  # no such metadata
+        return {}
 
 
 def _opened(path: Path) -> pq.ParquetFile:

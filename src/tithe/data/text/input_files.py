@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tithe import config, plugins
 from tithe.arrays import Rows
@@ -123,6 +124,8 @@ def chunks(source: Source, file: File, part: Part | None, data: config.Data) -> 
 
 def _with_parts(source: Source, file: File, part: Part | None, data: config.Data) -> Iterator[Chunk]:
     pieces = source.batches(file, data.text_column, data.label_column)
+    if data.label_mapping is None and (names := source.class_names(file, data.label_column)):
+        pieces = (batch._replace(labels=_in_words(batch.labels, names)) for batch in pieces)
     if data.split_column is None:
         position = PARTS.index(part) if part else NONE
         yield from (Chunk(*batch, np.full(len(batch.texts), position)) for batch in pieces)
@@ -131,6 +134,14 @@ def _with_parts(source: Source, file: File, part: Part | None, data: config.Data
     columns = _named(source.read(file, data.split_column, None), "text_column", "split_column", data)
     for batch, pairs in zip(pieces, columns, strict=True):
         yield Chunk(*batch, np.array([_position(name) for name, _ in pairs], dtype=np.int64))
+
+
+def _in_words(labels: Column, names: Sequence[str]) -> Column:
+    """Return the names of numbered classes; another number, on the hub mostly -1, is a label that was left out."""
+    if not (isinstance(labels, pa.Array) and pa.types.is_integer(labels.type)):
+        return labels
+    is_named = pc.and_(pc.greater_equal(labels, 0), pc.less(labels, len(names)))
+    return pa.array(names, pa.string()).take(pc.if_else(is_named, labels, None))
 
 
 def _position(name: object) -> int:

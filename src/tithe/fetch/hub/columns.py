@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -41,7 +40,7 @@ def choose(repo: str, path: Path, card: Mapping[str, Any], subset: str, text: st
         The column is ambiguous, or the requested one does not exist; the message lists the columns.
     """
     is_text = _columns(path)
-    names = {**_names_in_card(card, subset), **_names_in(path)}
+    names = {**_names_in_card(card, subset), **_names_in_file(path)}
     classes = [name for name in is_text if name in names]
     label = _one(repo, LABEL, label, list(is_text), [LABEL] if LABEL in is_text else classes)
     texts = [name for name in is_text if is_text[name] and name != label]
@@ -111,16 +110,10 @@ def _schema(path: Path) -> pa.Schema:
         raise InputError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
 
 
-def _names_in(path: Path) -> dict[str, Sequence[str]]:
-    """Return the class names in the metadata of a Parquet file of the hub, by column."""
-    if path.suffix.lower() not in (".parquet", ".pq"):
-        return {}
-    try:
-        info = json.loads((_schema(path).metadata or {}).get(b"huggingface", b"{}"))
-        features = info["info"]["features"]
-        return {name: kind["names"] for name, kind in features.items() if kind.get("_type") == "ClassLabel"}
-    except (ValueError, KeyError, TypeError, AttributeError):  # no such metadata
-        return {}
+def _names_in_file(path: Path) -> Names:
+    parquet = plugins.load("readers", "parquet")
+    names: Names = parquet.class_names(path) if path.suffix.lower() in parquet.SUFFIXES else {}
+    return names
 
 
 def _names_in_card(card: Mapping[str, Any], subset: str) -> dict[str, Sequence[str]]:
