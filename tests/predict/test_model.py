@@ -53,6 +53,17 @@ def test_the_door_for_images_agrees_with_the_command(image: tuple[Path, list[str
     assert [p.probabilities["real"] for p in model.predict(paths)] == pytest.approx(scores)
 
 
+def test_what_the_command_does_not_score_is_not_predicted(image: tuple[Path, list[str]], tmp_path: Path) -> None:
+    from PIL import Image
+
+    small = tmp_path / "small.png"
+    Image.new("RGB", (7, 80)).save(small)
+    with pytest.raises(
+        InputError, match=r"^\S+small\.png can't be read \(a side of the image has fewer than 8 pixels\):"
+    ):
+        tithe.load(image[0]).predict([str(small)])
+
+
 def test_an_image_that_is_not_there_is_one_line(image: tuple[Path, list[str]], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.png can't be read") as caught:
         tithe.load(image[0]).predict([str(tmp_path / "nowhere.png")])

@@ -122,9 +122,11 @@ class ImageExamples:
         """Return a complete photograph of this view, uint8, shape (H, W, 3)."""
         path = folders.located(self.root, self.dataset.inputs(row, row + 1)[0])
         try:
-            return decode.read(path, self.settings.max_pixels)
+            return decode.read_usable(path, self.settings.max_pixels)
         except files.Unreadable as error:
-            raise InputError(f"{path} can't be read ({error}): restore a readable image") from None
+            raise InputError(
+                f"{path} can't be read ({files.REASONS[error.reason]}): restore a readable image"
+            ) from None
 
     def centre(self, row: int) -> Array:
         """Return the centre crop of a photograph of this view, uint8, shape (S, S, 3)."""
