@@ -134,7 +134,40 @@ def test_without_a_calibration_every_verdict_is_unsure(
     lines = [line for line in score_images(bare, [folder], 8) if line.score is not None]
     assert all(line.probability is None for line in lines) and len(lines) == 4
     assert {(line.verdict, line.why) for line in lines} == {("unsure", "not calibrated")}
-    assert "has no calibration, since its run did not finish: every verdict is unsure" in caplog.text
+    assert f"{bare.folder} has no calibration, which only the best checkpoint of a finished run has" in caplog.text
+
+
+def test_what_is_said_of_another_epoch_names_its_file(tithe: Tithe, home: Path, folder: Path, tmp_path: Path) -> None:
+    copy, page = shutil.copytree(home, tmp_path / "run"), tmp_path / "page.html"
+    content = torch.load(copy / "best_model.pt", weights_only=True)
+    content["model_state_dict"]["head.1.bias"] += 1.0
+    other = copy / "checkpoint_epoch_7.pt"
+    torch.save(content, other)
+    says = f"{other} has no calibration, which only the best checkpoint of a finished run has: every verdict is unsure"
+    code, _, err = tithe("predict", other, folder, "--html", page, "--heat-maps", 0)
+    assert code == 0 and says in err
+    assert f"scored by {other}" in page.read_text() and "did not finish" not in page.read_text()
+    code, _, err = tithe("predict", copy / "best_model.pt", folder, "--html", page, "--heat-maps", 0)
+    assert code == 0 and not any("calibration" in line for line in err)
+    assert f"scored by {copy / 'best'}" in page.read_text() and "Only the best" not in page.read_text()
+
+
+def test_the_title_of_a_page_of_many_files_is_short(tithe: Tithe, home: Path, folder: Path, tmp_path: Path) -> None:
+    files = [folder / name for name in ("a.jpg", "b.png", "deeper/c.webp", "small.bmp")]
+    for given, title in ((files[:3], ", ".join(map(str, files[:3]))), (files, f"{files[2]}, …")):
+        assert tithe("predict", home, *given, "--html", tmp_path / "p.html", "--heat-maps", 0)[0] == 0
+        text = (tmp_path / "p.html").read_text(encoding="utf-8")
+        heading = text[text.index("<h1>") : text.index("</h1>")]
+        assert heading.endswith(title) and "small.bmp" not in heading and text.count("<figure>") == len(given)
+
+
+@pytest.mark.parametrize("option", [(), ("--input",)])
+def test_scores_are_not_written_to_a_folder(
+    tithe: Tithe, home: Path, folder: Path, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    code, _, err = tithe("predict", home, *option, folder, "-o", f"{tmp_path / 'out'}/")
+    assert code == 2 and err[-1].startswith("error: ") and "a file" in err[-1]
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_calibration_is_that_of_its_weights_alone(home: Path, model: TrainedModel, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def _explain_texts(
             echo("--json has no effect: the explanations go to --output", err=True)
     explained = explain_stream(model, texts, source)
     if output:
-        count = explanation.write(output, explained, str(model.folder))
+        count = explanation.write(output, explained, str(model.source))
         echo(f"{counted(count, 'explanation')} in {output}", err=True)
         return
     for each in explained:

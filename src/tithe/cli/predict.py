@@ -268,7 +268,10 @@ def _score(model: TrainedModel, texts: list[str] | None, source: TextInput | Non
     if out.workers and out.page:
         raise InputError("--cluster only scores, and a page of --html shows pixels: leave one of them out")
     from tithe.evaluate.picture_page import PicturePage
-    from tithe.predict import score_stream
+    from tithe.predict import is_folder, score_stream
+
+    if out.output and is_folder(out.output):
+        raise InputError(f"--output {out.output} is a folder: the scores of all images are one table, so name a file")
 
     page = PicturePage(model, out.heat_maps, how.max_pixels)
     scores = score_stream(model, texts, source, how, page.look if out.page else None, out.workers)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tithe import storage
 from tithe.evaluate import heatmaps
-from tithe.imaging import Pixels, crops
+from tithe.imaging import Pixels, crops, folders
 from tithe.imaging.backends import opencv
 from tithe.imaging.files import Unreadable
 from tithe.imaging.headers import header, upright
@@ -25,6 +25,7 @@ from tithe.report.words import Phrase, say
 
 MOST = 2_000  # pictures on a page: those with the lowest scores
 
+_NAMED = 3  # of the sources, in the title: a shell may have made a thousand files of a pattern
 _SIDE, _QUALITY = 160, 80  # of a picture on the sheet: pixels, and as JPEG
 _VERDICTS = {
     "fake": say("fake"),
@@ -124,11 +125,11 @@ class PicturePage:
         lowest = self._lowest()
         text = render(
             "pictures.html",
-            title=", ".join(sources),
+            title=", ".join([*map(folders.shown, sources[:_NAMED]), *(["…"] if len(sources) > _NAMED else [])]),
             about=say(
                 "{count:,} {count:file|files} scored by {model}",
                 count=self.scored + len(self._unread),
-                model=str(self._model.folder),
+                model=folders.shown(str(self._model.source)),
             ),
             counts=self._counts(),
             notes=self._notes(),
@@ -174,7 +175,10 @@ class PicturePage:
             notes.insert(0, say("No file could be read."))
         elif self._model.calibration is None:
             notes.append(
-                say("This checkpoint has no calibration, since its run did not finish: every verdict is unsure.")
+                say(
+                    "Only the best checkpoint of a finished run has a calibration, and this is another one: every "
+                    "verdict is unsure."
+                )
             )
         return notes
 

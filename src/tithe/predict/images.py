@@ -118,7 +118,8 @@ def score_images(
     named = named_files(sources)
     started = time.monotonic()
     if model.calibration is None:
-        logger.warning("%s has no calibration, since its run did not finish: every verdict is unsure", model.folder)
+        says = "%s has no calibration, which only the best checkpoint of a finished run has: every verdict is unsure"
+        logger.warning(says, model.source)
     chunks = [named[first : first + batch_size] for first in range(0, len(named), batch_size)]
     scoring = _Scoring(model, max_pixels or model.run.images.max_pixels)
     with bar("scoring", len(named), "files") as tick:

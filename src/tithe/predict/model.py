@@ -202,6 +202,11 @@ class TrainedModel:
         saved: dict[str, float] = storage.read_json(path)
         return saved
 
+    @property
+    def source(self) -> Path:
+        """The checkpoint, or the file beside it whose other weights these are."""
+        return self.folder if self.weights_file is None or self.has_own_weights else self.weights_file
+
     @cached_property
     def has_own_weights(self) -> bool:
         """Whether the weights are those of the checkpoint, and not those of another epoch's file beside it."""
