@@ -205,6 +205,8 @@ def test_scoring_says_what_evaluation_said(model: TrainedModel, home: Path, root
     recorded = zip(table["label"], table["probability_of_label"], strict=True)
     assert [str(path) for path in sources] == [str(root / path) for path in table["path"]]
     assert found == pytest.approx([p if label == "real" else 1 - p for label, p in recorded], abs=1e-5)
+    report = (home / "report.html").read_text(encoding="utf-8")
+    assert "called fake" in report and "by the score alone" not in report, "a detector of pixels has no other verdicts"
 
 
 def test_paths_are_told_as_they_were_given(model: TrainedModel, folder: Path) -> None:

@@ -55,6 +55,7 @@ def test_a_checkpoint_is_whole_and_predicts_and_evaluates_as_its_run_did(
 ) -> None:
     without_pictures(monkeypatch)
     home = vision.train(root, encoder, tmp_path / "run").home
+    assert "Verdicts by the score alone" in (home / "report.html").read_text(encoding="utf-8")
     shutil.rmtree(encoder)
     table = pq.read_table(home / "test" / "predictions.parquet").to_pylist()
     paths = [

@@ -103,6 +103,7 @@ def _contents(home: Path, history: Sequence[Json]) -> dict[str, object]:
         "matrices": _images(home / part, {name: _FIGURES[name] for name in _MATRICES}),
         "figures": _images(home / part, {name: text for name, text in _FIGURES.items() if name not in _MATRICES}),
         "authenticity": _authenticity(home / part, scores.get("authenticity")),
+        "says_what_it_does_not_know": config["task"] == "image" and config["images"]["mode"] == "foundation",
         "data": [*run_facts.row_counts(data), *run_facts.properties(data)],
         "class_sizes": run_facts.class_sizes(data["classes"]),
         "selection": selection.shown(home),
