@@ -157,6 +157,17 @@ def test_a_file_with_some_of_the_classes_is_counted_under_the_right_ones(
     assert [row["rows"] for row in found["per_class"]] == [0, 2]
 
 
+def test_rows_that_are_not_evaluated_are_counted(trained: Trained, run: Run, tmp_path: Path) -> None:
+    texts, labels = make_texts(4, seed=9)
+    rows = [{"text": text, "label": label} for text, label in zip(texts, labels, strict=True)]
+    lines = [*rows, rows[0], rows[1], {"text": "nobody knows", "label": None}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    result = run("evaluate", "-c", trained.best, "--data", path, "--out", tmp_path / "out", "--json")
+    assert json.loads(result.out)["data"]["rows"] == 8
+    assert f"{path}: 3 of 11 rows are left out (duplicate 2, missing_label 1)" in result.err
+
+
 def test_unknown_labels_and_missing_data_are_refused(trained: Trained, run: Run, tmp_path: Path) -> None:
     path = write_rows(tmp_path / "other.parquet", ["goal", "suite"], ["sport", "music"])
     refused = run("evaluate", "-c", trained.best, "--data", path, "--out", tmp_path / "out")

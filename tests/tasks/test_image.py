@@ -34,8 +34,9 @@ def test_generators_held_out_are_only_tested_on(root: Path, tmp_path: Path) -> N
 def test_another_data_set_is_read_whole_and_as_it_is(root: Path, tmp_path: Path) -> None:
     other = twins(tmp_path / "other", 3)
     task = task_of(root, hold_out=["squares"]).with_data(other / "labels.csv")
-    dataset, labels = task.load_labelled()
+    dataset, labels, dropped = task.load_labelled()
     assert isinstance(dataset, Dataset) and len(dataset) == 6 and labels.names == ("fake", "real")
+    assert not any(dropped.values())
     assert pixels(task.encode(dataset), np.arange(2)).shape == (2, 3, 32, 32)
 
 

@@ -198,7 +198,13 @@ def _parts(trained: TrainedModel, settings: Evaluation) -> dict[str, Examples]:
     """Return the examples of each part, as `TrainedModel.inputs` gives them."""
     if settings.dataset_path is not None:
         task = trained.task.with_data(Path(settings.dataset_path), settings.layout)
-        dataset, labels = task.load_labelled()
+        dataset, labels, dropped = task.load_labelled()
+        if left_out := sum(dropped.values()):
+            logger.warning(
+                "%s: %d of %d rows are left out (%s)",
+                *(settings.dataset_path, left_out, left_out + len(dataset)),
+                ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count),
+            )
         codes_C = trained.labels.encode(labels.names)
         labelled = Dataset(dataset.table, dataset.rows, codes_C[dataset.labels], dataset.source)
         return {"data": trained.inputs(task.encode(labelled))}

@@ -13,7 +13,7 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from tithe import config, metrics
+from tithe import config, metrics, storage
 from tithe.arrays import Array, Rows
 from tithe.checkpoints.state import CONFIGURATION
 from tithe.config import unused
@@ -103,9 +103,10 @@ class Image:
         data = config.Data(path=str(path), **written)
         return Image(self.run.model_copy(update={"data": data}), self.pretrained)
 
-    def load_labelled(self) -> tuple[Dataset, LabelMap]:
-        """Return every usable photograph of the config's gallery; see `images.ingest`."""
-        return images.ingest(self.run.data, self.settings)[:2]
+    def load_labelled(self) -> tuple[Dataset, LabelMap, Mapping[str, int]]:
+        """Return every usable photograph of the config's gallery, and what was left out; see `images.ingest`."""
+        dataset, labels, folder = images.ingest(self.run.data, self.settings)
+        return dataset, labels, storage.read_json(folder / "report.json")["dropped"]
 
     def warnings(self, rates: Sequence[float], is_new: bool) -> list[str]:
         """Return a warning if the steps and the learning rate that they reach are too small to train a detector."""

@@ -51,8 +51,8 @@ class Task(Protocol):
         """Return the config's rows, cleaned and split."""
         ...
 
-    def load_labelled(self) -> tuple[Dataset, LabelMap]:
-        """Return every usable row of the config's data, and their classes."""
+    def load_labelled(self) -> tuple[Dataset, LabelMap, Mapping[str, int]]:
+        """Return every usable row of the config's data, their classes, and by reason how many were left out."""
         ...
 
     def with_data(self, path: Path, layout: config.Layout | None = None) -> Task:

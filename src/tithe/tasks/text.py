@@ -79,9 +79,10 @@ class Text:
         other = config.Data(path=str(path), **columns, **written.model_dump())
         return replace(self, run=self.run.model_copy(update={"data": other}))
 
-    def load_labelled(self) -> tuple[Dataset, data.LabelMap]:
-        """Return every usable row of the config's file, and its classes; see `data.ingest`."""
-        return data.ingest(self.run.data)[:2]
+    def load_labelled(self) -> tuple[Dataset, data.LabelMap, Mapping[str, int]]:
+        """Return every usable row of the config's file, its classes, and what was left out; see `data.ingest`."""
+        dataset, labels, folder = data.ingest(self.run.data)
+        return dataset, labels, storage.read_json(folder / "report.json")["dropped"]
 
     def warnings(self, rates: Sequence[float], is_new: bool) -> list[str]:
         """Return no warnings."""
