@@ -109,8 +109,9 @@ def properties(data: Json) -> Iterator[Fact]:
         width, height = (say("{min} to {max}", **span) for span in sizes.values())
         yield say("pixels of an image"), say("width {width}, height {height}", width=width, height=height)
     if leak := splits.get("format_leak"):
-        auc = say("AUC {auc:.3f}; up to {chance:.3f} may be chance", auc=leak["auc"], chance=leak["chance"])
-        yield say("classes predicted from the file format alone"), auc
+        found = say("AUC {auc:.3f}; up to {chance:.3f} may be chance", auc=leak["auc"], chance=leak["chance"])
+        unknown = say("not measured: a class has too few independent training images")
+        yield say("classes predicted from the file format alone"), unknown if leak["auc"] is None else found
 
 
 def _lost(counts: Mapping[str, int]) -> Phrase:

@@ -7,6 +7,8 @@ import cv2
 import pytest
 
 from support.image_sets import folder, given, listed, load, paths_of, picture, save
+from tithe.data.images import report as images_report
+from tithe.report import run_facts
 
 
 def test_the_report_counts_what_there_is(tmp_path: Path) -> None:
@@ -54,3 +56,24 @@ def test_near_copies_in_two_given_splits_are_told(tmp_path: Path, caplog: pytest
     found = load(tmp_path)
     assert found.report["splits"]["groups_in_two_splits"] == 1
     assert "1 group of near-duplicates is in two of the given splits" in caplog.text
+
+
+def test_formats_that_cannot_be_probed_are_said_to_be_unmeasured(tmp_path: Path) -> None:
+    """One fake photograph in training is never both inside and outside a fold."""
+    for i in range(12):
+        save(tmp_path / f"real/{i}.png", picture(i))
+    for i in range(3):
+        save(tmp_path / f"fake/{i}.png", picture(100 + i))
+    report = load(tmp_path, val_ratio=0.3, test_ratio=0.3).report
+    assert report["splits"]["format_leak"]["auc"] is None
+    said = {str(name): str(value) for name, value in run_facts.properties(report)}
+    assert said["classes predicted from the file format alone"].startswith("not measured: a class has too few")
+
+
+def test_a_class_that_is_not_among_the_probed_images_is_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images_report, "_PROBED", 2)  # of 40 000 images the part that is probed may have one class too
+    root = folder(tmp_path, 12)
+    leaks = [load(root, seed).report["splits"]["format_leak"] for seed in range(4)]
+    assert {"auc": None, "chance": None, "images": 2} in leaks

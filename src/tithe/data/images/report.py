@@ -87,13 +87,15 @@ def _by_generator(images: Dataset, part_N: Rows) -> dict[str, dict[str, dict[str
 def _leak(labels_N: Rows, group_N: Rows, formats_NF: Array, train: Rows, seed: int) -> dict[str, object]:
     """Return the AUC of the `format_leak` probe on training images, and the AUC that chance alone may reach.
 
-    The latter is 0.5 plus three standard errors of the AUC under the null hypothesis (Mann & Whitney 1947).
+    The latter is 0.5 plus three standard errors of the AUC under the null hypothesis (Mann & Whitney 1947); None where
+    the images that are probed, a part of many, have one class only.
     """
     rows = np.random.default_rng([seed, 0x1EA4]).permutation(train)[:_PROBED]
     auc = format_leak.probe(formats_NF[rows], labels_N[rows], group_N[rows], seed)
     fake, real = (float(count) for count in np.bincount(labels_N[rows], minlength=2))
-    chance = 0.5 + 3 * ((fake + real + 1) / (12 * fake * real)) ** 0.5
-    return {"auc": None if auc is None else round(auc, 4), "chance": round(chance, 4), "images": len(rows)}
+    chance = 0.5 + 3 * ((fake + real + 1) / (12 * fake * real)) ** 0.5 if fake and real else None
+    auc, chance = (None if value is None else round(value, 4) for value in (auc, chance))
+    return {"auc": auc, "chance": chance, "images": len(rows)}
 
 
 def warn(report: dict[str, Any]) -> None:
