@@ -93,7 +93,15 @@ def test_a_secret_passed_with_set_is_in_no_error_message(load: Load, setting: st
 
 def test_a_variable_s_value_is_in_no_error_message(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TITHE_TEST_TOKEN", SECRET)
-    assert SECRET not in refusal(load, BASE + "train: {epochs: '${TITHE_TEST_TOKEN}'}")
+    for wrong in (
+        "train: {epochs: '${TITHE_TEST_TOKEN}'}",
+        "train: {betas: ['${TITHE_TEST_TOKEN}', 0.9]}",
+        "train: {epochs: ['${TITHE_TEST_TOKEN}']}",
+        "model: {encoder: {name: '${TITHE_TEST_TOKEN}'}}",
+        "track: {neptune: {tags: [[a, '${TITHE_TEST_TOKEN}']]}}",
+    ):
+        said = refusal(load, BASE + wrong)
+        assert SECRET not in said and "${TITHE_TEST_TOKEN}" in said
 
 
 # ---- recognising a file's vocabulary

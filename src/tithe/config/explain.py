@@ -160,10 +160,13 @@ def _shortened(text: str) -> str:
 
 
 def _as_written(written: Any, loc: Sequence[Any], value: Any) -> Any:
-    """Return `${NAME}` where the file has it, else the value: the value of a variable may be a secret."""
+    """Return `${NAME}` where the file has it, also in a list, else the value: that of a variable may be a secret."""
     for part in loc:
-        written = written.get(part) if isinstance(written, Mapping) else None
-    return written if isinstance(written, str) and "${" in written else value
+        if isinstance(written, Mapping):
+            written = written.get(part)
+        else:
+            written = written[part] if isinstance(written, list) and part in range(len(written)) else None
+    return written if "${" in repr(written) else value
 
 
 def _nearest(model: type[BaseModel], loc: Sequence[Any]) -> str:
