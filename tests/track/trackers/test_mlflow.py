@@ -124,6 +124,8 @@ def test_the_server_hears_all_that_a_killed_run_said_and_nothing_is_written_else
         ("runs", "", r"'runs' is not a server address: write http://HOST:PORT"),
         ("sqlite:///runs.db", "", r"'sqlite:///runs.db' is not a server address"),
         ("http://", "", r"'http://' is not a server address"),
+        ("http://[::1", "", r"'http://\[::1' is not a server address"),
+        ("http://host:5O00", "", r"'http://host:5O00' is not a server address"),
         ("http://me:leak@host", "", r"contains a user or password, .*: export MLFLOW_TRACKING_USERNAME"),
         (None, "https://leak@host", r"contains a user or password"),
     ],

@@ -137,14 +137,22 @@ def _address(settings: Mapping[str, Any]) -> str:
         raise InputError(
             "mlflow.tracking_uri is not set: write the server's address, or export MLFLOW_TRACKING_URI=http://HOST:5000"
         )
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        is_server = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:  # a bracket without its other one, a port that is none
+        raise _no_server(address) from None
     if parts.username or parts.password:
         raise InputError(
             "mlflow.tracking_uri contains a user or password, which the run would store: "
             "export MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
         )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(
-            f"mlflow.tracking_uri: '{address}' is not a server address: write http://HOST:PORT or https://HOST"
-        )
+    if not is_server:
+        raise _no_server(address)
     return str(address)
+
+
+def _no_server(address: str) -> InputError:
+    return InputError(
+        f"mlflow.tracking_uri: '{address}' is not a server address: write http://HOST:PORT or https://HOST"
+    )
