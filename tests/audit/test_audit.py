@@ -174,7 +174,9 @@ def test_a_person_decides_on_the_page(case: Case, tmp_path: Path) -> None:
 REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
     ("one class", [], {"label": ["a", "a"]}, "one class only ('a'): an audit needs at least two"),
     ("images", ["--set", "task=image"], {}, "tithe audit is for texts, and task is image"),
-    ("its own output", [], {}, "--out . would write over"),
+    ("its own output", [], {}, "--out . would overwrite suspects.parquet: choose another name"),
+    ("its data", ["--set", "data.validation=corrected.parquet"], {}, "--out . would overwrite corrected.parquet"),
+    ("the folder of its data", [], {}, "--out . would make audit.html a part of the data .: choose another folder"),
     ("no such file", ["--corrections", "nowhere.json"], {}, "no file nowhere.json"),
 ]
 
@@ -193,5 +195,6 @@ def test_wrong_use_is_one_line(
     monkeypatch.chdir(tmp_path)
     name = "suspects.parquet" if what == "its own output" else "rows.parquet"
     write_rows(tmp_path / name, ["one text", "another"], columns.get("label", ["a", "b"]))
-    code, _, err = tithe("audit", name, "--encoder", tiny_bert, "--max-length", 32, "--out", ".", *options)
+    source = "." if what == "the folder of its data" else name
+    code, _, err = tithe("audit", source, "--encoder", tiny_bert, "--max-length", 32, "--out", ".", *options)
     assert code == 2 and says in err[-1] and err[-1].startswith("error: ")

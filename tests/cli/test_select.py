@@ -97,6 +97,19 @@ def test_a_selection_buries_nothing(settings: Settings, tmp_path: Path, tithe: T
     assert json.loads(file.read_text()) == settings() and not (tmp_path / "small.png").exists()
 
 
+def test_a_selection_does_not_become_a_part_of_its_data(
+    rows: Path, tiny_bert: Path, tmp_path: Path, tithe: Tithe
+) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    rows.rename(parts / rows.name)
+    before = tithe("describe", parts)[:2]
+    for source in (parts, f"{parts}/*.parquet"):
+        code, _, err = tithe("select", source, "--out", parts / "picks.parquet", "--encoder", tiny_bert)
+        assert code == 2 and f"a part of the data {source}: choose another folder" in err[-1]
+    assert tithe("describe", parts)[:2] == before
+
+
 # ---- a selection from a config
 
 OWN = {"strategy": "entropy_diversity", "budget": 0.2, "options": {"weight": 0.3}}

@@ -78,7 +78,7 @@ def audit(
     is_config = is_config_file(source)
     run = config.load(source, given) if is_config else file_config(source, of_file, given, _COMMAND)
     files = AuditFiles(out)
-    files.check([Path(run.data.path), source, *([Path(run.data.corrections)] if run.data.corrections else [])])
+    files.check(run.data, source)
     rows = open_rows(run)
     earlier = corrections_of(run.data)
     findings = look(rows, run.model.max_length)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from tithe import config, data, storage
 from tithe.audit.facts import Findings
 from tithe.audit.page import page
 from tithe.audit.rows import AuditRows
+from tithe.data.outputs import check_apart
 from tithe.data.splits import PARTS
 from tithe.data.text.corrections import Corrections
-from tithe.errors import InputError
 
 PAGE, FACTS, SUSPECTS, CORRECTED = "audit.html", "audit.json", "suspects.parquet", "corrected.parquet"
 _SPLIT, _ID = "split", "id"
@@ -30,19 +29,17 @@ class AuditFiles:
 
     folder: Path
 
-    def check(self, sources: Sequence[Path]) -> None:
+    def check(self, settings: config.Data, source: Path) -> None:
         """Check the folder before any work is done.
 
         Raises
         ------
         InputError
-            It can't be written to, or a source would be written over.
+            It can't be written to, or a source would be written over or have the files as its parts.
         """
         storage.check_writable_folder(self.folder)
-        written = {(self.folder / name).resolve() for name in (PAGE, FACTS, SUSPECTS, CORRECTED)}
-        for source in sources:
-            if source.resolve() in written:
-                raise InputError(f"--out {self.folder} would write over {source}: choose another folder")
+        written = [self.folder / name for name in (PAGE, FACTS, SUSPECTS, CORRECTED)]
+        check_apart(self.folder, written, settings, [source])
 
     def save(
         self,

@@ -73,7 +73,7 @@ def compress(home: Path, rows: str, strategy: str, out: Path) -> dict[str, Any]:
     if strategy not in STRATEGIES:
         raise InputError(f"--strategy {strategy} matches no head: choose {', '.join(STRATEGIES)}")
     run = _checked_run(home)
-    check_out(out, [Path(run.data.path)])
+    check_out(out, run.data)
     if out.resolve().is_relative_to(home.resolve()):
         raise InputError(f"--out {out} is inside the run, which would no longer verify: choose a file outside")
     trained = load(home)

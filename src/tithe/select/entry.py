@@ -10,6 +10,7 @@ from typing import Any, TypedDict, Unpack
 
 from tithe import config, storage
 from tithe.config.files import is_config_file
+from tithe.data.outputs import check_apart
 from tithe.errors import InputError
 from tithe.select.choose import SelectionResult, select_from_all, select_from_config
 from tithe.select.outputs import save
@@ -130,7 +131,7 @@ def select_rows(
         raise InputError(f"{named[0]} is for a data file: set it in the config")
     run = file_config(path, of_file, overrides, _COMMAND) if path and is_data else config.load(source, overrides)
     if out is not None:
-        check_out(out, [Path(run.data.path), *([path] if path else [])])
+        check_out(out, run.data, [path] if path else [])
     settings = overridden(run.select, *choice, _COMMAND)
     if not is_data:
         return select_from_config(run, settings)
@@ -158,19 +159,17 @@ def file_config(
     return config.parse(raw, overrides, source=command)
 
 
-def check_out(out: Path, sources: Sequence[Path]) -> None:
-    """Refuse an output whose three files would overwrite each other, the data or the config.
+def check_out(out: Path, data: config.Data, others: Sequence[Path] = ()) -> None:
+    """Refuse an output whose three files would overwrite each other, the data or the config, or become data.
 
     Raises
     ------
     InputError
-        Wrong suffix, a source has the name of an output file, or one can't be written.
+        Wrong suffix, a source has the name of an output file or is its folder, or one can't be written.
     """
     if out.suffix != ".parquet":
         raise InputError(f"--out {out} is not a .parquet file: write for example --out {out.with_suffix('.parquet')}")
-    written = {out.with_suffix(suffix).resolve() for suffix in (".parquet", ".json", ".png")}
-    for source in sources:
-        if source.resolve() in written:
-            raise InputError(f"--out {out} would overwrite {source}: choose another name")
-    for file in sorted(written):
+    written = [out.with_suffix(suffix) for suffix in (".json", ".parquet", ".png")]
+    check_apart(out, written, data, others)
+    for file in written:
         storage.check_writable_file(file)

@@ -121,8 +121,12 @@ def test_prices_change_the_advice_of_a_round_and_none_of_its_rows(label: Label, 
 
 def test_a_round_does_not_write_over_what_it_is_made_from(label: Label, pool: Path) -> None:
     first = label("first")
-    for source in (bought(first).rename(first.file), first.file.parent):
-        with pytest.raises(InputError, match=f"--out {first.file.parent} would write over {source}"):
+    own, folder = bought(first).rename(first.file), first.file.parent
+    for source, says in (
+        (own, f"would overwrite {own}"),
+        (folder, f"would make label.html a part of the data {folder}"),
+    ):
+        with pytest.raises(InputError, match=f"--out {folder} {says}"):
             label("first", source, overwrite=True)
 
 

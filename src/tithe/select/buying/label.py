@@ -119,7 +119,7 @@ def label(
     columns = Columns(run.data.text_column, run.data.label_column)
     folder, form = Path(storage.expand_home(fspath(out))), more.get("format", "csv")
     files = RoundFiles(folder, form, columns, classes, more.get("overwrite", False))
-    files.check(paths)
+    files.check(run.data, paths)
     texts = read_unlabelled(paths[0], columns, run.data.layout)
     bought = read_labelled(paths[1:], columns, texts)
     asked = {"rows": rows, "classes": classes, "format": form, "cost": more.get("cost"), "worth": more.get("worth")}

@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tithe import plugins, storage
+from tithe import config, plugins, storage
+from tithe.data.outputs import check_apart
 from tithe.data.text.labelling import Columns
 from tithe.errors import InputError
 from tithe.report.html import render
@@ -46,21 +47,20 @@ class RoundFiles:
         """The file of the rows."""
         return self.folder / f"rows.{self.format}"
 
-    def check(self, sources: Sequence[Path]) -> None:
+    def check(self, pool: config.Data, sources: Sequence[Path]) -> None:
         """Check the folder and the format before any work is done.
 
         Raises
         ------
         InputError
-            There is no such format, the folder can't be written to, or a source would be written over.
+            There is no such format, the folder can't be written to, or a source would be written over or have the files
+            as its parts.
         """
         if self.format not in FORMATS:
             raise InputError(f"--format {self.format} is not a format of rows: choose one of {', '.join(FORMATS)}")
         storage.check_writable_folder(self.folder)
-        written = {self.folder, *(self.folder / name for name in (PAGE, ACCOUNT, *map("rows.{}".format, FORMATS)))}
-        for source in sources:
-            if source.resolve() in {path.resolve() for path in written}:
-                raise InputError(f"--out {self.folder} would write over {source}: choose another folder")
+        written = [self.folder / name for name in (PAGE, ACCOUNT, *map("rows.{}".format, FORMATS))]
+        check_apart(self.folder, written, pool, sources)
 
     def check_round(self, inputs: Mapping[str, Any]) -> None:
         """Refuse a folder with another round; see `save` for the inputs.
