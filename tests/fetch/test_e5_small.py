@@ -128,3 +128,22 @@ def test_a_copy_is_a_model_folder_of_its_own(package: Package, tmp_path: Path) -
     assert not e5_small.ENCODER.is_whole and encoders.find(str(copy)) == str(copy)
     assert encoders.pooling("auto", str(copy), BertConfig()) == "mean"
     assert not list(copy.rglob("*.onnx"))
+
+
+def test_a_copy_is_edited_and_never_replaced(package: Package, tmp_path: Path) -> None:
+    e5_small.ENCODER.fetch()
+    copy = e5_small.ENCODER.copy(tmp_path)
+    assert e5_small.ENCODER.copy(tmp_path) == copy, "what is as it was fetched is no loss"
+    with (copy / "config.json").open("r+") as file:  # in place, as some editors write
+        file.write(" ")
+    assert e5_small.ENCODER.is_whole, "the cache has files of its own"
+    edited = (copy / "config.json").read_bytes()
+    for change in (
+        lambda: None,
+        lambda: (copy / "config.json").unlink(),
+        lambda: (copy / "own.txt").write_text("mine"),
+    ):
+        change()
+        with pytest.raises(InputError, match=f"{copy} is there, and not as it was fetched: move it away"):
+            e5_small.ENCODER.copy(tmp_path)
+    assert edited.startswith(b" ") and (copy / "own.txt").read_text() == "mine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import cv2
@@ -37,6 +38,19 @@ def test_the_faces_are_fakes_of_a_gallery_and_made_once(monkeypatch: pytest.Monk
     assert cv2.imread(str(pictures[0])).tolist() == np.full((32, 32, 3), (50, 100, 200)).tolist()
     monkeypatch.setattr(generators, "faces", lambda count, seed: pytest.fail("made again"))
     assert generators.fetch_faces(3) == folder
+
+
+def test_faces_that_the_disk_does_not_take_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    face = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    monkeypatch.setattr(generators, "faces", lambda count, seed: iter([face]))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # enough for the manifest, and not for the picture
+    try:
+        with pytest.raises(OSError):
+            generators.fetch_faces(1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert cv2.imread(str(generators.fetch_faces(1) / "random-face/1_fake/0000.png")).shape == (32, 32, 3)
 
 
 def test_each_upscaler_has_two_files_of_one_network() -> None:

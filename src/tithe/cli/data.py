@@ -60,10 +60,7 @@ def fetch(
         raise InputError(f"{name} is {kind}: leave --{given[0].replace('_', '-')} out, which is for data sets")
     if name == generators.FACES_NAME:
         file = generators.fetch_faces()
-        if out:
-            with storage.atomic_folder(out / name) as aside:
-                storage.link_tree(file, aside)
-            file = out / name
+        file = downloads.copy_folder(file, out / name) if out else file
     elif name in ENCODERS:
         file = ENCODERS[name].fetch()
         file = ENCODERS[name].copy(out) if out else file

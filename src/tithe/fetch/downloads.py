@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,27 @@ def copy(path: Path, folder: Path) -> Path:
     target = folder / path.name
     storage.copy_file(path, target)
     return target
+
+
+def copy_folder(source: Path, target: Path) -> Path:
+    """Copy a folder of the cache, as a whole; return the copy, which shares no file with the cache: it may be edited.
+
+    Raises
+    ------
+    InputError
+        There is something in its place that is not an earlier copy, as it was made.
+    """
+    names = _names_in(source)
+    if target.exists() and (_names_in(target) != names or storage.broken_files(target)):
+        raise InputError(f"{target} is there, and not as it was fetched: move it away, or choose another --out")
+    with storage.atomic_folder(target) as aside:
+        for name in names:
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, aside / name)
+    return target
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Return the files of a folder by their paths in it, but for its manifest."""
+    names = (file.relative_to(folder).as_posix() for file in storage.files_in(folder))
+    return [name for name in names if name != storage.MANIFEST]

@@ -131,7 +131,8 @@ def fetch_faces(count: int = COUNT) -> Path:
         (own := aside / _PICTURES / "random-face" / "1_fake").mkdir(parents=True)
         for number, face in enumerate(faces(count, seed=0)):
             half = cv2.resize(face, (len(face) // 2, len(face) // 2), interpolation=cv2.INTER_AREA)
-            cv2.imwrite(str(own / f"{number:04}.png"), half[:, :, ::-1])
+            encoded = cv2.imencode(".png", half[:, :, ::-1])[1]
+            (own / f"{number:04}.png").write_bytes(encoded)  # `imwrite` does not say that a disk is full
             tick(1)
         storage.write_json(aside / "origin.json", {"source": FACES.requirement, "licence": FACES_LICENCE})
     return folder / _PICTURES

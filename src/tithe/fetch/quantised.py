@@ -17,7 +17,7 @@ import numpy as np
 
 from tithe import plugins, storage
 from tithe.arrays import Array
-from tithe.fetch import packages
+from tithe.fetch import downloads, packages
 from tithe.fetch.packages import Package
 from tithe.storage import cache
 
@@ -84,11 +84,8 @@ class Encoder:
         return self.place
 
     def copy(self, folder: Path) -> Path:
-        """Copy it into a folder, as a whole; return the copy."""
-        target = folder / self.name
-        with storage.atomic_folder(target) as aside:
-            storage.link_tree(self.place, aside)
-        return target
+        """Copy it into a folder; see `downloads.copy_folder`."""
+        return downloads.copy_folder(self.place, folder / self.name)
 
 
 def tensors(model: onnx.ModelProto, is_kept: Callable[[str], bool]) -> dict[str, Array]:
