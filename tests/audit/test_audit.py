@@ -171,6 +171,22 @@ def test_a_person_decides_on_the_page(case: Case, tmp_path: Path) -> None:
     )  # each row once
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_a_text_with_more_labels_than_keys_is_left_out_by_its_key(tiny_bert: Path, tmp_path: Path) -> None:
+    many = [f"class {n:02}" for n in range(40)]
+    rows = write_rows(tmp_path / "rows.parquet", [*TEXTS, *[NEAR] * len(many)], [*LABELS, *many])
+    made = audit.audit(rows, {"encoder": str(tiny_bert), "max_length": 32}, ["seed=1"], None, tmp_path / "out")
+    with browser(tmp_path) as tab:
+        tab.open(made.files["page"])
+        assert tab.js("item().kind") == "conflict" and tab.js("item().suggested.length") == len(many)
+        keys = [key for key in tab.js("choices().map(({ key }) => key)") if key]
+        assert len(keys) == len({*keys}) == 35, "all keys but the one that says that a label is right"
+        tab.press("Escape")
+        assert tab.js("Object.keys(state.decisions).length") == 0
+        tab.press("d")
+        assert tab.js("state.decisions[0]") == {"drop": True}
+
+
 REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
     ("one class", [], {"label": ["a", "a"]}, "one class only ('a'): an audit needs at least two"),
     ("images", ["--set", "task=image"], {}, "tithe audit is for texts, and task is image"),

@@ -4,6 +4,7 @@ const SAY = page.words;
 // The decision on each item by its place: {label}, {drop} or {keep}; and the item that is shown.
 const state = { decisions: {}, at: 0 };
 const LEAVE = "D", RIGHT = "K";
+const OF_CLASSES = [...KEYS].filter((key) => key !== LEAVE && key !== RIGHT);
 const item = () => page.items[state.at];
 const decided = (place) => place in state.decisions;
 
@@ -37,7 +38,7 @@ const percent = (share) => `${(100 * share).toFixed(share < 0.01 ? 1 : 0)} %`;
 // What can be chosen with one key: the classes in question, that the label is right, that the text is left out.
 function choices() {
   const found = item().suggested.map(({ label, probability }, place) => ({
-    key: KEYS[place], text: label, small: probability === null ? "" : percent(probability), decision: { label },
+    key: OF_CLASSES[place] || "", text: label, small: probability === null ? "" : percent(probability), decision: { label },
   }));
   if (item().kind !== "conflict")
     found.push({ key: RIGHT, text: tithe.say(SAY.right), small: "", decision: { keep: true } });

@@ -124,9 +124,11 @@ function fits(row) {
   });
 }
 
+// A setting that is no column, because all runs agree or because others differ more, is asked about like any other.
 function compares(row, name, sign, wanted) {
-  const column = columns.find(({ key }) => key === name || key.endsWith("." + name));
-  const value = column?.value(row);
+  const isAsked = key => key === name || key.endsWith("." + name), column = columns.find(({ key }) => isAsked(key));
+  const key = column ? "" : Object.keys(row.settings).find(isAsked);
+  const value = column ? column.value(row) : key && settingColumn(key).value(row);
   if (value === null || value === undefined) return false;
   if (sign === "=") return String(value).toLowerCase() === wanted;
   return { "<": value < Number(wanted), ">": value > Number(wanted), "<=": value <= Number(wanted), ">=": value >= Number(wanted) }[sign];
