@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
@@ -116,10 +117,13 @@ def bits_of(image: Any) -> int:
 
 
 def tags_of(image: Any) -> Mapping[int, Any]:
-    """Return the tags of Exif or TIFF."""
+    """Return the tags of Exif or TIFF; none where they are malformed, which pixels do not depend on."""
     if image.format == "PNG" and "exif" not in image.info:
         return {}  # Pillow would decode all pixels to look for tags after them
-    tags: Mapping[int, Any] = image.getexif()
+    try:
+        tags: Mapping[int, Any] = image.getexif()
+    except (SyntaxError, ValueError, TypeError, LookupError, struct.error):  # of a JPEG, Pillow itself ignores them
+        return {}
     return tags
 
 

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from support.image_sets import dropped, folder, listed, load, picture, save
 from tithe import storage
@@ -14,6 +16,7 @@ from tithe.data import splits
 from tithe.data.images import checks
 from tithe.errors import InputError, TitheError
 from tithe.imaging import decode
+from tithe.imaging.provenance import provenance
 
 
 @pytest.fixture
@@ -148,3 +151,15 @@ def test_a_changed_line_of_the_cache_is_not_believed(tmp_path: Path, read: list[
         entry.unlink()
     assert same(first, load(root)) and len(read) == (12 if damage == "no JSON" else 1)
     assert same(first, load(root, 0))
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+def test_malformed_exif_makes_no_image_unusable(format_: str, tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    Image.fromarray(np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)).save(
+        path, format_, exif=b"Exif\0\0no tags"
+    )
+    found = checks.check(path, max_pixels=10_000)
+    assert isinstance(found, checks.CheckedImage), found
+    assert (found.header.format, found.header.orientation, found.header.has_exif) == (format_, None, False)
+    assert provenance(path) == []

@@ -18,7 +18,7 @@ from tithe.progress import bar
 from tithe.storage import cache
 
 # Part of the cache key: increase it when the same file would get another result.
-VERSION = 2
+VERSION = 3
 
 _SEAL = "sha256"  # of a line's other values
 _THREADS = 8  # each has an image of up to max_pixels in memory
