@@ -68,7 +68,7 @@ def test_an_option_for_texts_is_refused_for_images(option: str, run: Run, tmp_pa
     assert_refused(run("describe", tmp_path, option, "review"), f"{option} review is for texts: leave it out for")
 
 
-def test_a_folder_of_parts_is_described_as_texts(run: Run, tmp_path: Path) -> None:
+def test_a_folder_of_parts_is_described_as_texts(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(2):
         texts = [f"text {number} {i}" for i in range(20)]
         write_rows(tmp_path / f"part-{number}.parquet", texts, ["a", "b"] * 10)
@@ -76,6 +76,9 @@ def test_a_folder_of_parts_is_described_as_texts(run: Run, tmp_path: Path) -> No
         result = run("describe", path)
         assert result.code == 0, result.err
         assert result.out.startswith(f"{path.name}: 40 rows read, 40 kept\nwords per text: mean 3.0")
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert run("describe", ".").out.startswith(f"{tmp_path.name}: 40 rows read")
     (tmp_path / "a.png").touch()
     assert_refused(run("describe", tmp_path), "has both images and data files: pass --images, or a pattern such as")
     (tmp_path / "labels.csv").write_text("path,label\na.png,real\n")

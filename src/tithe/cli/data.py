@@ -148,7 +148,7 @@ def describe(
         print_json(splits.report)
         return
     report = splits.report
-    echo(f"{file.name}: {counted(report['rows_read'], 'row')} read, {report['rows_kept']} kept")
+    echo(f"{file.name or file.resolve().name}: {counted(report['rows_read'], 'row')} read, {report['rows_kept']} kept")
     for reason, count in report["dropped"].items():
         echo(f"  dropped as {reason}: {count}")
     print_report(report)
