@@ -18,6 +18,15 @@ def test_small_classes_are_named_in_the_report(tmp_path: Path) -> None:
     assert found.report["splits"]["too_small_to_split"] == ["ant", "bee"]
 
 
+def test_a_copy_of_a_file_is_reported_by_its_own_name(tmp_path: Path) -> None:
+    """The cache knows both by their content, which was read once."""
+    first = write_parquet(tmp_path / "first.parquet", GOOD)
+    assert load(first).report["file"] == "first.parquet"
+    second = first.rename(tmp_path / "second.parquet")
+    assert load(second).report["file"] == "second.parquet"
+    assert data.load_unsplit(config.Data(path=str(second))).report["file"] == "second.parquet"
+
+
 def test_no_text_stands_in_two_splits(tmp_path: Path) -> None:
     texts, labels = make_texts(60)
     again = [f" {text}\u200b " for text in texts]

@@ -51,7 +51,7 @@ def load(settings: config.Data, seed: int) -> Splits:
         raise InputError(f"{settings.path}: no class has enough rows to give one to each split: add rows")
     balanced = resample(dataset.labels[split.train], settings.upsample, settings.downsample, seed)
     train = split.train[balanced]
-    report = storage.read_json(folder / "report.json")
+    report = _report(folder, settings)
     group_N = near_duplicates.groups_of(dataset)
     report["near_duplicates"] = near_duplicates.summary(group_N, dataset.labels, dataset.ids)
     report["splits"] = {
@@ -87,7 +87,7 @@ def load_unsplit(settings: config.Data) -> Splits:
     _check_classes(settings.path, labels, len(rows))
     part_N, no_rows = _given(folder), np.zeros(0, dtype=np.int64)
     train = np.arange(len(rows)) if part_N is None else np.flatnonzero(part_N == given_splits.TRAIN)
-    report = storage.read_json(folder / "report.json")
+    report = _report(folder, settings)
     split = Split(train, no_rows, no_rows, too_small=())
     _warn_of_alike(report)
     _note_unused(settings, part_N)
@@ -111,6 +111,12 @@ def _split(labels_N: Rows, part_N: Rows | None, settings: config.Data, seed: int
     for key, value in unused.changed(settings, idle):
         logger.warning("data.%s %s has no effect: %s has its own splits", key, value, settings.path)
     return given_splits.split(part_N, labels_N, settings, seed)
+
+
+def _report(folder: Path, settings: config.Data) -> dict[str, Any]:
+    """Return the data report, with the name that the data have here: the cache knows them by their content."""
+    path = Path(settings.path)
+    return {**storage.read_json(folder / "report.json"), "file": path.name or path.resolve().name}
 
 
 def _add_given(report: dict[str, Any], labels: LabelMap, train_labels: Rows) -> None:
