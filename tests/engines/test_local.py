@@ -45,11 +45,12 @@ def test_a_bounded_number_of_items_is_on_its_way(processes: int) -> None:
 
 
 def test_whoever_stops_early_ends_the_workers() -> None:
+    before = multiprocessing.active_children()
     with engines.opened("local", config.Cluster(), 2) as engine:
         results = engine.map(square, itertools.count())
         assert next(results)[0] == 0
         results.close()  # type: ignore[attr-defined]  # a generator
-    assert not multiprocessing.active_children()
+    assert {*multiprocessing.active_children()} <= {*before}
 
 
 def test_without_ray_one_line_says_how_to_get_it(
