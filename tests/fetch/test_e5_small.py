@@ -133,7 +133,7 @@ def test_a_copy_is_a_model_folder_of_its_own(package: Package, tmp_path: Path) -
 def test_a_copy_is_edited_and_never_replaced(package: Package, tmp_path: Path) -> None:
     e5_small.ENCODER.fetch()
     copy = e5_small.ENCODER.copy(tmp_path)
-    assert e5_small.ENCODER.copy(tmp_path) == copy, "what is as it was fetched is no loss"
+    assert e5_small.ENCODER.copy(tmp_path) == copy, "what is as it was fetched may be replaced"
     with (copy / "config.json").open("r+") as file:  # in place, as some editors write
         file.write(" ")
     assert e5_small.ENCODER.is_whole, "the cache has files of its own"

@@ -197,7 +197,7 @@ def roberta(tiny_bert: Path, tmp_path: Path) -> Path:
         (not_cached, "'nobody/never-published' can't be opened"),
         (encoder_decoder, "is an encoder-decoder: choose"),
         (too_long, "65 is more than the 64 positions .* set it to 64 or less"),
-        (too_short, "max_length 2 is no more than the 2 special tokens around every text: set it to 3 or more"),
+        (too_short, "max_length 2 leaves no room beside the 2 special tokens of every text: set it to 3 or more"),
         (too_long_for_roberta, "65 is more than the 64 positions"),
     ],
 )

@@ -121,7 +121,7 @@ def check(settings: config.Model, encoder: Any, tokenizer: Any) -> None:
     special = sum(tokens.special_ends(tokenizer, "a 1"))
     if settings.max_length <= special:
         raise InputError(
-            f"model.max_length {settings.max_length} is no more than the {special} special tokens around every text: "
+            f"model.max_length {settings.max_length} leaves no room beside the {special} special tokens of every text: "
             f"set it to {special + 1} or more"
         )
     if settings.lora:

@@ -81,8 +81,8 @@ def _check_first_token(model: Classifier, is_trained: bool) -> None:
         return
     problem = f"model.pooling cls: the first token of {type(model.encoder).__name__} knows nothing of those behind it"
     if not is_trained:
-        raise InputError(f"{problem}, so that no text could be told from another: set it to mean")
-    logger.warning("%s: texts can't be told apart by it", problem)
+        raise InputError(f"{problem}, and is the same for every text: set it to mean")
+    logger.warning("%s: it is the same for every text", problem)
 
 
 def _alone_and_beside(model: Classifier, examples: Examples) -> tuple[Array, Array]:
